@@ -1,0 +1,1 @@
+//! Builds the test programs and runs them with and without `libsigward.so`.

@@ -1,0 +1,2 @@
+//! The `sigward` command.
+fn main() {}
