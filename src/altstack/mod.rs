@@ -1,0 +1,200 @@
+//! Defect `linux-sigframe-fpu`: no page fault while a signal frame is written
+//! to an alternate stack.
+//!
+//! [`frame`] says how large a frame is, [`ladder`] which pages that makes and
+//! how to keep them resident, [`pins`] counts the pages, [`registry`] knows
+//! whose stacks they are. This file ties them to the process: one registry,
+//! one policy, fixed at load. See `docs/linux-sigframe-fpu.md`.
+
+pub mod frame;
+pub mod ladder;
+pub mod pins;
+pub mod registry;
+pub mod table;
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+
+use once_cell::race::OnceRef;
+
+use crate::stats;
+use crate::sys::lock::{Held, Lock};
+use crate::sys::{call, signals};
+use ladder::{Rung, Stack};
+use pins::Kernel;
+use registry::{Adopted, Place, Policy, Registry};
+
+/// What the hooks do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Duty {
+    /// Straight through.
+    Inert,
+    /// Count, change nothing.
+    Observe,
+    /// Make stacks resident.
+    Act,
+}
+
+static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
+
+/// The process whose kernel state [`REGISTRY`] describes. A vfork child has
+/// our memory but another pid: there we stand down.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
+static POLICY: OnceRef<'static, Policy> = OnceRef::new();
+static REGISTRY: Lock<Registry> = Lock::new(Registry::new());
+
+/// Called when a thread gets its first record, to be told of its exit.
+static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
+
+/// Puts this part in charge of the process, from load on.
+pub fn take_charge(duty: Duty, policy: &'static Policy, exit_notice: &'static fn()) {
+    let _ = POLICY.set(policy);
+    let _ = EXIT_NOTICE.set(exit_notice);
+    OWNER.store(call::getpid(), Ordering::Relaxed);
+    DUTY.store(duty as u8, Ordering::Release);
+}
+
+/// Whether the hooks have anything to do: one relaxed load. Async-signal-safe.
+#[inline]
+#[must_use]
+pub fn on_duty() -> bool {
+    DUTY.load(Ordering::Relaxed) != Duty::Inert as u8
+}
+
+/// The registry and policy, if this process may change them.
+fn charge() -> Option<(Held<'static, Registry>, Policy)> {
+    let acts = DUTY.load(Ordering::Acquire) == Duty::Act as u8;
+    let policy = POLICY.get()?;
+    let ours = OWNER.load(Ordering::Relaxed) == call::getpid();
+    (acts && ours).then(|| (REGISTRY.hold(), *policy))
+}
+
+/// Copies the program's `stack_t`; `None` where it cannot be read, which is
+/// then for the kernel to say.
+fn read(new: *const libc::stack_t) -> Option<libc::stack_t> {
+    if !new.is_aligned() || !signals::readable(new as usize, size_of::<libc::stack_t>()) {
+        return None;
+    }
+    // SAFETY: aligned and, a moment ago, readable; only another thread that
+    // unmaps the caller's argument during the call could make this fault.
+    Some(unsafe { new.read() })
+}
+
+fn is_disable(stack: &libc::stack_t) -> bool {
+    stack.ss_flags & libc::SS_DISABLE != 0
+}
+
+fn described(stack: &libc::stack_t) -> Stack {
+    Stack { base: stack.ss_sp as usize, size: stack.ss_size }
+}
+
+/// Whether the kernel has what was asked for, although the call failed: with
+/// a bad place for the old stack it gives EFAULT *and* installs the new one.
+fn installed(asked: &libc::stack_t) -> bool {
+    call::current_altstack().is_ok_and(|now| {
+        if is_disable(asked) { is_disable(&now) } else { described(&now) == described(asked) }
+    })
+}
+
+/// sigaltstack(2) with a new stack: makes it resident *before* `commit`, the
+/// original call, tells the kernel of it, and lets go of the one before.
+/// Returns what `commit` returns. Async-signal-safe.
+pub fn set(new: *const libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
+    let Some(asked) = read(new) else { return commit() };
+    let tid = call::gettid();
+    if !is_disable(&asked) {
+        stats::STACKS.count();
+        prepare(tid, &asked);
+    }
+    let result = commit();
+    settle(tid, &asked, result == 0 || installed(&asked));
+    result
+}
+
+fn prepare(tid: c_int, asked: &libc::stack_t) {
+    let Some((mut registry, policy)) = charge() else { return };
+    // A record that disarms, and no stack in force: its handler is running,
+    // and the kernel will put that stack back when it returns.
+    let disarmed = registry.stack(tid, Place::Current).is_some_and(|(_, disarms)| disarms)
+        && call::current_altstack().is_ok_and(|now| is_disable(&now));
+    if disarmed {
+        registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+    }
+    adopt(registry, policy, tid, Place::Pending, asked);
+}
+
+fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
+    let Some((mut registry, _)) = charge() else { return };
+    match (installed, is_disable(asked)) {
+        (true, true) => registry.release(tid, Place::Current, &mut Kernel),
+        (true, false) => registry.promote(tid, Place::Pending, Place::Current, &mut Kernel),
+        (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
+    }
+    stats::PINNED.set(registry.pinned_pages());
+}
+
+/// Adopts the stack that the calling thread has already, if we do not know it
+/// yet: at load, and when the thread installs a handler that will use it.
+/// Async-signal-safe.
+pub fn adopt_current() {
+    let Ok(now) = call::current_altstack() else { return };
+    if is_disable(&now) {
+        return;
+    }
+    let Some((registry, policy)) = charge() else { return };
+    let tid = call::gettid();
+    if registry.stack(tid, Place::Current).map(|(stack, _)| stack) != Some(described(&now)) {
+        stats::STACKS.count();
+        adopt(registry, policy, tid, Place::Current, &now);
+    }
+}
+
+/// Adopts `stack`, then lets go of the registry and tells who must know.
+fn adopt(
+    mut registry: Held<'_, Registry>,
+    policy: Policy,
+    tid: c_int,
+    place: Place,
+    stack: &libc::stack_t,
+) {
+    const SS_AUTODISARM: c_int = 1 << 31;
+    let disarms = stack.ss_flags & SS_AUTODISARM != 0;
+    let pid = OWNER.load(Ordering::Relaxed);
+    registry.sweep(|other| other == tid || call::thread_exists(pid, other), &mut Kernel);
+    let adopted = registry.adopt(tid, place, described(stack), disarms, policy, &mut Kernel);
+    stats::PINNED.set(registry.pinned_pages());
+    drop(registry);
+    tell(&adopted);
+    if adopted.first
+        && let Some(notice) = EXIT_NOTICE.get()
+    {
+        notice();
+    }
+}
+
+fn tell(adopted: &Adopted) {
+    stats::rung(adopted.rung).count();
+    log::debug!("stack adopted by rung {}, {} bytes locked", adopted.rung.name(), adopted.bytes);
+    let Some(error) = adopted.refused else { return };
+    // Memory that cannot even be touched was no question of limits.
+    if stats::REFUSED.count() == 0 && adopted.rung < Rung::Report {
+        let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(0, |limit| limit.rlim_cur);
+        let bought = stats::rung(Rung::Lock).read() + stats::rung(Rung::Frame).read();
+        log::warn!(
+            "locking a signal stack was refused ({error}): RLIMIT_MEMLOCK is {limit} bytes and \
+             bought {bought} stacks; this one is held by rung {}. Remedy: ulimit -l 65536; \
+             docker run --ulimit memlock=67108864; LimitMEMLOCK=64M",
+            adopted.rung.name(),
+        );
+    }
+}
+
+/// The calling thread ends: its stacks are released. Async-signal-safe.
+pub fn thread_exit() {
+    if let Some((mut registry, _)) = charge() {
+        registry.release_thread(call::gettid(), &mut Kernel);
+        stats::PINNED.set(registry.pinned_pages());
+    }
+}

@@ -1,0 +1,152 @@
+//! How often each page is pinned, and whether its lock is ours to take away.
+
+use super::table::{Entry, Table};
+use crate::sys::errno::Errno;
+use crate::sys::page::{self, Pages};
+use crate::sys::{call, futex};
+
+/// What is asked of the kernel about memory; the tests put a model here.
+pub trait Memory {
+    /// Locks and faults in `pages`. A failure may leave a part locked.
+    ///
+    /// # Errors
+    /// As mlock(2).
+    fn lock(&mut self, pages: Pages) -> Result<(), Errno>;
+    /// Unlocks `pages`, as far as they exist.
+    fn unlock(&mut self, pages: Pages);
+    /// Whether a memory lock exists on any of `pages`.
+    fn locked(&mut self, pages: Pages) -> bool;
+    /// Makes each of `pages` present and writable, changing no byte.
+    ///
+    /// # Errors
+    /// EFAULT where one may not be written.
+    fn touch(&mut self, pages: Pages) -> Result<(), Errno>;
+}
+
+/// The kernel itself.
+pub struct Kernel;
+
+impl Memory for Kernel {
+    fn lock(&mut self, pages: Pages) -> Result<(), Errno> {
+        call::mlock(pages.address(), pages.bytes()).map(drop)
+    }
+
+    fn unlock(&mut self, pages: Pages) {
+        // Fails for pages that are gone: those hold no lock either.
+        let _ = call::munlock(pages.address(), pages.bytes());
+    }
+
+    fn locked(&mut self, pages: Pages) -> bool {
+        call::msync_invalidate(pages.address(), pages.bytes()) == Err(Errno::EBUSY)
+    }
+
+    fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
+        pages.numbers().try_for_each(|page| futex::touch(page.wrapping_mul(page::SIZE)).map(drop))
+    }
+}
+
+/// One pinned page.
+#[derive(Clone, Copy)]
+struct Pin {
+    page: usize,
+    /// How many stacks need it: neighbours share their boundary page.
+    stacks: u32,
+    /// The program locked it, before us or since: never ours to unlock.
+    programs: bool,
+}
+
+// SAFETY: zeroes are a Pin of page 0, which cannot be mapped by a program
+// (vm.mmap_min_addr) and whose key is 0.
+unsafe impl Entry for Pin {
+    fn key(&self) -> usize {
+        self.page
+    }
+}
+
+/// All pinned pages.
+pub struct Pins {
+    pages: Table<Pin>,
+}
+
+impl Pins {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Pins { pages: Table::new() }
+    }
+
+    /// How many pages are pinned.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Pins `pages`: locks them, and counts them until [`Pins::release`].
+    ///
+    /// # Errors
+    /// As mlock(2), or ENOMEM for want of memory for our table. Nothing is
+    /// left pinned or newly locked then.
+    pub fn pin(&mut self, pages: Pages, memory: &mut impl Memory) -> Result<(), Errno> {
+        let some_locked = memory.locked(pages);
+        for page in pages.numbers() {
+            if !self.count_in(page, some_locked, memory) {
+                self.release(Pages { first: pages.first, end: page }, memory);
+                return Err(Errno::ENOMEM);
+            }
+        }
+        let locked = memory.lock(pages);
+        if locked.is_err() {
+            self.release(pages, memory);
+        }
+        locked
+    }
+
+    fn count_in(&mut self, page: usize, some_locked: bool, memory: &mut impl Memory) -> bool {
+        if let Some(pin) = self.pages.get_mut(page) {
+            pin.stacks = pin.stacks.saturating_add(1);
+            return true;
+        }
+        let programs = some_locked && memory.locked(Pages { first: page, end: page.wrapping_add(1) });
+        page != 0 && self.pages.insert(Pin { page, stacks: 1, programs })
+    }
+
+    /// Takes one stack's claim off `pages`; unlocks those that no other stack
+    /// needs and that the program has not locked.
+    pub fn release(&mut self, pages: Pages, memory: &mut impl Memory) {
+        let mut run = Pages::NONE;
+        for page in pages.numbers() {
+            if !self.count_out(page) {
+                continue;
+            }
+            if run.end != page {
+                unlock_run(run, memory);
+                run.first = page;
+            }
+            run.end = page.wrapping_add(1);
+        }
+        unlock_run(run, memory);
+    }
+
+    /// True if the page's last claim went and its lock was ours.
+    fn count_out(&mut self, page: usize) -> bool {
+        let Some(pin) = self.pages.get_mut(page) else { return false };
+        pin.stacks = pin.stacks.saturating_sub(1);
+        let (last, ours) = (pin.stacks == 0, !pin.programs);
+        if last {
+            self.pages.remove(page);
+        }
+        last && ours
+    }
+}
+
+impl Default for Pins {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn unlock_run(run: Pages, memory: &mut impl Memory) {
+    if !run.is_empty() {
+        memory.unlock(run);
+    }
+}

@@ -1,0 +1,41 @@
+//! The `log` facade's sink: one line, one write(2) to standard error.
+
+use core::fmt::Write;
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::sys::call;
+use crate::sys::line::Line;
+
+/// Async-signal-safe: a buffer on the stack, raw calls, no lock.
+struct Sink;
+
+impl Log for Sink {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true // the facade's maximum level decides
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let mut line = Line::default();
+        // Writing to a `Line` cannot fail.
+        let _ = write!(
+            line,
+            "sigward[{}/{}] {}: {}",
+            call::getpid(),
+            call::gettid(),
+            record.level(),
+            record.args()
+        );
+        line.emit();
+    }
+
+    fn flush(&self) {}
+}
+
+/// Lets messages up to `level` through. To be called once, at load.
+pub fn listen(level: LevelFilter) {
+    static SINK: Sink = Sink;
+    if level != LevelFilter::Off && log::set_logger(&SINK).is_ok() {
+        log::set_max_level(level);
+    }
+}

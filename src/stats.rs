@@ -1,0 +1,88 @@
+//! What `SIGWARD_STATS=1` prints at exit.
+
+use core::fmt::Write;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::altstack::ladder::Rung;
+use crate::sys::line::Line;
+use crate::sys::{call, page};
+
+/// A number that any thread may count up. Async-signal-safe.
+pub struct Counter(AtomicUsize);
+
+impl Counter {
+    const fn new() -> Self {
+        Counter(AtomicUsize::new(0))
+    }
+
+    /// Adds one, and says how many there were before.
+    pub fn count(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn read(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number with its highest value.
+pub struct Gauge {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Gauge {
+    const fn new() -> Self {
+        Gauge { now: AtomicUsize::new(0), most: AtomicUsize::new(0) }
+    }
+
+    /// Sets the present value. Async-signal-safe.
+    pub fn set(&self, value: usize) {
+        self.now.store(value, Ordering::Relaxed);
+        self.most.fetch_max(value, Ordering::Relaxed);
+    }
+}
+
+/// Alternate stacks that were set or found.
+pub static STACKS: Counter = Counter::new();
+/// Locks that were refused.
+pub static REFUSED: Counter = Counter::new();
+/// Pages pinned for stacks.
+pub static PINNED: Gauge = Gauge::new();
+/// System calls that were kept from being restarted.
+pub static RESTARTS_AVOIDED: Counter = Counter::new();
+
+static RUNGS: [Counter; 4] = [const { Counter::new() }; 4];
+
+/// The number of stacks that are held by `rung`.
+pub fn rung(rung: Rung) -> &'static Counter {
+    let [lock, frame, touch, report] = &RUNGS;
+    match rung {
+        Rung::Lock => lock,
+        Rung::Frame => frame,
+        Rung::Touch => touch,
+        Rung::Report => report,
+    }
+}
+
+/// Prints the one line.
+pub fn print() {
+    let mut line = Line::default();
+    let kib = |pages: &AtomicUsize| pages.load(Ordering::Relaxed) * (page::SIZE / 1024);
+    // Writing to a `Line` cannot fail.
+    let _ = write!(line, "sigward[{}]: stacks={}", call::getpid(), STACKS.read());
+    for each in Rung::ALL {
+        let _ = write!(line, " {}={}", each.name(), rung(each).read());
+    }
+    let _ = write!(
+        line,
+        " locked_kib={} most_locked_kib={} refused={} restarts_avoided={}",
+        kib(&PINNED.now),
+        kib(&PINNED.most),
+        REFUSED.read(),
+        RESTARTS_AVOIDED.read(),
+    );
+    line.emit();
+}

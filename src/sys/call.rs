@@ -1,0 +1,189 @@
+//! Raw system calls: the one place from which the shipped library enters the
+//! kernel on its own account.
+//!
+//! None of these writes `errno`, is a cancellation point, or goes through a
+//! libc function that could be one of our own hooks. All are
+//! async-signal-safe. Names and argument order are the kernel's (see the man
+//! page of the same name, section 2).
+
+use core::arch::asm;
+use core::ffi::c_int;
+
+use super::errno::Errno;
+
+/// A system call's outcome: what it returned, or the error it gave.
+pub type Outcome = Result<usize, Errno>;
+
+/// Enters the kernel by the SYSCALL instruction with six arguments.
+///
+/// # Safety
+/// As the system call `number` demands of its arguments.
+#[inline]
+pub unsafe fn raw(number: libc::c_long, args: [usize; 6]) -> Outcome {
+    let [a, b, c, d, e, f] = args;
+    let result: isize;
+    // SAFETY: the caller vouches for the call; RCX and R11 are declared lost,
+    // as SYSCALL loses them.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            in("r10") d,
+            in("r8") e,
+            in("r9") f,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    Errno::judge(result)
+}
+
+/// Calls whose arguments are plain numbers, or addresses that the kernel only
+/// looks up in its own tables: they cannot harm memory safety.
+#[inline]
+fn harmless(number: libc::c_long, args: [usize; 6]) -> Outcome {
+    // SAFETY: see above; each caller below is such a call.
+    unsafe { raw(number, args) }
+}
+
+/// The process id as the kernel sees it now, not as libc cached it.
+#[must_use]
+pub fn getpid() -> c_int {
+    harmless(libc::SYS_getpid, [0; 6]).unwrap_or(0) as c_int
+}
+
+/// The calling thread's id.
+#[must_use]
+pub fn gettid() -> c_int {
+    harmless(libc::SYS_gettid, [0; 6]).unwrap_or(0) as c_int
+}
+
+/// Whether thread `tid` of process `pid` is still there (signal 0).
+#[must_use]
+pub fn thread_exists(pid: c_int, tid: c_int) -> bool {
+    harmless(libc::SYS_tgkill, [pid as usize, tid as usize, 0, 0, 0, 0]) != Err(Errno::ESRCH)
+}
+
+/// Locks the pages that hold `[start, start + length)` and faults them in.
+///
+/// # Errors
+/// As mlock(2): ENOMEM also where part of the range is not mapped or may not
+/// be accessed. *Part of the range may be left locked by a failed call.*
+pub fn mlock(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_mlock, [start, length, 0, 0, 0, 0])
+}
+
+/// Unlocks the pages that hold `[start, start + length)`.
+///
+/// # Errors
+/// As munlock(2).
+pub fn munlock(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_munlock, [start, length, 0, 0, 0, 0])
+}
+
+/// msync(2) with nothing but `MS_INVALIDATE`: writes nothing, and fails with
+/// EBUSY where a memory lock exists in the range, with ENOMEM where part of it
+/// is not mapped and nothing is locked.
+///
+/// # Errors
+/// As above.
+pub fn msync_invalidate(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_msync, [start, length, libc::MS_INVALIDATE as usize, 0, 0, 0])
+}
+
+/// Fills `name` with what uname(2) says.
+///
+/// # Errors
+/// EFAULT never, as the reference is good; under a seccomp filter anything.
+pub fn uname(name: &mut libc::utsname) -> Outcome {
+    // SAFETY: `name` is a live, exclusive utsname.
+    unsafe { raw(libc::SYS_uname, [core::ptr::from_mut(name) as usize, 0, 0, 0, 0, 0]) }
+}
+
+/// The soft and hard limit of `resource`, in its unit.
+///
+/// # Errors
+/// EINVAL for an unknown resource.
+pub fn getrlimit(resource: u32) -> Result<libc::rlimit, Errno> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let target = core::ptr::from_mut(&mut limit) as usize;
+    // SAFETY: a null new limit and a live place for the old one.
+    unsafe { raw(libc::SYS_prlimit64, [0, resource as usize, 0, target, 0, 0]) }?;
+    Ok(limit)
+}
+
+/// The alternate signal stack of the calling thread, as the kernel has it.
+///
+/// # Errors
+/// Under a seccomp filter anything.
+pub fn current_altstack() -> Result<libc::stack_t, Errno> {
+    let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    let target = core::ptr::from_mut(&mut stack) as usize;
+    // SAFETY: a null new stack and a live place for the old one.
+    unsafe { raw(libc::SYS_sigaltstack, [0, target, 0, 0, 0, 0]) }?;
+    Ok(stack)
+}
+
+/// Writes `bytes` to the open descriptor `fd`.
+///
+/// # Errors
+/// As write(2).
+pub fn write(fd: c_int, bytes: &[u8]) -> Outcome {
+    // SAFETY: the slice is live and readable.
+    unsafe { raw(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) }
+}
+
+/// Reads the start of the file at `path`, at most `into.len()` bytes, and
+/// leaves no descriptor open. Only for use at load, where design demands the
+/// file's text.
+///
+/// # Errors
+/// As open(2) and read(2).
+pub fn read_file<'b>(path: &core::ffi::CStr, into: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+    let flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY) as usize;
+    let at = libc::AT_FDCWD as usize;
+    // SAFETY: a NUL-terminated path.
+    let fd = unsafe { raw(libc::SYS_openat, [at, path.as_ptr() as usize, flags, 0, 0, 0]) }?;
+    let mut filled = 0;
+    let result = loop {
+        let Some(rest) = into.get_mut(filled..).filter(|rest| !rest.is_empty()) else {
+            break Ok(0);
+        };
+        let (start, room) = (rest.as_mut_ptr() as usize, rest.len());
+        // SAFETY: `rest` is live, exclusive and `room` bytes long.
+        match unsafe { raw(libc::SYS_read, [fd, start, room, 0, 0, 0]) } {
+            Ok(0) => break Ok(0),
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(Errno::EINTR) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    let _ = harmless(libc::SYS_close, [fd, 0, 0, 0, 0, 0]);
+    result?;
+    Ok(into.get(..filled).unwrap_or_default())
+}
+
+/// Fresh zeroed memory for our own tables, `length` bytes, as an address.
+///
+/// # Errors
+/// As mmap(2).
+pub fn map_memory(length: usize) -> Outcome {
+    let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
+    harmless(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0])
+}
+
+/// Gives memory from [`map_memory`] back.
+///
+/// # Safety
+/// Nothing refers to `[start, start + length)` any more.
+///
+/// # Errors
+/// As munmap(2).
+pub unsafe fn unmap_memory(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_munmap, [start, length, 0, 0, 0, 0])
+}

@@ -1,0 +1,155 @@
+//! Error numbers as values, and the guard that keeps the program's `errno`.
+
+use core::ffi::c_int;
+use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// The kernel's error numbers that this library tells apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub c_int);
+
+macro_rules! named {
+    ($($name:ident)*) => {
+        #[allow(missing_docs, reason = "the names are those of errno(3)")]
+        impl Errno {
+            $(pub const $name: Errno = Errno(libc::$name);)*
+
+            /// The symbolic name, or `None` for one that we never met.
+            #[must_use]
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $(libc::$name => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+named!(EPERM ESRCH EINTR EAGAIN ENOMEM EACCES EFAULT EBUSY EINVAL ENOSYS ECHILD ENOENT EBADF);
+
+impl Errno {
+    /// Reads a raw result: the kernel gives errors as -4095..=-1.
+    ///
+    /// # Errors
+    /// The error that `result` stands for.
+    #[inline]
+    pub const fn judge(result: isize) -> Result<usize, Errno> {
+        if result < 0 && result >= -4095 {
+            Err(Errno(-result as c_int))
+        } else {
+            Ok(result as usize)
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "errno {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where libc keeps the calling thread's `errno`.
+type Location = unsafe extern "C" fn() -> *mut c_int;
+
+/// `__errno_location` of the libc in this process, 0 until it is known.
+static LOCATION: AtomicUsize = AtomicUsize::new(0);
+
+/// Tells this module which `__errno_location` the process has; 0 for none.
+///
+/// # Safety
+/// `address` is 0 or that function's address.
+pub unsafe fn locate(address: usize) {
+    LOCATION.store(address, Ordering::Relaxed);
+}
+
+/// The calling thread's `errno`, null where libc has told us none.
+fn location() -> *mut c_int {
+    match LOCATION.load(Ordering::Relaxed) {
+        0 => core::ptr::null_mut(),
+        address => {
+            // SAFETY: `locate` was given the address of such a function.
+            let ask = unsafe { core::mem::transmute::<usize, Location>(address) };
+            // SAFETY: it has no precondition.
+            unsafe { ask() }
+        }
+    }
+}
+
+/// The calling thread's `errno`, 0 where libc has told us none.
+/// Async-signal-safe.
+#[must_use]
+pub fn get() -> c_int {
+    let place = location();
+    // SAFETY: libc's own place for this thread, or null.
+    unsafe { place.as_ref() }.copied().unwrap_or(0)
+}
+
+/// Sets the calling thread's `errno`. Async-signal-safe.
+pub fn set(value: c_int) {
+    // SAFETY: libc's own place for this thread, or null.
+    if let Some(place) = unsafe { location().as_mut() } {
+        *place = value;
+    }
+}
+
+/// Keeps `errno` as it was: whatever calls an original on the side, and may
+/// thereby move `errno`, holds one. Async-signal-safe.
+#[must_use = "errno is put back when this is dropped"]
+pub struct Kept(c_int);
+
+impl Kept {
+    /// Notes the present value.
+    pub fn now() -> Self {
+        Kept(get())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        set(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read_as_the_kernel_means_them() {
+        assert_eq!(Errno::judge(0), Ok(0));
+        assert_eq!(Errno::judge(-1), Err(Errno::EPERM));
+        assert_eq!(Errno::judge(-4095), Err(Errno(4095)));
+        assert_eq!(Errno::judge(-4096), Ok(-4096_isize as usize));
+        assert_eq!(Errno::judge(isize::MIN), Ok(isize::MIN as usize));
+    }
+
+    #[test]
+    fn names_are_given_and_unknown_numbers_shown() {
+        assert_eq!(Errno::ENOMEM.to_string(), "ENOMEM");
+        assert_eq!(Errno(4000).to_string(), "errno 4000");
+    }
+
+    #[test]
+    fn a_guard_puts_errno_back() {
+        // SAFETY: the address of libc's own function.
+        unsafe { locate(libc::__errno_location as *const () as usize) };
+        set(libc::ENOTTY);
+        {
+            let _kept = Kept::now();
+            // SAFETY: a descriptor that is not open.
+            assert_eq!(unsafe { libc::close(-1) }, -1);
+            assert_eq!(get(), libc::EBADF, "the call on the side moved errno");
+        }
+        assert_eq!(get(), libc::ENOTTY);
+    }
+}

@@ -1,0 +1,32 @@
+//! What may run inside a hook.
+//!
+//! Everything below this module, and every caller of it that a hook can
+//! reach, obeys these rules:
+//!
+//! 1. Async-signal-safe, re-entrant and fork-safe; callable before our
+//!    constructor, in a vfork child, after `main`, in a cancelled thread.
+//! 2. No allocation, no thread-local storage, no lock that a signal handler
+//!    or a forked child could meet held (see [`lock`]).
+//! 3. Only raw system calls ([`call`]) or originals resolved at load. A libc
+//!    call of our own would run into our own hooks.
+//! 4. `errno` is what the original left: raw calls never write it, and what
+//!    calls an original on the side holds an [`errno::Kept`].
+//! 5. No panic path: the link of `libsigward.so` fails if there is one.
+//!    Never abort, block, print (by default), or fail a call that would have
+//!    succeeded.
+//! 6. In doubt stand down: return what the original returns and do no more.
+//! 7. Nothing is believed because our table says so: what the kernel can be
+//!    asked, it is asked.
+//! 8. A vfork child shares our memory but not our kernel state: it must not
+//!    change the tables.
+//! 9. Memory calls are hot: they are turned away by two relaxed loads.
+//! 10. No libc function that allocates or opens files.
+
+pub mod call;
+pub mod errno;
+pub mod futex;
+pub mod line;
+pub mod lock;
+pub mod page;
+pub mod signals;
+pub mod startup;

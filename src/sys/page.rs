@@ -1,0 +1,90 @@
+//! Pages and ranges of them.
+
+use core::ops::Range;
+
+/// Bytes in a page. x86-64 has this one base page size on every system we
+/// know; locking and faulting work in units of it.
+pub const SIZE: usize = 4096;
+
+/// Whole pages `[first, end)`, by number (address divided by [`SIZE`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pages {
+    /// Number of the first page.
+    pub first: usize,
+    /// Number after the last page.
+    pub end: usize,
+}
+
+impl Pages {
+    /// No pages.
+    pub const NONE: Pages = Pages { first: 0, end: 0 };
+
+    /// The pages that hold any byte of `[start, end)`; none if it is empty.
+    #[must_use]
+    pub const fn around(start: usize, end: usize) -> Self {
+        if start >= end {
+            return Pages::NONE;
+        }
+        Pages { first: start / SIZE, end: (end - 1) / SIZE + 1 }
+    }
+
+    /// The pages that lie in `[start, end)` with all their bytes.
+    #[must_use]
+    pub const fn within(start: usize, end: usize) -> Self {
+        let (first, last) = (start.div_ceil(SIZE), end / SIZE);
+        if first >= last { Pages::NONE } else { Pages { first, end: last } }
+    }
+
+    /// How many pages.
+    #[must_use]
+    pub const fn count(self) -> usize {
+        self.end.saturating_sub(self.first)
+    }
+
+    /// Address of the first byte.
+    #[must_use]
+    pub const fn address(self) -> usize {
+        self.first.wrapping_mul(SIZE)
+    }
+
+    /// Bytes in all.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.count().wrapping_mul(SIZE)
+    }
+
+    /// The page numbers, in order.
+    #[must_use]
+    pub const fn numbers(self) -> Range<usize> {
+        self.first..self.end
+    }
+
+    /// The pages in both.
+    #[must_use]
+    pub fn common(self, other: Pages) -> Pages {
+        let both = Pages { first: self.first.max(other.first), end: self.end.min(other.end) };
+        if both.first < both.end { both } else { Pages::NONE }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.first >= self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_rounded_outward_and_inward() {
+        assert_eq!(Pages::around(4095, 4097), Pages { first: 0, end: 2 });
+        assert_eq!(Pages::around(4096, 8192), Pages { first: 1, end: 2 });
+        assert_eq!(Pages::around(7, 7), Pages::NONE);
+        assert_eq!(Pages::around(0, usize::MAX).end, usize::MAX / SIZE + 1);
+        assert_eq!(Pages::within(4095, 12289), Pages { first: 1, end: 3 });
+        assert_eq!(Pages::within(1, 8191), Pages::NONE);
+        assert_eq!(Pages::within(usize::MAX, usize::MAX), Pages::NONE);
+    }
+}

@@ -1,0 +1,107 @@
+//! Blocking every signal for a short stretch of our own code.
+
+use super::call;
+
+/// The kernel's signal set: one bit for each of the 64 signals.
+pub type Mask = u64;
+
+/// All signals, libc's private ones (32, 33) included, which sigfillset(3)
+/// would leave out: a cancellation handler must not run under our lock either.
+const ALL: Mask = !0;
+
+/// Size of the kernel's set in bytes.
+const SET_SIZE: usize = size_of::<Mask>();
+
+/// While it lives, no handler runs on this thread (SIGKILL and SIGSTOP aside).
+/// The stretch must not raise a synchronous signal: it would kill the process.
+/// Async-signal-safe.
+#[must_use = "signals are unblocked when this is dropped"]
+pub struct Blocked(Mask);
+
+impl Blocked {
+    /// Blocks all signals on the calling thread.
+    pub fn all() -> Self {
+        let (new, mut old): (Mask, Mask) = (ALL, 0);
+        let how = libc::SIG_SETMASK as usize;
+        let (from, to) = (core::ptr::from_ref(&new), core::ptr::from_mut(&mut old));
+        // SAFETY: both sets are live locals of the size given.
+        let _ = unsafe {
+            call::raw(libc::SYS_rt_sigprocmask, [how, from as usize, to as usize, SET_SIZE, 0, 0])
+        };
+        Blocked(old)
+    }
+
+    /// The mask that the thread had, and gets back.
+    #[must_use]
+    pub fn before(&self) -> Mask {
+        self.0
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        let how = libc::SIG_SETMASK as usize;
+        let from = core::ptr::from_ref(&self.0) as usize;
+        // SAFETY: the set is live and of the size given; a null old set.
+        let _ = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, from, 0, SET_SIZE, 0, 0]) };
+    }
+}
+
+/// Whether `length` bytes at `address` can be read, told without a fault and
+/// without an effect: the kernel copies the set in before it judges `how`.
+/// Async-signal-safe. True says nothing of the next moment.
+#[must_use]
+pub fn readable(address: usize, length: usize) -> bool {
+    let probe = |at: usize| {
+        let how = usize::MAX; // no such operation: EINVAL, once the set was read
+        // SAFETY: the kernel reads `at` by itself and gives EFAULT if it cannot.
+        let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE, 0, 0]) };
+        said == Err(super::errno::Errno::EINVAL)
+    };
+    // An object of up to a page lies on two pages at most: its ends tell.
+    let last = length.saturating_sub(SET_SIZE);
+    address.checked_add(last).is_some_and(|end| probe(address) && (last == 0 || probe(end)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask() -> Mask {
+        let mut now: Mask = 0;
+        let to = core::ptr::from_mut(&mut now) as usize;
+        // SAFETY: a null new set and a live place for the old one.
+        unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, to, SET_SIZE, 0, 0]) }.unwrap();
+        now
+    }
+
+    #[test]
+    fn everything_is_blocked_and_put_back() {
+        let before = mask();
+        {
+            let blocked = Blocked::all();
+            let unblockable = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
+            assert_eq!(mask(), !unblockable);
+            assert_eq!(blocked.before(), before);
+        }
+        assert_eq!(mask(), before);
+    }
+
+    #[test]
+    fn readability_is_told_without_a_fault() {
+        let before = mask();
+        let object = [0_u8; 24];
+        assert!(readable(object.as_ptr() as usize, object.len()));
+        assert!(!readable(8, 24));
+        assert!(!readable(usize::MAX - 3, 24));
+        // SAFETY: a fresh mapping of two pages, the second made unreadable.
+        let edge = unsafe {
+            let start = libc::mmap(core::ptr::null_mut(), 8192, 3, 0x22, -1, 0) as usize;
+            libc::mprotect((start + 4096) as *mut _, 4096, libc::PROT_NONE);
+            start + 4096
+        };
+        assert!(readable(edge - 24, 24));
+        assert!(!readable(edge - 16, 24));
+        assert_eq!(mask(), before);
+    }
+}

@@ -1,0 +1,85 @@
+//! What the kernel put on the stack of a new process: arguments,
+//! environment, auxiliary vector.
+
+use core::ffi::{CStr, c_char, c_ulong};
+
+/// The auxiliary vector and environment of this process. Valid at load only:
+/// later the program may change its environment.
+#[derive(Clone, Copy)]
+pub struct Startup {
+    environ: *const *const c_char,
+    auxv: *const [c_ulong; 2],
+}
+
+impl Startup {
+    /// From the address of `argc`, which glibc exports as
+    /// `__libc_stack_end` (its constructors may run before libc's own, when
+    /// `environ` is not yet set).
+    ///
+    /// # Safety
+    /// `argc` points at the block that the kernel laid out.
+    #[must_use]
+    pub unsafe fn from_stack(argc: *const usize) -> Self {
+        // SAFETY: argc, then argc arguments, a null, the environment.
+        unsafe { Self::from_environ(argc.add(*argc).add(2).cast()) }
+    }
+
+    /// From the environment as the kernel laid it out (what musl's `environ`
+    /// points at while constructors run).
+    ///
+    /// # Safety
+    /// `environ` points at that block.
+    #[must_use]
+    pub unsafe fn from_environ(environ: *const *const c_char) -> Self {
+        let mut end = environ;
+        // SAFETY: the block ends with a null, and the auxiliary vector follows.
+        while unsafe { !(*end).is_null() } {
+            // SAFETY: as above.
+            end = unsafe { end.add(1) };
+        }
+        // SAFETY: as above.
+        Startup { environ, auxv: unsafe { end.add(1) }.cast() }
+    }
+
+    /// The entries `NAME=VALUE`.
+    pub fn environment(self) -> impl Iterator<Item = &'static [u8]> {
+        let mut next = self.environ;
+        core::iter::from_fn(move || {
+            // SAFETY: within the block up to its null, which ends the walk.
+            let entry = unsafe { *next };
+            (!entry.is_null()).then(|| {
+                // SAFETY: not at the null yet.
+                next = unsafe { next.add(1) };
+                // SAFETY: the kernel's entries are NUL-terminated and stay.
+                unsafe { CStr::from_ptr(entry) }.to_bytes()
+            })
+        })
+    }
+
+    /// The value of `kind` (getauxval(3)), `None` where the kernel gave none.
+    #[must_use]
+    pub fn auxiliary(self, kind: c_ulong) -> Option<c_ulong> {
+        let mut next = self.auxv;
+        loop {
+            // SAFETY: within the vector up to AT_NULL, which ends the walk.
+            let [key, value] = unsafe { *next };
+            match key {
+                libc::AT_NULL => return None,
+                _ if key == kind => return Some(value),
+                // SAFETY: not at the end yet.
+                _ => next = unsafe { next.add(1) },
+            }
+        }
+    }
+
+    /// The path by which the program was executed (of a script: the script's),
+    /// empty where the kernel gave none.
+    #[must_use]
+    pub fn executed(self) -> &'static [u8] {
+        match self.auxiliary(libc::AT_EXECFN) {
+            None | Some(0) => b"",
+            // SAFETY: AT_EXECFN is a NUL-terminated string that stays.
+            Some(path) => unsafe { CStr::from_ptr(path as *const c_char) }.to_bytes(),
+        }
+    }
+}
