@@ -4,7 +4,7 @@
 //! [`frame`] says how large a frame is, [`ladder`] which pages that makes and
 //! how to keep them resident, [`pins`] counts the pages, [`registry`] knows
 //! whose stacks they are. This file ties them to the process: one registry,
-//! one policy, fixed at load. See `docs/linux-sigframe-fpu.md`.
+//! its policy fixed at load. See `docs/linux-sigframe-fpu.md`.
 
 pub mod frame;
 pub mod ladder;
@@ -42,15 +42,14 @@ static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 /// our memory but another pid: there we stand down.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-static POLICY: OnceRef<'static, Policy> = OnceRef::new();
 static REGISTRY: Lock<Registry> = Lock::new(Registry::new());
 
 /// Called when a thread gets its first record, to be told of its exit.
 static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 
 /// Puts this part in charge of the process, from load on.
-pub fn take_charge(duty: Duty, policy: &'static Policy, exit_notice: &'static fn()) {
-    let _ = POLICY.set(policy);
+pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
+    REGISTRY.hold().policy = policy;
     let _ = EXIT_NOTICE.set(exit_notice);
     OWNER.store(call::getpid(), Ordering::Relaxed);
     DUTY.store(duty as u8, Ordering::Release);
@@ -63,18 +62,18 @@ pub fn on_duty() -> bool {
     DUTY.load(Ordering::Relaxed) != Duty::Inert as u8
 }
 
-/// The registry and policy, if this process may change them.
-fn charge() -> Option<(Held<'static, Registry>, Policy)> {
+/// The registry, if this process may change it.
+fn charge() -> Option<Held<'static, Registry>> {
     let acts = DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    let policy = POLICY.get()?;
-    let ours = OWNER.load(Ordering::Relaxed) == call::getpid();
-    (acts && ours).then(|| (REGISTRY.hold(), *policy))
+    (acts && OWNER.load(Ordering::Relaxed) == call::getpid()).then(|| REGISTRY.hold())
 }
 
-/// Copies the program's `stack_t`; `None` where it cannot be read, which is
-/// then for the kernel to say.
-fn read(new: *const libc::stack_t) -> Option<libc::stack_t> {
-    if !new.is_aligned() || !signals::readable(new as usize, size_of::<libc::stack_t>()) {
+/// Copies an argument of the program's; `None` where it cannot be read, which
+/// is then for libc and the kernel to say.
+///
+/// `T` is a C structure for which every bit pattern is a value.
+fn read<T: Copy>(new: *const T) -> Option<T> {
+    if new.is_null() || !new.is_aligned() || !signals::readable(new as usize, size_of::<T>()) {
         return None;
     }
     // SAFETY: aligned and, a moment ago, readable; only another thread that
@@ -114,7 +113,7 @@ pub fn set(new: *const libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
 }
 
 fn prepare(tid: c_int, asked: &libc::stack_t) {
-    let Some((mut registry, policy)) = charge() else { return };
+    let Some(mut registry) = charge() else { return };
     // A record that disarms, and no stack in force: its handler is running,
     // and the kernel will put that stack back when it returns.
     let disarmed = registry.stack(tid, Place::Current).is_some_and(|(_, disarms)| disarms)
@@ -122,17 +121,44 @@ fn prepare(tid: c_int, asked: &libc::stack_t) {
     if disarmed {
         registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
     }
-    adopt(registry, policy, tid, Place::Pending, asked);
+    adopt(registry, tid, Place::Pending, asked);
 }
 
 fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
-    let Some((mut registry, _)) = charge() else { return };
+    let Some(mut registry) = charge() else { return };
     match (installed, is_disable(asked)) {
         (true, true) => registry.release(tid, Place::Current, &mut Kernel),
         (true, false) => registry.promote(tid, Place::Pending, Place::Current, &mut Kernel),
         (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
     }
     stats::PINNED.set(registry.pinned_pages());
+}
+
+/// The structure that rt_sigaction(2) itself takes; libc's has another order.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct KernelAction {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: signals::Mask,
+}
+
+/// sigaction(2) is about to install `new`: if its handler will run on the
+/// alternate stack, that is made resident first. Async-signal-safe.
+pub fn before_handler(new: *const libc::sigaction) {
+    adopt_for(read(new).is_some_and(|action| action.sa_flags & libc::SA_ONSTACK != 0));
+}
+
+/// The same for the structure of rt_sigaction(2).
+pub fn before_kernel_handler(new: *const KernelAction) {
+    adopt_for(read(new).is_some_and(|action| action.flags & libc::SA_ONSTACK as usize != 0));
+}
+
+fn adopt_for(on_stack: bool) {
+    if on_stack {
+        adopt_current();
+    }
 }
 
 /// Adopts the stack that the calling thread has already, if we do not know it
@@ -143,18 +169,17 @@ pub fn adopt_current() {
     if is_disable(&now) {
         return;
     }
-    let Some((registry, policy)) = charge() else { return };
+    let Some(registry) = charge() else { return };
     let tid = call::gettid();
     if registry.stack(tid, Place::Current).map(|(stack, _)| stack) != Some(described(&now)) {
         stats::STACKS.count();
-        adopt(registry, policy, tid, Place::Current, &now);
+        adopt(registry, tid, Place::Current, &now);
     }
 }
 
 /// Adopts `stack`, then lets go of the registry and tells who must know.
 fn adopt(
     mut registry: Held<'_, Registry>,
-    policy: Policy,
     tid: c_int,
     place: Place,
     stack: &libc::stack_t,
@@ -163,7 +188,7 @@ fn adopt(
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let pid = OWNER.load(Ordering::Relaxed);
     registry.sweep(|other| other == tid || call::thread_exists(pid, other), &mut Kernel);
-    let adopted = registry.adopt(tid, place, described(stack), disarms, policy, &mut Kernel);
+    let adopted = registry.adopt(tid, place, described(stack), disarms, &mut Kernel);
     stats::PINNED.set(registry.pinned_pages());
     drop(registry);
     tell(&adopted);
@@ -193,7 +218,7 @@ fn tell(adopted: &Adopted) {
 
 /// The calling thread ends: its stacks are released. Async-signal-safe.
 pub fn thread_exit() {
-    if let Some((mut registry, _)) = charge() {
+    if let Some(mut registry) = charge() {
         registry.release_thread(call::gettid(), &mut Kernel);
         stats::PINNED.set(registry.pinned_pages());
     }

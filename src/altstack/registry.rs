@@ -56,7 +56,6 @@ struct Record {
     stack: Stack,
     /// What is pinned for it; none on the lower rungs.
     pinned: Pages,
-    rung: Rung,
     /// Registered with `SS_AUTODISARM`.
     disarms: bool,
 }
@@ -87,16 +86,19 @@ pub struct Adopted {
 
 /// All adopted stacks and the pages pinned for them.
 pub struct Registry {
+    /// How it acts.
+    pub policy: Policy,
     records: Table<Record>,
     pins: Pins,
     hand: usize,
 }
 
 impl Registry {
-    /// Nothing adopted.
+    /// Nothing adopted, and a policy that does nothing but report.
     #[must_use]
     pub const fn new() -> Self {
-        Registry { records: Table::new(), pins: Pins::new(), hand: 0 }
+        let policy = Policy { start: Rung::Report, window: 0 };
+        Registry { policy, records: Table::new(), pins: Pins::new(), hand: 0 }
     }
 
     /// Pages pinned now.
@@ -119,9 +121,9 @@ impl Registry {
         place: Place,
         stack: Stack,
         disarms: bool,
-        policy: Policy,
         memory: &mut impl Memory,
     ) -> Adopted {
+        let policy = self.policy;
         let first = Place::ALL.iter().all(|place| self.records.get(key(tid, *place)).is_none());
         let mut adopted = Adopted { rung: Rung::Report, bytes: 0, refused: None, first };
         let mut pinned = Pages::NONE;
@@ -150,7 +152,7 @@ impl Registry {
         }
         adopted.bytes = pinned.bytes();
         self.release(tid, place, memory);
-        let record = Record { key: key(tid, place), stack, pinned, rung: adopted.rung, disarms };
+        let record = Record { key: key(tid, place), stack, pinned, disarms };
         if !self.records.insert(record) {
             self.pins.release(pinned, memory);
         }

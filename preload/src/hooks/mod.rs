@@ -1,0 +1,37 @@
+//! The hooks: thin edges. Each asks whether there is anything to do, calls
+//! the crate `sigward` with the original as a closure, and returns.
+
+/// Defines an exported function in front of libc's of the same name.
+///
+/// `as PATH` checks the signature at compile time against the declaration in
+/// the `libc` crate. The body gets the original as `$original`; where there
+/// is none, the hook fails with ENOSYS and `failing`.
+macro_rules! hook {
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
+        failing $failure:expr;
+        |$original:ident| $body:expr
+    ) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        /// As the function of libc.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
+            type Original = unsafe extern "C" fn($($type),*) -> $result;
+            $(const _: Original = $declared;)?
+            let Some(address) = $crate::originals::get($crate::originals::Id::$name) else {
+                sigward_core::sys::errno::set(libc::ENOSYS);
+                return $failure;
+            };
+            // SAFETY: found under this name, whose type this is.
+            let $original = unsafe { core::mem::transmute::<usize, Original>(address) };
+            $body
+        }
+    };
+}
+
+mod signal;
+pub mod syscall;
+pub mod thread;

@@ -1,0 +1,148 @@
+//! The functions behind our hooks, and the few others that we need of libc.
+//!
+//! All are found at load by one walk over the objects behind ours, in the
+//! order in which the loader would ask them; `dlsym` is asked only where the
+//! walk could not read libc. What is not found stays null, and that feature
+//! off. A hook that is called before our constructor walks by itself.
+
+use core::ffi::{c_char, c_int, c_void};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use sigward_core::loaded::{Name, Object};
+
+/// Defines [`Id`] and the table of names.
+macro_rules! names {
+    (hooked { $($hooked:ident)* } needed { $($needed:ident)* }) => {
+        /// The names that are looked up, by their position in the table.
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "libc's names")]
+        #[derive(Clone, Copy)]
+        pub enum Id { $($hooked,)* $($needed,)* }
+
+        static NAMES: &[Name] = &[
+            $(Name::new(stringify!($hooked)),)*
+            $(Name::new(stringify!($needed)),)*
+        ];
+
+        static FOUND: [AtomicUsize; NAMES.len()] = [const { AtomicUsize::new(0) }; NAMES.len()];
+    };
+}
+
+// The one list of names. `hooked`: what we export, and whose originals the
+// hooks call. `needed`: what we call of libc besides.
+names! {
+    hooked {
+        // hooks/signal.rs
+        sigaction __sigaction sigaltstack sigstack
+        // hooks/syscall.rs
+        syscall
+    }
+    needed {
+        __errno_location
+        pthread_key_create pthread_setspecific
+    }
+}
+
+/// The address behind our hook of that name, if there is one.
+/// Async-signal-safe once the constructor has run.
+#[inline]
+pub fn get(id: Id) -> Option<usize> {
+    let place = FOUND.get(id as usize)?;
+    match place.load(Ordering::Relaxed) {
+        0 => resolve_late(place),
+        address => Some(address),
+    }
+}
+
+/// A hook was called before the constructor, or for a library that was loaded
+/// after it.
+#[cold]
+fn resolve_late(place: &AtomicUsize) -> Option<usize> {
+    walk();
+    Some(place.load(Ordering::Relaxed)).filter(|&address| address != 0)
+}
+
+/// Looks all names up: the walk, and `dlsym` if the walk did not find libc.
+pub fn resolve() {
+    walk();
+    if peek(Id::sigaction).is_none() {
+        ask_dlsym();
+    }
+    // SAFETY: found under that name, or 0.
+    unsafe { sigward_core::sys::errno::locate(peek(Id::__errno_location).unwrap_or(0)) };
+}
+
+/// What was found so far, without another walk.
+pub fn peek(id: Id) -> Option<usize> {
+    FOUND.get(id as usize).map(|place| place.load(Ordering::Relaxed)).filter(|&found| found != 0)
+}
+
+/// State of one walk.
+struct Walk {
+    /// Whether our own object has been passed.
+    behind_ours: bool,
+}
+
+fn walk() {
+    let Some(iterate) = super::weak::dl_iterate_phdr() else { return };
+    let mut walk = Walk { behind_ours: false };
+    // SAFETY: the loader's own function; `visit` matches what it calls and
+    // `walk` outlives the call.
+    unsafe { iterate(visit, (&raw mut walk).cast()) };
+}
+
+/// One loaded object. Returns non-zero to end the walk.
+unsafe extern "C" fn visit(
+    info: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    walk: *mut c_void,
+) -> c_int {
+    // SAFETY: the loader gives a live record, and the pointer that `walk` gave.
+    let (info, walk) = unsafe { (&*info, &mut *walk.cast::<Walk>()) };
+    let bias = info.dlpi_addr as usize;
+    if info.dlpi_phdr.is_null() {
+        return 0;
+    }
+    // SAFETY: the loader's record of the object's program headers.
+    let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    if !walk.behind_ours {
+        let here = visit as *const () as usize;
+        walk.behind_ours = headers.iter().any(|header| {
+            let start = bias.wrapping_add(header.p_vaddr as usize);
+            header.p_type == libc::PT_LOAD && here.wrapping_sub(start) < header.p_memsz as usize
+        });
+        return 0;
+    }
+    // SAFETY: the object is loaded, and stays so during the callback.
+    let Some(object) = (unsafe { Object::read(bias, headers) }) else { return 0 };
+    let mut missing = 0;
+    for (name, place) in NAMES.iter().zip(&FOUND) {
+        if place.load(Ordering::Relaxed) == 0 {
+            match object.find(name) {
+                Some(address) => place.store(address, Ordering::Relaxed),
+                None => missing += 1,
+            }
+        }
+    }
+    c_int::from(missing == 0)
+}
+
+/// `RTLD_NEXT` for each name that is missing. Allocates in libc where a name
+/// does not exist; it is a last resort at load.
+fn ask_dlsym() {
+    type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+    let Some(dlsym) = super::weak::dlsym() else { return };
+    // SAFETY: the loader's `dlsym`.
+    let dlsym = unsafe { core::mem::transmute::<usize, Dlsym>(dlsym) };
+    for (name, place) in NAMES.iter().zip(&FOUND) {
+        let mut text = [0_u8; 32];
+        let bytes = name.text().as_bytes();
+        // One byte stays for the NUL.
+        let Some(start) = text.get_mut(..bytes.len().min(31)) else { continue };
+        start.copy_from_slice(bytes.get(..start.len()).unwrap_or_default());
+        // SAFETY: a NUL-terminated name.
+        let found = unsafe { dlsym(libc::RTLD_NEXT, text.as_ptr().cast()) };
+        if place.load(Ordering::Relaxed) == 0 {
+            place.store(found as usize, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The names that the loader binds for us: weak, so that a process without
+//! one starts all the same, with a null in its place.
+//!
+//! Each costs a look-up in every exec; what can be found by the walk of
+//! [`super::originals`] is not named here.
+
+use core::ffi::{c_char, c_int, c_void};
+
+/// What dl_iterate_phdr(3) calls for each object.
+pub type Visit =
+    unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
+/// dl_iterate_phdr(3).
+pub type Iterate = unsafe extern "C" fn(Visit, *mut c_void) -> c_int;
+
+/// Defines a function that returns the address the loader bound `name` to.
+macro_rules! weak {
+    ($(#[$meta:meta])* $name:ident as $function:ident) => {
+        core::arch::global_asm!(concat!(".weak ", stringify!($name)));
+
+        $(#[$meta])*
+        pub fn $function() -> Option<usize> {
+            let address: usize;
+            // SAFETY: reads our own slot of the global offset table, which
+            // the loader filled before it called anything of ours.
+            unsafe {
+                core::arch::asm!(
+                    concat!("mov {}, qword ptr [rip + ", stringify!($name), "@GOTPCREL]"),
+                    out(reg) address,
+                    options(pure, readonly, nostack, preserves_flags),
+                );
+            }
+            (address != 0).then_some(address)
+        }
+    };
+}
+
+weak!(
+    /// `dl_iterate_phdr`, by which the loaded objects are walked.
+    dl_iterate_phdr as iterate_address
+);
+weak!(
+    /// `dlsym`, in libdl before glibc 2.34: absent from half of the programs.
+    dlsym as dlsym
+);
+weak!(
+    /// Where `argc` lies: glibc and nobody else.
+    __libc_stack_end as libc_stack_end
+);
+weak!(
+    /// The variable `environ`.
+    environ as environ_variable
+);
+
+/// dl_iterate_phdr(3), if the process has one.
+pub fn dl_iterate_phdr() -> Option<Iterate> {
+    // SAFETY: bound under that name.
+    iterate_address().map(|address| unsafe { core::mem::transmute::<usize, Iterate>(address) })
+}
+
+/// The environment as the process was started with, while constructors run.
+pub fn environ() -> Option<*const *const c_char> {
+    // SAFETY: libc's variable; nobody changes it while constructors run.
+    let value = unsafe { *(environ_variable()? as *const *const *const c_char) };
+    (!value.is_null()).then_some(value)
+}
