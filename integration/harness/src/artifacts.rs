@@ -1,0 +1,103 @@
+//! What cargo builds and tests run: `libsigward.so` and the workspace's commands.
+//!
+//! Cargo gives a test no path to another package's cdylib, and a copy found on disk may
+//! be stale. So each test process asks cargo once; a build that is fresh costs some 50 ms.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The root of the workspace.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    // integration/harness is two levels below the root.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+/// Cargo's target directory.
+#[must_use]
+pub fn target() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => workspace().join(dir),
+        None => workspace().join("target"),
+    }
+}
+
+/// The path of the release build of `libsigward.so`, built now if it was stale.
+///
+/// # Panics
+///
+/// When the build fails: no test of the library means anything then.
+#[must_use]
+pub fn preload() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        cargo(&["build", "--release", "-p", "sigward-preload"]).expect("libsigward.so is built");
+        target().join("release/libsigward.so")
+    })
+}
+
+/// The path of the release build of the `sigward` command, built now if it was stale.
+///
+/// # Panics
+///
+/// When the build fails.
+#[must_use]
+pub fn sigward() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        cargo(&["build", "--release", "-p", "sigward"]).expect("the sigward command is built");
+        target().join("release/sigward")
+    })
+}
+
+/// The path of a program of this package (`src/bin`), built now if it was stale.
+///
+/// # Errors
+///
+/// When the build fails.
+pub fn harness_bin(name: &str) -> io::Result<PathBuf> {
+    cargo(&["build", "-p", "sigward-harness", "--bin", name])?;
+    Ok(target().join("debug").join(name))
+}
+
+fn cargo(args: &[&str]) -> io::Result<()> {
+    let mut command = cargo_command();
+    command.args(["--quiet"]).args(args).stdin(Stdio::null());
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!(
+        "cargo {}: {}\n{stderr}",
+        args.join(" "),
+        output.status
+    )))
+}
+
+/// `cargo` in the workspace, free of what an outer `cargo test` or `cargo run` has set for
+/// the package under test: those variables would make the inner build stale or different.
+#[must_use]
+pub fn cargo_command() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    for (name, _) in env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        let about_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "SIGWARD"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        let about_build = [
+            "CARGO_CRATE_NAME",
+            "CARGO_PRIMARY_PACKAGE",
+            "CARGO_TARGET_TMPDIR",
+        ];
+        if about_package || about_build.contains(&name) || name.starts_with("LD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}

@@ -1,0 +1,376 @@
+//! The meter: how many page faults does the kernel take while it writes a signal frame?
+//!
+//! It works from outside, on any program. ptrace stops a thread when a signal is about to
+//! be delivered (signal-delivery-stop). There we read the thread's fault counters and let
+//! it go on with `PTRACE_SINGLESTEP` and the signal: the kernel writes the frame and stops
+//! the thread again before the handler's first instruction has run (`signal_delivered` in
+//! `kernel/signal.c`). The counters then differ by exactly the faults of that frame.
+//!
+//! `PTRACE_SEIZE` is used, not `PTRACE_TRACEME`: only so do group-stops (SIGSTOP, job
+//! control) stay what they are for the program.
+//!
+//! # References
+//! - ptrace(2), signal(7), proc(5)
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::io::{self, Read};
+use std::mem::{self, offset_of};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::deadman::DeadMan;
+use crate::run::Outcome;
+
+/// Where a signal frame was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// On the alternate signal stack of the thread.
+    Altstack,
+    /// On the stack that the thread was running on.
+    Ordinary,
+    /// Nowhere: the kernel could not write it, and kills the program with SIGSEGV.
+    Refused,
+}
+
+/// One signal delivery to a handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Frame {
+    /// The process (thread group).
+    pub pid: i32,
+    /// The thread.
+    pub tid: i32,
+    /// The thread's name.
+    pub name: String,
+    /// The signal's number.
+    pub signal: i32,
+    /// Page faults, minor and major, taken while the frame was written.
+    pub faults: u64,
+    /// Where the frame lies.
+    pub place: Place,
+}
+
+/// A run under the meter.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// Every delivery, in the order seen.
+    pub frames: Vec<Frame>,
+    /// Output and end of the first process. Output that was not piped is empty.
+    pub outcome: Outcome,
+}
+
+impl Trace {
+    /// The number of frames that faulted.
+    #[must_use]
+    pub fn faulting(&self) -> usize {
+        self.frames.iter().filter(|frame| frame.faults > 0).count()
+    }
+
+    /// The frames written to alternate stacks.
+    pub fn on_altstack(&self) -> impl Iterator<Item = &Frame> {
+        self.frames
+            .iter()
+            .filter(|frame| frame.place == Place::Altstack)
+    }
+}
+
+/// Runs `command` to its end and to that of all its descendants.
+///
+/// # Errors
+///
+/// When the program cannot be started or traced; `TimedOut` when the deadline had passed
+/// and everything was killed.
+///
+/// # Panics
+///
+/// When a thread of the meter itself panicked.
+pub fn measure(command: Command, deadline: Duration) -> io::Result<Trace> {
+    // ptrace and __WNOTHREAD belong to a thread, not to a process: with one of our own we
+    // neither steal the children of other tests nor leave tracees behind (EXITKILL).
+    thread::spawn(move || measure_here(command, deadline))
+        .join()
+        .expect("the tracer lives")
+}
+
+fn measure_here(mut command: Command, deadline: Duration) -> io::Result<Trace> {
+    // SAFETY: traceme is one system call.
+    unsafe {
+        command.pre_exec(|| Ok(nix::sys::ptrace::traceme()?));
+    }
+    let mut child = command.spawn()?;
+    let stdout = child.stdout.take().map(drain);
+    let stderr = child.stderr.take().map(drain);
+    let root = child.id() as i32;
+
+    let tasks = Arc::new(Mutex::new(BTreeSet::from([root])));
+    let known = Arc::clone(&tasks);
+    let deadman = DeadMan::arm(deadline, move || {
+        for &tid in known.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // SAFETY: kill takes no pointers; the tids are our own unreaped tracees.
+            unsafe { libc::kill(tid, libc::SIGKILL) };
+        }
+    });
+
+    let mut tracer = Tracer {
+        root,
+        tasks,
+        stepping: HashMap::new(),
+        frames: Vec::new(),
+    };
+    tracer.seize()?;
+    let status = tracer.follow()?;
+    let late = deadman.disarm();
+    let outcome = Outcome {
+        stdout: stdout.map_or_else(String::new, collect),
+        stderr: stderr.map_or_else(String::new, collect),
+        status,
+    };
+    if late {
+        let words = format!("killed after {deadline:?}: {outcome:?}");
+        return Err(io::Error::new(io::ErrorKind::TimedOut, words));
+    }
+    Ok(Trace {
+        frames: tracer.frames,
+        outcome,
+    })
+}
+
+type Drain = thread::JoinHandle<Vec<u8>>;
+
+fn drain(mut pipe: impl Read + Send + 'static) -> Drain {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What could be read is worth more than the error.
+        let _ = pipe.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+fn collect(drain: Drain) -> String {
+    String::from_utf8_lossy(&drain.join().unwrap_or_default()).into_owned()
+}
+
+/// A delivery between its two stops.
+struct Delivery {
+    pid: i32,
+    name: String,
+    signal: i32,
+    faults_before: u64,
+}
+
+struct Tracer {
+    root: i32,
+    tasks: Arc<Mutex<BTreeSet<i32>>>,
+    stepping: HashMap<i32, Delivery>,
+    frames: Vec<Frame>,
+}
+
+impl Tracer {
+    /// Turns the `PTRACE_TRACEME` of the child into a `PTRACE_SEIZE`: at its exec stop we
+    /// detach with a SIGSTOP, which holds it until it is seized.
+    fn seize(&self) -> io::Result<()> {
+        let stop = i64::from(libc::SIGSTOP);
+        let options = libc::PTRACE_O_EXITKILL
+            | libc::PTRACE_O_TRACECLONE
+            | libc::PTRACE_O_TRACEFORK
+            | libc::PTRACE_O_TRACEVFORK
+            | libc::PTRACE_O_TRACEEXEC;
+        wait(self.root, libc::WUNTRACED)?;
+        ptrace(libc::PTRACE_DETACH, self.root, stop)?;
+        wait(self.root, libc::WUNTRACED)?;
+        ptrace(libc::PTRACE_SEIZE, self.root, i64::from(options))?;
+        // SAFETY: kill takes no pointers.
+        unsafe { libc::kill(self.root, libc::SIGCONT) };
+        Ok(())
+    }
+
+    /// Handles stops until no tracee is left. Returns the end of the first process.
+    fn follow(&mut self) -> io::Result<ExitStatus> {
+        let mut end = ExitStatus::from_raw(0);
+        loop {
+            let (tid, status) = match wait(-1, libc::__WALL | libc::__WNOTHREAD) {
+                Ok(event) => event,
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(end),
+                Err(error) => return Err(error),
+            };
+            if libc::WIFSTOPPED(status) {
+                self.tasks().insert(tid);
+                let (request, argument) = self.stopped(tid, status);
+                // ESRCH: killed meanwhile; its end is reported next.
+                let _ = ptrace(request, tid, i64::from(argument));
+            } else {
+                self.tasks().remove(&tid);
+                self.stepping.remove(&tid);
+                if tid == self.root {
+                    end = ExitStatus::from_raw(status);
+                }
+            }
+        }
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeSet<i32>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to do with a stopped thread: the ptrace request and the signal to give it.
+    fn stopped(&mut self, tid: i32, status: i32) -> (libc::c_uint, i32) {
+        let signal = libc::WSTOPSIG(status);
+        match status >> 16 {
+            0 => {}
+            libc::PTRACE_EVENT_STOP if signal != libc::SIGTRAP => return (libc::PTRACE_LISTEN, 0),
+            libc::PTRACE_EVENT_EXEC => {
+                // The other threads are gone; ours may have changed its tid.
+                self.stepping.remove(&tid);
+                return (libc::PTRACE_CONT, 0);
+            }
+            _ => return (libc::PTRACE_CONT, 0),
+        }
+
+        if let Some(delivery) = self.stepping.remove(&tid) {
+            if signal == libc::SIGTRAP {
+                self.delivered(tid, delivery);
+                return (libc::PTRACE_CONT, 0);
+            }
+            // The frame could not be written: this is the SIGSEGV for it.
+            self.frames.push(delivery.frame(tid, 0, Place::Refused));
+        }
+        match Delivery::begin(tid, signal) {
+            Some(delivery) => {
+                self.stepping.insert(tid, delivery);
+                (libc::PTRACE_SINGLESTEP, signal)
+            }
+            None => (libc::PTRACE_CONT, signal),
+        }
+    }
+
+    /// The thread stands at the handler's first instruction.
+    fn delivered(&mut self, tid: i32, delivery: Delivery) {
+        let Some(faults_after) = faults(tid) else {
+            return;
+        };
+        let faults = faults_after - delivery.faults_before;
+        // None: another thread has just set the signal to SIG_IGN, and the program was
+        // stepped by one instruction of its own.
+        if let Some(place) = place(tid, delivery.signal) {
+            self.frames.push(delivery.frame(tid, faults, place));
+        }
+    }
+}
+
+impl Delivery {
+    /// None when the signal has no handler, or the thread is gone.
+    fn begin(tid: i32, signal: i32) -> Option<Self> {
+        let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+        let field = |key| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(key))
+                .map(str::trim)
+        };
+        let caught = u64::from_str_radix(field("SigCgt:")?, 16).ok()?;
+        if caught >> (signal - 1) & 1 == 0 {
+            return None;
+        }
+        Some(Self {
+            pid: field("Tgid:")?.parse().ok()?,
+            name: field("Name:")?.to_owned(),
+            signal,
+            faults_before: faults(tid)?,
+        })
+    }
+
+    fn frame(self, tid: i32, faults: u64, place: Place) -> Frame {
+        Frame {
+            pid: self.pid,
+            tid,
+            name: self.name,
+            signal: self.signal,
+            faults,
+            place,
+        }
+    }
+}
+
+/// Minor and major faults of one thread so far (fields 10 and 12 of its `stat`).
+fn faults(tid: i32) -> Option<u64> {
+    // Through task/: /proc/TID/stat itself sums up all threads.
+    let stat = fs::read_to_string(format!("/proc/{tid}/task/{tid}/stat")).ok()?;
+    // The name, field 2, may hold blanks and parentheses.
+    let mut fields = stat.get(stat.rfind(')')? + 2..)?.split(' ');
+    let minor: u64 = fields.nth(10 - 3)?.parse().ok()?;
+    let major: u64 = fields.nth(12 - 11)?.parse().ok()?;
+    Some(minor + major)
+}
+
+/// Where the frame of a thread that stands at its handler's first instruction lies.
+///
+/// The kernel passes the signal in rdi and the `ucontext_t` in rdx, and that names the
+/// alternate stack. None when this is not the entry of a handler of `signal`.
+fn place(tid: i32, signal: i32) -> Option<Place> {
+    // SAFETY: a user_regs_struct is plain numbers.
+    let mut regs: libc::user_regs_struct = unsafe { mem::zeroed() };
+    // SAFETY: GETREGS writes one user_regs_struct through data.
+    let done = unsafe { libc::ptrace(libc::PTRACE_GETREGS, tid, 0, &raw mut regs) };
+    if done != 0 || regs.rdi != signal as u64 {
+        return None;
+    }
+    let peek = |offset: usize| -> Option<u64> {
+        let mut word = 0_u64;
+        let local = libc::iovec {
+            iov_base: (&raw mut word).cast(),
+            iov_len: 8,
+        };
+        let remote = libc::iovec {
+            iov_base: ptr::without_provenance_mut(regs.rdx as usize + offset),
+            iov_len: 8,
+        };
+        // SAFETY: the local vector is `word`; the remote one is checked by the kernel.
+        let read =
+            unsafe { libc::process_vm_readv(tid, &raw const local, 1, &raw const remote, 1, 0) };
+        (read == 8).then_some(word)
+    };
+    let stack = offset_of!(libc::ucontext_t, uc_stack);
+    let base = peek(stack + offset_of!(libc::stack_t, ss_sp))?;
+    let size = peek(stack + offset_of!(libc::stack_t, ss_size))?;
+    let inside = regs
+        .rsp
+        .checked_sub(base)
+        .is_some_and(|depth| depth > 0 && depth <= size);
+    Some(if inside {
+        Place::Altstack
+    } else {
+        Place::Ordinary
+    })
+}
+
+fn ptrace(request: libc::c_uint, tid: i32, data: i64) -> io::Result<()> {
+    // SAFETY: none of the requests made here takes a pointer: data is a signal or options.
+    let done = unsafe { libc::ptrace(request, tid, 0_usize, data) };
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn wait(pid: i32, options: i32) -> io::Result<(i32, i32)> {
+    let mut status = 0;
+    loop {
+        // SAFETY: status outlives the call.
+        let tid = unsafe { libc::waitpid(pid, &raw mut status, options) };
+        if tid >= 0 {
+            return Ok((tid, status));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Builds the C programs of `integration/programs`, one behaviour each, for both libcs.
+//!
+//! A program may say how it wants to be built in lines such as
+//! `// build: -nostdlib`; a name that starts with `lib` becomes a shared library,
+//! and `// links: NAME` links one of those, found again beside the program.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::artifacts::{target, workspace};
+
+const FLAGS: &[&str] = &[
+    "-std=gnu99",
+    "-O1",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-pthread",
+    "-D_GNU_SOURCE",
+];
+
+/// A C library to build for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Libc {
+    /// glibc, by `gcc`.
+    Glibc,
+    /// musl, by `musl-gcc` of Debian's `musl-tools`.
+    Musl,
+}
+
+impl Libc {
+    const fn compiler(self) -> &'static str {
+        match self {
+            Self::Glibc => "gcc",
+            Self::Musl => "musl-gcc",
+        }
+    }
+
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Glibc => "glibc",
+            Self::Musl => "musl",
+        }
+    }
+}
+
+/// The C libraries whose compiler is here.
+///
+/// musl is optional on a developer's machine: its absence is told on stderr, once.
+///
+/// # Panics
+///
+/// When `musl-gcc` is missing and `CI` is `true`: CI tests both.
+#[must_use]
+pub fn libcs() -> &'static [Libc] {
+    static MUSL: OnceLock<bool> = OnceLock::new();
+    let musl = *MUSL.get_or_init(|| {
+        let found = Command::new(Libc::Musl.compiler())
+            .arg("--version")
+            .output()
+            .is_ok();
+        let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+        assert!(
+            found || !ci,
+            "musl-gcc is missing: apt-get install musl-tools"
+        );
+        if !found {
+            // Not eprintln!: the test runner would swallow it.
+            let note =
+                b"SKIPPED: all musl tests (musl-gcc is missing: apt-get install musl-tools)\n";
+            let _ = io::Write::write_all(&mut io::stderr(), note);
+        }
+        found
+    });
+    if musl {
+        &[Libc::Glibc, Libc::Musl]
+    } else {
+        &[Libc::Glibc]
+    }
+}
+
+/// Builds `integration/programs/NAME.c` and returns the path of the result.
+///
+/// # Errors
+///
+/// With the compiler's words when it fails; warnings are errors.
+pub fn build(name: &str, libc: Libc) -> io::Result<PathBuf> {
+    build_with(name, libc, &[])
+}
+
+/// Like [`build`], with more compiler flags, such as `-static`.
+///
+/// # Errors
+///
+/// As [`build`].
+pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf> {
+    let folder = workspace().join("integration/programs");
+    let source = folder.join(name).with_extension("c");
+    let text = fs::read_to_string(&source)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", source.display())))?;
+
+    let mut key = DefaultHasher::new();
+    (
+        FLAGS,
+        flags,
+        libc,
+        &text,
+        fs::read_to_string(folder.join("common.h")).ok(),
+    )
+        .hash(&mut key);
+    let libraries: Vec<PathBuf> = directive(&text, "links")
+        .map(|library| build_with(library, libc, flags))
+        .collect::<io::Result<_>>()?;
+    libraries.hash(&mut key);
+
+    // One folder per key, so that the program keeps its name and a stale one is never met.
+    let place = target()
+        .join("programs")
+        .join(libc.folder())
+        .join(format!("{:016x}", key.finish()));
+    let shared = name.starts_with("lib");
+    let result = place.join(if shared {
+        format!("{name}.so")
+    } else {
+        name.to_owned()
+    });
+    if result.exists() {
+        return Ok(result);
+    }
+
+    fs::create_dir_all(&place)?;
+    let scratch = tempfile::Builder::new()
+        .prefix("building-")
+        .tempdir_in(&place)?;
+    let fresh = scratch.path().join(name);
+    let mut compiler = Command::new(libc.compiler());
+    compiler
+        .args(FLAGS)
+        .args(flags)
+        .arg("-o")
+        .arg(&fresh)
+        .arg(&source);
+    if shared {
+        compiler.args(["-shared", "-fPIC"]);
+    }
+    for library in &libraries {
+        let folder = library.parent().unwrap_or(Path::new("/"));
+        compiler
+            .arg(library)
+            .arg(format!("-Wl,-rpath,{}", folder.display()));
+    }
+    compiler.args(directive(&text, "build"));
+    let output = compiler.output()?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        let compiler = compiler.get_program().to_string_lossy().into_owned();
+        return Err(io::Error::other(format!(
+            "{compiler} {name}.c failed:\n{words}"
+        )));
+    }
+    // Atomic, so that tests may build the same program at the same time.
+    fs::rename(&fresh, &result)?;
+    Ok(result)
+}
+
+/// The words of all `// KEY: words` lines.
+fn directive<'a>(text: &'a str, key: &'static str) -> impl Iterator<Item = &'a str> {
+    text.lines()
+        .filter_map(move |line| {
+            line.strip_prefix("// ")?
+                .strip_prefix(key)?
+                .strip_prefix(": ")
+        })
+        .flat_map(str::split_whitespace)
+}
+
+/// The path of an installed program, looked up in `PATH`.
+#[must_use]
+pub fn installed(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(
+        std::env::var_os("PATH")
+            .as_deref()
+            .unwrap_or(OsStr::new("/usr/bin:/bin")),
+    )
+    .map(|folder| folder.join(name))
+    .find(|path| path.is_file())
+}

@@ -1,0 +1,261 @@
+//! One run of a program: which library, which user, which limits, for how long at most.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setuid};
+use tempfile::TempDir;
+
+use crate::artifacts;
+use crate::deadman::DeadMan;
+use crate::frames::{self, Trace};
+
+/// What a run printed and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Everything written to stdout.
+    pub stdout: String,
+    /// Everything written to stderr.
+    pub stderr: String,
+    /// The wait status.
+    pub status: ExitStatus,
+}
+
+impl Outcome {
+    /// Whether the program exited with status 0.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        self.status.success()
+    }
+
+    /// The exit code as a shell gives it: 128 + N for a death by signal N.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.status
+            .code()
+            .unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
+    }
+}
+
+/// A run to be made. The environment is empty but for `PATH` and `LC_ALL=C`, stdin is
+/// `/dev/null`, and the whole process group is killed after the deadline (30 s).
+#[derive(Clone, Debug)]
+pub struct Run {
+    program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    library: Option<PathBuf>,
+    unprivileged: bool,
+    memlock: Option<u64>,
+    deadline: Duration,
+}
+
+impl Run {
+    /// A run of `program` without the library.
+    pub fn new(program: impl AsRef<Path>) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: vec![("PATH".into(), path), ("LC_ALL".into(), "C".into())],
+            library: None,
+            unprivileged: false,
+            memlock: None,
+            deadline: Duration::from_secs(30),
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Preloads `libsigward.so` with `SIGWARD` set to `mode`.
+    #[must_use]
+    pub fn sigward(self, mode: &str) -> Self {
+        self.preload(artifacts::preload()).env("SIGWARD", mode)
+    }
+
+    /// Preloads `library`.
+    #[must_use]
+    pub fn preload(mut self, library: impl AsRef<Path>) -> Self {
+        self.library = Some(library.as_ref().to_owned());
+        self
+    }
+
+    /// Runs as `nobody` when we are root, else as ourselves: in both cases without
+    /// `CAP_IPC_LOCK`, so that `RLIMIT_MEMLOCK` counts.
+    #[must_use]
+    pub fn unprivileged(mut self) -> Self {
+        self.unprivileged = true;
+        self
+    }
+
+    /// Sets the soft and the hard `RLIMIT_MEMLOCK`, in bytes.
+    #[must_use]
+    pub fn memlock(mut self, bytes: u64) -> Self {
+        self.memlock = Some(bytes);
+        self
+    }
+
+    /// Changes the deadline.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be started; `TimedOut` when it had to be killed.
+    pub fn output(&self) -> io::Result<Outcome> {
+        let (mut command, _stage) = self.command()?;
+        command.process_group(0);
+        let child = command.spawn().map_err(|error| self.named(&error))?;
+        let group = Pid::from_raw(child.id() as i32);
+        let deadman = DeadMan::arm(self.deadline, move || {
+            let _ = killpg(group, Signal::SIGKILL);
+        });
+        let output = child.wait_with_output()?;
+        let outcome = Outcome {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status,
+        };
+        if deadman.disarm() {
+            Err(self.late(&outcome))
+        } else {
+            Ok(outcome)
+        }
+    }
+
+    /// Runs to the end under the meter, which follows all threads and children.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::output`].
+    pub fn frames(&self) -> io::Result<Trace> {
+        let (command, _stage) = self.command()?;
+        frames::measure(command, self.deadline).map_err(|error| self.named(&error))
+    }
+
+    fn named(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {error}", self.program.display()))
+    }
+
+    fn late(&self, outcome: &Outcome) -> io::Error {
+        let Outcome { stdout, stderr, .. } = outcome;
+        let words = format!(
+            "{} {:?} was killed after {:?}\nstdout: {stdout}\nstderr: {stderr}",
+            self.program.display(),
+            self.args,
+            self.deadline
+        );
+        io::Error::new(io::ErrorKind::TimedOut, words)
+    }
+
+    /// The command, and the folder that must outlive it.
+    fn command(&self) -> io::Result<(Command, Option<TempDir>)> {
+        let become_nobody = self.unprivileged && Uid::effective().is_root();
+        let stage = if become_nobody {
+            Some(Stage::new()?)
+        } else {
+            None
+        };
+        let staged = |path: &Path| match &stage {
+            Some(stage) => stage.copy(path),
+            None => Ok(path.to_owned()),
+        };
+
+        let mut command = Command::new(staged(&self.program)?);
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env.iter().cloned());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(library) = &self.library {
+            command.env("LD_PRELOAD", staged(library)?);
+        }
+        if become_nobody {
+            command.current_dir("/");
+        }
+        let memlock = self.memlock;
+        // SAFETY: between fork and exec only system calls are made, without allocation.
+        unsafe {
+            command.pre_exec(move || {
+                if let Some(bytes) = memlock {
+                    setrlimit(Resource::RLIMIT_MEMLOCK, bytes, bytes)?;
+                }
+                // After the limit, which only root may raise.
+                if become_nobody {
+                    setgroups(&[])?;
+                    setgid(Gid::from_raw(NOBODY))?;
+                    setuid(Uid::from_raw(NOBODY))?;
+                }
+                Ok(())
+            });
+        }
+        Ok((command, stage.map(|stage| stage.0)))
+    }
+}
+
+/// uid and gid of `nobody` and `nogroup` on Debian.
+const NOBODY: u32 = 65534;
+
+/// A folder that `nobody` can read: the workspace may lie in root's home.
+struct Stage(TempDir);
+
+impl Stage {
+    fn new() -> io::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("sigward-")
+            .tempdir_in("/tmp")?;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        Ok(Self(folder))
+    }
+
+    /// Copies what lies in the workspace; what is installed is used where it is.
+    fn copy(&self, path: &Path) -> io::Result<PathBuf> {
+        let Some(name) = path
+            .file_name()
+            .filter(|_| path.starts_with(artifacts::target()))
+        else {
+            return Ok(path.to_owned());
+        };
+        let copy = self.0.path().join(name);
+        fs::copy(path, &copy)?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
+        Ok(copy)
+    }
+}
