@@ -1,8 +1,15 @@
 //! Builds the C programs of `integration/programs`, one behaviour each, for both libcs.
 //!
-//! A program may say how it wants to be built in lines such as
-//! `// build: -nostdlib`; a name that starts with `lib` becomes a shared library,
-//! and `// links: NAME` links one of those, found again beside the program.
+//! A program says in comment lines how it wants to be built:
+//!
+//! | line | meaning |
+//! |---|---|
+//! | `// build: FLAGS` | more compiler flags |
+//! | `// links: NAME` | links the library built from `NAME.c`, found again at its place |
+//! | `// output: NAME` | the name of the result |
+//! | `// only: glibc` | not for musl |
+//!
+//! A name that starts with `lib` becomes a shared library.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -85,6 +92,15 @@ pub fn libcs() -> &'static [Libc] {
     }
 }
 
+/// Whether the program is meant for `libc`.
+///
+/// # Errors
+///
+/// When there is no such program.
+pub fn suits(name: &str, libc: Libc) -> io::Result<bool> {
+    Ok(directive(&source(name)?, "only").all(|only| only == libc.folder()))
+}
+
 /// Builds `integration/programs/NAME.c` and returns the path of the result.
 ///
 /// # Errors
@@ -100,36 +116,25 @@ pub fn build(name: &str, libc: Libc) -> io::Result<PathBuf> {
 ///
 /// As [`build`].
 pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf> {
-    let folder = workspace().join("integration/programs");
-    let source = folder.join(name).with_extension("c");
-    let text = fs::read_to_string(&source)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", source.display())))?;
-
-    let mut key = DefaultHasher::new();
-    (
-        FLAGS,
-        flags,
-        libc,
-        &text,
-        fs::read_to_string(folder.join("common.h")).ok(),
-    )
-        .hash(&mut key);
+    let text = source(name)?;
     let libraries: Vec<PathBuf> = directive(&text, "links")
         .map(|library| build_with(library, libc, flags))
         .collect::<io::Result<_>>()?;
-    libraries.hash(&mut key);
 
-    // One folder per key, so that the program keeps its name and a stale one is never met.
+    // One folder per content, so that the program keeps its name and a stale one is never met.
+    let mut key = DefaultHasher::new();
+    (FLAGS, flags, libc, &text, &libraries, shared_sources()?).hash(&mut key);
     let place = target()
         .join("programs")
         .join(libc.folder())
         .join(format!("{:016x}", key.finish()));
     let shared = name.starts_with("lib");
-    let result = place.join(if shared {
+    let default = if shared {
         format!("{name}.so")
     } else {
         name.to_owned()
-    });
+    };
+    let result = place.join(directive(&text, "output").next().unwrap_or(&default));
     if result.exists() {
         return Ok(result);
     }
@@ -140,12 +145,8 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
         .tempdir_in(&place)?;
     let fresh = scratch.path().join(name);
     let mut compiler = Command::new(libc.compiler());
-    compiler
-        .args(FLAGS)
-        .args(flags)
-        .arg("-o")
-        .arg(&fresh)
-        .arg(&source);
+    compiler.current_dir(folder()).args(FLAGS).args(flags);
+    compiler.arg("-o").arg(&fresh).arg(format!("{name}.c"));
     if shared {
         compiler.args(["-shared", "-fPIC"]);
     }
@@ -167,6 +168,33 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
     // Atomic, so that tests may build the same program at the same time.
     fs::rename(&fresh, &result)?;
     Ok(result)
+}
+
+fn folder() -> PathBuf {
+    workspace().join("integration/programs")
+}
+
+fn source(name: &str) -> io::Result<String> {
+    let path = folder().join(name).with_extension("c");
+    fs::read_to_string(&path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// The content of all files that any program may include.
+fn shared_sources() -> io::Result<Vec<(PathBuf, String)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder())? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "h" || extension == "map")
+        {
+            let text = fs::read_to_string(&path)?;
+            all.push((path, text));
+        }
+    }
+    all.sort();
+    Ok(all)
 }
 
 /// The words of all `// KEY: words` lines.

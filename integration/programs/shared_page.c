@@ -1,0 +1,55 @@
+// Two malloc'ed stacks of two threads share a page. One is released: the other stays.
+// With the argument "locked" it tells how many pages of each are locked.
+#include "common.h"
+
+static char *upper, *lower;
+static int tell;
+static pthread_barrier_t registered, released;
+static volatile sig_atomic_t seen;
+
+static void handler(int signal) { seen += signal == SIGUSR1; }
+
+static void step(const char *name)
+{
+    printf("%s", name);
+    if (tell)
+        printf(": locked lower %ld, upper %ld, VmLck %ld kB", locked_pages(lower, STACK_SIZE),
+               locked_pages(upper, STACK_SIZE), status_kb("VmLck"));
+    printf("\n");
+}
+
+static void *thread(void *unused)
+{
+    (void)unused;
+    MUST(set_altstack(upper, STACK_SIZE) == 0);
+    pthread_barrier_wait(&registered);
+    pthread_barrier_wait(&released);
+    MUST(raise(SIGUSR1) == 0);
+    MUST(drop_altstack() == 0);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    tell = argc > 1 && !strcmp(argv[1], "locked");
+    dead_man(20);
+    // Half a page off, so that the last page of the lower is the first of the upper.
+    char *block = fresh_pages(2 * STACK_SIZE + PAGE);
+    lower = block + PAGE / 2;
+    upper = lower + STACK_SIZE;
+    on_signal(SIGUSR1, handler, SA_ONSTACK);
+    pthread_barrier_init(&registered, NULL, 2);
+    pthread_barrier_init(&released, NULL, 2);
+    pthread_t other;
+    MUST(pthread_create(&other, NULL, thread, NULL) == 0);
+    MUST(set_altstack(lower, STACK_SIZE) == 0);
+    pthread_barrier_wait(&registered);
+    step("both");
+    MUST(drop_altstack() == 0);
+    step("upper only");
+    pthread_barrier_wait(&released);
+    MUST(pthread_join(other, NULL) == 0);
+    step("none");
+    printf("signals: %d\n", (int)seen);
+    return 0;
+}
