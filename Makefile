@@ -1,0 +1,51 @@
+# make build    target/release/libsigward.so and target/release/sigward
+# make demo     what the library does to four real programs
+# make test     all tests
+# make lint     formatting and clippy
+# make bench    the benches; writes docs/performance.md
+# make install  into $(DESTDIR)$(PREFIX)
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CARGO   ?= cargo
+INSTALL ?= install
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+libdir = $(DESTDIR)$(PREFIX)/lib/sigward
+docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
+
+.PHONY: build demo test lint bench install uninstall clean
+
+# The library is built by a call of its own: see the workspace's Cargo.toml.
+build:
+	$(CARGO) build --release -p sigward
+	$(CARGO) build --release -p sigward-preload
+
+demo: build
+	$(CARGO) run --quiet -p sigward-harness --bin demo
+
+test: build
+	$(CARGO) test --workspace --exclude sigward-preload
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --exclude sigward-preload --all-targets -- -D warnings
+	$(CARGO) clippy --release -p sigward-preload -- -D warnings
+
+bench: build
+	$(CARGO) bench
+
+# No build here: `make && sudo make install` must not leave root's files in target/.
+install:
+	$(INSTALL) -d $(bindir) $(libdir) $(docdir)
+	$(INSTALL) -m 755 target/release/sigward $(bindir)/sigward
+	$(INSTALL) -m 755 target/release/libsigward.so $(libdir)/libsigward.so
+	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE $(wildcard README.md docs/*.md) $(docdir)
+
+uninstall:
+	rm -f $(bindir)/sigward $(libdir)/libsigward.so
+	rm -rf $(docdir)
+	-rmdir $(libdir)
+
+clean:
+	$(CARGO) clean
