@@ -1,8 +1,25 @@
-//! The core of sigward: policy and mechanisms, without an allocator and without std.
+//! The core of sigward: policy and mechanisms, without an allocator and
+//! without std, for use inside a hook.
+//!
+//! Data flows one way: environment -> config -> verdict -> policy ->
+//! mechanism. Each defect has one home.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | every `SIGWARD_*` variable: one table, one parser |
+//! | [`quirks`] | the table of kernel defects, as data |
+//! | [`verdict`] | which kernel is this, is it affected, why (pure) |
+//! | [`altstack`] | `linux-sigframe-fpu`: residency of signal stacks |
+//! | [`loaded`] | names in loaded objects: `dlsym` for load time |
+//! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
+//! | [`log`], [`stats`] | the two ways of speaking, both off by default |
 #![cfg_attr(not(test), no_std)]
 
 pub mod altstack;
+pub mod config;
 pub mod loaded;
 pub mod log;
+pub mod quirks;
 pub mod stats;
 pub mod sys;
+pub mod verdict;

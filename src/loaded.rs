@@ -400,9 +400,7 @@ mod tests {
                 self.headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC).unwrap();
             let at = self.bias + header.p_vaddr as usize;
             // SAFETY: inside the copy, which is ours and writable.
-            unsafe {
-                std::slice::from_raw_parts_mut(at as *mut _, header.p_memsz as usize / 16)
-            }
+            unsafe { std::slice::from_raw_parts_mut(at as *mut _, header.p_memsz as usize / 16) }
         }
 
         fn bytes(&mut self) -> &mut [u8] {

@@ -32,15 +32,23 @@ extern "C" fn on_load() {
     let startup = startup();
     frame::learn(startup, None);
     let on = startup.is_some_and(|s| s.environment().any(|e| e == b"SIGWARD=on"));
-    if startup.is_some_and(|s| s.environment().any(|e| e == b"SIGWARD_LOG=debug")) { log::listen(::log::LevelFilter::Debug); }
+    if startup.is_some_and(|s| s.environment().any(|e| e == b"SIGWARD_LOG=debug")) {
+        log::listen(::log::LevelFilter::Debug);
+    }
     if on {
         thread::make_key();
-        altstack::take_charge(Duty::Act, Policy { start: Rung::Lock, window: frame::window() }, &EXIT_NOTICE);
+        altstack::take_charge(
+            Duty::Act,
+            Policy { start: Rung::Lock, window: frame::window() },
+            &EXIT_NOTICE,
+        );
         altstack::adopt_current();
     }
     syscall::watch(on);
 }
 
 extern "C" fn on_exit() {
-    if altstack::on_duty() { stats::print(); }
+    if altstack::on_duty() {
+        stats::print();
+    }
 }

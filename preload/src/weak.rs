@@ -7,8 +7,7 @@
 use core::ffi::{c_char, c_int, c_void};
 
 /// What dl_iterate_phdr(3) calls for each object.
-pub type Visit =
-    unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
+pub type Visit = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
 /// dl_iterate_phdr(3).
 pub type Iterate = unsafe extern "C" fn(Visit, *mut c_void) -> c_int;
 

@@ -68,7 +68,8 @@ pub struct Attempt {
 /// cannot exist.
 pub fn attempts(stack: Stack, window: usize, start: Rung) -> impl Iterator<Item = Attempt> {
     let top = stack.top().filter(|_| stack.size > 0);
-    let whole = top.filter(|_| stack.size <= LARGEST_WHOLE).map(|top| Pages::around(stack.base, top));
+    let whole =
+        top.filter(|_| stack.size <= LARGEST_WHOLE).map(|top| Pages::around(stack.base, top));
     let frames = top.map(|top| Pages::around(stack.base.max(top.saturating_sub(window)), top));
     let lock = whole.map(|pages| Attempt { rung: Rung::Lock, pages });
     // Where the window is the whole stack, a second attempt would be the same.

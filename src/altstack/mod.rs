@@ -178,12 +178,7 @@ pub fn adopt_current() {
 }
 
 /// Adopts `stack`, then lets go of the registry and tells who must know.
-fn adopt(
-    mut registry: Held<'_, Registry>,
-    tid: c_int,
-    place: Place,
-    stack: &libc::stack_t,
-) {
+fn adopt(mut registry: Held<'_, Registry>, tid: c_int, place: Place, stack: &libc::stack_t) {
     const SS_AUTODISARM: c_int = 1 << 31;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let pid = OWNER.load(Ordering::Relaxed);

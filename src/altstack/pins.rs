@@ -106,7 +106,8 @@ impl Pins {
             pin.stacks = pin.stacks.saturating_add(1);
             return true;
         }
-        let programs = some_locked && memory.locked(Pages { first: page, end: page.wrapping_add(1) });
+        let programs =
+            some_locked && memory.locked(Pages { first: page, end: page.wrapping_add(1) });
         page != 0 && self.pages.insert(Pin { page, stacks: 1, programs })
     }
 

@@ -36,7 +36,8 @@ pub fn touch(address: usize) -> Outcome {
     static NOBODY: AtomicU32 = AtomicU32::new(0);
     // FUTEX_OP(ADD, 0, LT, -2048): an old value below -2048 wakes one sleeper
     // on `address`, which waiters must expect at any time (futex(2)).
-    let operation = ((libc::FUTEX_OP_ADD as usize) << 28) | ((libc::FUTEX_OP_CMP_LT as usize) << 24) | 0x800;
+    let operation =
+        ((libc::FUTEX_OP_ADD as usize) << 28) | ((libc::FUTEX_OP_CMP_LT as usize) << 24) | 0x800;
     let nobody = core::ptr::from_ref(&NOBODY) as usize;
     // SAFETY: the kernel itself accesses the word, atomically and with its own
     // fault handling; adding 0 leaves it as it is.

@@ -72,11 +72,7 @@ fn cargo(args: &[&str]) -> io::Result<()> {
         return Ok(());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!(
-        "cargo {}: {}\n{stderr}",
-        args.join(" "),
-        output.status
-    )))
+    Err(io::Error::other(format!("cargo {}: {}\n{stderr}", args.join(" "), output.status)))
 }
 
 /// `cargo` in the workspace, free of what an outer `cargo test` or `cargo run` has set for
@@ -90,11 +86,7 @@ pub fn cargo_command() -> Command {
         let about_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "SIGWARD"]
             .iter()
             .any(|prefix| name.starts_with(prefix));
-        let about_build = [
-            "CARGO_CRATE_NAME",
-            "CARGO_PRIMARY_PACKAGE",
-            "CARGO_TARGET_TMPDIR",
-        ];
+        let about_build = ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR"];
         if about_package || about_build.contains(&name) || name.starts_with("LD_") {
             command.env_remove(name);
         }

@@ -28,10 +28,7 @@ impl DeadMan {
             }
             fired
         });
-        Self {
-            disarm: Some(disarm),
-            thread: Some(thread),
-        }
+        Self { disarm: Some(disarm), thread: Some(thread) }
     }
 
     /// Disarms the switch and says whether it had fired.
@@ -41,9 +38,7 @@ impl DeadMan {
 
     fn stop(&mut self) -> bool {
         drop(self.disarm.take());
-        self.thread
-            .take()
-            .is_some_and(|thread| thread.join().unwrap_or(true))
+        self.thread.take().is_some_and(|thread| thread.join().unwrap_or(true))
     }
 }
 

@@ -75,9 +75,7 @@ impl Trace {
 
     /// The frames written to alternate stacks.
     pub fn on_altstack(&self) -> impl Iterator<Item = &Frame> {
-        self.frames
-            .iter()
-            .filter(|frame| frame.place == Place::Altstack)
+        self.frames.iter().filter(|frame| frame.place == Place::Altstack)
     }
 }
 
@@ -94,9 +92,7 @@ impl Trace {
 pub fn measure(command: Command, deadline: Duration) -> io::Result<Trace> {
     // ptrace and __WNOTHREAD belong to a thread, not to a process: with one of our own we
     // neither steal the children of other tests nor leave tracees behind (EXITKILL).
-    thread::spawn(move || measure_here(command, deadline))
-        .join()
-        .expect("the tracer lives")
+    thread::spawn(move || measure_here(command, deadline)).join().expect("the tracer lives")
 }
 
 fn measure_here(mut command: Command, deadline: Duration) -> io::Result<Trace> {
@@ -118,12 +114,7 @@ fn measure_here(mut command: Command, deadline: Duration) -> io::Result<Trace> {
         }
     });
 
-    let mut tracer = Tracer {
-        root,
-        tasks,
-        stepping: HashMap::new(),
-        frames: Vec::new(),
-    };
+    let mut tracer = Tracer { root, tasks, stepping: HashMap::new(), frames: Vec::new() };
     tracer.seize()?;
     let status = tracer.follow()?;
     let late = deadman.disarm();
@@ -136,10 +127,7 @@ fn measure_here(mut command: Command, deadline: Duration) -> io::Result<Trace> {
         let words = format!("killed after {deadline:?}: {outcome:?}");
         return Err(io::Error::new(io::ErrorKind::TimedOut, words));
     }
-    Ok(Trace {
-        frames: tracer.frames,
-        outcome,
-    })
+    Ok(Trace { frames: tracer.frames, outcome })
 }
 
 type Drain = thread::JoinHandle<Vec<u8>>;
@@ -268,12 +256,7 @@ impl Delivery {
     /// None when the signal has no handler, or the thread is gone.
     fn begin(tid: i32, signal: i32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-        let field = |key| {
-            status
-                .lines()
-                .find_map(|line| line.strip_prefix(key))
-                .map(str::trim)
-        };
+        let field = |key| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
         let caught = u64::from_str_radix(field("SigCgt:")?, 16).ok()?;
         if caught >> (signal - 1) & 1 == 0 {
             return None;
@@ -287,14 +270,7 @@ impl Delivery {
     }
 
     fn frame(self, tid: i32, faults: u64, place: Place) -> Frame {
-        Frame {
-            pid: self.pid,
-            tid,
-            name: self.name,
-            signal: self.signal,
-            faults,
-            place,
-        }
+        Frame { pid: self.pid, tid, name: self.name, signal: self.signal, faults, place }
     }
 }
 
@@ -323,10 +299,7 @@ fn place(tid: i32, signal: i32) -> Option<Place> {
     }
     let peek = |offset: usize| -> Option<u64> {
         let mut word = 0_u64;
-        let local = libc::iovec {
-            iov_base: (&raw mut word).cast(),
-            iov_len: 8,
-        };
+        let local = libc::iovec { iov_base: (&raw mut word).cast(), iov_len: 8 };
         let remote = libc::iovec {
             iov_base: ptr::without_provenance_mut(regs.rdx as usize + offset),
             iov_len: 8,
@@ -339,25 +312,14 @@ fn place(tid: i32, signal: i32) -> Option<Place> {
     let stack = offset_of!(libc::ucontext_t, uc_stack);
     let base = peek(stack + offset_of!(libc::stack_t, ss_sp))?;
     let size = peek(stack + offset_of!(libc::stack_t, ss_size))?;
-    let inside = regs
-        .rsp
-        .checked_sub(base)
-        .is_some_and(|depth| depth > 0 && depth <= size);
-    Some(if inside {
-        Place::Altstack
-    } else {
-        Place::Ordinary
-    })
+    let inside = regs.rsp.checked_sub(base).is_some_and(|depth| depth > 0 && depth <= size);
+    Some(if inside { Place::Altstack } else { Place::Ordinary })
 }
 
 fn ptrace(request: libc::c_uint, tid: i32, data: i64) -> io::Result<()> {
     // SAFETY: none of the requests made here takes a pointer: data is a signal or options.
     let done = unsafe { libc::ptrace(request, tid, 0_usize, data) };
-    if done == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn wait(pid: i32, options: i32) -> io::Result<(i32, i32)> {

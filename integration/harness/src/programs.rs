@@ -21,16 +21,8 @@ use std::sync::OnceLock;
 
 use crate::artifacts::{target, workspace};
 
-const FLAGS: &[&str] = &[
-    "-std=gnu99",
-    "-O1",
-    "-g",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-pthread",
-    "-D_GNU_SOURCE",
-];
+const FLAGS: &[&str] =
+    &["-std=gnu99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-D_GNU_SOURCE"];
 
 /// A C library to build for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,15 +60,9 @@ impl Libc {
 pub fn libcs() -> &'static [Libc] {
     static MUSL: OnceLock<bool> = OnceLock::new();
     let musl = *MUSL.get_or_init(|| {
-        let found = Command::new(Libc::Musl.compiler())
-            .arg("--version")
-            .output()
-            .is_ok();
+        let found = Command::new(Libc::Musl.compiler()).arg("--version").output().is_ok();
         let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-        assert!(
-            found || !ci,
-            "musl-gcc is missing: apt-get install musl-tools"
-        );
+        assert!(found || !ci, "musl-gcc is missing: apt-get install musl-tools");
         if !found {
             // Not eprintln!: the test runner would swallow it.
             let note =
@@ -85,11 +71,7 @@ pub fn libcs() -> &'static [Libc] {
         }
         found
     });
-    if musl {
-        &[Libc::Glibc, Libc::Musl]
-    } else {
-        &[Libc::Glibc]
-    }
+    if musl { &[Libc::Glibc, Libc::Musl] } else { &[Libc::Glibc] }
 }
 
 /// Whether the program is meant for `libc`.
@@ -124,25 +106,17 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
     // One folder per content, so that the program keeps its name and a stale one is never met.
     let mut key = DefaultHasher::new();
     (FLAGS, flags, libc, &text, &libraries, shared_sources()?).hash(&mut key);
-    let place = target()
-        .join("programs")
-        .join(libc.folder())
-        .join(format!("{:016x}", key.finish()));
+    let place =
+        target().join("programs").join(libc.folder()).join(format!("{:016x}", key.finish()));
     let shared = name.starts_with("lib");
-    let default = if shared {
-        format!("{name}.so")
-    } else {
-        name.to_owned()
-    };
+    let default = if shared { format!("{name}.so") } else { name.to_owned() };
     let result = place.join(directive(&text, "output").next().unwrap_or(&default));
     if result.exists() {
         return Ok(result);
     }
 
     fs::create_dir_all(&place)?;
-    let scratch = tempfile::Builder::new()
-        .prefix("building-")
-        .tempdir_in(&place)?;
+    let scratch = tempfile::Builder::new().prefix("building-").tempdir_in(&place)?;
     let fresh = scratch.path().join(name);
     let mut compiler = Command::new(libc.compiler());
     compiler.current_dir(folder()).args(FLAGS).args(flags);
@@ -152,18 +126,14 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
     }
     for library in &libraries {
         let folder = library.parent().unwrap_or(Path::new("/"));
-        compiler
-            .arg(library)
-            .arg(format!("-Wl,-rpath,{}", folder.display()));
+        compiler.arg(library).arg(format!("-Wl,-rpath,{}", folder.display()));
     }
     compiler.args(directive(&text, "build"));
     let output = compiler.output()?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
         let compiler = compiler.get_program().to_string_lossy().into_owned();
-        return Err(io::Error::other(format!(
-            "{compiler} {name}.c failed:\n{words}"
-        )));
+        return Err(io::Error::other(format!("{compiler} {name}.c failed:\n{words}")));
     }
     // Atomic, so that tests may build the same program at the same time.
     fs::rename(&fresh, &result)?;
@@ -185,10 +155,7 @@ fn shared_sources() -> io::Result<Vec<(PathBuf, String)>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder())? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "h" || extension == "map")
-        {
+        if path.extension().is_some_and(|extension| extension == "h" || extension == "map") {
             let text = fs::read_to_string(&path)?;
             all.push((path, text));
         }
@@ -200,11 +167,7 @@ fn shared_sources() -> io::Result<Vec<(PathBuf, String)>> {
 /// The words of all `// KEY: words` lines.
 fn directive<'a>(text: &'a str, key: &'static str) -> impl Iterator<Item = &'a str> {
     text.lines()
-        .filter_map(move |line| {
-            line.strip_prefix("// ")?
-                .strip_prefix(key)?
-                .strip_prefix(": ")
-        })
+        .filter_map(move |line| line.strip_prefix("// ")?.strip_prefix(key)?.strip_prefix(": "))
         .flat_map(str::split_whitespace)
 }
 
@@ -212,9 +175,7 @@ fn directive<'a>(text: &'a str, key: &'static str) -> impl Iterator<Item = &'a s
 #[must_use]
 pub fn installed(name: &str) -> Option<PathBuf> {
     std::env::split_paths(
-        std::env::var_os("PATH")
-            .as_deref()
-            .unwrap_or(OsStr::new("/usr/bin:/bin")),
+        std::env::var_os("PATH").as_deref().unwrap_or(OsStr::new("/usr/bin:/bin")),
     )
     .map(|folder| folder.join(name))
     .find(|path| path.is_file())

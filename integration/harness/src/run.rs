@@ -39,9 +39,7 @@ impl Outcome {
     /// The exit code as a shell gives it: 128 + N for a death by signal N.
     #[must_use]
     pub fn code(&self) -> i32 {
-        self.status
-            .code()
-            .unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
+        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 }
 
@@ -83,16 +81,14 @@ impl Run {
     /// Adds arguments.
     #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -150,11 +146,7 @@ impl Run {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             status: output.status,
         };
-        if deadman.disarm() {
-            Err(self.late(&outcome))
-        } else {
-            Ok(outcome)
-        }
+        if deadman.disarm() { Err(self.late(&outcome)) } else { Ok(outcome) }
     }
 
     /// Runs to the end under the meter, which follows all threads and children.
@@ -185,25 +177,15 @@ impl Run {
     /// The command, and the folder that must outlive it.
     fn command(&self) -> io::Result<(Command, Option<TempDir>)> {
         let become_nobody = self.unprivileged && Uid::effective().is_root();
-        let stage = if become_nobody {
-            Some(Stage::new()?)
-        } else {
-            None
-        };
+        let stage = if become_nobody { Some(Stage::new()?) } else { None };
         let staged = |path: &Path| match &stage {
             Some(stage) => stage.copy(path),
             None => Ok(path.to_owned()),
         };
 
         let mut command = Command::new(staged(&self.program)?);
-        command
-            .args(&self.args)
-            .env_clear()
-            .envs(self.env.iter().cloned());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(&self.args).env_clear().envs(self.env.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(library) = &self.library {
             command.env("LD_PRELOAD", staged(library)?);
         }
@@ -238,19 +220,14 @@ struct Stage(TempDir);
 
 impl Stage {
     fn new() -> io::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("sigward-")
-            .tempdir_in("/tmp")?;
+        let folder = tempfile::Builder::new().prefix("sigward-").tempdir_in("/tmp")?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         Ok(Self(folder))
     }
 
     /// Copies what lies in the workspace; what is installed is used where it is.
     fn copy(&self, path: &Path) -> io::Result<PathBuf> {
-        let Some(name) = path
-            .file_name()
-            .filter(|_| path.starts_with(artifacts::target()))
-        else {
+        let Some(name) = path.file_name().filter(|_| path.starts_with(artifacts::target())) else {
             return Ok(path.to_owned());
         };
         let copy = self.0.path().join(name);

@@ -19,19 +19,14 @@ fn program(name: &str) -> Vec<Trace> {
 }
 
 fn python(script: &str) -> Trace {
-    Run::new("/usr/bin/python3")
-        .args(["-c", script])
-        .frames()
-        .unwrap()
+    Run::new("/usr/bin/python3").args(["-c", script]).frames().unwrap()
 }
 
 #[test]
 fn an_untouched_stack_costs_one_fault() {
     for trace in program("altstack_mmap") {
         assert!(trace.outcome.success(), "{:?}", trace.outcome);
-        let [frame] = &trace.frames[..] else {
-            panic!("one frame: {:?}", trace.frames)
-        };
+        let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
         assert_eq!((frame.faults, frame.place), (1, Place::Altstack));
         assert_eq!((frame.signal, frame.pid), (libc::SIGUSR1, frame.tid));
         assert_eq!(frame.name, "altstack_mmap");
@@ -41,9 +36,7 @@ fn an_untouched_stack_costs_one_fault() {
 #[test]
 fn a_locked_stack_costs_none() {
     for trace in program("altstack_mlocked") {
-        let [frame] = &trace.frames[..] else {
-            panic!("one frame: {:?}", trace.frames)
-        };
+        let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
         assert_eq!((frame.faults, frame.place), (0, Place::Altstack));
     }
 }
@@ -77,9 +70,7 @@ fn a_frame_on_the_ordinary_stack_is_told_apart() {
         "import os, signal\nsignal.signal(40, lambda *_: print('here'))\nos.kill(os.getpid(), 40)";
     let trace = python(script);
     assert_eq!(trace.outcome.stdout, "here\n");
-    let [frame] = &trace.frames[..] else {
-        panic!("one frame: {:?}", trace.frames)
-    };
+    let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
     // A real-time signal, too.
     assert_eq!((frame.signal, frame.place), (40, Place::Ordinary));
 }
@@ -113,9 +104,7 @@ print(os.WEXITSTATUS(status))";
 #[test]
 fn a_frame_that_cannot_be_written_is_told() {
     for trace in program("altstack_unwritable") {
-        let [frame] = &trace.frames[..] else {
-            panic!("one frame: {:?}", trace.frames)
-        };
+        let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
         assert_eq!(frame.place, Place::Refused);
         assert_eq!(trace.outcome.status.signal(), Some(libc::SIGSEGV));
     }
@@ -123,15 +112,10 @@ fn a_frame_that_cannot_be_written_is_told() {
 
 #[test]
 fn exit_code_and_output_are_the_programs_own() {
-    let trace = Run::new("/bin/sh")
-        .args(["-c", "echo out; echo err >&2; exit 3"])
-        .frames()
-        .unwrap();
+    let trace =
+        Run::new("/bin/sh").args(["-c", "echo out; echo err >&2; exit 3"]).frames().unwrap();
     let outcome = trace.outcome;
-    assert_eq!(
-        (&*outcome.stdout, &*outcome.stderr, outcome.code()),
-        ("out\n", "err\n", 3)
-    );
+    assert_eq!((&*outcome.stdout, &*outcome.stderr, outcome.code()), ("out\n", "err\n", 3));
 }
 
 #[test]
@@ -143,9 +127,7 @@ fn what_hangs_is_killed() {
     assert_eq!(run.frames().unwrap_err().kind(), ErrorKind::TimedOut);
     assert!(start.elapsed() < LONG);
 
-    let run = Run::new("/bin/sleep")
-        .arg("1000")
-        .deadline(Duration::from_millis(300));
+    let run = Run::new("/bin/sleep").arg("1000").deadline(Duration::from_millis(300));
     assert_eq!(run.output().unwrap_err().kind(), ErrorKind::TimedOut);
     assert!(start.elapsed() < LONG);
 }

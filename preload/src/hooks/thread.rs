@@ -34,9 +34,8 @@ pub fn make_key() {
     };
     let mut key = NONE;
     // SAFETY: found under that name; a live place for the key.
-    let result = unsafe {
-        core::mem::transmute::<usize, Create>(create)(&raw mut key, Some(round))
-    };
+    let result =
+        unsafe { core::mem::transmute::<usize, Create>(create)(&raw mut key, Some(round)) };
     if result == 0 && key < CHEAP_KEYS {
         KEY.store(key, Ordering::Relaxed);
     }

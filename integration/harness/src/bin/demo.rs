@@ -55,19 +55,19 @@ fn demo() -> io::Result<bool> {
                 what: "python3 with faulthandler",
                 // malloc may hand out memory that was used before, by chance already resident:
                 // this setting makes it map blocks of this size afresh, as it does larger ones.
-                run: Run::new(python)
-                    .env("MALLOC_MMAP_THRESHOLD_", "16384")
-                    .args(["-X", "faulthandler", "-c", PYTHON]),
+                run: Run::new(python).env("MALLOC_MMAP_THRESHOLD_", "16384").args([
+                    "-X",
+                    "faulthandler",
+                    "-c",
+                    PYTHON,
+                ]),
             },
         ),
         None => println!("python3 is not here and left out (apt-get install python3).\n"),
     }
 
     println!("{:34}{:>11}{:>26}", "", "signals", "frames that faulted");
-    println!(
-        "{:34}{:>11}{:>13}{:>13}",
-        "program", "delivered", "without", "with sigward"
-    );
+    println!("{:34}{:>11}{:>13}{:>13}", "program", "delivered", "without", "with sigward");
     let mut good = true;
     for Row { what, run } in rows {
         let without = measured(&run)?;
@@ -100,10 +100,7 @@ fn measured(run: &Run) -> io::Result<Trace> {
     if trace.outcome.success() {
         return Ok(trace);
     }
-    Err(io::Error::other(format!(
-        "a program of the demo failed: {:?}",
-        trace.outcome
-    )))
+    Err(io::Error::other(format!("a program of the demo failed: {:?}", trace.outcome)))
 }
 
 /// The interpreter itself: `python3` in `PATH` may be a shell script (pyenv), whose own

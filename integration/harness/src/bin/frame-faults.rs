@@ -38,10 +38,7 @@ fn main() -> ExitCode {
     };
     if options.json {
         for frame in &trace.frames {
-            println!(
-                "{}",
-                serde_json::to_string(frame).expect("a frame is plain data")
-            );
+            println!("{}", serde_json::to_string(frame).expect("a frame is plain data"));
         }
     } else {
         print_table(&trace.frames);
@@ -67,12 +64,7 @@ impl Sum {
 
     fn print(&self, who: [&str; 3]) {
         let [pid, tid, name] = who;
-        let Self {
-            deliveries,
-            altstack,
-            faulting,
-            faults,
-        } = self;
+        let Self { deliveries, altstack, faulting, faults } = self;
         println!(
             "{pid:>8} {tid:>8} {name:<16}{deliveries:>11}{altstack:>13}{faulting:>10}{faults:>8}"
         );
@@ -83,9 +75,8 @@ fn print_table(frames: &[Frame]) {
     let mut threads: BTreeMap<(i32, i32), (&str, Sum)> = BTreeMap::new();
     let mut total = Sum::default();
     for frame in frames {
-        let (_, sum) = threads
-            .entry((frame.pid, frame.tid))
-            .or_insert((&frame.name, Sum::default()));
+        let (_, sum) =
+            threads.entry((frame.pid, frame.tid)).or_insert((&frame.name, Sum::default()));
         sum.add(frame);
         total.add(frame);
     }

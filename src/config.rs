@@ -1,0 +1,724 @@
+//! Every `SIGWARD_*` variable: one table, one parser over bytes.
+//!
+//! [`TABLE`] is what the README, the manual and the command are checked
+//! against. [`parse`] is async-signal-safe: it neither allocates nor panics,
+//! makes no system call and reads nothing but its arguments. In an environment
+//! without `SIGWARD` variables it costs one prefix comparison per variable.
+
+use core::fmt;
+
+/// An enum whose values are words; the first one is the default.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$value_doc])* $value,)* }
+
+        impl $name {
+            /// The accepted words; the first one is the default.
+            pub const WORDS: &'static [&'static str] = &[$($word),*];
+
+            /// The word for this value.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $word),* }
+            }
+
+            fn from_word(word: &[u8]) -> Option<Self> {
+                $(if word == $word.as_bytes() { return Some(Self::$value); })*
+                None
+            }
+        }
+    };
+}
+
+words! {
+    /// `SIGWARD`: whether to act at all.
+    Mode {
+        /// Act only on an affected kernel.
+        Auto = "auto",
+        /// Act on every kernel.
+        On = "on",
+        /// Be inert.
+        Off = "off",
+        /// Count what would be done, change nothing.
+        Observe = "observe",
+    }
+}
+
+words! {
+    /// `SIGWARD_ALTSTACK`: the rung of the residency ladder to start from.
+    Altstack {
+        /// From the top rung that fits.
+        Auto = "auto",
+        /// Lock the whole stack.
+        Lock = "lock",
+        /// Lock the pages that a frame needs.
+        Frame = "frame",
+        /// Touch those pages without locking them.
+        Touch = "touch",
+        /// Leave alternate stacks alone.
+        Off = "off",
+    }
+}
+
+/// `SIGWARD_STACK`: how much of each ordinary thread stack is made resident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// What the verdict and the memlock limit allow.
+    Auto,
+    /// Nothing.
+    Off,
+    /// This many bytes below the current depth.
+    Bytes(usize),
+    /// All of it.
+    Full,
+}
+
+words! {
+    /// `SIGWARD_WAIT`: how a wait for a child enters the kernel.
+    Wait {
+        /// The cure of an affected kernel; nothing on Linux.
+        Auto = "auto",
+        /// Straight through.
+        Off = "off",
+        /// Block in INT 0x80.
+        Int80 = "int80",
+        /// Block in a call that can be restarted harmlessly, then reap.
+        TwoPhase = "two-phase",
+    }
+}
+
+words! {
+    /// `SIGWARD_WAIT_EINTR`: what an interrupted wait does.
+    WaitEintr {
+        /// Fail with EINTR, as without the library.
+        Keep = "keep",
+        /// Wait again.
+        Retry = "retry",
+    }
+}
+
+words! {
+    /// `SIGWARD_SIZE`: alternate stacks that are too small for a frame.
+    SmallStacks {
+        /// What the verdict asks for.
+        Auto = "auto",
+        /// Leave them alone.
+        Off = "off",
+        /// Log them.
+        Report = "report",
+        /// Put a larger one in their place.
+        Fix = "fix",
+    }
+}
+
+words! {
+    /// `SIGWARD_LOG`: the most detailed level that is written to stderr.
+    Log {
+        /// Silence.
+        Off = "off",
+        /// Errors.
+        Error = "error",
+        /// And refusals an operator should know of.
+        Warn = "warn",
+        /// And decisions.
+        Info = "info",
+        /// And each stack.
+        Debug = "debug",
+        /// And each call.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// `SIGWARD_STATS`: one line of counts at exit.
+    Stats {
+        /// No line.
+        Off = "0",
+        /// One line.
+        On = "1",
+    }
+}
+
+impl Stack {
+    const WORDS: &'static [&'static str] = &["auto", "off", "full"];
+
+    fn from_value(value: &[u8]) -> Option<Self> {
+        match value {
+            b"auto" => Some(Self::Auto),
+            b"off" => Some(Self::Off),
+            b"full" => Some(Self::Full),
+            _ => bytes(value).map(Self::Bytes),
+        }
+    }
+}
+
+/// What a variable accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// One of these words, or a size.
+    WordsOrSize(&'static [&'static str]),
+    /// A size.
+    Size,
+    /// Comma-separated patterns.
+    Globs,
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match *self {
+            Self::Words(words) | Self::WordsOrSize(words) => words,
+            Self::Size => return f.write_str(SIZE),
+            Self::Globs => return f.write_str("comma-separated patterns with * and ?"),
+        };
+        for (at, word) in words.iter().enumerate() {
+            if at > 0 {
+                f.write_str(", ")?;
+            }
+            f.write_str(word)?;
+        }
+        if matches!(self, Self::WordsOrSize(_)) { write!(f, ", {SIZE}") } else { Ok(()) }
+    }
+}
+
+const SIZE: &str = "a number of bytes (suffix K, M or G)";
+
+/// Which field of [`Config`] a row fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Mode,
+    Altstack,
+    Stack,
+    Wait,
+    WaitEintr,
+    SmallStacks,
+    Frame,
+    Log,
+    Stats,
+    Only,
+    Except,
+}
+
+/// One row of [`TABLE`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// The name in the environment.
+    pub name: &'static str,
+    /// The value that absence, or an empty value, stands for.
+    pub default: &'static str,
+    /// What it accepts.
+    pub accepted: Accepted,
+    /// What it does, in one line.
+    pub meaning: &'static str,
+    field: Field,
+}
+
+const fn words(
+    name: &'static str,
+    words: &'static [&'static str],
+    meaning: &'static str,
+    field: Field,
+) -> Variable {
+    let default = match words.first() {
+        Some(word) => word,
+        None => "",
+    };
+    Variable { name, default, accepted: Accepted::Words(words), meaning, field }
+}
+
+/// Every variable that sigward reads, in the order of the manual.
+pub static TABLE: &[Variable] = &[
+    words(
+        "SIGWARD",
+        Mode::WORDS,
+        "act only on an affected kernel, act always, be inert, or count without acting",
+        Field::Mode,
+    ),
+    words(
+        "SIGWARD_ALTSTACK",
+        Altstack::WORDS,
+        "the step from which alternate signal stacks are made resident",
+        Field::Altstack,
+    ),
+    Variable {
+        name: "SIGWARD_STACK",
+        default: "auto",
+        accepted: Accepted::WordsOrSize(Stack::WORDS),
+        meaning: "how much of each ordinary thread stack is made resident",
+        field: Field::Stack,
+    },
+    words("SIGWARD_WAIT", Wait::WORDS, "how a wait for a child enters the kernel", Field::Wait),
+    words(
+        "SIGWARD_WAIT_EINTR",
+        WaitEintr::WORDS,
+        "whether an interrupted wait fails as before or waits again",
+        Field::WaitEintr,
+    ),
+    words(
+        "SIGWARD_SIZE",
+        SmallStacks::WORDS,
+        "what to do about alternate stacks too small for a signal frame",
+        Field::SmallStacks,
+    ),
+    Variable {
+        name: "SIGWARD_FRAME",
+        default: "",
+        accepted: Accepted::Size,
+        meaning: "pretend that a signal frame has this size (for tests)",
+        field: Field::Frame,
+    },
+    words(
+        "SIGWARD_LOG",
+        Log::WORDS,
+        "the most detailed level of messages on standard error",
+        Field::Log,
+    ),
+    words(
+        "SIGWARD_STATS",
+        Stats::WORDS,
+        "one line of counts on standard error when the program ends",
+        Field::Stats,
+    ),
+    Variable {
+        name: "SIGWARD_ONLY",
+        default: "",
+        accepted: Accepted::Globs,
+        meaning: "be inert in programs whose name matches none of the patterns",
+        field: Field::Only,
+    },
+    Variable {
+        name: "SIGWARD_EXCEPT",
+        default: "",
+        accepted: Accepted::Globs,
+        meaning: "be inert in programs whose name matches one of the patterns",
+        field: Field::Except,
+    },
+];
+
+/// The settings of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `SIGWARD`; [`Mode::Off`] also where `SIGWARD_ONLY` or `SIGWARD_EXCEPT`
+    /// leave the program out.
+    pub mode: Mode,
+    /// `SIGWARD_ALTSTACK`.
+    pub altstack: Altstack,
+    /// `SIGWARD_STACK`.
+    pub stack: Stack,
+    /// `SIGWARD_WAIT`.
+    pub wait: Wait,
+    /// `SIGWARD_WAIT_EINTR`.
+    pub wait_eintr: WaitEintr,
+    /// `SIGWARD_SIZE`.
+    pub small_stacks: SmallStacks,
+    /// `SIGWARD_FRAME`, in bytes.
+    pub frame: Option<usize>,
+    /// `SIGWARD_LOG`.
+    pub log: Log,
+    /// `SIGWARD_STATS`.
+    pub stats: Stats,
+    /// Whether `SIGWARD_ONLY` or `SIGWARD_EXCEPT` left the program out.
+    pub excluded: bool,
+}
+
+impl Config {
+    /// What an empty environment gives.
+    pub const DEFAULT: Self = Self {
+        mode: Mode::Auto,
+        altstack: Altstack::Auto,
+        stack: Stack::Auto,
+        wait: Wait::Auto,
+        wait_eintr: WaitEintr::Keep,
+        small_stacks: SmallStacks::Auto,
+        frame: None,
+        log: Log::Off,
+        stats: Stats::Off,
+        excluded: false,
+    };
+
+    /// The effective value of each variable, in the order of [`TABLE`]. The
+    /// two pattern lists are left out: their outcome is in the mode.
+    pub fn describe(self) -> impl Iterator<Item = (&'static str, Shown)> {
+        TABLE.iter().filter_map(move |variable| {
+            let shown = match variable.field {
+                Field::Mode => Shown::Word(self.mode.as_str()),
+                Field::Altstack => Shown::Word(self.altstack.as_str()),
+                Field::Stack => match self.stack {
+                    Stack::Auto => Shown::Word("auto"),
+                    Stack::Off => Shown::Word("off"),
+                    Stack::Full => Shown::Word("full"),
+                    Stack::Bytes(bytes) => Shown::Bytes(bytes),
+                },
+                Field::Wait => Shown::Word(self.wait.as_str()),
+                Field::WaitEintr => Shown::Word(self.wait_eintr.as_str()),
+                Field::SmallStacks => Shown::Word(self.small_stacks.as_str()),
+                Field::Frame => self.frame.map_or(Shown::Word(""), Shown::Bytes),
+                Field::Log => Shown::Word(self.log.as_str()),
+                Field::Stats => Shown::Word(self.stats.as_str()),
+                Field::Only | Field::Except => return None,
+            };
+            Some((variable.name, shown))
+        })
+    }
+
+    /// False if the value is not accepted; the field then keeps its default.
+    fn set(&mut self, field: Field, value: &[u8]) -> bool {
+        fn put<T>(place: &mut T, value: Option<T>) -> bool {
+            value.map(|value| *place = value).is_some()
+        }
+        match field {
+            Field::Mode => put(&mut self.mode, Mode::from_word(value)),
+            Field::Altstack => put(&mut self.altstack, Altstack::from_word(value)),
+            Field::Stack => put(&mut self.stack, Stack::from_value(value)),
+            Field::Wait => put(&mut self.wait, Wait::from_word(value)),
+            Field::WaitEintr => put(&mut self.wait_eintr, WaitEintr::from_word(value)),
+            Field::SmallStacks => put(&mut self.small_stacks, SmallStacks::from_word(value)),
+            Field::Frame => put(&mut self.frame, bytes(value).map(Some)),
+            Field::Log => put(&mut self.log, Log::from_word(value)),
+            Field::Stats => put(&mut self.stats, Stats::from_word(value)),
+            Field::Only | Field::Except => true,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// An effective value, ready to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// A word; empty = not set.
+    Word(&'static str),
+    /// A number of bytes.
+    Bytes(usize),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Word(word) => f.write_str(word),
+            Self::Bytes(bytes) => write!(f, "{bytes}"),
+        }
+    }
+}
+
+/// A variable that is not obeyed, because of its value or its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadValue<'a> {
+    /// The name as found.
+    pub name: &'a [u8],
+    /// The value as found.
+    pub value: &'a [u8],
+    /// What would be accepted; `None` = no variable has this name.
+    pub accepted: Option<Accepted>,
+}
+
+const PREFIX: &[u8] = b"SIGWARD";
+
+/// Reads the settings from `environ` (`NAME=VALUE` each) for the program at
+/// the path `program`.
+///
+/// The first of several variables of one name counts, as for `getenv`. An
+/// empty value stands for the default, and so does one that is not accepted,
+/// after a call of `warn`.
+pub fn parse<'a>(
+    environ: impl Iterator<Item = &'a [u8]>,
+    program: &[u8],
+    mut warn: impl FnMut(BadValue<'a>),
+) -> Config {
+    let mut config = Config::DEFAULT;
+    let mut seen = 0_u32;
+    let (mut only, mut except): (&[u8], &[u8]) = (b"", b"");
+    for variable in environ {
+        if !variable.starts_with(PREFIX) {
+            continue;
+        }
+        let Some((name, value)) = split_at_equals(variable) else {
+            continue;
+        };
+        let Some(row) = TABLE.iter().find(|row| row.name.as_bytes() == name) else {
+            // `SIGWARDEN` is somebody else's.
+            if name.get(PREFIX.len()) == Some(&b'_') {
+                warn(BadValue { name, value, accepted: None });
+            }
+            continue;
+        };
+        let bit = 1_u32 << row.field as u32;
+        if seen & bit != 0 {
+            continue;
+        }
+        seen |= bit;
+        match row.field {
+            _ if value.is_empty() => {}
+            Field::Only => only = value,
+            Field::Except => except = value,
+            field => {
+                if !config.set(field, value) {
+                    warn(BadValue { name, value, accepted: Some(row.accepted) });
+                }
+            }
+        }
+    }
+    let name = base_name(program);
+    config.excluded =
+        (patterns(only).next().is_some() && !listed(only, name)) || listed(except, name);
+    if config.excluded {
+        config.mode = Mode::Off;
+    }
+    config
+}
+
+fn split_at_equals(variable: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = variable.iter().position(|byte| *byte == b'=')?;
+    Some((variable.get(..at)?, variable.get(at..)?.strip_prefix(b"=")?))
+}
+
+/// What follows the last slash.
+#[must_use]
+pub fn base_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
+fn patterns(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|pattern| !pattern.is_empty())
+}
+
+fn listed(list: &[u8], name: &[u8]) -> bool {
+    patterns(list).any(|pattern| glob_matches(pattern, name))
+}
+
+/// Whether `pattern` (`*` any run, `?` any one byte) matches all of `name`.
+///
+/// Keeps one place to come back to, the last `*`: at most
+/// `pattern.len() * name.len()` steps, no recursion.
+#[must_use]
+pub fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut pattern, mut name) = (pattern, name);
+    let mut retry: Option<(&[u8], &[u8])> = None;
+    loop {
+        match (pattern.split_first(), name.split_first()) {
+            (None, None) => return true,
+            (Some((b'*', behind)), _) => {
+                retry = Some((behind, name));
+                pattern = behind;
+                continue;
+            }
+            (Some((wanted, behind)), Some((byte, rest))) if *wanted == b'?' || wanted == byte => {
+                (pattern, name) = (behind, rest);
+                continue;
+            }
+            _ => {}
+        }
+        // Let the last `*` swallow one byte more.
+        let Some((behind, from)) = retry else {
+            return false;
+        };
+        let Some((_, rest)) = from.split_first() else {
+            return false;
+        };
+        retry = Some((behind, rest));
+        (pattern, name) = (behind, rest);
+    }
+}
+
+/// A decimal number of bytes with an optional suffix K, M or G.
+fn bytes(value: &[u8]) -> Option<usize> {
+    let (digits, unit) = match value.split_last()? {
+        (b'K' | b'k', digits) => (digits, 1 << 10),
+        (b'M' | b'm', digits) => (digits, 1 << 20),
+        (b'G' | b'g', digits) => (digits, 1 << 30),
+        _ => (value, 1),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut number = 0_usize;
+    for byte in digits {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number = number.checked_mul(10)?.checked_add(usize::from(digit))?;
+    }
+    number.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(environ: &[&str], program: &str) -> (Config, Vec<String>) {
+        let mut warned = Vec::new();
+        let environ = environ.iter().map(|variable| variable.as_bytes());
+        let config = parse(environ, program.as_bytes(), |bad| {
+            warned.push(String::from_utf8_lossy(bad.name).into_owned());
+        });
+        (config, warned)
+    }
+
+    #[test]
+    fn rows_are_unique_in_name_and_field_and_defaults_parse() {
+        for (at, row) in TABLE.iter().enumerate() {
+            assert!(
+                TABLE.iter().skip(at + 1).all(|other| {
+                    other.name != row.name && other.field as u32 != row.field as u32
+                }),
+                "{}",
+                row.name
+            );
+            assert!(row.name.starts_with("SIGWARD"), "{}", row.name);
+            let variable = format!("{}={}", row.name, row.default);
+            assert_eq!(parsed(&[&variable], "p"), (Config::DEFAULT, vec![]), "{variable}");
+        }
+    }
+
+    #[test]
+    fn every_accepted_word_is_taken_and_shown_again() {
+        for row in TABLE {
+            let (Accepted::Words(words) | Accepted::WordsOrSize(words)) = row.accepted else {
+                continue;
+            };
+            for word in words {
+                let (config, warned) = parsed(&[&format!("{}={word}", row.name)], "p");
+                assert!(warned.is_empty(), "{} {word}", row.name);
+                let shown = config.describe().find(|(name, _)| *name == row.name);
+                assert_eq!(shown.map(|(_, shown)| shown.to_string()).as_deref(), Some(*word));
+            }
+            let (config, warned) = parsed(&[&format!("{}=bogus", row.name)], "p");
+            assert_eq!(warned, [row.name]);
+            assert_eq!(config, Config::DEFAULT);
+        }
+    }
+
+    #[test]
+    fn values() {
+        let (config, warned) = parsed(
+            &["PATH=/bin", "SIGWARD=on", "SIGWARD_STACK=64K", "SIGWARD_FRAME=12000"],
+            "/usr/bin/p",
+        );
+        assert_eq!(warned, [""; 0]);
+        assert_eq!(
+            config,
+            Config {
+                mode: Mode::On,
+                stack: Stack::Bytes(65536),
+                frame: Some(12000),
+                ..Config::DEFAULT
+            }
+        );
+    }
+
+    #[test]
+    fn first_of_several_counts_and_empty_is_the_default() {
+        assert_eq!(parsed(&["SIGWARD=off", "SIGWARD=on"], "p").0.mode, Mode::Off);
+        assert_eq!(parsed(&["SIGWARD=", "SIGWARD=on"], "p"), (Config::DEFAULT, vec![]));
+        assert_eq!(parsed(&["SIGWARD=x", "SIGWARD=on"], "p").0.mode, Mode::Auto);
+    }
+
+    #[test]
+    fn names_that_are_nearly_ours() {
+        assert_eq!(parsed(&["SIGWARD_ALTSTAK=lock"], "p").1, ["SIGWARD_ALTSTAK"]);
+        assert_eq!(parsed(&["SIGWARDEN=1", "SIGWARD", "XSIGWARD=on"], "p").1, [""; 0]);
+    }
+
+    #[test]
+    fn bad_value_says_what_is_accepted() {
+        let mut said = String::new();
+        let environ = [&b"SIGWARD_STACK=huge"[..]];
+        parse(environ.into_iter(), b"p", |bad| {
+            said = bad.accepted.map_or(String::new(), |accepted| accepted.to_string());
+        });
+        assert_eq!(said, "auto, off, full, a number of bytes (suffix K, M or G)");
+    }
+
+    #[test]
+    fn only_and_except_choose_by_base_name() {
+        let off = |environ: &[&str], program| {
+            let (config, warned) = parsed(environ, program);
+            assert!(warned.is_empty());
+            assert_eq!(config.excluded, config.mode == Mode::Off);
+            config.excluded
+        };
+        assert!(!off(&["SIGWARD_ONLY=python*,java"], "/usr/bin/python3.11"));
+        assert!(!off(&["SIGWARD_ONLY= python* , java"], "java"));
+        assert!(off(&["SIGWARD_ONLY=python*,java"], "/opt/python/bin/perl"));
+        assert!(off(&["SIGWARD_EXCEPT=p?rl"], "/usr/bin/perl"));
+        assert!(!off(&["SIGWARD_EXCEPT=p?rl"], "/usr/bin/pearl"));
+        assert!(off(&["SIGWARD_ONLY=*", "SIGWARD_EXCEPT=bash"], "/bin/bash"));
+        assert!(!off(&["SIGWARD_ONLY=,"], "anything"));
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, size) in [("0", 0), ("8192", 8192), ("64K", 65536), ("2m", 2 << 20)] {
+            assert_eq!(bytes(text.as_bytes()), Some(size), "{text}");
+        }
+        for text in [
+            "",
+            "K",
+            "-1",
+            "1.5K",
+            "1 K",
+            "0x10",
+            "1KK",
+            "99999999999999999999",
+            "99999999999999999G",
+        ] {
+            assert_eq!(bytes(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_glob_full_of_stars_ends() {
+        let pattern = b"*a".repeat(2000);
+        assert!(!glob_matches(&pattern, &[b'a'; 1999]));
+        assert!(glob_matches(&pattern, &[b'a'; 2000]));
+    }
+
+    /// The obvious matcher, exponential, to compare with.
+    fn by_recursion(pattern: &[u8], name: &[u8]) -> bool {
+        match pattern.split_first() {
+            None => name.is_empty(),
+            Some((b'*', behind)) => (0..=name.len()).any(|at| by_recursion(behind, &name[at..])),
+            Some((wanted, behind)) => name.split_first().is_some_and(|(byte, rest)| {
+                (*wanted == b'?' || wanted == byte) && by_recursion(behind, rest)
+            }),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn globs_match_as_the_obvious_matcher_does(pattern in "[ab*?]{0,8}", name in "[ab]{0,8}") {
+            let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+            prop_assert_eq!(glob_matches(pattern, name), by_recursion(pattern, name));
+        }
+
+        #[test]
+        fn any_environment_is_read(
+            values in proptest::collection::vec((0..TABLE.len(), any::<Vec<u8>>()), 0..12),
+            program in any::<Vec<u8>>(),
+        ) {
+            let environ: Vec<Vec<u8>> = values
+                .iter()
+                .map(|(row, value)| [TABLE[*row].name.as_bytes(), b"=", value].concat())
+                .collect();
+            let mut warned = 0;
+            let config = parse(environ.iter().map(Vec::as_slice), &program, |_| warned += 1);
+            prop_assert!(warned <= environ.len());
+            prop_assert!(!config.excluded || config.mode == Mode::Off);
+            prop_assert_eq!(config.describe().count(), TABLE.len() - 2);
+        }
+
+        #[test]
+        fn sizes_are_what_they_say(number in 0_usize..1 << 30, unit in 0_usize..4) {
+            let suffix = ["", "K", "M", "G"][unit];
+            let text = format!("{number}{suffix}");
+            prop_assert_eq!(bytes(text.as_bytes()), number.checked_shl(10 * unit as u32));
+        }
+    }
+}
