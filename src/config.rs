@@ -419,6 +419,17 @@ pub struct BadValue<'a> {
     pub accepted: Option<Accepted>,
 }
 
+impl fmt::Display for BadValue<'_> {
+    /// Names the variable, the value and the remedy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}: ", self.name.escape_ascii(), self.value.escape_ascii())?;
+        match self.accepted {
+            Some(accepted) => write!(f, "accepted: {accepted}"),
+            None => f.write_str("no such variable; see `sigward run --help`"),
+        }
+    }
+}
+
 const PREFIX: &[u8] = b"SIGWARD";
 
 /// Reads the settings from `environ` (`NAME=VALUE` each) for the program at

@@ -1,8 +1,9 @@
 //! What `SIGWARD_STATS=1` prints at exit.
 
 use core::fmt::Write;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
+use crate::altstack::Duty;
 use crate::altstack::ladder::Rung;
 use crate::sys::line::Line;
 use crate::sys::{call, page};
@@ -67,12 +68,37 @@ pub fn rung(rung: Rung) -> &'static Counter {
     }
 }
 
-/// Prints the one line.
-pub fn print() {
+static WANTED: AtomicBool = AtomicBool::new(false);
+static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
+
+/// Whether [`at_exit`] is to print.
+pub fn wanted(wanted: bool) {
+    WANTED.store(wanted, Ordering::Relaxed);
+}
+
+/// What the line says of this process.
+pub fn on_duty(duty: Duty) {
+    DUTY.store(duty as u8, Ordering::Relaxed);
+}
+
+/// Prints the one line, if it is wanted.
+pub extern "C" fn at_exit() {
+    if WANTED.load(Ordering::Relaxed) {
+        print();
+    }
+}
+
+fn print() {
     let mut line = Line::default();
     let kib = |pages: &AtomicUsize| pages.load(Ordering::Relaxed) * (page::SIZE / 1024);
     // Writing to a `Line` cannot fail.
-    let _ = write!(line, "sigward[{}]: stacks={}", call::getpid(), STACKS.read());
+    let _ = write!(
+        line,
+        "sigward[{}]: duty={} stacks={}",
+        call::getpid(),
+        Duty::from(DUTY.load(Ordering::Relaxed)).name(),
+        STACKS.read()
+    );
     for each in Rung::ALL {
         let _ = write!(line, " {}={}", each.name(), rung(each).read());
     }

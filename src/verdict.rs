@@ -61,6 +61,16 @@ pub enum Standing {
     Unknown,
 }
 
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Affected => "affected",
+            Self::NotAffected => "not affected",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
 impl Standing {
     /// The words that the command prints.
     #[must_use]

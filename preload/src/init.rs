@@ -1,8 +1,17 @@
 //! The constructor: environment -> config -> verdict -> policy.
 
-use sigward_core::altstack::{self, Duty, frame, ladder::Rung, registry::Policy};
+use core::fmt::Write;
+
+use log::LevelFilter;
+use sigward_core::altstack::ladder::Rung;
+use sigward_core::altstack::registry::Policy;
+use sigward_core::altstack::{self, Duty, frame};
+use sigward_core::config::{self, BadValue, Config, Mode};
+use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
-use sigward_core::{log, stats};
+use sigward_core::sys::{call, kernel};
+use sigward_core::verdict::Verdict;
+use sigward_core::{log as sink, stats};
 
 use crate::hooks::{syscall, thread};
 use crate::{originals, weak};
@@ -13,9 +22,19 @@ static ON_LOAD: extern "C" fn() = on_load;
 
 #[used]
 #[unsafe(link_section = ".fini_array")]
-static ON_EXIT: extern "C" fn() = on_exit;
+static ON_EXIT: extern "C" fn() = stats::at_exit;
 
 static EXIT_NOTICE: fn() = thread::ask_for_notice;
+
+extern "C" fn on_load() {
+    originals::resolve();
+    match startup() {
+        // A setuid program must not be steered by its caller's environment.
+        Some(startup) if startup.auxiliary(libc::AT_SECURE).unwrap_or(0) == 0 => decide(startup),
+        _ => {}
+    }
+    syscall::ready(altstack::on_duty());
+}
 
 /// What the kernel gave this process, where libc tells us.
 fn startup() -> Option<Startup> {
@@ -27,28 +46,93 @@ fn startup() -> Option<Startup> {
     weak::environ().map(|environ| unsafe { Startup::from_environ(environ) })
 }
 
-extern "C" fn on_load() {
-    originals::resolve();
-    let startup = startup();
-    frame::learn(startup, None);
-    let on = startup.is_some_and(|s| s.environment().any(|e| e == b"SIGWARD=on"));
-    if startup.is_some_and(|s| s.environment().any(|e| e == b"SIGWARD_LOG=debug")) {
-        log::listen(::log::LevelFilter::Debug);
+fn decide(startup: Startup) {
+    let mut first_bad = None;
+    let config = config::parse(startup.environment(), startup.executed(), |bad| {
+        first_bad.get_or_insert(bad);
+    });
+    if config.mode == Mode::Off {
+        return;
     }
-    if on {
-        thread::make_key();
-        altstack::take_charge(
-            Duty::Act,
-            Policy { start: Rung::Lock, window: frame::window() },
-            &EXIT_NOTICE,
-        );
-        altstack::adopt_current();
+    if let Some(bad) = first_bad {
+        complain(&bad);
     }
-    syscall::watch(on);
+    sink::listen(level(config.log));
+    stats::wanted(config.stats == config::Stats::On);
+    let verdict = kernel::judge();
+    let duty = duty(&config, &verdict);
+    stats::on_duty(duty);
+    if duty != Duty::Inert {
+        take_charge(&config, duty, startup);
+    }
+    announce(&config, &verdict, duty);
 }
 
-extern "C" fn on_exit() {
-    if altstack::on_duty() {
-        stats::print();
+fn level(level: config::Log) -> LevelFilter {
+    match level {
+        config::Log::Off => LevelFilter::Off,
+        config::Log::Error => LevelFilter::Error,
+        config::Log::Warn => LevelFilter::Warn,
+        config::Log::Info => LevelFilter::Info,
+        config::Log::Debug => LevelFilter::Debug,
+        config::Log::Trace => LevelFilter::Trace,
     }
+}
+
+/// What to do in this process. In doubt, nothing.
+fn duty(config: &Config, verdict: &Verdict) -> Duty {
+    let asked = match config.mode {
+        Mode::Off => Duty::Inert,
+        Mode::Auto if verdict.acts() => Duty::Act,
+        Mode::Auto => Duty::Inert,
+        Mode::On => Duty::Act,
+        Mode::Observe => Duty::Observe,
+    };
+    // Without a place for errno this is no libc that we know.
+    let known_libc = originals::peek(originals::Id::__errno_location).is_some();
+    match asked {
+        Duty::Act if verdict.gvisor || !known_libc => Duty::Observe,
+        _ => asked,
+    }
+}
+
+fn take_charge(config: &Config, duty: Duty, startup: Startup) {
+    let start = match config.altstack {
+        config::Altstack::Auto | config::Altstack::Lock => Rung::Lock,
+        config::Altstack::Frame => Rung::Frame,
+        config::Altstack::Touch => Rung::Touch,
+        config::Altstack::Off => return,
+    };
+    frame::learn(startup, config.frame);
+    thread::make_key();
+    altstack::take_charge(duty, Policy { start, window: frame::window() }, &EXIT_NOTICE);
+    // Somebody's constructor may have been faster.
+    altstack::adopt_current();
+}
+
+/// The one line that is written without being asked for: the user set a
+/// variable and it is not obeyed.
+fn complain(bad: &BadValue<'_>) {
+    let mut line = Line::default();
+    // Writing to a `Line` cannot fail.
+    let _ = write!(line, "sigward[{}]: ignored: {bad}", call::getpid());
+    line.emit();
+}
+
+fn announce(config: &Config, verdict: &Verdict, duty: Duty) {
+    if !log::log_enabled!(log::Level::Info) {
+        return;
+    }
+    for (name, value) in config.describe() {
+        log::info!("{name}={value}");
+    }
+    for reason in verdict.reasons.iter() {
+        log::info!("{reason}");
+    }
+    log::info!(
+        "kernel {}; duty: {}; signal frame: {} bytes",
+        verdict.standing,
+        duty.name(),
+        frame::size()
+    );
 }

@@ -53,6 +53,10 @@ pub fn get(id: Id) -> Option<usize> {
     }
 }
 
+/// Where one of these is missing, the hook serves by the other: we export
+/// both names in every process, so a program may find one that its libc lacks.
+const ALIASES: &[(Id, Id)] = &[(Id::__sigaction, Id::sigaction)];
+
 /// A hook was called before the constructor, or for a library that was loaded
 /// after it.
 #[cold]
@@ -66,6 +70,11 @@ pub fn resolve() {
     walk();
     if peek(Id::sigaction).is_none() {
         ask_dlsym();
+    }
+    for (alias, name) in ALIASES {
+        if let (None, Some(place)) = (peek(*alias), FOUND.get(*alias as usize)) {
+            place.store(peek(*name).unwrap_or(0), Ordering::Relaxed);
+        }
     }
     // SAFETY: found under that name, or 0.
     unsafe { sigward_core::sys::errno::locate(peek(Id::__errno_location).unwrap_or(0)) };

@@ -23,8 +23,8 @@ static SIZE: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
 /// Fixes the frame size for this process: `pretended` (`SIGWARD_FRAME`) if
 /// given, else what the kernel said at exec, else what the CPU says.
-pub fn learn(startup: Option<Startup>, pretended: Option<usize>) {
-    let told = || startup?.auxiliary(libc::AT_MINSIGSTKSZ).map(|size| size as usize);
+pub fn learn(startup: Startup, pretended: Option<usize>) {
+    let told = || startup.auxiliary(libc::AT_MINSIGSTKSZ).map(|size| size as usize);
     let size = pretended.or_else(told).and_then(core::num::NonZeroUsize::new);
     if let Some(size) = size {
         let _ = SIZE.set(size);

@@ -36,6 +36,28 @@ pub enum Duty {
     Act,
 }
 
+impl Duty {
+    /// Its name in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Duty::Inert => "inert",
+            Duty::Observe => "observe",
+            Duty::Act => "act",
+        }
+    }
+}
+
+impl From<u8> for Duty {
+    /// The duty with that discriminant; `Inert` for none.
+    fn from(value: u8) -> Self {
+        [Duty::Observe, Duty::Act]
+            .into_iter()
+            .find(|duty| *duty as u8 == value)
+            .unwrap_or(Duty::Inert)
+    }
+}
+
 static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 
 /// The process whose kernel state [`REGISTRY`] describes. A vfork child has

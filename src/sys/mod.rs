@@ -25,6 +25,7 @@
 pub mod call;
 pub mod errno;
 pub mod futex;
+pub mod kernel;
 pub mod line;
 pub mod lock;
 pub mod page;

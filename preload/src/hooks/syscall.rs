@@ -20,9 +20,9 @@ static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 /// The original, or 0 before it is known.
 static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
 
-/// Sends calls through the hook from now on, if `on_duty`; else they only
-/// pass.
-pub fn watch(on_duty: bool) {
+/// Opens the way to the original; if `on_duty`, the watched calls are seen
+/// from now on, else they only pass. To be called once, at load.
+pub fn ready(on_duty: bool) {
     ORIGINAL.store(originals::peek(Id::syscall).unwrap_or(0), Ordering::Relaxed);
     for number in if on_duty { NUMBERS } else { &[] } {
         let number = *number as usize;

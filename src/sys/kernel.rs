@@ -1,0 +1,71 @@
+//! Reading the texts by which the running kernel describes itself.
+
+use super::call;
+use crate::verdict::{self, CpuTraits, KernelTexts, Verdict};
+
+/// Bytes of a text in /proc that are read; real ones have some 200.
+const LONGEST: usize = 1024;
+
+/// The verdict on the running kernel: one uname(2) where no range of affected
+/// versions matches; only where one does, /proc/version and
+/// /proc/version_signature are read (no descriptor stays open) and the CPU is
+/// asked (CPUID is slow in a virtual machine). Async-signal-safe.
+#[must_use]
+pub fn judge() -> Verdict {
+    // SAFETY: a utsname is bytes only; zeroes are empty strings.
+    let mut name: libc::utsname = unsafe { core::mem::zeroed() };
+    let _ = call::uname(&mut name);
+    let mut texts = KernelTexts {
+        sysname: text(&name.sysname),
+        release: text(&name.release),
+        version: text(&name.version),
+        machine: text(&name.machine),
+        proc_version: None,
+        version_signature: None,
+        cpu: CpuTraits::MODERN,
+    };
+    let (mut version, mut signature) = ([0; LONGEST], [0; LONGEST]);
+    if verdict::needs_proc(texts.release) {
+        texts.proc_version = call::read_file(c"/proc/version", &mut version).ok();
+        texts.version_signature = call::read_file(c"/proc/version_signature", &mut signature).ok();
+        texts.cpu = cpu();
+    }
+    verdict::judge(&texts)
+}
+
+/// The bytes of a field up to its NUL.
+fn text(field: &[core::ffi::c_char]) -> &[u8] {
+    let length = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
+    // SAFETY: `length` bytes of the same field; c_char and u8 are alike.
+    unsafe { core::slice::from_raw_parts(field.as_ptr().cast(), length) }
+}
+
+/// What CPUID tells of the processor and of what the kernel switched on.
+fn cpu() -> CpuTraits {
+    use core::arch::x86_64::__cpuid;
+    const OSXSAVE: u32 = 1 << 27;
+    const AVX: u32 = 1 << 28;
+    let features = __cpuid(1).ecx;
+    let xsave = features & OSXSAVE != 0;
+    CpuTraits { x86_64: true, xsave, avx: xsave && features & AVX != 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_kernel_is_named_in_its_verdict() {
+        let verdict = judge();
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let (version, _) = verdict.upstream.expect("a Linux kernel has a version");
+        let start = format!("{}.{}.", version.major, version.minor);
+        assert!(release.starts_with(&start), "{release} does not start with {start}");
+    }
+
+    #[test]
+    fn a_field_without_nul_is_taken_whole() {
+        assert_eq!(text(&[65; 4]), b"AAAA");
+        assert_eq!(text(&[65, 0, 65, 0]), b"A");
+    }
+}
