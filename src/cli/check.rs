@@ -1,0 +1,136 @@
+//! `sigward check`: the verdict and its reasons.
+
+use std::io::Write;
+
+use clap::Args;
+use serde::Serialize;
+use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Standing, Verdict, judge};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::kernel::RunningKernel;
+
+/// With `--release`, judge another machine by its texts (its processor is
+/// taken to have AVX); without, the running kernel.
+#[derive(Args)]
+pub struct Check {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Judge this `uname -r` instead of the running kernel
+    #[arg(long, value_name = "TEXT")]
+    release: Option<String>,
+    /// The `uname -v` that goes with --release
+    #[arg(long, value_name = "TEXT", requires = "release")]
+    version_text: Option<String>,
+    /// The contents of /proc/version that go with --release
+    #[arg(long, value_name = "TEXT", requires = "release")]
+    proc_version: Option<String>,
+    /// The contents of /proc/version_signature that go with --release
+    #[arg(long, value_name = "TEXT", requires = "release")]
+    version_signature: Option<String>,
+    /// The `uname -m` that goes with --release
+    #[arg(long, value_name = "TEXT", requires = "release", default_value = "x86_64")]
+    machine: String,
+    /// The `uname -s` that goes with --release
+    #[arg(long, value_name = "TEXT", requires = "release", default_value = "Linux")]
+    sysname: String,
+}
+
+impl Check {
+    pub fn execute(&self) -> Result<Exit, Failure> {
+        let verdict = match &self.release {
+            Some(release) => self.judge_given(release),
+            None => RunningKernel::read()?.verdict(),
+        };
+        let report = Report::of(&verdict);
+        let text = if self.json { report.json()? } else { report.text() };
+        std::io::stdout()
+            .write_all(text.as_bytes())
+            .map_err(|error| Failure::new(format!("cannot write the verdict: {error}")))?;
+        Ok(match verdict.standing {
+            Standing::NotAffected => Exit::Success,
+            Standing::Affected => Exit::Affected,
+            Standing::Unknown => Exit::Unknown,
+        })
+    }
+
+    fn judge_given(&self, release: &str) -> Verdict {
+        judge(&KernelTexts {
+            sysname: self.sysname.as_bytes(),
+            release: release.as_bytes(),
+            version: self.version_text.as_deref().unwrap_or("").as_bytes(),
+            machine: self.machine.as_bytes(),
+            proc_version: self.proc_version.as_deref().map(str::as_bytes),
+            version_signature: self.version_signature.as_deref().map(str::as_bytes),
+            cpu: CpuTraits::MODERN,
+        })
+    }
+}
+
+/// What `--json` prints. The names are an interface: add, do not rename.
+#[derive(Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+struct Report {
+    standing: &'static str,
+    confidence: &'static str,
+    defect: Option<&'static str>,
+    summary: Option<&'static str>,
+    source: Option<&'static str>,
+    upstream: Option<String>,
+    upstream_from: Option<&'static str>,
+    compiler: Option<String>,
+    in_range: bool,
+    preempt: bool,
+    gvisor: bool,
+    auto_acts: bool,
+    only_reduces: bool,
+    reasons: Vec<String>,
+}
+
+impl Report {
+    fn of(verdict: &Verdict) -> Self {
+        Self {
+            standing: verdict.standing.as_str(),
+            confidence: verdict.confidence.as_str(),
+            defect: verdict.quirk.map(|quirk| quirk.id),
+            summary: verdict.quirk.map(|quirk| quirk.summary),
+            source: verdict.quirk.map(|quirk| quirk.source),
+            upstream: verdict.upstream.map(|(version, _)| version.to_string()),
+            upstream_from: verdict.upstream.map(|(_, text)| text.as_str()),
+            compiler: verdict.compiler.map(|compiler| match compiler {
+                Compiler::Gcc(major) => format!("GCC {major}"),
+                Compiler::Clang => "Clang".to_owned(),
+            }),
+            in_range: verdict.in_range,
+            preempt: verdict.preempt,
+            gvisor: verdict.gvisor,
+            auto_acts: verdict.acts(),
+            only_reduces: verdict.only_reduces(),
+            reasons: verdict.reasons.iter().map(|reason| reason.to_string()).collect(),
+        }
+    }
+
+    fn json(&self) -> Result<String, Failure> {
+        serde_json::to_string_pretty(self)
+            .map(|json| json + "\n")
+            .map_err(|error| Failure::new(format!("cannot print the verdict: {error}")))
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![format!("{} ({} confidence)", self.standing, self.confidence)];
+        if let (Some(defect), Some(summary)) = (self.defect, self.summary) {
+            lines.push(format!("defect: {defect}: {summary}"));
+        }
+        lines.push("because:".to_owned());
+        lines.extend(self.reasons.iter().map(|reason| format!("  - {reason}")));
+        lines.push(if self.auto_acts && self.only_reduces {
+            "SIGWARD=auto hardens programs here; the risk is reduced, not removed.".to_owned()
+        } else if self.auto_acts {
+            "SIGWARD=auto hardens programs here.".to_owned()
+        } else {
+            "SIGWARD=auto does nothing here.".to_owned()
+        });
+        lines.join("\n") + "\n"
+    }
+}

@@ -1,0 +1,39 @@
+//! The one table of exit codes.
+
+use std::process::ExitCode;
+
+/// Every code that `sigward` itself ends with. After a successful
+/// `sigward run` the status is the program's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; `check`: not affected.
+    Success = 0,
+    /// `check`: affected.
+    Affected = 1,
+    /// `check`: the texts do not tell.
+    Unknown = 2,
+    /// sigward failed or refused: bad arguments, bad `SIGWARD_*` value, no
+    /// usable library, a program that cannot be covered.
+    Failed = 125,
+    /// `run`: the program was found but cannot be executed.
+    NotExecutable = 126,
+    /// `run`: the program was not found.
+    NotFound = 127,
+}
+
+/// The table as the command shows it.
+pub const HELP: &str = "\
+Exit codes:
+    0  done; check: not affected
+    1  check: affected
+    2  check: the kernel's texts do not tell
+  125  sigward failed or refused
+  126  run: the program was found but cannot be executed
+  127  run: the program was not found
+run: otherwise the program's own status";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,46 @@
+//! The error of the command.
+
+use std::borrow::Cow;
+
+use super::exit::Exit;
+
+/// Names the thing that is wrong, its value, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+    remedy: Option<Cow<'static, str>>,
+}
+
+impl Failure {
+    /// sigward's own failure or refusal, exit code 125.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, message: message.into(), remedy: None }
+    }
+
+    /// With another exit code.
+    pub fn exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// With what the user can do.
+    pub fn remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// Writes it to stderr and gives the exit code.
+    pub fn report(&self) -> Exit {
+        eprintln!("sigward: {self}");
+        self.exit
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.remedy {
+            Some(remedy) => write!(f, "\n  {remedy}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The command: one file per subcommand, [`exit`] = the one table of exit
+//! codes, [`failure`] = errors that name thing, value and remedy.
+
+// Doc comments of arguments are what --help prints, where backticks are noise.
+#![allow(clippy::doc_markdown)]
+
+mod check;
+mod exit;
+mod failure;
+mod kernel;
+mod library;
+mod run;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+use failure::Failure;
+
+/// Hardens existing programs against kernels that lose registers at signals.
+#[derive(Parser)]
+#[command(version, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a program with libsigward.so preloaded
+    Run(run::Run),
+    /// Say whether this kernel is affected, and why
+    Check(check::Check),
+}
+
+/// Parses the arguments, runs the subcommand, reports its failure.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing useful can be done if the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Failed } else { Exit::Success }.into();
+        }
+    };
+    let outcome = match cli.command {
+        Command::Run(run) => run.execute().map(|never| match never {}),
+        Command::Check(check) => check.execute(),
+    };
+    outcome.unwrap_or_else(|failure: Failure| failure.report()).into()
+}

@@ -1,0 +1,284 @@
+//! `sigward run`: put the library in front of a program, and become it.
+
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, ValueEnum};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::execve;
+use sigward::config::{self, BadValue, Config};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::kernel::RunningKernel;
+use super::library::Library;
+use super::target;
+
+/// Run a program with libsigward.so preloaded.
+///
+/// sigward becomes the program: its process id, signals and exit status are the
+/// program's own. An existing LD_PRELOAD is kept, behind the library. Settings
+/// are the SIGWARD_* variables of the environment; the options below override
+/// them.
+#[derive(Args)]
+pub struct Run {
+    /// The library to preload, instead of the installed one
+    #[arg(long, value_name = "PATH")]
+    library: Option<PathBuf>,
+    /// Set SIGWARD: act only on an affected kernel, always, never, or only count
+    #[arg(long, value_name = "MODE")]
+    mode: Option<Mode>,
+    /// Set a variable, as in SIGWARD_LOG=warn
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<OsString>,
+    /// Keep glibc's own routines off AVX
+    ///
+    /// Appends to GLIBC_TUNABLES. On an affected kernel this lowers how often
+    /// vector registers hold something to lose. It does not touch the program's
+    /// own AVX code, nor musl programs, makes memcpy and the like slower, and is
+    /// no cure: resident stacks or a fixed kernel are.
+    #[arg(long)]
+    avoid_avx: bool,
+    /// Run the program even if it cannot be protected
+    #[arg(long)]
+    force: bool,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    Auto,
+    On,
+    Off,
+    Observe,
+}
+
+impl Mode {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => config::Mode::Auto.as_str(),
+            Self::On => config::Mode::On.as_str(),
+            Self::Off => config::Mode::Off.as_str(),
+            Self::Observe => config::Mode::Observe.as_str(),
+        }
+    }
+}
+
+impl Run {
+    /// Returns only if it fails.
+    pub fn execute(self) -> Result<Infallible, Failure> {
+        let Some(command) = self.command.first() else {
+            return Err(Failure::new("no program named"));
+        };
+        let mut environment = Environment::inherited();
+        for setting in &self.set {
+            let (name, value) = split_setting(setting)?;
+            environment.set(name, value);
+        }
+        if let Some(mode) = self.mode {
+            environment.set(b"SIGWARD", mode.word().as_bytes());
+        }
+        let program = target::resolve(command, environment.get(b"PATH"))?;
+        let config = environment.config(program.as_os_str())?;
+
+        let library = Library::find(self.library.as_deref())?;
+        if let Err(failure) = target::require_coverable(&program, &library) {
+            if !self.force {
+                return Err(failure);
+            }
+            failure.report();
+        }
+        let preload = library.in_front_of(environment.get(b"LD_PRELOAD"))?;
+        environment.set(b"LD_PRELOAD", preload.as_bytes());
+        if self.avoid_avx {
+            let tunables = without_avx(environment.get(b"GLIBC_TUNABLES"));
+            environment.set(b"GLIBC_TUNABLES", &tunables);
+        }
+        if will_act(config)? {
+            raise_memlock_limit();
+        }
+        Err(become_program(program, &self.command, environment))
+    }
+}
+
+fn split_setting(setting: &OsStr) -> Result<(&[u8], &[u8]), Failure> {
+    let bytes = setting.as_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0);
+    let split = at.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?)));
+    split.filter(|(name, _)| name.starts_with(b"SIGWARD")).ok_or_else(|| {
+        Failure::new(format!("--set {}: not SIGWARD_…=VALUE", setting.display()))
+            .remedy("for other variables use env(1)")
+    })
+}
+
+/// The environment for the program, as `NAME=VALUE`, in the inherited order.
+struct Environment {
+    entries: Vec<OsString>,
+}
+
+impl Environment {
+    fn inherited() -> Self {
+        let join = |(name, value): (OsString, OsString)| {
+            let mut entry = name;
+            entry.push("=");
+            entry.push(value);
+            entry
+        };
+        Self { entries: std::env::vars_os().map(join).collect() }
+    }
+
+    fn get(&self, name: &[u8]) -> Option<&OsStr> {
+        let value = |entry: &'_ OsString| -> Option<usize> {
+            entry.as_bytes().strip_prefix(name)?.strip_prefix(b"=").map(<[u8]>::len)
+        };
+        self.entries.iter().find_map(|entry| {
+            let length = value(entry)?;
+            entry.as_bytes().get(entry.len() - length..).map(OsStr::from_bytes)
+        })
+    }
+
+    fn set(&mut self, name: &[u8], value: &[u8]) {
+        let entry = OsString::from_vec([name, b"=", value].concat());
+        let same = |old: &OsString| {
+            old.as_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="))
+        };
+        self.entries.retain(|old| !same(old));
+        self.entries.push(entry);
+    }
+
+    /// The settings that the library will find; a bad one is refused.
+    fn config(&self, program: &OsStr) -> Result<Config, Failure> {
+        let mut bad = None;
+        let config = config::parse(
+            self.entries.iter().map(|entry| entry.as_bytes()),
+            program.as_bytes(),
+            |found| bad = bad.or(Some(found)),
+        );
+        bad.map_or(Ok(config), |found| Err(refusal(found)))
+    }
+}
+
+fn refusal(bad: BadValue<'_>) -> Failure {
+    let (name, value) = (OsStr::from_bytes(bad.name), OsStr::from_bytes(bad.value));
+    let found = format!("{}={}", name.display(), value.display());
+    if let Some(accepted) = bad.accepted {
+        return Failure::new(format!("{found}: value not accepted"))
+            .remedy(format!("accepted: {accepted}"));
+    }
+    let names: Vec<&str> = config::TABLE.iter().map(|row| row.name).collect();
+    Failure::new(format!("{found}: no such variable"))
+        .remedy(format!("known: {}", names.join(", ")))
+}
+
+/// Whether the library will lock memory in the program.
+fn will_act(config: Config) -> Result<bool, Failure> {
+    Ok(match config.mode {
+        config::Mode::On => true,
+        config::Mode::Auto => RunningKernel::read()?.verdict().acts(),
+        config::Mode::Off | config::Mode::Observe => false,
+    })
+}
+
+/// Any process may raise its soft limit to the hard one. Where even that
+/// fails, the library says what it could not lock.
+fn raise_memlock_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_MEMLOCK)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, hard, hard);
+    }
+}
+
+/// `GLIBC_TUNABLES` that switch AVX off in glibc, behind what was there.
+///
+/// Both spellings: glibc 2.33 renamed `AVX2_Usable` to `AVX2`. Names that a
+/// glibc does not know are ignored by it.
+fn without_avx(existing: Option<&OsStr>) -> Vec<u8> {
+    const TUNABLE: &[u8] = b"glibc.cpu.hwcaps=";
+    const MASK: &[u8] = b"-AVX,-AVX2,-AVX_Usable,-AVX2_Usable,-AVX512F,-AVX512VL,-AVX512BW,\
+                          -AVX512F_Usable,-AVX_Fast_Unaligned_Load";
+    let existing = existing.map(OsStr::as_bytes).unwrap_or_default();
+    let mut tunables: Vec<Vec<u8>> = existing
+        .split(|byte| *byte == b':')
+        .filter(|tunable| !tunable.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect();
+    // The last mention of a tunable wins: extend it rather than add another.
+    match tunables.iter_mut().rfind(|tunable| tunable.starts_with(TUNABLE)) {
+        Some(caps) => {
+            if caps.len() > TUNABLE.len() {
+                caps.push(b',');
+            }
+            caps.extend_from_slice(MASK);
+        }
+        None => tunables.push([TUNABLE, MASK].concat()),
+    }
+    tunables.join(&b':')
+}
+
+/// `execve`, with the shell for files that the kernel cannot execute, as
+/// `execvp` does. Not `std::process::Command`, which empties the signal mask.
+fn become_program(program: PathBuf, command: &[OsString], environment: Environment) -> Failure {
+    restore_sigpipe();
+    let name = program.display().to_string();
+    let c_strings = |strings: Vec<OsString>| -> Result<Vec<CString>, _> {
+        strings.into_iter().map(|string| CString::new(string.into_vec())).collect()
+    };
+    let prepared = (|| {
+        Ok::<_, std::ffi::NulError>((
+            CString::new(program.into_os_string().into_vec())?,
+            c_strings(command.to_vec())?,
+            c_strings(environment.entries)?,
+        ))
+    })();
+    let Ok((path, mut arguments, environment)) = prepared else {
+        return Failure::new(format!("{name}: a NUL byte in an argument"));
+    };
+    let Err(mut error) = execve(&path, &arguments, &environment);
+    if error == Errno::ENOEXEC {
+        let shell = CString::new(target::SHELL).unwrap_or_default();
+        arguments.splice(..1, [shell.clone(), path]);
+        Err(error) = execve(&shell, &arguments, &environment);
+    }
+    let exit = if error == Errno::ENOENT { Exit::NotFound } else { Exit::NotExecutable };
+    Failure::new(format!("{name}: {}", error.desc())).exit(exit)
+}
+
+/// Whether SIGPIPE was ignored when we were started. Rust's runtime ignores it
+/// before `main`, and the program must not inherit that.
+static SIGPIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_sigpipe() {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: no new action is given, and `action` has room for the old one.
+    let asked = unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), action.as_mut_ptr()) };
+    if asked == 0 {
+        // SAFETY: sigaction succeeded, so it has filled `action`.
+        let ignored = unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN;
+        SIGPIPE_WAS_IGNORED.store(ignored, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: the loader calls the functions of this section once, before the
+// runtime starts; ours needs nothing of it.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static NOTE_SIGPIPE: extern "C" fn() = note_sigpipe;
+
+fn restore_sigpipe() {
+    let action = if SIGPIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+        SigHandler::SigIgn
+    } else {
+        SigHandler::SigDfl
+    };
+    // SAFETY: neither disposition runs code of ours.
+    let _ = unsafe { signal(Signal::SIGPIPE, action) };
+}

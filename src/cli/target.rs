@@ -1,0 +1,185 @@
+//! What a command name leads to, and whether a preload reaches it.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access, getegid, geteuid, getgid, getuid};
+use object::elf::{FileHeader64, PT_INTERP};
+use object::read::elf::{FileHeader, ProgramHeader};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::library::Library;
+
+/// What `execvp` searches when `PATH` is not set (glibc: `confstr(_CS_PATH)`).
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+/// `BINPRM_BUF_SIZE`: the part of a script that the kernel looks at.
+const SCRIPT_LINE: usize = 256;
+/// The kernel follows this many `#!` lines (`exec_binprm`).
+const SCRIPT_DEPTH: usize = 5;
+/// What a file that is neither ELF nor `#!` is run by, as `execvp` does.
+pub const SHELL: &str = "/bin/sh";
+
+/// Finds `command` as `execvp` would.
+///
+/// # Errors
+/// 127 if no such file, 126 if the only files found cannot be executed.
+pub fn resolve(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
+    let not_found =
+        || Failure::new(format!("{}: not found", command.display())).exit(Exit::NotFound);
+    if command.is_empty() {
+        return Err(not_found());
+    }
+    if command.as_bytes().contains(&b'/') {
+        return executable(Path::new(command)).map(|()| command.into());
+    }
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
+    let mut denied = None;
+    for folder in path.as_bytes().split(|byte| *byte == b':') {
+        // An empty entry is the current folder.
+        let folder = if folder.is_empty() { OsStr::new(".") } else { OsStr::from_bytes(folder) };
+        let candidate = Path::new(folder).join(command);
+        match executable(&candidate) {
+            Ok(()) => return Ok(candidate),
+            Err(failure) if candidate.exists() => denied = denied.or(Some(failure)),
+            Err(_) => {}
+        }
+    }
+    Err(denied.unwrap_or_else(not_found))
+}
+
+fn executable(path: &Path) -> Result<(), Failure> {
+    let metadata = path.metadata().map_err(|error| {
+        let exit = match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Exit::NotFound,
+            _ => Exit::NotExecutable,
+        };
+        Failure::new(format!("{}: {error}", path.display())).exit(exit)
+    })?;
+    if !metadata.is_file() {
+        return Err(Failure::new(format!("{}: not a regular file", path.display()))
+            .exit(Exit::NotExecutable));
+    }
+    access(path, AccessFlags::X_OK).map_err(|error| {
+        Failure::new(format!("{}: {}", path.display(), error.desc())).exit(Exit::NotExecutable)
+    })
+}
+
+/// Whether the loader will put `library` in front of the program at `path`;
+/// of a script, its interpreter.
+///
+/// # Errors
+/// Names the file and why it cannot be covered.
+pub fn require_coverable(path: &Path, library: &Library) -> Result<(), Failure> {
+    let mut path = path.to_owned();
+    for _ in 0..=SCRIPT_DEPTH {
+        let (file, head) = open(&path)?;
+        if head.starts_with(b"\x7fELF") {
+            return elf(&path, file, library);
+        }
+        path = match script_interpreter(&head) {
+            Some(interpreter) => {
+                let interpreter = PathBuf::from(interpreter);
+                executable(&interpreter).map_err(|_| {
+                    Failure::new(format!(
+                        "{}: its interpreter {} cannot be executed",
+                        path.display(),
+                        interpreter.display()
+                    ))
+                    .exit(Exit::NotExecutable)
+                })?;
+                interpreter
+            }
+            None => PathBuf::from(SHELL),
+        };
+    }
+    Err(Failure::new(format!("{}: too many #! lines lead to one another", path.display()))
+        .exit(Exit::NotExecutable))
+}
+
+fn open(path: &Path) -> Result<(File, Vec<u8>), Failure> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let mut head = Vec::with_capacity(SCRIPT_LINE);
+        Read::by_ref(&mut file).take(SCRIPT_LINE as u64).read_to_end(&mut head)?;
+        Ok((file, head))
+    };
+    read().map_err(|error: std::io::Error| {
+        uncovered(path, &format!("it cannot be read to see whether it can ({error})"))
+    })
+}
+
+/// The interpreter in `#! /path argument`, by the kernel's rules.
+fn script_interpreter(head: &[u8]) -> Option<OsString> {
+    let line = head.strip_prefix(b"#!")?;
+    let line = line.split(|byte| *byte == b'\n').next()?;
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let name = line.split(blank).find(|word| !word.is_empty())?;
+    Some(OsStr::from_bytes(name).to_owned())
+}
+
+fn elf(path: &Path, mut file: File, library: &Library) -> Result<(), Failure> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        uncovered(path, &format!("its ELF header is not readable ({error})"))
+    };
+    let metadata = file.metadata().map_err(|error| unreadable(&error))?;
+    changes_credentials(path, &metadata)?;
+
+    let mut bytes = Vec::new();
+    std::io::Seek::rewind(&mut file).map_err(|error| unreadable(&error))?;
+    file.read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    if bytes.get(4) != Some(&object::elf::ELFCLASS64) {
+        return Err(uncovered(path, "it is not a 64-bit program, the library is 64-bit"));
+    }
+    let header = FileHeader64::<object::Endianness>::parse(&*bytes).map_err(|e| unreadable(&e))?;
+    let endian = header.endian().map_err(|error| unreadable(&error))?;
+    let machine = header.e_machine.get(endian);
+    if machine != library.machine {
+        let ours = library.machine;
+        let why = format!("it is for another machine (ELF {machine}, the library is {ours})");
+        return Err(uncovered(path, &why));
+    }
+    let segments = header.program_headers(endian, &*bytes).map_err(|error| unreadable(&error))?;
+    if segments.iter().any(|segment| segment.p_type(endian) == PT_INTERP) {
+        Ok(())
+    } else {
+        Err(uncovered(path, "it is statically linked, no loader runs in it"))
+    }
+}
+
+/// Programs that run with other credentials than ours: the kernel sets
+/// `AT_SECURE`, and the loader then ignores `LD_PRELOAD`.
+fn changes_credentials(path: &Path, metadata: &Metadata) -> Result<(), Failure> {
+    let mode = metadata.mode();
+    // Without the group's execute bit, setgid means mandatory locking.
+    let setgid = mode & 0o2010 == 0o2010;
+    if mode & 0o4000 != 0 && (metadata.uid() != getuid().as_raw() || getuid() != geteuid()) {
+        return Err(uncovered(path, "it is setuid, the loader ignores LD_PRELOAD"));
+    }
+    if setgid && (metadata.gid() != getgid().as_raw() || getgid() != getegid()) {
+        return Err(uncovered(path, "it is setgid, the loader ignores LD_PRELOAD"));
+    }
+    // For root the capabilities of a file add nothing.
+    if !getuid().is_root() && has_file_capabilities(path) {
+        return Err(uncovered(path, "it has file capabilities, the loader ignores LD_PRELOAD"));
+    }
+    Ok(())
+}
+
+fn has_file_capabilities(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
+        return false;
+    };
+    let name = c"security.capability";
+    // SAFETY: both names are NUL-terminated; with size 0 nothing is written.
+    unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) > 0 }
+}
+
+fn uncovered(path: &Path, why: &str) -> Failure {
+    Failure::new(format!("{} would run without protection: {why}", path.display()))
+        .remedy("run it anyway with --force")
+}

@@ -1,0 +1,54 @@
+//! `docs/environment.md` is made from the table of variables.
+//!
+//! To write it again: `BLESS=1 cargo test --test environment_doc`.
+
+use std::fmt::Write;
+
+use sigward::config::TABLE;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/environment.md");
+
+const HEAD: &str = "\
+# SIGWARD(7): environment
+
+<!-- Made from src/config.rs. To write it again: BLESS=1 cargo test --test environment_doc -->
+
+These variables are read once, when a program starts with `libsigward.so`
+preloaded. An unset or empty variable stands for its default.
+
+`sigward run` refuses a value that is not accepted, and a `SIGWARD_` name that
+is not in this table (exit code 125). The library itself warns once and uses
+the default: it never harms the program.
+
+Patterns match the program's name without its folders; `*` is any run of
+characters, `?` any one. `SIGWARD_EXCEPT` wins over `SIGWARD_ONLY`.
+
+| variable | default | accepted | meaning |
+| --- | --- | --- | --- |
+";
+
+fn document() -> String {
+    let mut text = HEAD.to_owned();
+    for row in TABLE {
+        let default = match row.default {
+            "" => "none".to_owned(),
+            word => format!("`{word}`"),
+        };
+        let (name, accepted, meaning) = (row.name, row.accepted, row.meaning);
+        writeln!(text, "| `{name}` | {default} | {accepted} | {meaning} |").expect("a String");
+    }
+    text
+}
+
+#[test]
+fn environment_md_is_up_to_date() {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(PATH, document()).expect("docs/environment.md is writable");
+    }
+    let found = std::fs::read_to_string(PATH).unwrap_or_default();
+    assert!(
+        found == document(),
+        "docs/environment.md differs from config::TABLE; write it again by \
+         BLESS=1 cargo test --test environment_doc"
+    );
+}
