@@ -10,12 +10,14 @@
 //! | [`quirks`] | the table of kernel defects, as data |
 //! | [`verdict`] | which kernel is this, is it affected, why (pure) |
 //! | [`altstack`] | `linux-sigframe-fpu`: residency of signal stacks |
+//! | [`bounds`] | `stack-bounds`: where a thread's stack really ends |
 //! | [`loaded`] | names in loaded objects: `dlsym` for load time |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
 //! | [`log`], [`stats`] | the two ways of speaking, both off by default |
 #![cfg_attr(not(test), no_std)]
 
 pub mod altstack;
+pub mod bounds;
 pub mod config;
 pub mod loaded;
 pub mod log;

@@ -21,6 +21,11 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Adds `more`.
+    pub fn add(&self, more: usize) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
     /// How many there are.
     #[must_use]
     pub fn read(&self) -> usize {
@@ -52,6 +57,9 @@ pub static STACKS: Counter = Counter::new();
 pub static REFUSED: Counter = Counter::new();
 /// Pages pinned for stacks.
 pub static PINNED: Gauge = Gauge::new();
+/// Moments at which a stack of another thread was not resident: see
+/// `docs/limits.md`.
+pub static WINDOWS: Counter = Counter::new();
 /// System calls that were kept from being restarted.
 pub static RESTARTS_AVOIDED: Counter = Counter::new();
 
@@ -104,10 +112,11 @@ fn print() {
     }
     let _ = write!(
         line,
-        " locked_kib={} most_locked_kib={} refused={} restarts_avoided={}",
+        " locked_kib={} most_locked_kib={} refused={} windows={} restarts_avoided={}",
         kib(&PINNED.now),
         kib(&PINNED.most),
         REFUSED.read(),
+        WINDOWS.read(),
         RESTARTS_AVOIDED.read(),
     );
     line.emit();

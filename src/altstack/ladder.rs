@@ -63,14 +63,24 @@ pub struct Attempt {
     pub pages: Pages,
 }
 
+/// The pages at the top of `stack` that frames need, `window` bytes of them;
+/// none for a stack that cannot exist.
+#[must_use]
+pub fn frames(stack: Stack, window: usize) -> Pages {
+    stack
+        .top()
+        .map_or(Pages::NONE, |top| Pages::around(stack.base.max(top.saturating_sub(window)), top))
+}
+
 /// The attempts to make for `stack`, best first, from rung `start` on;
 /// `window` is how many bytes at its top frames need. None for a stack that
 /// cannot exist.
 pub fn attempts(stack: Stack, window: usize, start: Rung) -> impl Iterator<Item = Attempt> {
-    let top = stack.top().filter(|_| stack.size > 0);
-    let whole =
-        top.filter(|_| stack.size <= LARGEST_WHOLE).map(|top| Pages::around(stack.base, top));
-    let frames = top.map(|top| Pages::around(stack.base.max(top.saturating_sub(window)), top));
+    let frames = Some(frames(stack, window)).filter(|pages| !pages.is_empty());
+    let whole = frames
+        .and(stack.top())
+        .filter(|_| stack.size <= LARGEST_WHOLE)
+        .map(|top| Pages::around(stack.base, top));
     let lock = whole.map(|pages| Attempt { rung: Rung::Lock, pages });
     // Where the window is the whole stack, a second attempt would be the same.
     let narrower = frames.filter(|pages| whole != Some(*pages) || start > Rung::Lock);

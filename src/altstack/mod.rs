@@ -1,14 +1,21 @@
-//! Defect `linux-sigframe-fpu`: no page fault while a signal frame is written
-//! to an alternate stack.
+//! Defect `linux-sigframe-fpu`: no page fault while a signal frame is written.
 //!
 //! [`frame`] says how large a frame is, [`ladder`] which pages that makes and
 //! how to keep them resident, [`pins`] counts the pages, [`registry`] knows
 //! whose stacks they are. This file ties them to the process: one registry,
-//! its policy fixed at load. See `docs/linux-sigframe-fpu.md`.
+//! its policy fixed at load, and what sigaltstack(2) and sigaction(2) mean for
+//! it. [`disturb`] is for the program's own memory calls, [`fork`] for forks,
+//! [`ordinary`] for handlers that run on a thread's own stack. See
+//! `docs/linux-sigframe-fpu.md`.
 
+pub mod disturb;
+pub mod fork;
 pub mod frame;
 pub mod ladder;
+pub mod ordinary;
+pub mod origin;
 pub mod pins;
+pub mod reach;
 pub mod registry;
 pub mod table;
 
@@ -22,7 +29,7 @@ use crate::sys::lock::{Held, Lock};
 use crate::sys::{call, signals};
 use ladder::{Rung, Stack};
 use pins::Kernel;
-use registry::{Adopted, Place, Policy, Registry};
+use registry::{Adopted, Place, Registry, Wanted};
 
 /// What the hooks do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,30 +58,51 @@ impl Duty {
 impl From<u8> for Duty {
     /// The duty with that discriminant; `Inert` for none.
     fn from(value: u8) -> Self {
-        [Duty::Observe, Duty::Act]
-            .into_iter()
-            .find(|duty| *duty as u8 == value)
-            .unwrap_or(Duty::Inert)
+        let known = [Duty::Observe, Duty::Act];
+        known.into_iter().find(|duty| *duty as u8 == value).unwrap_or(Duty::Inert)
     }
+}
+
+/// How stacks are held; fixed at load.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The rung to start from for alternate stacks.
+    pub start: Rung,
+    /// Bytes at the top of a stack that frames need.
+    pub window: usize,
+}
+
+/// What the lock protects.
+struct State {
+    policy: Policy,
+    registry: Registry,
 }
 
 static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 
-/// The process whose kernel state [`REGISTRY`] describes. A vfork child has
-/// our memory but another pid: there we stand down.
+/// The process whose kernel state [`STATE`] describes. A vfork child has our
+/// memory but another pid: there we stand down.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-static REGISTRY: Lock<Registry> = Lock::new(Registry::new());
+static STATE: Lock<State> = Lock::new(State {
+    policy: Policy { start: Rung::Report, window: 0 },
+    registry: Registry::new(),
+});
 
 /// Called when a thread gets its first record, to be told of its exit.
 static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 
 /// Puts this part in charge of the process, from load on.
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
-    REGISTRY.hold().policy = policy;
+    STATE.hold().policy = policy;
     let _ = EXIT_NOTICE.set(exit_notice);
     OWNER.store(call::getpid(), Ordering::Relaxed);
     DUTY.store(duty as u8, Ordering::Release);
+}
+
+/// Stands down for good: the hooks only pass from now on.
+pub fn stand_down() {
+    DUTY.store(Duty::Inert as u8, Ordering::Relaxed);
 }
 
 /// Whether the hooks have anything to do: one relaxed load. Async-signal-safe.
@@ -84,10 +112,11 @@ pub fn on_duty() -> bool {
     DUTY.load(Ordering::Relaxed) != Duty::Inert as u8
 }
 
-/// The registry, if this process may change it.
-fn charge() -> Option<Held<'static, Registry>> {
+/// The registry and its policy, if this thread may change them now.
+fn charge() -> Option<Held<'static, State>> {
     let acts = DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    (acts && OWNER.load(Ordering::Relaxed) == call::getpid()).then(|| REGISTRY.hold())
+    let ours = acts && OWNER.load(Ordering::Relaxed) == call::getpid();
+    (ours && !fork::under_way_here()).then(|| STATE.hold())
 }
 
 /// Copies an argument of the program's; `None` where it cannot be read, which
@@ -135,19 +164,20 @@ pub fn set(new: *const libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
 }
 
 fn prepare(tid: c_int, asked: &libc::stack_t) {
-    let Some(mut registry) = charge() else { return };
+    let Some(mut state) = charge() else { return };
     // A record that disarms, and no stack in force: its handler is running,
     // and the kernel will put that stack back when it returns.
-    let disarmed = registry.stack(tid, Place::Current).is_some_and(|(_, disarms)| disarms)
+    let disarmed = state.registry.wanted(tid, Place::Current).is_some_and(|now| now.disarms)
         && call::current_altstack().is_ok_and(|now| is_disable(&now));
     if disarmed {
-        registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+        state.registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
     }
-    adopt(registry, tid, Place::Pending, asked);
+    adopt_altstack(state, tid, Place::Pending, asked);
 }
 
 fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
-    let Some(mut registry) = charge() else { return };
+    let Some(mut state) = charge() else { return };
+    let registry = &mut state.registry;
     match (installed, is_disable(asked)) {
         (true, true) => registry.release(tid, Place::Current, &mut Kernel),
         (true, false) => registry.promote(tid, Place::Pending, Place::Current, &mut Kernel),
@@ -191,23 +221,30 @@ pub fn adopt_current() {
     if is_disable(&now) {
         return;
     }
-    let Some(registry) = charge() else { return };
+    let Some(state) = charge() else { return };
     let tid = call::gettid();
-    if registry.stack(tid, Place::Current).map(|(stack, _)| stack) != Some(described(&now)) {
+    let known = state.registry.wanted(tid, Place::Current).map(|known| known.stack);
+    if known != Some(described(&now)) {
         stats::STACKS.count();
-        adopt(registry, tid, Place::Current, &now);
+        adopt_altstack(state, tid, Place::Current, &now);
     }
 }
 
-/// Adopts `stack`, then lets go of the registry and tells who must know.
-fn adopt(mut registry: Held<'_, Registry>, tid: c_int, place: Place, stack: &libc::stack_t) {
+fn adopt_altstack(state: Held<'_, State>, tid: c_int, place: Place, stack: &libc::stack_t) {
     const SS_AUTODISARM: c_int = 1 << 31;
+    let Policy { start, window } = state.policy;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
+    adopt(state, tid, place, Wanted { stack: described(stack), window, start, disarms });
+}
+
+/// Adopts `wanted`, then lets go of the registry and tells who must know.
+fn adopt(mut state: Held<'_, State>, tid: c_int, place: Place, wanted: Wanted) {
     let pid = OWNER.load(Ordering::Relaxed);
+    let registry = &mut state.registry;
     registry.sweep(|other| other == tid || call::thread_exists(pid, other), &mut Kernel);
-    let adopted = registry.adopt(tid, place, described(stack), disarms, &mut Kernel);
+    let adopted = registry.adopt(tid, place, wanted, &mut Kernel);
     stats::PINNED.set(registry.pinned_pages());
-    drop(registry);
+    drop(state);
     tell(&adopted);
     if adopted.first
         && let Some(notice) = EXIT_NOTICE.get()
@@ -218,10 +255,11 @@ fn adopt(mut registry: Held<'_, Registry>, tid: c_int, place: Place, stack: &lib
 
 fn tell(adopted: &Adopted) {
     stats::rung(adopted.rung).count();
-    log::debug!("stack adopted by rung {}, {} bytes locked", adopted.rung.name(), adopted.bytes);
+    let kib = adopted.held.bytes() / 1024;
+    log::debug!("stack adopted by rung {}, {kib} KiB held", adopted.rung.name());
     let Some(error) = adopted.refused else { return };
     // Memory that cannot even be touched was no question of limits.
-    if stats::REFUSED.count() == 0 && adopted.rung < Rung::Report {
+    if adopted.rung < Rung::Report && stats::REFUSED.count() == 0 {
         let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(0, |limit| limit.rlim_cur);
         let bought = stats::rung(Rung::Lock).read() + stats::rung(Rung::Frame).read();
         log::warn!(
@@ -235,8 +273,8 @@ fn tell(adopted: &Adopted) {
 
 /// The calling thread ends: its stacks are released. Async-signal-safe.
 pub fn thread_exit() {
-    if let Some(mut registry) = charge() {
-        registry.release_thread(call::gettid(), &mut Kernel);
-        stats::PINNED.set(registry.pinned_pages());
+    if let Some(mut state) = charge() {
+        state.registry.release_thread(call::gettid(), &mut Kernel);
+        stats::PINNED.set(state.registry.pinned_pages());
     }
 }

@@ -21,6 +21,11 @@ pub trait Memory {
     /// # Errors
     /// EFAULT where one may not be written.
     fn touch(&mut self, pages: Pages) -> Result<(), Errno>;
+    /// Sets, or with `false` clears, `MADV_WIPEONFORK` on `pages`.
+    ///
+    /// # Errors
+    /// As madvise(2): EINVAL where they are not private anonymous memory.
+    fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno>;
 }
 
 /// The kernel itself.
@@ -42,6 +47,10 @@ impl Memory for Kernel {
 
     fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
         pages.numbers().try_for_each(|page| futex::touch(page.wrapping_mul(page::SIZE)).map(drop))
+    }
+
+    fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {
+        call::wipe_on_fork(pages.address(), pages.bytes(), wipe).map(drop)
     }
 }
 
@@ -126,6 +135,23 @@ impl Pins {
             run.end = page.wrapping_add(1);
         }
         unlock_run(run, memory);
+    }
+
+    /// Whether the program itself locked one of `pages`.
+    #[must_use]
+    pub fn any_programs(&self, pages: Pages) -> bool {
+        if pages.count() < self.pages.len() {
+            pages.numbers().any(|page| self.pages.get(page).is_some_and(|pin| pin.programs))
+        } else {
+            self.pages.iter().any(|pin| pin.programs && pages.numbers().contains(&pin.page))
+        }
+    }
+
+    /// Notes that the program locked or unlocked `pages` itself.
+    pub fn mark(&mut self, pages: Pages, programs: bool) {
+        for pin in self.pages.iter_mut().filter(|pin| pages.numbers().contains(&pin.page)) {
+            pin.programs = programs;
+        }
     }
 
     /// True if the page's last claim went and its lock was ours.

@@ -46,6 +46,12 @@ impl<E: Entry> Table<E> {
         self.used == 0
     }
 
+    /// How many slots [`Table::at`] goes over.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     fn slots(&self) -> &[E] {
         if self.capacity == 0 {
             return &[];

@@ -167,6 +167,44 @@ pub fn read_file<'b>(path: &core::ffi::CStr, into: &'b mut [u8]) -> Result<&'b [
     Ok(into.get(..filled).unwrap_or_default())
 }
 
+/// Sets, or clears, `MADV_WIPEONFORK` on `[start, start + length)`: a child
+/// forked meanwhile finds zeroes there, and nothing is copied.
+///
+/// # Errors
+/// As madvise(2).
+pub fn wipe_on_fork(start: usize, length: usize, wipe: bool) -> Outcome {
+    let advice = if wipe { libc::MADV_WIPEONFORK } else { libc::MADV_KEEPONFORK };
+    harmless(libc::SYS_madvise, [start, length, advice as usize, 0, 0, 0])
+}
+
+/// Writes zeroes over `length` bytes at `start`, by process_vm_writev(2) to
+/// ourselves: what would be a signal for a store of ours is an error here.
+///
+/// # Safety
+/// The bytes are the program's to be zeroed.
+///
+/// # Errors
+/// EFAULT where they may not be written; EPERM or ENOSYS under a filter. A
+/// part may have been written.
+pub unsafe fn write_zeroes(start: usize, length: usize) -> Result<(), Errno> {
+    static ZEROES: [u8; 4096] = [0; 4096];
+    let mut at = start;
+    while at < start.wrapping_add(length) {
+        let count = ZEROES.len().min(start.wrapping_add(length).wrapping_sub(at));
+        let local = [core::ptr::from_ref(&ZEROES) as usize, count];
+        let remote = [at, count];
+        let (from, to) = (core::ptr::from_ref(&local), core::ptr::from_ref(&remote));
+        let arguments = [getpid() as usize, from as usize, 1, to as usize, 1, 0];
+        // SAFETY: live vectors of one element; the kernel checks the target.
+        let written = unsafe { raw(libc::SYS_process_vm_writev, arguments) }?;
+        if written == 0 {
+            return Err(Errno::EFAULT);
+        }
+        at = at.wrapping_add(written);
+    }
+    Ok(())
+}
+
 /// Fresh zeroed memory for our own tables, `length` bytes, as an address.
 ///
 /// # Errors

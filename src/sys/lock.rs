@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::futex;
-use super::signals::Blocked;
+use super::signals::{Blocked, Mask};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -15,8 +15,8 @@ const HELD_AND_AWAITED: u32 = 2;
 /// spinning one would hang a real-time program).
 ///
 /// No handler can meet it held by its own thread, as signals are blocked
-/// first; a holder never runs foreign code. A forked child starts with it
-/// free: see [`Lock::hold_for_fork`].
+/// first; a holder never runs foreign code. A forked child never finds it held
+/// by a thread that it does not have: see [`Held::leave_held`].
 pub struct Lock<T> {
     state: AtomicU32,
     value: UnsafeCell<T>,
@@ -37,7 +37,16 @@ impl<T> Lock<T> {
     pub fn hold(&self) -> Held<'_, T> {
         let blocked = Blocked::all();
         self.acquire();
-        Held { lock: self, _blocked: blocked }
+        Held { lock: self, blocked }
+    }
+
+    /// Takes up the lock that [`Held::leave_held`] left, with the mask that it
+    /// returned. In a forked child too, as its one thread's own.
+    ///
+    /// # Safety
+    /// The calling thread, or in a child its original, left it held.
+    pub unsafe fn take_over(&self, mask: Mask) -> Held<'_, T> {
+        Held { lock: self, blocked: Blocked::left(mask) }
     }
 
     fn acquire(&self) {
@@ -60,7 +69,18 @@ impl<T> Lock<T> {
 pub struct Held<'a, T> {
     lock: &'a Lock<T>,
     // Dropped after the lock was released in `drop`.
-    _blocked: Blocked,
+    blocked: Blocked,
+}
+
+impl<T> Held<'_, T> {
+    /// Leaves the lock held and signals blocked, for the time of a fork.
+    /// Returns what [`Lock::take_over`] asks for.
+    #[must_use]
+    pub fn leave_held(self) -> Mask {
+        let mask = self.blocked.before();
+        core::mem::forget(self);
+        mask
+    }
 }
 
 impl<T> Deref for Held<'_, T> {

@@ -31,6 +31,11 @@ impl Blocked {
         Blocked(old)
     }
 
+    /// Takes over from a guard that was forgotten, whose mask this was.
+    pub fn left(before: Mask) -> Self {
+        Blocked(before)
+    }
+
     /// The mask that the thread had, and gets back.
     #[must_use]
     pub fn before(&self) -> Mask {

@@ -1,5 +1,5 @@
-//! What the kernel put on the stack of a new process: arguments,
-//! environment, auxiliary vector.
+//! What the kernel put on the stack of a new process (arguments, environment,
+//! auxiliary vector), and the registers that tell where a thread stands.
 
 use core::ffi::{CStr, c_char, c_ulong};
 
@@ -82,4 +82,31 @@ impl Startup {
             Some(path) => unsafe { CStr::from_ptr(path as *const c_char) }.to_bytes(),
         }
     }
+}
+
+/// The calling thread's thread pointer: the same for its copy in a forked
+/// child, and for a vfork child. Async-signal-safe in a process with a libc.
+#[inline]
+#[must_use]
+pub fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: the x86-64 ABI has the thread pointer point at itself.
+    unsafe {
+        core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) pointer,
+            options(pure, readonly, nostack, preserves_flags));
+    }
+    pointer
+}
+
+/// The stack pointer. Async-signal-safe.
+#[inline]
+#[must_use]
+pub fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: reads a register.
+    unsafe {
+        core::arch::asm!("mov {}, rsp", out(reg) pointer,
+            options(nomem, nostack, preserves_flags));
+    }
+    pointer
 }

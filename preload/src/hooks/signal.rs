@@ -15,10 +15,10 @@ hook! {
     /// learns of it. Async-signal-safe.
     fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int, as libc::sigaltstack;
     failing -1;
-    // SAFETY: the caller's own arguments.
-    |original| match altstack::on_duty() && !new.is_null() {
-        true => altstack::set(new, || unsafe { original(new, old) }),
-        false => unsafe { original(new, old) },
+    |original| {
+        // SAFETY: the caller's own arguments.
+        let commit = || unsafe { original(new, old) };
+        if altstack::on_duty() && !new.is_null() { altstack::set(new, commit) } else { commit() }
     }
 }
 

@@ -1,0 +1,216 @@
+//! The program's own memory calls, where they hit a stack that is held: each
+//! returns what it would without us, and afterwards the stacks are resident
+//! again as far as the memory is there.
+//!
+//! Where a lock of ours would change the call's outcome, the stack is let go
+//! of first and held again after, with signals blocked on the calling thread;
+//! for stacks of other threads that leaves a window, which is counted.
+
+use core::ffi::c_int;
+
+use super::pins::Kernel;
+use super::{charge, origin};
+use crate::stats;
+use crate::sys::errno::{self, Errno};
+use crate::sys::page::{self, Pages};
+use crate::sys::signals::Blocked;
+use crate::sys::{call, startup};
+
+/// All pages there are.
+const EVERYTHING: Pages = Pages { first: 0, end: usize::MAX };
+
+fn pages(start: usize, length: usize) -> Pages {
+    Pages::around(start, start.saturating_add(length))
+}
+
+/// A call that takes away, replaces or moves memory in the ranges (start and
+/// length in bytes): munmap(2), mmap(2) with `MAP_FIXED`, mremap(2), brk(2).
+/// Async-signal-safe.
+pub fn replacing<R>(ranges: &[(usize, usize)], commit: impl FnOnce() -> R) -> R {
+    for &(start, length) in ranges {
+        origin::forget_within(start, length);
+    }
+    without_holds(ranges, true, commit)
+}
+
+/// Commits while the stacks in the ranges are let go of.
+fn without_holds<R>(ranges: &[(usize, usize)], replaced: bool, commit: impl FnOnce() -> R) -> R {
+    let blocked = Blocked::all();
+    let Some(mut state) = charge() else {
+        drop(blocked);
+        return commit();
+    };
+    for &(start, length) in ranges {
+        let others = state.registry.suspend(pages(start, length), call::gettid(), &mut Kernel);
+        stats::WINDOWS.add(others);
+    }
+    drop(state);
+    let result = commit();
+    if let Some(mut state) = charge() {
+        state.registry.resume(replaced, &mut Kernel);
+        stats::PINNED.set(state.registry.pinned_pages());
+    }
+    result
+}
+
+/// A call that leaves the memory in place but may take its residency or its
+/// lock: mprotect(2), shmdt(2). Async-signal-safe.
+pub fn weakening<R>(start: usize, length: usize, commit: impl FnOnce() -> R) -> R {
+    let _blocked = Blocked::all();
+    let result = commit();
+    if let Some(mut state) = charge() {
+        state.registry.refresh(pages(start, length), &mut Kernel);
+    }
+    result
+}
+
+/// process_madvise(2), whose ranges are in the program's vectors: all stacks
+/// are let go of meanwhile. Async-signal-safe.
+pub fn advising_by_vector<R>(commit: impl FnOnce() -> R) -> R {
+    without_holds(&[(0, usize::MAX)], false, commit)
+}
+
+/// madvise(2) on a range that holds a stack. `commit` makes the original call
+/// on a range of its own. Async-signal-safe.
+pub fn advise(
+    start: usize,
+    length: usize,
+    advice: c_int,
+    commit: impl Fn(usize, usize) -> c_int,
+) -> c_int {
+    let _blocked = Blocked::all();
+    let whole = start.is_multiple_of(page::SIZE)
+        && length.div_ceil(page::SIZE).checked_mul(page::SIZE).is_some();
+    match advice {
+        _ if !whole => commit(start, length),
+        libc::MADV_DONTNEED | libc::MADV_FREE => {
+            if zeroed_in_place(start, length) {
+                around_held(start, length, &commit)
+            } else {
+                around_our_frame(start, length, &|start, length| {
+                    without_holds(&[(start, length)], false, || commit(start, length))
+                })
+            }
+        }
+        libc::MADV_WIPEONFORK | libc::MADV_DONTFORK => {
+            origin::forget_within(start, length);
+            if let Some(mut state) = charge() {
+                state.registry.disprove(pages(start, length));
+            }
+            commit(start, length)
+        }
+        // The kernel refuses these on locked memory.
+        libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE => {
+            without_holds(&[(start, length)], false, || commit(start, length))
+        }
+        _ => weakening(start, length, || commit(start, length)),
+    }
+}
+
+/// Where another thread's stack is concerned, a moment without the lock or
+/// without the page could meet a signal. If all of the held pages are proven
+/// private anonymous memory, zeroes are written to them instead: the same to
+/// the program, and no page goes away. True if that was done.
+fn zeroed_in_place(start: usize, length: usize) -> bool {
+    let pages = pages(start, length);
+    let Some(state) = charge() else { return false };
+    if state.registry.only(call::gettid(), pages) || !state.registry.all_proven(pages) {
+        return false;
+    }
+    let mut run = state.registry.held_run(pages, pages.first);
+    while !run.is_empty() {
+        // SAFETY: the program asks for these whole pages to read as zeroes,
+        // and it is none of ours: no frame of ours is on another's stack.
+        if unsafe { call::write_zeroes(run.address(), run.bytes()) }.is_err() {
+            return false;
+        }
+        run = state.registry.held_run(pages, run.end);
+    }
+    true
+}
+
+/// Commits on the parts of the range that no stack holds.
+fn around_held(start: usize, length: usize, commit: &impl Fn(usize, usize) -> c_int) -> c_int {
+    let pages = pages(start, length);
+    let mut from = pages.first;
+    let mut outcome = commit(start, 0);
+    while outcome == 0 && from < pages.end {
+        let run = charge().map_or(Pages::NONE, |state| state.registry.held_run(pages, from));
+        let end = if run.is_empty() { pages.end } else { run.first };
+        if from < end {
+            let gap = Pages { first: from, end };
+            outcome = commit(gap.address(), gap.bytes());
+        }
+        from = if run.is_empty() { pages.end } else { run.end };
+    }
+    outcome
+}
+
+/// Commits on the range without the pages under our own frames: the program
+/// may give away all below its stack pointer, but not what we stand on there.
+/// What lies below a stack pointer is undefined at any time.
+fn around_our_frame(start: usize, length: usize, commit: &impl Fn(usize, usize) -> c_int) -> c_int {
+    /// More than the frames below this one take.
+    const BELOW: usize = 2048;
+    /// More than lies between here and the program's frame.
+    const ABOVE: usize = 1024;
+    let here = startup::stack_pointer();
+    let ours = Pages::around(here.saturating_sub(BELOW), here.saturating_add(ABOVE));
+    let asked = pages(start, length);
+    if asked.common(ours).is_empty() {
+        return commit(start, length);
+    }
+    let below = Pages { first: asked.first, end: ours.first };
+    let above = Pages { first: ours.end, end: asked.end };
+    let outcome = if below.is_empty() { 0 } else { commit(below.address(), below.bytes()) };
+    if outcome != 0 || above.is_empty() {
+        return outcome;
+    }
+    commit(above.address(), above.bytes())
+}
+
+/// A call of the program's that locks memory: mlock(2), mlock2(2),
+/// mlockall(2), mmap(2) with `MAP_LOCKED`. If it fails for the limit while we
+/// hold locks, we give them back and it is made once more; our stacks then
+/// get what is left. With a range, its pages are the program's own from then
+/// on, and are not unlocked by us. Async-signal-safe.
+pub fn locking<R>(
+    range: Option<(usize, usize)>,
+    failed: impl Fn(&R) -> bool,
+    commit: impl Fn() -> R,
+) -> R {
+    let before = errno::get();
+    let mut result = commit();
+    let for_the_limit =
+        |error: c_int| [Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM].contains(&Errno(error));
+    let we_hold = || charge().is_some_and(|state| state.registry.pinned_pages() > 0);
+    if failed(&result) && for_the_limit(errno::get()) && we_hold() {
+        result = without_holds(&[(0, usize::MAX)], false, &commit);
+        if !failed(&result) {
+            errno::set(before);
+        }
+    }
+    if let Some((start, length)) = range.filter(|_| !failed(&result))
+        && let Some(mut state) = charge()
+    {
+        state.registry.program_locked(pages(start, length), true);
+    }
+    result
+}
+
+/// munlock(2) of a range, or munlockall(2) with `None`: our stacks in it are
+/// locked again, and those that had to do without a lock try for one.
+/// Async-signal-safe.
+pub fn unlocking(range: Option<(usize, usize)>, commit: impl FnOnce() -> c_int) -> c_int {
+    let _blocked = Blocked::all();
+    let pages = range.map_or(EVERYTHING, |(start, length)| pages(start, length));
+    let result = commit();
+    if let Some(mut state) = charge() {
+        // Also after a failure: a part may have been unlocked.
+        state.registry.program_locked(pages, false);
+        state.registry.refresh(pages, &mut Kernel);
+        state.registry.climb(&mut Kernel);
+        stats::PINNED.set(state.registry.pinned_pages());
+    }
+    result
+}

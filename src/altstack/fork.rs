@@ -1,0 +1,71 @@
+//! Forks: memory locks are not inherited, and a fork write-protects the
+//! parent's pages, so without care the next frame faults on both sides.
+//!
+//! The three functions are to run as atfork handlers, ours the last before
+//! the fork and the first after it. From the first to the second or third the
+//! registry's lock is held and all signals are blocked on the forking thread;
+//! what other handlers call of ours meanwhile stands down.
+//!
+//! - The forking thread's own stacks are always copied (it may be running on
+//!   one): no signal reaches it until they are resident again.
+//! - Stacks of other threads that are *proven* (see [`super::origin`]) are not
+//!   copied at all, so no moment exists at which they are write-protected.
+//! - All others are copied and made resident again at once; a signal to their
+//!   thread in between meets a fault. These windows are counted.
+
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::pins::Kernel;
+use super::{OWNER, STATE, charge};
+use crate::stats;
+use crate::sys::{call, startup};
+
+/// The thread that is between prepare and parent or child, by its thread
+/// pointer (which it keeps in the child); 0 for none.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
+/// That thread's id before the fork.
+static THREAD: AtomicUsize = AtomicUsize::new(0);
+/// The signal mask that it gets back.
+static MASK: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the calling thread is in the middle of a fork.
+pub fn under_way_here() -> bool {
+    let forking = FORKING.load(Ordering::Relaxed);
+    forking != 0 && forking == startup::thread_pointer()
+}
+
+/// Before a fork.
+pub extern "C" fn prepare() {
+    let Some(mut state) = charge() else { return };
+    let tid = call::gettid();
+    state.registry.before_fork(tid, &mut Kernel);
+    THREAD.store(tid as usize, Ordering::Relaxed);
+    MASK.store(state.leave_held(), Ordering::Relaxed);
+    FORKING.store(startup::thread_pointer(), Ordering::Relaxed);
+}
+
+/// After a fork, or its failure, in the parent.
+pub extern "C" fn parent() {
+    if !under_way_here() {
+        return;
+    }
+    // SAFETY: `prepare` left it held for this thread.
+    let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
+    FORKING.store(0, Ordering::Relaxed);
+    let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
+    stats::WINDOWS.add(windows);
+}
+
+/// After a fork, in the child.
+pub extern "C" fn child() {
+    if !under_way_here() {
+        return;
+    }
+    // SAFETY: `prepare` left it held for this thread, of which we are the copy.
+    let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
+    FORKING.store(0, Ordering::Relaxed);
+    OWNER.store(call::getpid(), Ordering::Relaxed);
+    let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
+    state.registry.in_child(before, call::gettid(), &mut Kernel);
+    stats::PINNED.set(state.registry.pinned_pages());
+}

@@ -1,0 +1,93 @@
+//! Defect `stack-bounds`: where the calling thread's stack really ends.
+//!
+//! Never a constant: the bounds are taken from the attributes that the thread
+//! was made with, or for the main thread from the kernel. pthread_getattr_np(3)
+//! would know both, but it allocates and opens a file.
+
+use crate::sys::page;
+
+/// Where a thread's stack may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Lowest usable address: what is below is guard, or not the stack's.
+    pub lowest: usize,
+}
+
+/// What is known of a stack that pthread_create(3) is to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attributes {
+    /// Made by libc: so many bytes, of which glibc takes the guard.
+    Made {
+        /// `stacksize`.
+        size: usize,
+        /// `guardsize`.
+        guard: usize,
+    },
+    /// Given by the program (`pthread_attr_setstack`): no guard is added.
+    Given {
+        /// Its lowest address.
+        base: usize,
+    },
+}
+
+/// The bounds of a thread whose libc data begin at `thread_pointer`, at the
+/// top of a stack that libc made, or anywhere for one that it was given.
+///
+/// glibc puts the thread's descriptor at the very top of the block, musl above
+/// it; both count `size` from below that. So the block reaches at least
+/// `size` less one page below the thread pointer's page, and not more than
+/// `size` plus what libc keeps at the top: the cautious end is taken.
+#[must_use]
+pub const fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds {
+    match attributes {
+        Attributes::Given { base } => Bounds { lowest: base.div_ceil(page::SIZE) * page::SIZE },
+        Attributes::Made { size, guard } => {
+            let usable = size.saturating_sub(guard.next_multiple_of(page::SIZE));
+            let top = thread_pointer / page::SIZE * page::SIZE;
+            Bounds { lowest: top.saturating_sub(usable).next_multiple_of(page::SIZE) }
+        }
+    }
+}
+
+/// The bounds of the main thread, whose stack begins at `highest` and grows
+/// down to `limit` bytes (`RLIMIT_STACK`; `None` for unlimited). The kernel
+/// keeps a gap to the next mapping below, so a growth that it refuses ends
+/// there.
+#[must_use]
+pub const fn of_main(highest: usize, limit: Option<usize>) -> Bounds {
+    /// Under no limit the kernel still leaves room for mappings; a program
+    /// that is to be held in full is not meant to grow beyond this.
+    const UNLIMITED: usize = 64 << 20;
+    let size = match limit {
+        Some(bytes) => bytes,
+        None => UNLIMITED,
+    };
+    Bounds { lowest: highest.saturating_sub(size).next_multiple_of(page::SIZE) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_given_stack_is_rounded_inward() {
+        assert_eq!(of_thread(Attributes::Given { base: 4097 }, 0), Bounds { lowest: 8192 });
+        assert_eq!(of_thread(Attributes::Given { base: 8192 }, 0), Bounds { lowest: 8192 });
+    }
+
+    #[test]
+    fn the_guard_is_left_out() {
+        let size = 64 << 10;
+        let made = |guard| of_thread(Attributes::Made { size, guard }, 0x10_0900).lowest;
+        assert_eq!(made(0), 0x10_0000 - size);
+        assert_eq!(made(1), 0x10_0000 - size + 4096);
+        assert_eq!(made(usize::MAX / 2), 0x10_0000);
+    }
+
+    #[test]
+    fn main_ends_at_its_limit() {
+        assert_eq!(of_main(0x7fff_0000_0000, Some(8 << 20)).lowest, 0x7fff_0000_0000 - (8 << 20));
+        assert!(of_main(0x7fff_0000_0000, None).lowest < 0x7fff_0000_0000);
+        assert_eq!(of_main(4096, Some(usize::MAX)).lowest, 0);
+    }
+}
