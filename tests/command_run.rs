@@ -363,6 +363,16 @@ fn bad_settings_are_refused_by_name_value_and_what_is_accepted() {
 }
 
 #[test]
+fn help_names_every_variable() {
+    let mut command = bare();
+    command.arg("--help");
+    let mut assert = limited(command).assert().success();
+    for row in sigward::config::TABLE {
+        assert = assert.stdout(contains(format!("{}: {}", row.name, row.accepted)));
+    }
+}
+
+#[test]
 fn options_override_the_environment() {
     run([
         "--mode",
