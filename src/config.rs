@@ -424,7 +424,7 @@ impl fmt::Display for BadValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}: ", self.name.escape_ascii(), self.value.escape_ascii())?;
         match self.accepted {
-            Some(accepted) => write!(f, "accepted: {accepted}"),
+            Some(accepted) => write!(f, "not accepted; accepted: {accepted}"),
             None => f.write_str("no such variable; see `sigward run --help`"),
         }
     }

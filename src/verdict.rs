@@ -63,11 +63,7 @@ pub enum Standing {
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Affected => "affected",
-            Self::NotAffected => "not affected",
-            Self::Unknown => "unknown",
-        })
+        f.write_str(self.as_str())
     }
 }
 

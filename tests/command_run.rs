@@ -363,6 +363,16 @@ fn bad_settings_are_refused_by_name_value_and_what_is_accepted() {
 }
 
 #[test]
+fn help_names_every_variable() {
+    let mut command = bare();
+    command.arg("--help");
+    let mut assert = limited(command).assert().success();
+    for row in sigward::config::TABLE {
+        assert = assert.stdout(contains(format!("{}: {}", row.name, row.accepted)));
+    }
+}
+
+#[test]
 fn options_override_the_environment() {
     run([
         "--mode",
@@ -508,6 +518,34 @@ fn setuid_and_setgid_programs_are_refused() {
     run([&program]).assert().success().stderr(LOADED);
 }
 
+/// A copy of sigward that `nobody` may run, as `nobody`.
+fn as_nobody(folder: &Path, program: &Path) -> assert_cmd::assert::Assert {
+    let command = folder.join("sigward");
+    if !command.exists() {
+        std::fs::copy(cargo_bin!("sigward"), &command).expect("copy");
+        mode(&command, 0o755);
+    }
+    let mut command = std::process::Command::new(&command);
+    command.uid(NOBODY).gid(NOBODY).env_remove("LD_PRELOAD");
+    command.arg("run").arg("--library").arg(probe()).arg(program);
+    limited(command).assert()
+}
+
+#[test]
+fn a_program_that_cannot_be_read_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let folder = TempDir::new().expect("a folder");
+    mode(folder.path(), 0o755);
+    let program = patched_true(folder.path(), &[]);
+    as_nobody(folder.path(), &program).success().stderr(LOADED);
+    mode(&program, 0o711);
+    as_nobody(folder.path(), &program)
+        .code(125)
+        .stderr(contains("cannot be read").and(contains("--force")));
+}
+
 #[test]
 fn a_program_with_file_capabilities_is_refused() {
     if !is_root() {
@@ -516,16 +554,7 @@ fn a_program_with_file_capabilities_is_refused() {
     let folder = TempDir::new().expect("a folder");
     mode(folder.path(), 0o755);
     let program = patched_true(folder.path(), &[]);
-    let command = folder.path().join("sigward");
-    std::fs::copy(cargo_bin!("sigward"), &command).expect("copy");
-    mode(&command, 0o755);
-    let as_nobody = || {
-        let mut command = std::process::Command::new(&command);
-        command.uid(NOBODY).gid(NOBODY).env_remove("LD_PRELOAD");
-        command.arg("run").arg("--library").arg(probe()).arg(&program);
-        limited(command).assert()
-    };
-    as_nobody().success().stderr(LOADED);
+    as_nobody(folder.path(), &program).success().stderr(LOADED);
     // struct vfs_cap_data, revision 2, effective: CAP_NET_BIND_SERVICE.
     let mut data = [0_u8; 20];
     data[..4].copy_from_slice(&0x0200_0001_u32.to_le_bytes());
@@ -539,7 +568,7 @@ fn a_program_with_file_capabilities_is_refused() {
         eprintln!("no extended attributes here: {}", std::io::Error::last_os_error());
         return;
     }
-    as_nobody().code(125).stderr(contains("file capabilities"));
+    as_nobody(folder.path(), &program).code(125).stderr(contains("file capabilities"));
     // To root they add nothing, and the loader obeys.
     run([&program]).assert().success().stderr(LOADED);
 }

@@ -4,11 +4,11 @@ use std::io::Write;
 
 use clap::Args;
 use serde::Serialize;
+use sigward::sys::kernel;
 use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Standing, Verdict, judge};
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::kernel::RunningKernel;
 
 /// With `--release`, judge another machine by its texts (its processor is
 /// taken to have AVX); without, the running kernel.
@@ -41,7 +41,7 @@ impl Check {
     pub fn execute(&self) -> Result<Exit, Failure> {
         let verdict = match &self.release {
             Some(release) => self.judge_given(release),
-            None => RunningKernel::read()?.verdict(),
+            None => kernel::judge(),
         };
         let report = Report::of(&verdict);
         let text = if self.json { report.json()? } else { report.text() };

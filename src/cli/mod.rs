@@ -7,7 +7,6 @@
 mod check;
 mod exit;
 mod failure;
-mod kernel;
 mod library;
 mod run;
 mod target;

@@ -13,10 +13,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 use sigward::config::{self, BadValue, Config};
+use sigward::sys::kernel;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::kernel::RunningKernel;
 use super::library::Library;
 use super::target;
 
@@ -27,6 +27,7 @@ use super::target;
 /// are the SIGWARD_* variables of the environment; the options below override
 /// them.
 #[derive(Args)]
+#[command(after_long_help = variables())]
 pub struct Run {
     /// The library to preload, instead of the installed one
     #[arg(long, value_name = "PATH")]
@@ -72,6 +73,15 @@ impl Mode {
     }
 }
 
+/// The table of variables, for `--help`.
+fn variables() -> String {
+    let row = |row: &config::Variable| {
+        format!("\n  {}: {}\n      {}", row.name, row.accepted, row.meaning)
+    };
+    let rows: String = config::TABLE.iter().map(row).collect();
+    format!("Variables (the first value is the default):{rows}")
+}
+
 impl Run {
     /// Returns only if it fails.
     pub fn execute(self) -> Result<Infallible, Failure> {
@@ -102,7 +112,7 @@ impl Run {
             let tunables = without_avx(environment.get(b"GLIBC_TUNABLES"));
             environment.set(b"GLIBC_TUNABLES", &tunables);
         }
-        if will_act(config)? {
+        if will_act(config) {
             raise_memlock_limit();
         }
         Err(become_program(program, &self.command, environment))
@@ -162,29 +172,17 @@ impl Environment {
             program.as_bytes(),
             |found| bad = bad.or(Some(found)),
         );
-        bad.map_or(Ok(config), |found| Err(refusal(found)))
+        bad.map_or(Ok(config), |found: BadValue<'_>| Err(Failure::new(found.to_string())))
     }
-}
-
-fn refusal(bad: BadValue<'_>) -> Failure {
-    let (name, value) = (OsStr::from_bytes(bad.name), OsStr::from_bytes(bad.value));
-    let found = format!("{}={}", name.display(), value.display());
-    if let Some(accepted) = bad.accepted {
-        return Failure::new(format!("{found}: value not accepted"))
-            .remedy(format!("accepted: {accepted}"));
-    }
-    let names: Vec<&str> = config::TABLE.iter().map(|row| row.name).collect();
-    Failure::new(format!("{found}: no such variable"))
-        .remedy(format!("known: {}", names.join(", ")))
 }
 
 /// Whether the library will lock memory in the program.
-fn will_act(config: Config) -> Result<bool, Failure> {
-    Ok(match config.mode {
+fn will_act(config: Config) -> bool {
+    match config.mode {
         config::Mode::On => true,
-        config::Mode::Auto => RunningKernel::read()?.verdict().acts(),
+        config::Mode::Auto => kernel::judge().acts(),
         config::Mode::Off | config::Mode::Observe => false,
-    })
+    }
 }
 
 /// Any process may raise its soft limit to the hard one. Where even that

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, getegid, geteuid, getgid, getuid};
 use object::elf::{FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
+use object::read::{ReadCache, ReadRef};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -122,20 +123,20 @@ fn script_interpreter(head: &[u8]) -> Option<OsString> {
     Some(OsStr::from_bytes(name).to_owned())
 }
 
-fn elf(path: &Path, mut file: File, library: &Library) -> Result<(), Failure> {
+fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         uncovered(path, &format!("its ELF header is not readable ({error})"))
     };
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     changes_credentials(path, &metadata)?;
 
-    let mut bytes = Vec::new();
-    std::io::Seek::rewind(&mut file).map_err(|error| unreadable(&error))?;
-    file.read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-    if bytes.get(4) != Some(&object::elf::ELFCLASS64) {
+    // Reads the headers only: programs of a hundred megabytes are common.
+    let data = ReadCache::new(file);
+    let class = (&data).read_bytes_at(4, 1).ok().and_then(<[u8]>::first);
+    if class != Some(&object::elf::ELFCLASS64) {
         return Err(uncovered(path, "it is not a 64-bit program, the library is 64-bit"));
     }
-    let header = FileHeader64::<object::Endianness>::parse(&*bytes).map_err(|e| unreadable(&e))?;
+    let header = FileHeader64::<object::Endianness>::parse(&data).map_err(|e| unreadable(&e))?;
     let endian = header.endian().map_err(|error| unreadable(&error))?;
     let machine = header.e_machine.get(endian);
     if machine != library.machine {
@@ -143,7 +144,7 @@ fn elf(path: &Path, mut file: File, library: &Library) -> Result<(), Failure> {
         let why = format!("it is for another machine (ELF {machine}, the library is {ours})");
         return Err(uncovered(path, &why));
     }
-    let segments = header.program_headers(endian, &*bytes).map_err(|error| unreadable(&error))?;
+    let segments = header.program_headers(endian, &data).map_err(|error| unreadable(&error))?;
     if segments.iter().any(|segment| segment.p_type(endian) == PT_INTERP) {
         Ok(())
     } else {
@@ -182,4 +183,25 @@ fn has_file_capabilities(path: &Path) -> bool {
 fn uncovered(path: &Path, why: &str) -> Failure {
     Failure::new(format!("{} would run without protection: {why}", path.display()))
         .remedy("run it anyway with --force")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interpreters_by_the_kernels_rules() {
+        for (line, interpreter) in [
+            ("#!/bin/sh\necho", Some("/bin/sh")),
+            ("#! \t/bin/sh -e\n", Some("/bin/sh")),
+            ("#!/usr/bin/env python3", Some("/usr/bin/env")),
+            ("#!\n/bin/sh", None),
+            ("#!  \n", None),
+            ("# !/bin/sh\n", None),
+            ("", None),
+        ] {
+            let found = script_interpreter(line.as_bytes());
+            assert_eq!(found.as_deref(), interpreter.map(OsStr::new), "{line:?}");
+        }
+    }
 }
