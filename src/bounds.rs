@@ -30,37 +30,34 @@ pub enum Attributes {
     },
 }
 
-/// The bounds of a thread whose libc data begin at `thread_pointer`, at the
-/// top of a stack that libc made, or anywhere for one that it was given.
+/// The bounds of a thread by its thread pointer, which both libcs keep at the
+/// top of a stack that they made.
 ///
-/// glibc puts the thread's descriptor at the very top of the block, musl above
-/// it; both count `size` from below that. So the block reaches at least
-/// `size` less one page below the thread pointer's page, and not more than
-/// `size` plus what libc keeps at the top: the cautious end is taken.
+/// glibc puts the thread's descriptor (less than a page) at the very end of a
+/// block of `size` bytes, which includes the guard; musl puts it, with the
+/// thread's static data, above `size` bytes and a guard. Where they differ the
+/// narrower reading is taken: the block ends within two pages above the
+/// thread pointer's page, and the guard is part of it.
 #[must_use]
 pub const fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds {
     match attributes {
-        Attributes::Given { base } => Bounds { lowest: base.div_ceil(page::SIZE) * page::SIZE },
+        Attributes::Given { base } => Bounds { lowest: base.next_multiple_of(page::SIZE) },
         Attributes::Made { size, guard } => {
             let usable = size.saturating_sub(guard.next_multiple_of(page::SIZE));
-            let top = thread_pointer / page::SIZE * page::SIZE;
-            Bounds { lowest: top.saturating_sub(usable).next_multiple_of(page::SIZE) }
+            let end = (thread_pointer / page::SIZE + 2) * page::SIZE;
+            Bounds { lowest: end.saturating_sub(usable).next_multiple_of(page::SIZE) }
         }
     }
 }
 
 /// The bounds of the main thread, whose stack begins at `highest` and grows
-/// down to `limit` bytes (`RLIMIT_STACK`; `None` for unlimited). The kernel
-/// keeps a gap to the next mapping below, so a growth that it refuses ends
-/// there.
+/// down to `limit` bytes (`RLIMIT_STACK`; `None` for unlimited: then it ends
+/// where the kernel refuses to let it grow, at the gap to the next mapping).
 #[must_use]
 pub const fn of_main(highest: usize, limit: Option<usize>) -> Bounds {
-    /// Under no limit the kernel still leaves room for mappings; a program
-    /// that is to be held in full is not meant to grow beyond this.
-    const UNLIMITED: usize = 64 << 20;
     let size = match limit {
         Some(bytes) => bytes,
-        None => UNLIMITED,
+        None => highest,
     };
     Bounds { lowest: highest.saturating_sub(size).next_multiple_of(page::SIZE) }
 }
@@ -79,15 +76,16 @@ mod tests {
     fn the_guard_is_left_out() {
         let size = 64 << 10;
         let made = |guard| of_thread(Attributes::Made { size, guard }, 0x10_0900).lowest;
-        assert_eq!(made(0), 0x10_0000 - size);
-        assert_eq!(made(1), 0x10_0000 - size + 4096);
-        assert_eq!(made(usize::MAX / 2), 0x10_0000);
+        let end = 0x10_2000;
+        assert_eq!(made(0), end - size);
+        assert_eq!(made(1), end - size + 4096);
+        assert_eq!(made(usize::MAX / 2), end);
     }
 
     #[test]
     fn main_ends_at_its_limit() {
         assert_eq!(of_main(0x7fff_0000_0000, Some(8 << 20)).lowest, 0x7fff_0000_0000 - (8 << 20));
-        assert!(of_main(0x7fff_0000_0000, None).lowest < 0x7fff_0000_0000);
+        assert_eq!(of_main(0x7fff_0000_0000, None).lowest, 0);
         assert_eq!(of_main(4096, Some(usize::MAX)).lowest, 0);
     }
 }

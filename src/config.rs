@@ -430,7 +430,8 @@ impl fmt::Display for BadValue<'_> {
     }
 }
 
-const PREFIX: &[u8] = b"SIGWARD";
+/// What the name of each variable begins with.
+pub const PREFIX: &[u8] = b"SIGWARD";
 
 /// Reads the settings from `environ` (`NAME=VALUE` each) for the program at
 /// the path `program`.

@@ -4,8 +4,7 @@ use core::fmt::Write;
 
 use log::LevelFilter;
 use sigward_core::altstack::ladder::Rung;
-use sigward_core::altstack::registry::Policy;
-use sigward_core::altstack::{self, Duty, frame};
+use sigward_core::altstack::{self, Duty, Policy, frame, ordinary};
 use sigward_core::config::{self, BadValue, Config, Mode};
 use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
@@ -13,7 +12,7 @@ use sigward_core::sys::{call, kernel};
 use sigward_core::verdict::Verdict;
 use sigward_core::{log as sink, stats};
 
-use crate::hooks::{syscall, thread};
+use crate::hooks::{process, syscall, thread};
 use crate::{originals, weak};
 
 #[used]
@@ -48,7 +47,7 @@ fn startup() -> Option<Startup> {
 
 fn decide(startup: Startup) {
     let mut first_bad = None;
-    let config = config::parse(startup.environment(), startup.executed(), |bad| {
+    let config = config::parse(startup.environment(config::PREFIX), startup.executed(), |bad| {
         first_bad.get_or_insert(bad);
     });
     if config.mode == Mode::Off {
@@ -101,11 +100,23 @@ fn take_charge(config: &Config, duty: Duty, startup: Startup) {
         config::Altstack::Auto | config::Altstack::Lock => Rung::Lock,
         config::Altstack::Frame => Rung::Frame,
         config::Altstack::Touch => Rung::Touch,
-        config::Altstack::Off => return,
+        config::Altstack::Off => Rung::Report,
     };
     frame::learn(startup, config.frame);
     thread::make_key();
     altstack::take_charge(duty, Policy { start, window: frame::window() }, &EXIT_NOTICE);
+    if duty == Duty::Act {
+        process::register();
+        match config.stack {
+            config::Stack::Off => {}
+            config::Stack::Auto => ordinary::take_charge(None),
+            config::Stack::Bytes(bytes) => ordinary::take_charge(Some(bytes)),
+            config::Stack::Full => ordinary::take_charge(Some(ordinary::MOST)),
+        }
+        if ordinary::wanted() {
+            ordinary::adopt_main(startup.stack_begin());
+        }
+    }
     // Somebody's constructor may have been faster.
     altstack::adopt_current();
 }

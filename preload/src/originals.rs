@@ -35,10 +35,21 @@ names! {
         sigaction __sigaction sigaltstack sigstack
         // hooks/syscall.rs
         syscall
+        // hooks/memory.rs
+        madvise process_madvise munmap mmap mmap64 mremap brk sbrk shmat shmdt
+        mprotect pkey_mprotect mlock mlock2 mlockall munlock munlockall
+        // hooks/process.rs
+        _Fork
+        // hooks/thread.rs
+        pthread_create thrd_create
     }
     needed {
         __errno_location
         pthread_key_create pthread_setspecific
+        pthread_attr_init pthread_attr_destroy pthread_attr_getstack
+        pthread_attr_getstacksize pthread_attr_getguardsize
+        __register_atfork pthread_atfork
+        fork
     }
 }
 
@@ -55,7 +66,7 @@ pub fn get(id: Id) -> Option<usize> {
 
 /// Where one of these is missing, the hook serves by the other: we export
 /// both names in every process, so a program may find one that its libc lacks.
-const ALIASES: &[(Id, Id)] = &[(Id::__sigaction, Id::sigaction)];
+const ALIASES: &[(Id, Id)] = &[(Id::__sigaction, Id::sigaction), (Id::_Fork, Id::fork)];
 
 /// A hook was called before the constructor, or for a library that was loaded
 /// after it.

@@ -1,34 +1,83 @@
 //! Ordinary stacks: a handler without `SA_ONSTACK` gets its frame on the
 //! thread's own stack, below all that was touched so far.
 
+use once_cell::race::OnceNonZeroUsize;
+
+use core::num::NonZeroUsize;
+
 use super::ladder::{Rung, Stack};
 use super::registry::{Place, Wanted};
-use super::{adopt, charge};
-use crate::bounds::Bounds;
-use crate::sys::{call, startup};
+use super::{adopt, charge, frame};
+use crate::bounds::{self, Attributes, Bounds};
+use crate::sys::page::{self, Pages};
+use crate::sys::{call, signals, startup};
 
-/// How much of each ordinary stack is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// This many bytes below the stack pointer at the thread's start.
-    Window(usize),
-    /// All of it.
-    Full,
+/// How deep a thread may have gone, in bytes, when a signal finds it, for its
+/// frame to lie in the window that is held by default.
+pub const DEPTH: usize = 32 << 10;
+
+/// The most of one stack that is held, in bytes: to hold a stack in full
+/// means to use its memory, and one may be as large as the machine.
+pub const MOST: usize = 64 << 20;
+
+/// Bytes that are held below a thread's start; unset while none are.
+static EXTENT: OnceNonZeroUsize = OnceNonZeroUsize::new();
+
+/// Holds ordinary stacks from now on: `bytes` below the start of each thread,
+/// or as many as its depth and a frame need with `None`.
+pub fn take_charge(bytes: Option<usize>) {
+    let bytes = bytes.unwrap_or_else(|| frame::window().saturating_add(DEPTH)).min(MOST);
+    if let Some(bytes) = NonZeroUsize::new(bytes) {
+        let _ = EXTENT.set(bytes);
+    }
 }
 
-/// Holds the calling thread's own stack within `bounds`, as far as `extent`
-/// says, from the present stack pointer down. Async-signal-safe.
-pub fn adopt_own(bounds: Bounds, extent: Extent) {
-    let top = startup::stack_pointer();
-    let wish = match extent {
-        Extent::Window(bytes) => top.saturating_sub(bytes),
-        Extent::Full => 0,
-    };
-    let base = wish.max(bounds.lowest);
-    if base >= top {
-        return;
+/// Whether ordinary stacks are held. Async-signal-safe.
+#[must_use]
+pub fn wanted() -> bool {
+    EXTENT.get().is_some() && super::on_duty()
+}
+
+/// The calling thread has just started on a stack with `attributes`.
+/// Async-signal-safe.
+pub fn adopt_thread(attributes: Attributes) {
+    let here = startup::stack_pointer();
+    hold(bounds::of_thread(attributes, startup::thread_pointer()), here, here);
+}
+
+/// The main thread, at load; `highest` is where the kernel began its stack.
+/// Grows the stack as far as it is to be held.
+pub fn adopt_main(highest: usize) {
+    let limit = call::getrlimit(libc::RLIMIT_STACK).ok().map(|limit| limit.rlim_cur);
+    let limit = limit.filter(|&bytes| bytes != libc::RLIM_INFINITY).map(|bytes| bytes as usize);
+    let mut bounds = bounds::of_main(highest, limit);
+    let here = startup::stack_pointer();
+    let wish = here.saturating_sub(EXTENT.get().map_or(0, NonZeroUsize::get));
+    bounds.lowest = grown_to(here, bounds.lowest.max(wish));
+    hold(bounds, here, highest);
+}
+
+/// Makes the stack grow from `here` down to `lowest`, page by page; returns
+/// how far it went. The kernel writes, so that a refusal is no signal.
+fn grown_to(here: usize, lowest: usize) -> usize {
+    let below = Pages::around(lowest, here.saturating_sub(page::SIZE));
+    let mut reached = here / page::SIZE * page::SIZE;
+    for number in below.numbers().rev() {
+        let address = number.wrapping_mul(page::SIZE);
+        // Far below all frames of ours, where contents mean nothing.
+        if !signals::write_mask(address) {
+            break;
+        }
+        reached = address;
     }
-    let size = top - base;
+    reached
+}
+
+/// Holds the stack from the extent below `here` up to `top`.
+fn hold(bounds: Bounds, here: usize, top: usize) {
+    let wish = here.saturating_sub(EXTENT.get().map_or(0, NonZeroUsize::get));
+    let base = wish.max(bounds.lowest);
+    let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
     let Some(state) = charge() else { return };
     let wanted = Wanted {
         stack: Stack { base, size },

@@ -167,6 +167,12 @@ pub fn read_file<'b>(path: &core::ffi::CStr, into: &'b mut [u8]) -> Result<&'b [
     Ok(into.get(..filled).unwrap_or_default())
 }
 
+/// The end of the heap that brk(2) moves.
+#[must_use]
+pub fn current_break() -> usize {
+    harmless(libc::SYS_brk, [0; 6]).unwrap_or(0)
+}
+
 /// Sets, or clears, `MADV_WIPEONFORK` on `[start, start + length)`: a child
 /// forked meanwhile finds zeroes there, and nothing is copied.
 ///

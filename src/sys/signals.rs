@@ -68,6 +68,16 @@ pub fn readable(address: usize, length: usize) -> bool {
     address.checked_add(last).is_some_and(|end| probe(address) && (last == 0 || probe(end)))
 }
 
+/// Has the kernel write the thread's signal mask, 8 bytes, to `address`, and
+/// grow a stack for it where one can: false where it cannot. For memory whose
+/// contents mean nothing. Async-signal-safe.
+#[must_use]
+pub fn write_mask(address: usize) -> bool {
+    // SAFETY: a null new set; the kernel gives EFAULT where it cannot write,
+    // and the caller vouches for the contents.
+    unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, address, SET_SIZE, 0, 0]) }.is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

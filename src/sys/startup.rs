@@ -41,18 +41,34 @@ impl Startup {
         Startup { environ, auxv: unsafe { end.add(1) }.cast() }
     }
 
-    /// The entries `NAME=VALUE`.
-    pub fn environment(self) -> impl Iterator<Item = &'static [u8]> {
+    /// The address of the environment: all of the main thread's frames lie
+    /// below it.
+    #[must_use]
+    pub fn stack_begin(self) -> usize {
+        self.environ as usize
+    }
+
+    /// The entries `NAME=VALUE` that begin with `prefix`. The others are not
+    /// measured: this runs in every exec.
+    pub fn environment(self, prefix: &[u8]) -> impl Iterator<Item = &'static [u8]> {
         let mut next = self.environ;
         core::iter::from_fn(move || {
-            // SAFETY: within the block up to its null, which ends the walk.
-            let entry = unsafe { *next };
-            (!entry.is_null()).then(|| {
+            loop {
+                // SAFETY: within the block up to its null, which ends the walk.
+                let entry = unsafe { *next };
+                if entry.is_null() {
+                    return None;
+                }
                 // SAFETY: not at the null yet.
                 next = unsafe { next.add(1) };
-                // SAFETY: the kernel's entries are NUL-terminated and stay.
-                unsafe { CStr::from_ptr(entry) }.to_bytes()
-            })
+                // SAFETY: reads no further than a byte that differs, and so
+                // not past the NUL that ends the entry.
+                let same = |(at, byte): (usize, &u8)| unsafe { *entry.add(at) } as u8 == *byte;
+                if prefix.iter().enumerate().all(same) {
+                    // SAFETY: the kernel's entries are NUL-terminated and stay.
+                    return Some(unsafe { CStr::from_ptr(entry) }.to_bytes());
+                }
+            }
         })
     }
 

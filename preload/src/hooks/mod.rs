@@ -32,6 +32,8 @@ macro_rules! hook {
     };
 }
 
+mod memory;
+pub mod process;
 mod signal;
 pub mod syscall;
 pub mod thread;

@@ -1,14 +1,21 @@
-//! Being told when a thread ends.
+//! Threads: a window of the own stack is held from the start of each, and all
+//! is released when it ends.
 //!
-//! By a thread-specific data key made at load: no hook, no TLS of our own.
-//! glibc allocates for keys from 32 on; with such a key, or none, dead threads
-//! are found by sweeping (`altstack::registry`).
+//! The end is told by a thread-specific data key made at load: no hook, no
+//! TLS of our own. glibc allocates for keys from 32 on; with such a key, or
+//! none, dead threads are found by sweeping (`altstack::registry`).
+//!
+//! The start goes through [`enter`], which jumps on to the program's function:
+//! nothing of ours stays on the stack, to be unwound by pthread_exit(3).
 
+use core::arch::naked_asm;
 use core::ffi::{c_int, c_uint, c_void};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use sigward_core::altstack;
-use sigward_core::sys::errno;
+use libc::{pthread_attr_t, pthread_t, size_t};
+use sigward_core::altstack::ordinary;
+use sigward_core::bounds::Attributes;
+use sigward_core::{altstack, sys::errno};
 
 use crate::originals::{self, Id};
 
@@ -64,3 +71,198 @@ unsafe extern "C" fn round(round: *mut c_void) {
         earlier => set(earlier + 1),
     }
 }
+
+/// Threads that may be between their creation and their start at one time;
+/// one more starts without a window.
+const STARTING: usize = 256;
+
+/// What a new thread is to run, and on what kind of stack.
+struct Start {
+    taken: AtomicBool,
+    function: AtomicUsize,
+    argument: AtomicUsize,
+    /// Stack size, or the base of a given one.
+    stack: AtomicUsize,
+    /// Guard size, or [`GIVEN`].
+    guard: AtomicUsize,
+}
+
+/// In place of a guard size: the program gave the stack.
+const GIVEN: usize = usize::MAX;
+
+static STARTS: [Start; STARTING] = [const {
+    Start {
+        taken: AtomicBool::new(false),
+        function: AtomicUsize::new(0),
+        argument: AtomicUsize::new(0),
+        stack: AtomicUsize::new(0),
+        guard: AtomicUsize::new(0),
+    }
+}; STARTING];
+
+/// Takes a place and fills it; `None` if all are taken.
+fn park(function: usize, argument: usize, attributes: Attributes) -> Option<&'static Start> {
+    let free = |start: &&Start| !start.taken.swap(true, Ordering::Acquire);
+    let start = STARTS.iter().find(free)?;
+    let (stack, guard) = match attributes {
+        Attributes::Made { size, guard } => (size, guard.min(GIVEN - 1)),
+        Attributes::Given { base } => (base, GIVEN),
+    };
+    start.function.store(function, Ordering::Relaxed);
+    start.argument.store(argument, Ordering::Relaxed);
+    start.stack.store(stack, Ordering::Relaxed);
+    start.guard.store(guard, Ordering::Relaxed);
+    Some(start)
+}
+
+/// A function and its argument, as the ABI returns them: RAX and RDX.
+#[repr(C)]
+struct Run {
+    function: usize,
+    argument: usize,
+}
+
+/// The first of a new thread, on its own stack.
+unsafe extern "C" fn begin(start: &'static Start) -> Run {
+    let run = Run {
+        function: start.function.load(Ordering::Relaxed),
+        argument: start.argument.load(Ordering::Relaxed),
+    };
+    let stack = start.stack.load(Ordering::Relaxed);
+    let attributes = match start.guard.load(Ordering::Relaxed) {
+        GIVEN => Attributes::Given { base: stack },
+        guard => Attributes::Made { size: stack, guard },
+    };
+    start.taken.store(false, Ordering::Release);
+    ordinary::adopt_thread(attributes);
+    run
+}
+
+/// Where a new thread starts: holds its stack, then jumps to the program's
+/// function with its argument, as if libc had called that.
+#[unsafe(naked)]
+unsafe extern "C" fn enter() {
+    naked_asm!(
+        "sub rsp, 8",
+        "call {begin}",
+        "add rsp, 8",
+        "mov rdi, rdx",
+        "jmp rax",
+        begin = sym begin,
+    )
+}
+
+/// The stack that `attributes` (null: the defaults) will give a thread.
+fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
+    type Change = unsafe extern "C" fn(*mut pthread_attr_t) -> c_int;
+    type Number = unsafe extern "C" fn(*const pthread_attr_t, *mut size_t) -> c_int;
+    type Stack =
+        unsafe extern "C" fn(*const pthread_attr_t, *mut *mut c_void, *mut size_t) -> c_int;
+
+    let number = |id, from: *const pthread_attr_t| {
+        let address = originals::peek(id)?;
+        let mut value = 0;
+        // SAFETY: found under the name of a getter of this type.
+        let get = unsafe { core::mem::transmute::<usize, Number>(address) };
+        // SAFETY: attributes that were initialised, by the caller or below.
+        (unsafe { get(from, &raw mut value) } == 0).then_some(value)
+    };
+    if attributes.is_null() {
+        let (init, destroy) =
+            (originals::peek(Id::pthread_attr_init)?, originals::peek(Id::pthread_attr_destroy)?);
+        // SAFETY: found under those names.
+        let (init, destroy) = unsafe {
+            (
+                core::mem::transmute::<usize, Change>(init),
+                core::mem::transmute::<usize, Change>(destroy),
+            )
+        };
+        // SAFETY: plain C data, initialised next.
+        let mut defaults: pthread_attr_t = unsafe { core::mem::zeroed() };
+        // SAFETY: our own object.
+        if unsafe { init(&raw mut defaults) } != 0 {
+            return None;
+        }
+        let size = number(Id::pthread_attr_getstacksize, &raw const defaults);
+        let guard = number(Id::pthread_attr_getguardsize, &raw const defaults);
+        // SAFETY: initialised above.
+        unsafe { destroy(&raw mut defaults) };
+        return Some(Attributes::Made { size: size?, guard: guard? });
+    }
+    let (mut base, mut size) = (core::ptr::null_mut(), 0);
+    let address = originals::peek(Id::pthread_attr_getstack)?;
+    // SAFETY: found under that name.
+    let get = unsafe { core::mem::transmute::<usize, Stack>(address) };
+    // SAFETY: the caller's attributes, as initialised as pthread_create asks.
+    let given = unsafe { get(attributes, &raw mut base, &raw mut size) } == 0;
+    // glibc answers for a stack that was not set, too: one that ends at 0.
+    if given && !base.is_null() && (base as usize).wrapping_add(size) != 0 {
+        return Some(Attributes::Given { base: base as usize });
+    }
+    let size = number(Id::pthread_attr_getstacksize, attributes)?;
+    let guard = number(Id::pthread_attr_getguardsize, attributes)?;
+    Some(Attributes::Made { size, guard })
+}
+
+/// Makes a thread through [`enter`], if its stack is to be held.
+fn create(
+    function: usize,
+    argument: *mut c_void,
+    stack: Option<Attributes>,
+    commit: impl FnOnce(usize, *mut c_void) -> c_int,
+) -> c_int {
+    let parked = stack.and_then(|stack| park(function, argument as usize, stack));
+    let Some(start) = parked else { return commit(function, argument) };
+    let place = core::ptr::from_ref(start).cast_mut().cast();
+    let result = commit(enter as *const () as usize, place);
+    if result != 0 {
+        start.taken.store(false, Ordering::Release);
+    }
+    result
+}
+
+hook! {
+    /// pthread_create(3).
+    fn pthread_create(
+        thread: *mut pthread_t,
+        attr: *const pthread_attr_t,
+        function: extern "C" fn(*mut c_void) -> *mut c_void,
+        argument: *mut c_void
+    ) -> c_int, as libc::pthread_create;
+    failing libc::EAGAIN;
+    |original| {
+        if !ordinary::wanted() {
+            // SAFETY: the caller's own arguments.
+            return unsafe { original(thread, attr, function, argument) };
+        }
+        let _errno = errno::Kept::now();
+        create(function as usize, argument, attributes(attr), |function, argument| {
+            // SAFETY: the caller's function, or `enter`, which stands for it.
+            unsafe { original(thread, attr, core::mem::transmute(function), argument) }
+        })
+    }
+}
+
+hook! {
+    /// thrd_create(3), which does not go through pthread_create's symbol.
+    fn thrd_create(
+        thread: *mut pthread_t,
+        function: extern "C" fn(*mut c_void) -> c_int,
+        argument: *mut c_void
+    ) -> c_int;
+    failing THREAD_ERROR;
+    |original| {
+        if !ordinary::wanted() {
+            // SAFETY: the caller's own arguments.
+            return unsafe { original(thread, function, argument) };
+        }
+        let _errno = errno::Kept::now();
+        create(function as usize, argument, attributes(core::ptr::null()), |function, argument| {
+            // SAFETY: the caller's function, or `enter`, which stands for it.
+            unsafe { original(thread, core::mem::transmute(function), argument) }
+        })
+    }
+}
+
+/// `thrd_error`, which is 2 in both libcs.
+const THREAD_ERROR: c_int = 2;
