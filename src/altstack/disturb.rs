@@ -35,22 +35,42 @@ pub fn replacing<R>(ranges: &[(usize, usize)], commit: impl FnOnce() -> R) -> R 
 
 /// Commits while the stacks in the ranges are let go of.
 fn without_holds<R>(ranges: &[(usize, usize)], replaced: bool, commit: impl FnOnce() -> R) -> R {
+    let blocked = let_go(ranges);
+    let result = commit();
+    if let Some(blocked) = blocked {
+        hold_again(replaced, &blocked);
+    }
+    result
+}
+
+/// Lets go of the stacks in the ranges, signals blocked from here on; `None`
+/// where we stand down.
+#[inline(never)]
+fn let_go(ranges: &[(usize, usize)]) -> Option<Blocked> {
     let blocked = Blocked::all();
-    let Some(mut state) = charge() else {
-        drop(blocked);
-        return commit();
-    };
+    let mut state = charge()?;
     for &(start, length) in ranges {
         let others = state.registry.suspend(pages(start, length), call::gettid(), &mut Kernel);
         stats::WINDOWS.add(others);
     }
-    drop(state);
-    let result = commit();
+    Some(blocked)
+}
+
+/// Holds again what [`let_go`] let go of.
+#[inline(never)]
+fn hold_again(replaced: bool, _blocked: &Blocked) {
     if let Some(mut state) = charge() {
         state.registry.resume(replaced, &mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }
-    result
+}
+
+/// Makes the stacks that hold one of `pages` resident again.
+#[inline(never)]
+fn refresh(pages: Pages) {
+    if let Some(mut state) = charge() {
+        state.registry.refresh(pages, &mut Kernel);
+    }
 }
 
 /// A call that leaves the memory in place but may take its residency or its
@@ -58,9 +78,7 @@ fn without_holds<R>(ranges: &[(usize, usize)], replaced: bool, commit: impl FnOn
 pub fn weakening<R>(start: usize, length: usize, commit: impl FnOnce() -> R) -> R {
     let _blocked = Blocked::all();
     let result = commit();
-    if let Some(mut state) = charge() {
-        state.registry.refresh(pages(start, length), &mut Kernel);
-    }
+    refresh(pages(start, length));
     result
 }
 
@@ -181,21 +199,30 @@ pub fn locking<R>(
 ) -> R {
     let before = errno::get();
     let mut result = commit();
-    let for_the_limit =
-        |error: c_int| [Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM].contains(&Errno(error));
-    let we_hold = || charge().is_some_and(|state| state.registry.pinned_pages() > 0);
-    if failed(&result) && for_the_limit(errno::get()) && we_hold() {
+    if failed(&result) && perhaps_for_our_locks() {
         result = without_holds(&[(0, usize::MAX)], false, &commit);
         if !failed(&result) {
             errno::set(before);
         }
     }
-    if let Some((start, length)) = range.filter(|_| !failed(&result))
-        && let Some(mut state) = charge()
-    {
-        state.registry.program_locked(pages(start, length), true);
+    if let Some((start, length)) = range.filter(|_| !failed(&result)) {
+        now_the_programs(pages(start, length));
     }
     result
+}
+
+/// Whether a lock that just failed may have failed because of ours.
+#[inline(never)]
+fn perhaps_for_our_locks() -> bool {
+    [Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM].contains(&Errno(errno::get()))
+        && charge().is_some_and(|state| state.registry.pinned_pages() > 0)
+}
+
+#[inline(never)]
+fn now_the_programs(pages: Pages) {
+    if let Some(mut state) = charge() {
+        state.registry.program_locked(pages, true);
+    }
 }
 
 /// munlock(2) of a range, or munlockall(2) with `None`: our stacks in it are

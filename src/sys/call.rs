@@ -8,6 +8,7 @@
 
 use core::arch::asm;
 use core::ffi::c_int;
+use core::sync::atomic::AtomicU64;
 
 use super::errno::Errno;
 
@@ -193,10 +194,10 @@ pub fn wipe_on_fork(start: usize, length: usize, wipe: bool) -> Outcome {
 /// EFAULT where they may not be written; EPERM or ENOSYS under a filter. A
 /// part may have been written.
 pub unsafe fn write_zeroes(start: usize, length: usize) -> Result<(), Errno> {
-    static ZEROES: [u8; 4096] = [0; 4096];
+    static ZEROES: [AtomicU64; 512] = [const { AtomicU64::new(0) }; 512]; // a page, in .bss
     let mut at = start;
     while at < start.wrapping_add(length) {
-        let count = ZEROES.len().min(start.wrapping_add(length).wrapping_sub(at));
+        let count = size_of_val(&ZEROES).min(start.wrapping_add(length).wrapping_sub(at));
         let local = [core::ptr::from_ref(&ZEROES) as usize, count];
         let remote = [at, count];
         let (from, to) = (core::ptr::from_ref(&local), core::ptr::from_ref(&remote));
