@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn hashes_are_those_of_the_specifications() {
         assert_eq!(Name::new("printf").gnu, 0x156b_2bb8);
-        assert_eq!(Name::new("printf").sysv, 0x077905a6);
+        assert_eq!(Name::new("printf").sysv, 0x0779_05a6);
         assert_eq!(Name::new("").gnu, 0x1505);
     }
 

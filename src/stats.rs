@@ -65,7 +65,8 @@ pub static RESTARTS_AVOIDED: Counter = Counter::new();
 
 static RUNGS: [Counter; 4] = [const { Counter::new() }; 4];
 
-/// The number of stacks that are held by `rung`.
+/// The number of stacks that were held by `rung`.
+#[must_use]
 pub fn rung(rung: Rung) -> &'static Counter {
     let [lock, frame, touch, report] = &RUNGS;
     match rung {

@@ -81,11 +81,10 @@ fn level(level: config::Log) -> LevelFilter {
 /// What to do in this process. In doubt, nothing.
 fn duty(config: &Config, verdict: &Verdict) -> Duty {
     let asked = match config.mode {
-        Mode::Off => Duty::Inert,
-        Mode::Auto if verdict.acts() => Duty::Act,
-        Mode::Auto => Duty::Inert,
         Mode::On => Duty::Act,
+        Mode::Auto if verdict.acts() => Duty::Act,
         Mode::Observe => Duty::Observe,
+        Mode::Off | Mode::Auto => Duty::Inert,
     };
     // Without a place for errno this is no libc that we know.
     let known_libc = originals::peek(originals::Id::__errno_location).is_some();

@@ -314,7 +314,8 @@ impl Registry {
     #[must_use]
     pub fn all_proven(&self, pages: Pages) -> bool {
         let unproven = |record: &Record| {
-            !record.held.common(pages).is_empty() && !(record.proven && record.pinned())
+            let certain = record.proven && record.pinned();
+            !certain && !record.held.common(pages).is_empty()
         };
         !self.records.iter().any(unproven) && !self.pins.any_programs(pages)
     }

@@ -17,6 +17,9 @@ pub type Outcome = Result<usize, Errno>;
 
 /// Enters the kernel by the SYSCALL instruction with six arguments.
 ///
+/// # Errors
+/// As the system call.
+///
 /// # Safety
 /// As the system call `number` demands of its arguments.
 #[inline]

@@ -11,20 +11,240 @@ use libc::{off_t, size_t};
 use sigward_core::altstack::{self, disturb, origin, reach};
 use sigward_core::sys::call;
 
+// What each call means, whether it came by its own name or by syscall(2).
+
+pub fn advise(
+    start: usize,
+    length: usize,
+    advice: c_int,
+    commit: impl Fn(usize, usize) -> c_int,
+) -> c_int {
+    let flags_a_fork = matches!(advice, libc::MADV_WIPEONFORK | libc::MADV_DONTFORK);
+    if reach::misses(start, length) && !(flags_a_fork && altstack::on_duty()) {
+        commit(start, length)
+    } else {
+        disturb::advise(start, length, advice, commit)
+    }
+}
+
+pub fn unmap<R>(start: usize, length: usize, commit: impl FnOnce() -> R) -> R {
+    if altstack::on_duty() {
+        origin::forget(start);
+    }
+    if reach::misses(start, length) {
+        commit()
+    } else {
+        disturb::replacing(&[(start, length)], commit)
+    }
+}
+
+pub fn map(start: usize, length: usize, flags: c_int, commit: impl Fn() -> usize) -> usize {
+    const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    const FAILED: usize = usize::MAX;
+    if !altstack::on_duty() {
+        return commit();
+    }
+    let result = if flags & libc::MAP_FIXED != 0 && !reach::misses(start, length) {
+        disturb::replacing(&[(start, length)], commit)
+    } else if flags & libc::MAP_LOCKED != 0 {
+        disturb::locking(None, |result| *result == FAILED, commit)
+    } else {
+        commit()
+    };
+    if result != FAILED {
+        if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
+            origin::mapped(result, length);
+        } else {
+            origin::forget(result);
+        }
+    }
+    result
+}
+
+/// `from` and `to` are start and length; `to` counts with `MREMAP_FIXED` only.
+pub fn remap<R>(
+    from: (usize, usize),
+    to: (usize, usize),
+    flags: c_int,
+    commit: impl FnOnce() -> R,
+) -> R {
+    let to = if flags & libc::MREMAP_FIXED == 0 { (0, 0) } else { to };
+    if altstack::on_duty() {
+        origin::forget(from.0);
+    }
+    if reach::misses(from.0, from.1) && reach::misses(to.0, to.1) {
+        commit()
+    } else {
+        disturb::replacing(&[from, to], commit)
+    }
+}
+
+/// The heap is to end at `end`: only one that comes down takes memory away.
+pub fn end_heap<R>(end: usize, commit: impl FnOnce() -> R) -> R {
+    if !altstack::on_duty() {
+        return commit();
+    }
+    let length = call::current_break().saturating_sub(end);
+    if reach::misses(end, length) { commit() } else { disturb::replacing(&[(end, length)], commit) }
+}
+
+/// mprotect(2) and what else may leave a page not writable or not there.
+pub fn weaken<R>(start: usize, length: usize, commit: impl FnOnce() -> R) -> R {
+    if reach::misses(start, length) { commit() } else { disturb::weakening(start, length, commit) }
+}
+
+/// mlock(2) and mlock2(2) of a range, mlockall(2) of all that is there or,
+/// with `None`, of what will be.
+pub fn lock(range: Option<(usize, usize)>, commit: impl Fn() -> c_int) -> c_int {
+    if altstack::on_duty() {
+        disturb::locking(range, |result| *result != 0, commit)
+    } else {
+        commit()
+    }
+}
+
+/// The range that mlockall(2) with `flags` locks at once.
+pub fn locked_by_all(flags: c_int) -> Option<(usize, usize)> {
+    (flags & libc::MCL_CURRENT != 0).then_some((0, usize::MAX))
+}
+
+/// munlock(2) of a range, munlockall(2) with `None`.
+pub fn unlock(range: Option<(usize, usize)>, commit: impl FnOnce() -> c_int) -> c_int {
+    if altstack::on_duty() { disturb::unlocking(range, commit) } else { commit() }
+}
+
 hook! {
     /// madvise(2).
     fn madvise(start: *mut c_void, length: size_t, advice: c_int) -> c_int, as libc::madvise;
     failing -1;
-    |original| {
+    |original| advise(start as usize, length, advice, |start, length| {
         // SAFETY: the caller's own range, or a part of it.
-        let commit = |start: usize, length| unsafe { original(start as *mut _, length, advice) };
-        let flags_a_fork = matches!(advice, libc::MADV_WIPEONFORK | libc::MADV_DONTFORK);
-        if reach::misses(start as usize, length) && !(flags_a_fork && altstack::on_duty()) {
-            commit(start as usize, length)
+        unsafe { original(start as *mut _, length, advice) }
+    })
+}
+
+hook! {
+    /// munmap(2).
+    fn munmap(start: *mut c_void, length: size_t) -> c_int, as libc::munmap;
+    failing -1;
+    // SAFETY: the caller's own arguments.
+    |original| unmap(start as usize, length, || unsafe { original(start, length) })
+}
+
+hook! {
+    /// mmap(2).
+    fn mmap(
+        start: *mut c_void,
+        length: size_t,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: off_t
+    ) -> *mut c_void, as libc::mmap;
+    failing libc::MAP_FAILED;
+    |original| map(start as usize, length, flags, || {
+        // SAFETY: the caller's own arguments.
+        unsafe { original(start, length, protection, flags, fd, offset) as usize }
+    }) as *mut c_void
+}
+
+hook! {
+    /// mmap(2) by its name for 64-bit offsets: the same on x86-64.
+    fn mmap64(
+        start: *mut c_void,
+        length: size_t,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: off_t
+    ) -> *mut c_void, as libc::mmap;
+    failing libc::MAP_FAILED;
+    |original| map(start as usize, length, flags, || {
+        // SAFETY: the caller's own arguments.
+        unsafe { original(start, length, protection, flags, fd, offset) as usize }
+    }) as *mut c_void
+}
+
+hook! {
+    /// mremap(2). Declared with a variable argument; it travels in a register
+    /// whether or not it was given, and means nothing without `MREMAP_FIXED`.
+    fn mremap(
+        old: *mut c_void,
+        old_length: size_t,
+        new_length: size_t,
+        flags: c_int,
+        new: *mut c_void
+    ) -> *mut c_void;
+    failing libc::MAP_FAILED;
+    |original| remap((old as usize, old_length), (new as usize, new_length), flags, || {
+        // SAFETY: the caller's own arguments.
+        unsafe { original(old, old_length, new_length, flags, new) }
+    })
+}
+
+hook! {
+    /// brk(2).
+    fn brk(end: *mut c_void) -> c_int, as libc::brk;
+    failing -1;
+    // SAFETY: the caller's own argument.
+    |original| end_heap(end as usize, || unsafe { original(end) })
+}
+
+hook! {
+    /// sbrk(2).
+    fn sbrk(increment: libc::intptr_t) -> *mut c_void, as libc::sbrk;
+    failing usize::MAX as *mut c_void;
+    |original| {
+        // SAFETY: the caller's own argument.
+        let commit = || unsafe { original(increment) };
+        if increment < 0 && altstack::on_duty() {
+            end_heap(call::current_break().saturating_add_signed(increment), commit)
         } else {
-            disturb::advise(start as usize, length, advice, commit)
+            commit()
         }
     }
+}
+
+hook! {
+    /// shmat(2): with `SHM_REMAP` it replaces what is mapped.
+    fn shmat(id: c_int, start: *const c_void, flags: c_int) -> *mut c_void, as libc::shmat;
+    failing usize::MAX as *mut c_void;
+    |original| {
+        let remaps = flags & libc::SHM_REMAP != 0;
+        // The segment's size is not at hand: all above its start is looked at.
+        let length = if remaps { usize::MAX - start as usize } else { 0 };
+        // SAFETY: the caller's own arguments.
+        weaken(start as usize, length, || unsafe { original(id, start, flags) })
+    }
+}
+
+hook! {
+    /// shmdt(2): a stack in the segment goes with it; nothing else does.
+    fn shmdt(start: *const c_void) -> c_int, as libc::shmdt;
+    failing -1;
+    |original| weaken(start as usize, usize::MAX - start as usize, || {
+        // SAFETY: the caller's own argument.
+        unsafe { original(start) }
+    })
+}
+
+hook! {
+    /// mprotect(2): a page made writable again may be write-protected still.
+    fn mprotect(start: *mut c_void, length: size_t, protection: c_int) -> c_int,
+        as libc::mprotect;
+    failing -1;
+    // SAFETY: the caller's own arguments.
+    |original| weaken(start as usize, length, || unsafe { original(start, length, protection) })
+}
+
+hook! {
+    /// pkey_mprotect(2).
+    fn pkey_mprotect(start: *mut c_void, length: size_t, protection: c_int, key: c_int) -> c_int;
+    failing -1;
+    |original| weaken(start as usize, length, || {
+        // SAFETY: the caller's own arguments.
+        unsafe { original(start, length, protection, key) }
+    })
 }
 
 hook! {
@@ -45,242 +265,19 @@ hook! {
 }
 
 hook! {
-    /// munmap(2).
-    fn munmap(start: *mut c_void, length: size_t) -> c_int, as libc::munmap;
-    failing -1;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(start, length) };
-        if altstack::on_duty() {
-            origin::forget(start as usize);
-        }
-        if reach::misses(start as usize, length) {
-            commit()
-        } else {
-            disturb::replacing(&[(start as usize, length)], commit)
-        }
-    }
-}
-
-hook! {
-    /// mmap(2).
-    fn mmap(
-        start: *mut c_void,
-        length: size_t,
-        protection: c_int,
-        flags: c_int,
-        fd: c_int,
-        offset: off_t
-    ) -> *mut c_void, as libc::mmap;
-    failing libc::MAP_FAILED;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(start, length, protection, flags, fd, offset) };
-        map(start, length, flags, commit)
-    }
-}
-
-hook! {
-    /// mmap(2) by its name for 64-bit offsets: the same on x86-64.
-    fn mmap64(
-        start: *mut c_void,
-        length: size_t,
-        protection: c_int,
-        flags: c_int,
-        fd: c_int,
-        offset: off_t
-    ) -> *mut c_void, as libc::mmap;
-    failing libc::MAP_FAILED;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(start, length, protection, flags, fd, offset) };
-        map(start, length, flags, commit)
-    }
-}
-
-fn map(
-    start: *mut c_void,
-    length: size_t,
-    flags: c_int,
-    commit: impl Fn() -> *mut c_void,
-) -> *mut c_void {
-    const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    if !altstack::on_duty() {
-        return commit();
-    }
-    let result = if flags & libc::MAP_FIXED != 0 && !reach::misses(start as usize, length) {
-        disturb::replacing(&[(start as usize, length)], commit)
-    } else if flags & libc::MAP_LOCKED != 0 {
-        disturb::locking(None, |result| *result == libc::MAP_FAILED, commit)
-    } else {
-        commit()
-    };
-    if result != libc::MAP_FAILED {
-        if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
-            origin::mapped(result as usize, length);
-        } else {
-            origin::forget(result as usize);
-        }
-    }
-    result
-}
-
-hook! {
-    /// mremap(2). Declared with a variable argument; it travels in a register
-    /// whether or not it was given, and means nothing without `MREMAP_FIXED`.
-    fn mremap(
-        old: *mut c_void,
-        old_length: size_t,
-        new_length: size_t,
-        flags: c_int,
-        new: *mut c_void
-    ) -> *mut c_void;
-    failing libc::MAP_FAILED;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(old, old_length, new_length, flags, new) };
-        let target = if flags & libc::MREMAP_FIXED == 0 { 0 } else { new_length };
-        if altstack::on_duty() {
-            origin::forget(old as usize);
-        }
-        if reach::misses(old as usize, old_length) && reach::misses(new as usize, target) {
-            commit()
-        } else {
-            disturb::replacing(&[(old as usize, old_length), (new as usize, target)], commit)
-        }
-    }
-}
-
-hook! {
-    /// brk(2): only a break that comes down takes memory away.
-    fn brk(end: *mut c_void) -> c_int, as libc::brk;
-    failing -1;
-    |original| {
-        // SAFETY: the caller's own argument.
-        let commit = || unsafe { original(end) };
-        shrinking(end as usize, commit)
-    }
-}
-
-hook! {
-    /// sbrk(2).
-    fn sbrk(increment: libc::intptr_t) -> *mut c_void, as libc::sbrk;
-    failing usize::MAX as *mut c_void;
-    |original| {
-        // SAFETY: the caller's own argument.
-        let commit = || unsafe { original(increment) };
-        if increment < 0 && altstack::on_duty() {
-            let end = call::current_break().saturating_add_signed(increment);
-            shrinking(end, commit)
-        } else {
-            commit()
-        }
-    }
-}
-
-fn shrinking<R>(end: usize, commit: impl FnOnce() -> R) -> R {
-    if !altstack::on_duty() {
-        return commit();
-    }
-    let length = call::current_break().saturating_sub(end);
-    if reach::misses(end, length) { commit() } else { disturb::replacing(&[(end, length)], commit) }
-}
-
-hook! {
-    /// shmat(2): with `SHM_REMAP` it replaces what is mapped.
-    fn shmat(id: c_int, start: *const c_void, flags: c_int) -> *mut c_void, as libc::shmat;
-    failing usize::MAX as *mut c_void;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(id, start, flags) };
-        let above = usize::MAX - start as usize;
-        if flags & libc::SHM_REMAP == 0 || reach::misses(start as usize, above) {
-            commit()
-        } else {
-            disturb::weakening(start as usize, above, commit)
-        }
-    }
-}
-
-hook! {
-    /// shmdt(2): a stack in the segment goes with it; nothing else does.
-    fn shmdt(start: *const c_void) -> c_int, as libc::shmdt;
-    failing -1;
-    |original| {
-        // SAFETY: the caller's own argument.
-        let commit = || unsafe { original(start) };
-        let above = usize::MAX - start as usize;
-        if reach::misses(start as usize, above) {
-            commit()
-        } else {
-            disturb::weakening(start as usize, above, commit)
-        }
-    }
-}
-
-hook! {
-    /// mprotect(2): a page made writable again may be write-protected still.
-    fn mprotect(start: *mut c_void, length: size_t, protection: c_int) -> c_int,
-        as libc::mprotect;
-    failing -1;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(start, length, protection) };
-        if reach::misses(start as usize, length) {
-            commit()
-        } else {
-            disturb::weakening(start as usize, length, commit)
-        }
-    }
-}
-
-hook! {
-    /// pkey_mprotect(2).
-    fn pkey_mprotect(start: *mut c_void, length: size_t, protection: c_int, key: c_int) -> c_int;
-    failing -1;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(start, length, protection, key) };
-        if reach::misses(start as usize, length) {
-            commit()
-        } else {
-            disturb::weakening(start as usize, length, commit)
-        }
-    }
-}
-
-fn failed(result: &c_int) -> bool {
-    *result != 0
-}
-
-hook! {
     /// mlock(2): the program's own lock, which wins over ours.
     fn mlock(start: *const c_void, length: size_t) -> c_int, as libc::mlock;
     failing -1;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(start, length) };
-        if altstack::on_duty() {
-            disturb::locking(Some((start as usize, length)), failed, commit)
-        } else {
-            commit()
-        }
-    }
+    // SAFETY: the caller's own arguments.
+    |original| lock(Some((start as usize, length)), || unsafe { original(start, length) })
 }
 
 hook! {
     /// mlock2(2).
     fn mlock2(start: *const c_void, length: size_t, flags: c_uint) -> c_int, as libc::mlock2;
     failing -1;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(start, length, flags) };
-        if altstack::on_duty() {
-            disturb::locking(Some((start as usize, length)), failed, commit)
-        } else {
-            commit()
-        }
-    }
+    // SAFETY: the caller's own arguments.
+    |original| lock(Some((start as usize, length)), || unsafe { original(start, length, flags) })
 }
 
 hook! {
@@ -288,36 +285,22 @@ hook! {
     /// is adopted on it.
     fn mlockall(flags: c_int) -> c_int, as libc::mlockall;
     failing -1;
-    |original| {
-        // SAFETY: the caller's own argument.
-        let commit = || unsafe { original(flags) };
-        let present = (flags & libc::MCL_CURRENT != 0).then_some((0, usize::MAX));
-        if altstack::on_duty() { disturb::locking(present, failed, commit) } else { commit() }
-    }
+    // SAFETY: the caller's own argument.
+    |original| lock(locked_by_all(flags), || unsafe { original(flags) })
 }
 
 hook! {
     /// munlock(2).
     fn munlock(start: *const c_void, length: size_t) -> c_int, as libc::munlock;
     failing -1;
-    |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(start, length) };
-        if altstack::on_duty() {
-            disturb::unlocking(Some((start as usize, length)), commit)
-        } else {
-            commit()
-        }
-    }
+    // SAFETY: the caller's own arguments.
+    |original| unlock(Some((start as usize, length)), || unsafe { original(start, length) })
 }
 
 hook! {
     /// munlockall(2).
     fn munlockall() -> c_int, as libc::munlockall;
     failing -1;
-    |original| {
-        // SAFETY: no argument.
-        let commit = || unsafe { original() };
-        if altstack::on_duty() { disturb::unlocking(None, commit) } else { commit() }
-    }
+    // SAFETY: no argument.
+    |original| unlock(None, || unsafe { original() })
 }

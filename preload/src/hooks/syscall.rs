@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use sigward_core::altstack;
 use sigward_core::sys::errno;
 
+use super::memory;
 use crate::originals::{self, Id};
 
 /// One bit for each system call number below 512 that a hook wants to see.
@@ -33,7 +34,21 @@ pub fn ready(on_duty: bool) {
 }
 
 /// The calls that have a hook of their own.
-const NUMBERS: &[c_long] = &[libc::SYS_sigaltstack, libc::SYS_rt_sigaction];
+const NUMBERS: &[c_long] = &[
+    libc::SYS_sigaltstack,
+    libc::SYS_rt_sigaction,
+    libc::SYS_madvise,
+    libc::SYS_munmap,
+    libc::SYS_mmap,
+    libc::SYS_mremap,
+    libc::SYS_brk,
+    libc::SYS_mprotect,
+    libc::SYS_mlock,
+    libc::SYS_mlock2,
+    libc::SYS_mlockall,
+    libc::SYS_munlock,
+    libc::SYS_munlockall,
+];
 
 /// syscall(2). Async-signal-safe.
 ///
@@ -76,30 +91,38 @@ unsafe extern "C" fn hooked(
         errno::set(libc::ENOSYS);
         return -1;
     };
-    let arguments: Arguments = [a, b, c, d, e, f];
-    let commit = || {
-        // SAFETY: libc's `syscall`, found under that name, with the caller's
-        // own arguments.
-        unsafe {
-            let original = core::mem::transmute::<usize, Original>(address);
-            original(number, a, b, c, d, e, f)
-        }
-    };
-    act(number, arguments, commit)
+    // SAFETY: libc's `syscall`, found under that name.
+    let original = unsafe { core::mem::transmute::<usize, Original>(address) };
+    act([a, b, c, d, e, f], number, |[a, b, c, d, e, f]| {
+        // SAFETY: the caller's own arguments, or a part of its range.
+        unsafe { original(number, a, b, c, d, e, f) }
+    })
 }
 
-fn act(number: c_long, [a, b, ..]: Arguments, commit: impl FnOnce() -> c_long) -> c_long {
-    if !altstack::on_duty() {
-        return commit();
-    }
+/// What the hook of the call's own name would do.
+fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_long) -> c_long {
+    let [a, b, c, d, e, f] = arguments;
+    let whole = || commit(arguments);
+    let status = || commit(arguments) as c_int;
     match number {
-        libc::SYS_sigaltstack if a != 0 => {
-            altstack::set(a as *const libc::stack_t, || commit() as c_int).into()
-        }
+        libc::SYS_sigaltstack if a != 0 => altstack::set(a as *const libc::stack_t, status).into(),
         libc::SYS_rt_sigaction => {
             altstack::before_kernel_handler(b as *const altstack::KernelAction);
-            commit()
+            whole()
         }
-        _ => commit(),
+        libc::SYS_madvise => {
+            let part = |start, length| commit([start, length, c, d, e, f]) as c_int;
+            memory::advise(a, b, c as c_int, part).into()
+        }
+        libc::SYS_munmap => memory::unmap(a, b, whole),
+        libc::SYS_mmap => memory::map(a, b, d as c_int, || whole() as usize) as c_long,
+        libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, whole),
+        libc::SYS_brk => memory::end_heap(a, whole),
+        libc::SYS_mprotect => memory::weaken(a, b, whole),
+        libc::SYS_mlock | libc::SYS_mlock2 => memory::lock(Some((a, b)), status).into(),
+        libc::SYS_mlockall => memory::lock(memory::locked_by_all(a as c_int), status).into(),
+        libc::SYS_munlock => memory::unlock(Some((a, b)), status).into(),
+        libc::SYS_munlockall => memory::unlock(None, status).into(),
+        _ => whole(),
     }
 }

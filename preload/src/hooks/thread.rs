@@ -221,12 +221,17 @@ fn create(
     result
 }
 
+/// What pthread_create(3) starts.
+type Function = extern "C" fn(*mut c_void) -> *mut c_void;
+/// What thrd_create(3) starts.
+type C11Function = extern "C" fn(*mut c_void) -> c_int;
+
 hook! {
     /// pthread_create(3).
     fn pthread_create(
         thread: *mut pthread_t,
         attr: *const pthread_attr_t,
-        function: extern "C" fn(*mut c_void) -> *mut c_void,
+        function: Function,
         argument: *mut c_void
     ) -> c_int, as libc::pthread_create;
     failing libc::EAGAIN;
@@ -238,7 +243,7 @@ hook! {
         let _errno = errno::Kept::now();
         create(function as usize, argument, attributes(attr), |function, argument| {
             // SAFETY: the caller's function, or `enter`, which stands for it.
-            unsafe { original(thread, attr, core::mem::transmute(function), argument) }
+            unsafe { original(thread, attr, core::mem::transmute::<usize, Function>(function), argument) }
         })
     }
 }
@@ -247,7 +252,7 @@ hook! {
     /// thrd_create(3), which does not go through pthread_create's symbol.
     fn thrd_create(
         thread: *mut pthread_t,
-        function: extern "C" fn(*mut c_void) -> c_int,
+        function: C11Function,
         argument: *mut c_void
     ) -> c_int;
     failing THREAD_ERROR;
@@ -259,7 +264,7 @@ hook! {
         let _errno = errno::Kept::now();
         create(function as usize, argument, attributes(core::ptr::null()), |function, argument| {
             // SAFETY: the caller's function, or `enter`, which stands for it.
-            unsafe { original(thread, core::mem::transmute(function), argument) }
+            unsafe { original(thread, core::mem::transmute::<usize, C11Function>(function), argument) }
         })
     }
 }
