@@ -53,6 +53,8 @@ impl Gauge {
 
 /// Alternate stacks that were set or found.
 pub static STACKS: Counter = Counter::new();
+/// Alternate stacks that were too small for a frame.
+pub static SMALL: Counter = Counter::new();
 /// Locks that were refused.
 pub static REFUSED: Counter = Counter::new();
 /// Pages pinned for stacks.
@@ -113,10 +115,11 @@ fn print() {
     }
     let _ = write!(
         line,
-        " locked_kib={} most_locked_kib={} refused={} windows={} restarts_avoided={}",
+        " locked_kib={} most_locked_kib={} refused={} too_small={} windows={} restarts_avoided={}",
         kib(&PINNED.now),
         kib(&PINNED.most),
         REFUSED.read(),
+        SMALL.read(),
         WINDOWS.read(),
         RESTARTS_AVOIDED.read(),
     );

@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use log::LevelFilter;
 use sigward_core::altstack::ladder::Rung;
+use sigward_core::altstack::size::{self, Remedy};
 use sigward_core::altstack::{self, Duty, Policy, frame, ordinary};
 use sigward_core::config::{self, BadValue, Config, Mode};
 use sigward_core::sys::line::Line;
@@ -84,6 +85,8 @@ fn duty(config: &Config, verdict: &Verdict) -> Duty {
         Mode::On => Duty::Act,
         Mode::Auto if verdict.acts() => Duty::Act,
         Mode::Observe => Duty::Observe,
+        // Too small is too small on every kernel.
+        Mode::Auto if remedy(config, Duty::Inert) != Remedy::None => Duty::Observe,
         Mode::Off | Mode::Auto => Duty::Inert,
     };
     // Without a place for errno this is no libc that we know.
@@ -91,6 +94,17 @@ fn duty(config: &Config, verdict: &Verdict) -> Duty {
     match asked {
         Duty::Act if verdict.gvisor || !known_libc => Duty::Observe,
         _ => asked,
+    }
+}
+
+/// What to do about stacks that are too small: where nothing was said, they
+/// are told of if we are at work anyway.
+fn remedy(config: &Config, duty: Duty) -> Remedy {
+    match config.small_stacks {
+        config::SmallStacks::Auto if duty == Duty::Act => Remedy::Report,
+        config::SmallStacks::Auto | config::SmallStacks::Off => Remedy::None,
+        config::SmallStacks::Report => Remedy::Report,
+        config::SmallStacks::Fix => Remedy::Fix,
     }
 }
 
@@ -104,8 +118,11 @@ fn take_charge(config: &Config, duty: Duty, startup: Startup) {
     frame::learn(startup, config.frame);
     thread::make_key();
     altstack::take_charge(duty, Policy { start, window: frame::window() }, &EXIT_NOTICE);
-    if duty == Duty::Act {
+    size::take_charge(remedy(config, duty));
+    if duty == Duty::Act || size::fixing() {
         process::register();
+    }
+    if duty == Duty::Act {
         match config.stack {
             config::Stack::Off => {}
             config::Stack::Auto => ordinary::take_charge(None),

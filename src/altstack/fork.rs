@@ -16,7 +16,7 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Kernel;
-use super::{OWNER, STATE, charge};
+use super::{DUTY, Duty, OWNER, STATE, ours};
 use crate::stats;
 use crate::sys::{call, startup};
 
@@ -36,7 +36,11 @@ pub fn under_way_here() -> bool {
 
 /// Before a fork.
 pub extern "C" fn prepare() {
-    let Some(mut state) = charge() else { return };
+    // Whatever the duty: a child must not find the lock held by another.
+    if DUTY.load(Ordering::Relaxed) == Duty::Inert as u8 || !ours() {
+        return;
+    }
+    let mut state = STATE.hold();
     let tid = call::gettid();
     state.registry.before_fork(tid, &mut Kernel);
     THREAD.store(tid as usize, Ordering::Relaxed);
@@ -66,6 +70,8 @@ pub extern "C" fn child() {
     FORKING.store(0, Ordering::Relaxed);
     OWNER.store(call::getpid(), Ordering::Relaxed);
     let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
-    state.registry.in_child(before, call::gettid(), &mut Kernel);
+    let now = call::gettid();
+    state.registry.in_child(before, now, &mut Kernel);
+    state.substitutes.in_child(before, now);
     stats::PINNED.set(state.registry.pinned_pages());
 }

@@ -6,7 +6,8 @@
 //! its policy fixed at load, and what sigaltstack(2) and sigaction(2) mean for
 //! it. [`disturb`] is for the program's own memory calls, [`fork`] for forks,
 //! [`ordinary`] for handlers that run on a thread's own stack. See
-//! `docs/linux-sigframe-fpu.md`.
+//! `docs/linux-sigframe-fpu.md`. [`size`] is the home of another defect of the
+//! same calls: stacks that are too small.
 
 pub mod disturb;
 pub mod fork;
@@ -17,6 +18,7 @@ pub mod origin;
 pub mod pins;
 pub mod reach;
 pub mod registry;
+pub mod size;
 pub mod table;
 
 use core::ffi::c_int;
@@ -30,6 +32,7 @@ use crate::sys::{call, signals};
 use ladder::{Rung, Stack};
 use pins::Kernel;
 use registry::{Adopted, Place, Registry, Wanted};
+use size::Substitutes;
 
 /// What the hooks do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,7 @@ pub struct Policy {
 struct State {
     policy: Policy,
     registry: Registry,
+    substitutes: Substitutes,
 }
 
 static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
@@ -87,6 +91,7 @@ static OWNER: AtomicI32 = AtomicI32::new(0);
 static STATE: Lock<State> = Lock::new(State {
     policy: Policy { start: Rung::Report, window: 0 },
     registry: Registry::new(),
+    substitutes: Substitutes::new(),
 });
 
 /// Called when a thread gets its first record, to be told of its exit.
@@ -112,11 +117,16 @@ pub fn on_duty() -> bool {
     DUTY.load(Ordering::Relaxed) != Duty::Inert as u8
 }
 
-/// The registry and its policy, if this thread may change them now.
+/// The registry and its policy, if residency is ours to keep here and now.
 fn charge() -> Option<Held<'static, State>> {
     let acts = DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    let ours = acts && OWNER.load(Ordering::Relaxed) == call::getpid();
-    (ours && !fork::under_way_here()).then(|| STATE.hold())
+    (acts && ours()).then(|| STATE.hold())
+}
+
+/// Whether this thread may change the state now: it is not a vfork child's,
+/// nor in the middle of a fork.
+fn ours() -> bool {
+    OWNER.load(Ordering::Relaxed) == call::getpid() && !fork::under_way_here()
 }
 
 /// Copies an argument of the program's; `None` where it cannot be read, which
@@ -150,16 +160,32 @@ fn installed(asked: &libc::stack_t) -> bool {
 
 /// sigaltstack(2) with a new stack: makes it resident *before* `commit`, the
 /// original call, tells the kernel of it, and lets go of the one before.
-/// Returns what `commit` returns. Async-signal-safe.
-pub fn set(new: *const libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
-    let Some(asked) = read(new) else { return commit() };
+/// `commit` gets the new stack to pass on, which may be a larger one than the
+/// program's ([`size`]). Returns what `commit` returns. Async-signal-safe.
+pub fn set(
+    new: *const libc::stack_t,
+    old: *mut libc::stack_t,
+    commit: impl FnOnce(*const libc::stack_t) -> c_int,
+) -> c_int {
+    let Some(asked) = read(new) else { return commit(new) };
     let tid = call::gettid();
+    let mut told = asked;
+    let (mut given, before) = (None, size::in_force(tid));
     if !is_disable(&asked) {
         stats::STACKS.count();
-        prepare(tid, &asked);
+        given = size::serve(tid, described(&asked));
+        if let Some(Stack { base, size }) = given {
+            (told.ss_sp, told.ss_size) = (base as *mut _, size);
+        }
+        prepare(tid, &told);
     }
-    let result = commit();
-    settle(tid, &asked, result == 0 || installed(&asked));
+    let result = commit(if given.is_some() { &raw const told } else { new });
+    let installed = result == 0 || installed(&told);
+    settle(tid, &told, installed);
+    if let Some(before) = before {
+        size::translate(old, before);
+    }
+    size::settle(tid, described(&asked), given, installed);
     result
 }
 

@@ -225,6 +225,14 @@ pub fn map_memory(length: usize) -> Outcome {
     harmless(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0])
 }
 
+/// Makes `[start, start + length)` of our own memory inaccessible: a guard.
+///
+/// # Errors
+/// As mprotect(2).
+pub fn forbid(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_mprotect, [start, length, libc::PROT_NONE as usize, 0, 0, 0])
+}
+
 /// Gives memory from [`map_memory`] back.
 ///
 /// # Safety

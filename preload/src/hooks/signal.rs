@@ -8,7 +8,7 @@
 use core::ffi::{c_int, c_void};
 
 use libc::{sigaction as sigaction_t, stack_t};
-use sigward_core::altstack;
+use sigward_core::altstack::{self, size};
 
 hook! {
     /// sigaltstack(2): the new stack is made resident before the kernel
@@ -16,9 +16,15 @@ hook! {
     fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int, as libc::sigaltstack;
     failing -1;
     |original| {
-        // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(new, old) };
-        if altstack::on_duty() && !new.is_null() { altstack::set(new, commit) } else { commit() }
+        // SAFETY: the caller's own arguments, or a larger stack of ours.
+        let commit = |new| unsafe { original(new, old) };
+        if altstack::on_duty() && !new.is_null() {
+            altstack::set(new, old, commit)
+        } else if size::fixing() {
+            size::query(old, || commit(new))
+        } else {
+            commit(new)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use sigward_core::altstack;
+use sigward_core::altstack::{self, size};
 use sigward_core::sys::errno;
 
 use super::memory;
@@ -105,7 +105,11 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
     let whole = || commit(arguments);
     let status = || commit(arguments) as c_int;
     match number {
-        libc::SYS_sigaltstack if a != 0 => altstack::set(a as *const libc::stack_t, status).into(),
+        libc::SYS_sigaltstack if a != 0 => {
+            let told = |new: *const libc::stack_t| commit([new as usize, b, c, d, e, f]) as c_int;
+            altstack::set(a as *const _, b as *mut _, told).into()
+        }
+        libc::SYS_sigaltstack => size::query(b as *mut _, status).into(),
         libc::SYS_rt_sigaction => {
             altstack::before_kernel_handler(b as *const altstack::KernelAction);
             whole()

@@ -1,0 +1,225 @@
+//! Defect `altstack-size`: alternate stacks too small for today's frames.
+//!
+//! Programs carry `SIGSTKSZ` (8192) or `MINSIGSTKSZ` (2048) as constants; a
+//! frame with AVX-512 or AMX state is larger. With `SIGWARD_SIZE=report` such
+//! a stack is told of; with `fix` the kernel gets a larger one of ours, with a
+//! guard page, and the program is told its own when it asks. See
+//! `docs/altstack-size.md`.
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use super::ladder::Stack;
+use super::table::{Entry, Table};
+use super::{STATE, State, frame, origin, ours};
+use crate::stats;
+use crate::sys::lock::Held;
+use crate::sys::page;
+use crate::sys::{call, signals, startup};
+
+/// What is done about a stack that is too small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Remedy {
+    /// Nothing.
+    None,
+    /// It is told of.
+    Report,
+    /// The kernel gets a larger one.
+    Fix,
+}
+
+static REMEDY: AtomicU8 = AtomicU8::new(Remedy::None as u8);
+
+/// Chooses the remedy; to be called once, at load.
+pub fn take_charge(remedy: Remedy) {
+    REMEDY.store(remedy as u8, Ordering::Relaxed);
+}
+
+/// Whether stacks are replaced: one relaxed load.
+#[inline]
+#[must_use]
+pub fn fixing() -> bool {
+    REMEDY.load(Ordering::Relaxed) == Remedy::Fix as u8
+}
+
+/// Room for a handler beyond its frame: what musl 1.2.6 asks for, too.
+const HANDLER: usize = 1024;
+
+/// The kernel's and libc's own least size, in bytes: below it sigaltstack(2)
+/// fails with ENOMEM, and is left to.
+const LEAST: usize = 2048;
+
+/// A stack of ours in the place of a thread's own.
+#[derive(Clone, Copy)]
+struct Substitute {
+    /// The thread; 0 in an empty slot.
+    tid: usize,
+    /// What the program believes.
+    believed: Stack,
+    /// What the kernel has.
+    actual: Stack,
+    /// Whether the kernel has it now; if not, it is kept for the next time.
+    in_force: bool,
+}
+
+// SAFETY: zeroes are a substitute of thread 0, which does not exist.
+unsafe impl Entry for Substitute {
+    fn key(&self) -> usize {
+        self.tid
+    }
+}
+
+/// All substitutes.
+pub(super) struct Substitutes {
+    of: Table<Substitute>,
+    /// Where the search for ended threads goes on.
+    hand: usize,
+}
+
+impl Substitutes {
+    pub(super) const fn new() -> Self {
+        Substitutes { of: Table::new(), hand: 0 }
+    }
+
+    /// In a forked child: the stacks of all threads but `old` go, and that is
+    /// `new` now.
+    pub(super) fn in_child(&mut self, old: c_int, new: c_int) {
+        for index in 0..self.of.capacity() {
+            if let Some(other) = self.of.at(index).copied().filter(|it| it.tid != old as usize) {
+                give_back(other.actual);
+            }
+        }
+        let own = self.of.get(old as usize).copied();
+        *self = Substitutes::new();
+        if let Some(own) = own {
+            let _ = self.of.insert(Substitute { tid: new as usize, ..own });
+        }
+    }
+
+    /// Gives back the stacks of threads that ended.
+    fn sweep(&mut self, exists: impl Fn(c_int) -> bool) {
+        for _ in 0..8 {
+            match self.of.at(self.hand).copied() {
+                Some(it) if !exists(it.tid as c_int) => {
+                    give_back(it.actual);
+                    self.of.remove(it.tid);
+                }
+                _ => self.hand = self.hand.wrapping_add(1),
+            }
+        }
+    }
+}
+
+/// The state, for this part's use: also where residency is not ours to keep.
+fn custody() -> Option<Held<'static, State>> {
+    (fixing() && ours()).then(|| STATE.hold())
+}
+
+/// Makes a stack of at least `size` bytes above a guard page.
+fn make(size: usize) -> Option<Stack> {
+    let size = size.next_multiple_of(page::SIZE);
+    let start = call::map_memory(size.checked_add(page::SIZE)?).ok()?;
+    // Without its guard an overflow would go unseen: then better none.
+    if call::forbid(start, page::SIZE).is_err() {
+        give_back(Stack { base: start.wrapping_add(page::SIZE), size });
+        return None;
+    }
+    origin::mapped(start, size.wrapping_add(page::SIZE));
+    Some(Stack { base: start.wrapping_add(page::SIZE), size })
+}
+
+fn give_back(stack: Stack) {
+    let start = stack.base.wrapping_sub(page::SIZE);
+    origin::forget(start);
+    // SAFETY: made by `make`, and no thread's stack any more.
+    let _ = unsafe { call::unmap_memory(start, stack.size.wrapping_add(page::SIZE)) };
+}
+
+/// The program is about to register `asked`: tells of it if it is too small,
+/// and returns what the kernel is to get instead, if anything.
+pub(super) fn serve(tid: c_int, asked: Stack) -> Option<Stack> {
+    let needed = frame::size().saturating_add(HANDLER);
+    let none = REMEDY.load(Ordering::Relaxed) == Remedy::None as u8;
+    if none || asked.size >= needed || asked.size < LEAST {
+        return None;
+    }
+    if stats::SMALL.count() == 0 {
+        log::warn!(
+            "an alternate stack of {} bytes is too small for a signal frame of {}. Remedy: \
+             SIGWARD_SIZE=fix, or register {needed} bytes",
+            asked.size,
+            frame::size(),
+        );
+    }
+    let mut state = custody()?;
+    let pid = call::getpid();
+    state.substitutes.sweep(|other| call::thread_exists(pid, other));
+    // What the program meant to have, and the frames on top of it.
+    let size = asked.size.saturating_add(frame::window());
+    let present = state.substitutes.of.get(tid as usize).copied();
+    let here = startup::stack_pointer();
+    let reusable = present
+        .filter(|it| it.actual.size >= size && here.wrapping_sub(it.actual.base) >= it.actual.size);
+    match reusable {
+        Some(present) => Some(present.actual),
+        None => make(size),
+    }
+}
+
+/// What thread `tid` believes to have and what it has, if they differ.
+pub(super) fn in_force(tid: c_int) -> Option<(Stack, Stack)> {
+    let state = custody()?;
+    let it = state.substitutes.of.get(tid as usize).filter(|it| it.in_force)?;
+    Some((it.believed, it.actual))
+}
+
+/// The call is over: `given` is what the kernel was given instead of `asked`.
+pub(super) fn settle(tid: c_int, asked: Stack, given: Option<Stack>, installed: bool) {
+    let Some(mut state) = custody() else { return };
+    let of = &mut state.substitutes.of;
+    let present = of.get(tid as usize).copied();
+    let Some(actual) = given else {
+        if let Some(it) = of.get_mut(tid as usize).filter(|_| installed) {
+            it.in_force = false;
+        }
+        return;
+    };
+    let kept = present.is_some_and(|it| it.actual == actual);
+    if !installed {
+        if !kept {
+            give_back(actual);
+        }
+        return;
+    }
+    let it = Substitute { tid: tid as usize, believed: asked, actual, in_force: true };
+    if let (true, Some(old)) = (of.insert(it), present.filter(|_| !kept)) {
+        // A handler that set another stack still runs on the old one.
+        let here = startup::stack_pointer();
+        if here.wrapping_sub(old.actual.base) >= old.actual.size {
+            give_back(old.actual);
+        }
+    }
+}
+
+/// What the kernel said of the stack before is put into the program's words.
+pub(super) fn translate(old: *mut libc::stack_t, (believed, actual): (Stack, Stack)) {
+    if old.is_null() || !signals::readable(old as usize, size_of::<libc::stack_t>()) {
+        return;
+    }
+    // SAFETY: the kernel has just written it.
+    let said = unsafe { &mut *old };
+    if said.ss_sp as usize == actual.base && said.ss_size == actual.size {
+        said.ss_sp = believed.base as *mut _;
+        said.ss_size = believed.size;
+    }
+}
+
+/// sigaltstack(2) that only asks. Async-signal-safe.
+pub fn query(old: *mut libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
+    let result = commit();
+    if let (0, Some(both)) = (result, in_force(call::gettid())) {
+        translate(old, both);
+    }
+    result
+}
