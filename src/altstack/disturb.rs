@@ -16,6 +16,14 @@ use crate::sys::page::{self, Pages};
 use crate::sys::signals::Blocked;
 use crate::sys::{call, startup};
 
+/// The original call, with its result as a register: -1 for a failure.
+pub type Commit<'a> = &'a dyn Fn() -> isize;
+/// The original call on a range (start and length in bytes) of its own.
+pub type CommitOn<'a> = &'a dyn Fn(usize, usize) -> isize;
+
+/// What each of these calls returns when it fails.
+const FAILED: isize = -1;
+
 /// All pages there are.
 const EVERYTHING: Pages = Pages { first: 0, end: usize::MAX };
 
@@ -26,7 +34,7 @@ fn pages(start: usize, length: usize) -> Pages {
 /// A call that takes away, replaces or moves memory in the ranges (start and
 /// length in bytes): munmap(2), mmap(2) with `MAP_FIXED`, mremap(2), brk(2).
 /// Async-signal-safe.
-pub fn replacing<R>(ranges: &[(usize, usize)], commit: impl FnOnce() -> R) -> R {
+pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     for &(start, length) in ranges {
         origin::forget_within(start, length);
     }
@@ -34,68 +42,45 @@ pub fn replacing<R>(ranges: &[(usize, usize)], commit: impl FnOnce() -> R) -> R 
 }
 
 /// Commits while the stacks in the ranges are let go of.
-fn without_holds<R>(ranges: &[(usize, usize)], replaced: bool, commit: impl FnOnce() -> R) -> R {
-    let blocked = let_go(ranges);
-    let result = commit();
-    if let Some(blocked) = blocked {
-        hold_again(replaced, &blocked);
-    }
-    result
-}
-
-/// Lets go of the stacks in the ranges, signals blocked from here on; `None`
-/// where we stand down.
-#[inline(never)]
-fn let_go(ranges: &[(usize, usize)]) -> Option<Blocked> {
+fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
     let blocked = Blocked::all();
-    let mut state = charge()?;
+    let Some(mut state) = charge() else {
+        drop(blocked);
+        return commit();
+    };
     for &(start, length) in ranges {
         let others = state.registry.suspend(pages(start, length), call::gettid(), &mut Kernel);
         stats::WINDOWS.add(others);
     }
-    Some(blocked)
-}
-
-/// Holds again what [`let_go`] let go of.
-#[inline(never)]
-fn hold_again(replaced: bool, _blocked: &Blocked) {
+    drop(state);
+    let result = commit();
     if let Some(mut state) = charge() {
         state.registry.resume(replaced, &mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }
-}
-
-/// Makes the stacks that hold one of `pages` resident again.
-#[inline(never)]
-fn refresh(pages: Pages) {
-    if let Some(mut state) = charge() {
-        state.registry.refresh(pages, &mut Kernel);
-    }
+    result
 }
 
 /// A call that leaves the memory in place but may take its residency or its
 /// lock: mprotect(2), shmdt(2). Async-signal-safe.
-pub fn weakening<R>(start: usize, length: usize, commit: impl FnOnce() -> R) -> R {
+pub fn weakening(start: usize, length: usize, commit: Commit<'_>) -> isize {
     let _blocked = Blocked::all();
     let result = commit();
-    refresh(pages(start, length));
+    if let Some(mut state) = charge() {
+        state.registry.refresh(pages(start, length), &mut Kernel);
+    }
     result
 }
 
 /// process_madvise(2), whose ranges are in the program's vectors: all stacks
 /// are let go of meanwhile. Async-signal-safe.
-pub fn advising_by_vector<R>(commit: impl FnOnce() -> R) -> R {
+pub fn advising_by_vector(commit: Commit<'_>) -> isize {
     without_holds(&[(0, usize::MAX)], false, commit)
 }
 
 /// madvise(2) on a range that holds a stack. `commit` makes the original call
 /// on a range of its own. Async-signal-safe.
-pub fn advise(
-    start: usize,
-    length: usize,
-    advice: c_int,
-    commit: impl Fn(usize, usize) -> c_int,
-) -> c_int {
+pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
     let _blocked = Blocked::all();
     let whole = start.is_multiple_of(page::SIZE)
         && length.div_ceil(page::SIZE).checked_mul(page::SIZE).is_some();
@@ -103,10 +88,10 @@ pub fn advise(
         _ if !whole => commit(start, length),
         libc::MADV_DONTNEED | libc::MADV_FREE => {
             if zeroed_in_place(start, length) {
-                around_held(start, length, &commit)
+                around_held(start, length, commit)
             } else {
                 around_our_frame(start, length, &|start, length| {
-                    without_holds(&[(start, length)], false, || commit(start, length))
+                    without_holds(&[(start, length)], false, &|| commit(start, length))
                 })
             }
         }
@@ -119,9 +104,9 @@ pub fn advise(
         }
         // The kernel refuses these on locked memory.
         libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE => {
-            without_holds(&[(start, length)], false, || commit(start, length))
+            without_holds(&[(start, length)], false, &|| commit(start, length))
         }
-        _ => weakening(start, length, || commit(start, length)),
+        _ => weakening(start, length, &|| commit(start, length)),
     }
 }
 
@@ -148,7 +133,7 @@ fn zeroed_in_place(start: usize, length: usize) -> bool {
 }
 
 /// Commits on the parts of the range that no stack holds.
-fn around_held(start: usize, length: usize, commit: &impl Fn(usize, usize) -> c_int) -> c_int {
+fn around_held(start: usize, length: usize, commit: CommitOn<'_>) -> isize {
     let pages = pages(start, length);
     let mut from = pages.first;
     let mut outcome = commit(start, 0);
@@ -167,7 +152,7 @@ fn around_held(start: usize, length: usize, commit: &impl Fn(usize, usize) -> c_
 /// Commits on the range without the pages under our own frames: the program
 /// may give away all below its stack pointer, but not what we stand on there.
 /// What lies below a stack pointer is undefined at any time.
-fn around_our_frame(start: usize, length: usize, commit: &impl Fn(usize, usize) -> c_int) -> c_int {
+fn around_our_frame(start: usize, length: usize, commit: CommitOn<'_>) -> isize {
     /// More than the frames below this one take.
     const BELOW: usize = 2048;
     /// More than lies between here and the program's frame.
@@ -192,43 +177,33 @@ fn around_our_frame(start: usize, length: usize, commit: &impl Fn(usize, usize) 
 /// hold locks, we give them back and it is made once more; our stacks then
 /// get what is left. With a range, its pages are the program's own from then
 /// on, and are not unlocked by us. Async-signal-safe.
-pub fn locking<R>(
-    range: Option<(usize, usize)>,
-    failed: impl Fn(&R) -> bool,
-    commit: impl Fn() -> R,
-) -> R {
+pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let before = errno::get();
     let mut result = commit();
-    if failed(&result) && perhaps_for_our_locks() {
-        result = without_holds(&[(0, usize::MAX)], false, &commit);
-        if !failed(&result) {
+    if result == FAILED && perhaps_for_our_locks() {
+        result = without_holds(&[(0, usize::MAX)], false, commit);
+        if result != FAILED {
             errno::set(before);
         }
     }
-    if let Some((start, length)) = range.filter(|_| !failed(&result)) {
-        now_the_programs(pages(start, length));
+    if let Some((start, length)) = range.filter(|_| result != FAILED)
+        && let Some(mut state) = charge()
+    {
+        state.registry.program_locked(pages(start, length), true);
     }
     result
 }
 
 /// Whether a lock that just failed may have failed because of ours.
-#[inline(never)]
 fn perhaps_for_our_locks() -> bool {
     [Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM].contains(&Errno(errno::get()))
         && charge().is_some_and(|state| state.registry.pinned_pages() > 0)
 }
 
-#[inline(never)]
-fn now_the_programs(pages: Pages) {
-    if let Some(mut state) = charge() {
-        state.registry.program_locked(pages, true);
-    }
-}
-
 /// munlock(2) of a range, or munlockall(2) with `None`: our stacks in it are
 /// locked again, and those that had to do without a lock try for one.
 /// Async-signal-safe.
-pub fn unlocking(range: Option<(usize, usize)>, commit: impl FnOnce() -> c_int) -> c_int {
+pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let _blocked = Blocked::all();
     let pages = range.map_or(EVERYTHING, |(start, length)| pages(start, length));
     let result = commit();

@@ -8,17 +8,13 @@
 use core::ffi::{c_int, c_uint, c_void};
 
 use libc::{off_t, size_t};
-use sigward_core::altstack::{self, disturb, origin, reach};
+use sigward_core::altstack::disturb::{self, Commit, CommitOn};
+use sigward_core::altstack::{self, origin, reach};
 use sigward_core::sys::call;
 
 // What each call means, whether it came by its own name or by syscall(2).
 
-pub fn advise(
-    start: usize,
-    length: usize,
-    advice: c_int,
-    commit: impl Fn(usize, usize) -> c_int,
-) -> c_int {
+pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
     let flags_a_fork = matches!(advice, libc::MADV_WIPEONFORK | libc::MADV_DONTFORK);
     if reach::misses(start, length) && !(flags_a_fork && altstack::on_duty()) {
         commit(start, length)
@@ -27,80 +23,72 @@ pub fn advise(
     }
 }
 
-pub fn unmap<R>(start: usize, length: usize, commit: impl FnOnce() -> R) -> R {
+pub fn unmap(start: usize, length: usize, commit: Commit<'_>) -> isize {
     if altstack::on_duty() {
         origin::forget(start);
     }
-    if reach::misses(start, length) {
-        commit()
-    } else {
-        disturb::replacing(&[(start, length)], commit)
-    }
+    replace(&[(start, length)], commit)
 }
 
-pub fn map(start: usize, length: usize, flags: c_int, commit: impl Fn() -> usize) -> usize {
+pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
     const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    const FAILED: usize = usize::MAX;
     if !altstack::on_duty() {
         return commit();
     }
-    let result = if flags & libc::MAP_FIXED != 0 && !reach::misses(start, length) {
-        disturb::replacing(&[(start, length)], commit)
+    let result = if flags & libc::MAP_FIXED != 0 {
+        replace(&[(start, length)], commit)
     } else if flags & libc::MAP_LOCKED != 0 {
-        disturb::locking(None, |result| *result == FAILED, commit)
+        disturb::locking(None, commit)
     } else {
         commit()
     };
-    if result != FAILED {
+    if result != -1 {
         if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
-            origin::mapped(result, length);
+            origin::mapped(result as usize, length);
         } else {
-            origin::forget(result);
+            origin::forget(result as usize);
         }
     }
     result
 }
 
 /// `from` and `to` are start and length; `to` counts with `MREMAP_FIXED` only.
-pub fn remap<R>(
-    from: (usize, usize),
-    to: (usize, usize),
-    flags: c_int,
-    commit: impl FnOnce() -> R,
-) -> R {
-    let to = if flags & libc::MREMAP_FIXED == 0 { (0, 0) } else { to };
+pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Commit<'_>) -> isize {
     if altstack::on_duty() {
         origin::forget(from.0);
     }
-    if reach::misses(from.0, from.1) && reach::misses(to.0, to.1) {
-        commit()
+    if flags & libc::MREMAP_FIXED == 0 {
+        replace(&[from], commit)
     } else {
-        disturb::replacing(&[from, to], commit)
+        replace(&[from, to], commit)
     }
 }
 
 /// The heap is to end at `end`: only one that comes down takes memory away.
-pub fn end_heap<R>(end: usize, commit: impl FnOnce() -> R) -> R {
+pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
     if !altstack::on_duty() {
         return commit();
     }
-    let length = call::current_break().saturating_sub(end);
-    if reach::misses(end, length) { commit() } else { disturb::replacing(&[(end, length)], commit) }
+    replace(&[(end, call::current_break().saturating_sub(end))], commit)
+}
+
+fn replace(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
+    if ranges.iter().all(|&(start, length)| reach::misses(start, length)) {
+        commit()
+    } else {
+        disturb::replacing(ranges, commit)
+    }
 }
 
 /// mprotect(2) and what else may leave a page not writable or not there.
-pub fn weaken<R>(start: usize, length: usize, commit: impl FnOnce() -> R) -> R {
+pub fn weaken(start: usize, length: usize, commit: Commit<'_>) -> isize {
     if reach::misses(start, length) { commit() } else { disturb::weakening(start, length, commit) }
 }
 
 /// mlock(2) and mlock2(2) of a range, mlockall(2) of all that is there or,
 /// with `None`, of what will be.
-pub fn lock(range: Option<(usize, usize)>, commit: impl Fn() -> c_int) -> c_int {
-    if altstack::on_duty() {
-        disturb::locking(range, |result| *result != 0, commit)
-    } else {
-        commit()
-    }
+pub fn lock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
+    if altstack::on_duty() { disturb::locking(range, commit) } else { commit() }
 }
 
 /// The range that mlockall(2) with `flags` locks at once.
@@ -109,7 +97,7 @@ pub fn locked_by_all(flags: c_int) -> Option<(usize, usize)> {
 }
 
 /// munlock(2) of a range, munlockall(2) with `None`.
-pub fn unlock(range: Option<(usize, usize)>, commit: impl FnOnce() -> c_int) -> c_int {
+pub fn unlock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     if altstack::on_duty() { disturb::unlocking(range, commit) } else { commit() }
 }
 
@@ -117,10 +105,10 @@ hook! {
     /// madvise(2).
     fn madvise(start: *mut c_void, length: size_t, advice: c_int) -> c_int, as libc::madvise;
     failing -1;
-    |original| advise(start as usize, length, advice, |start, length| {
+    |original| advise(start as usize, length, advice, &|start, length| {
         // SAFETY: the caller's own range, or a part of it.
-        unsafe { original(start as *mut _, length, advice) }
-    })
+        unsafe { original(start as *mut _, length, advice) as isize }
+    }) as c_int
 }
 
 hook! {
@@ -128,7 +116,7 @@ hook! {
     fn munmap(start: *mut c_void, length: size_t) -> c_int, as libc::munmap;
     failing -1;
     // SAFETY: the caller's own arguments.
-    |original| unmap(start as usize, length, || unsafe { original(start, length) })
+    |original| unmap(start as usize, length, &|| unsafe { original(start, length) as isize }) as c_int
 }
 
 hook! {
@@ -142,9 +130,9 @@ hook! {
         offset: off_t
     ) -> *mut c_void, as libc::mmap;
     failing libc::MAP_FAILED;
-    |original| map(start as usize, length, flags, || {
+    |original| map(start as usize, length, flags, &|| {
         // SAFETY: the caller's own arguments.
-        unsafe { original(start, length, protection, flags, fd, offset) as usize }
+        unsafe { original(start, length, protection, flags, fd, offset) as isize }
     }) as *mut c_void
 }
 
@@ -159,9 +147,9 @@ hook! {
         offset: off_t
     ) -> *mut c_void, as libc::mmap;
     failing libc::MAP_FAILED;
-    |original| map(start as usize, length, flags, || {
+    |original| map(start as usize, length, flags, &|| {
         // SAFETY: the caller's own arguments.
-        unsafe { original(start, length, protection, flags, fd, offset) as usize }
+        unsafe { original(start, length, protection, flags, fd, offset) as isize }
     }) as *mut c_void
 }
 
@@ -176,10 +164,10 @@ hook! {
         new: *mut c_void
     ) -> *mut c_void;
     failing libc::MAP_FAILED;
-    |original| remap((old as usize, old_length), (new as usize, new_length), flags, || {
+    |original| remap((old as usize, old_length), (new as usize, new_length), flags, &|| {
         // SAFETY: the caller's own arguments.
-        unsafe { original(old, old_length, new_length, flags, new) }
-    })
+        unsafe { original(old, old_length, new_length, flags, new) as isize }
+    }) as *mut c_void
 }
 
 hook! {
@@ -187,7 +175,7 @@ hook! {
     fn brk(end: *mut c_void) -> c_int, as libc::brk;
     failing -1;
     // SAFETY: the caller's own argument.
-    |original| end_heap(end as usize, || unsafe { original(end) })
+    |original| end_heap(end as usize, &|| unsafe { original(end) as isize }) as c_int
 }
 
 hook! {
@@ -196,12 +184,13 @@ hook! {
     failing usize::MAX as *mut c_void;
     |original| {
         // SAFETY: the caller's own argument.
-        let commit = || unsafe { original(increment) };
-        if increment < 0 && altstack::on_duty() {
-            end_heap(call::current_break().saturating_add_signed(increment), commit)
+        let commit = || unsafe { original(increment) as isize };
+        let result = if increment < 0 && altstack::on_duty() {
+            end_heap(call::current_break().saturating_add_signed(increment), &commit)
         } else {
             commit()
-        }
+        };
+        result as *mut c_void
     }
 }
 
@@ -214,7 +203,7 @@ hook! {
         // The segment's size is not at hand: all above its start is looked at.
         let length = if remaps { usize::MAX - start as usize } else { 0 };
         // SAFETY: the caller's own arguments.
-        weaken(start as usize, length, || unsafe { original(id, start, flags) })
+        weaken(start as usize, length, &|| unsafe { original(id, start, flags) as isize }) as *mut c_void
     }
 }
 
@@ -222,10 +211,10 @@ hook! {
     /// shmdt(2): a stack in the segment goes with it; nothing else does.
     fn shmdt(start: *const c_void) -> c_int, as libc::shmdt;
     failing -1;
-    |original| weaken(start as usize, usize::MAX - start as usize, || {
+    |original| weaken(start as usize, usize::MAX - start as usize, &|| {
         // SAFETY: the caller's own argument.
-        unsafe { original(start) }
-    })
+        unsafe { original(start) as isize }
+    }) as c_int
 }
 
 hook! {
@@ -233,18 +222,20 @@ hook! {
     fn mprotect(start: *mut c_void, length: size_t, protection: c_int) -> c_int,
         as libc::mprotect;
     failing -1;
-    // SAFETY: the caller's own arguments.
-    |original| weaken(start as usize, length, || unsafe { original(start, length, protection) })
+    |original| weaken(start as usize, length, &|| {
+        // SAFETY: the caller's own arguments.
+        unsafe { original(start, length, protection) as isize }
+    }) as c_int
 }
 
 hook! {
     /// pkey_mprotect(2).
     fn pkey_mprotect(start: *mut c_void, length: size_t, protection: c_int, key: c_int) -> c_int;
     failing -1;
-    |original| weaken(start as usize, length, || {
+    |original| weaken(start as usize, length, &|| {
         // SAFETY: the caller's own arguments.
-        unsafe { original(start, length, protection, key) }
-    })
+        unsafe { original(start, length, protection, key) as isize }
+    }) as c_int
 }
 
 hook! {
@@ -260,7 +251,7 @@ hook! {
     |original| {
         // SAFETY: the caller's own arguments.
         let commit = || unsafe { original(pidfd, vectors, count, advice, flags) };
-        if reach::misses(0, usize::MAX) { commit() } else { disturb::advising_by_vector(commit) }
+        if reach::misses(0, usize::MAX) { commit() } else { disturb::advising_by_vector(&commit) }
     }
 }
 
@@ -269,7 +260,7 @@ hook! {
     fn mlock(start: *const c_void, length: size_t) -> c_int, as libc::mlock;
     failing -1;
     // SAFETY: the caller's own arguments.
-    |original| lock(Some((start as usize, length)), || unsafe { original(start, length) })
+    |original| lock(Some((start as usize, length)), &|| unsafe { original(start, length) as isize }) as c_int
 }
 
 hook! {
@@ -277,7 +268,7 @@ hook! {
     fn mlock2(start: *const c_void, length: size_t, flags: c_uint) -> c_int, as libc::mlock2;
     failing -1;
     // SAFETY: the caller's own arguments.
-    |original| lock(Some((start as usize, length)), || unsafe { original(start, length, flags) })
+    |original| lock(Some((start as usize, length)), &|| unsafe { original(start, length, flags) as isize }) as c_int
 }
 
 hook! {
@@ -286,7 +277,7 @@ hook! {
     fn mlockall(flags: c_int) -> c_int, as libc::mlockall;
     failing -1;
     // SAFETY: the caller's own argument.
-    |original| lock(locked_by_all(flags), || unsafe { original(flags) })
+    |original| lock(locked_by_all(flags), &|| unsafe { original(flags) as isize }) as c_int
 }
 
 hook! {
@@ -294,7 +285,7 @@ hook! {
     fn munlock(start: *const c_void, length: size_t) -> c_int, as libc::munlock;
     failing -1;
     // SAFETY: the caller's own arguments.
-    |original| unlock(Some((start as usize, length)), || unsafe { original(start, length) })
+    |original| unlock(Some((start as usize, length)), &|| unsafe { original(start, length) as isize }) as c_int
 }
 
 hook! {
@@ -302,5 +293,5 @@ hook! {
     fn munlockall() -> c_int, as libc::munlockall;
     failing -1;
     // SAFETY: no argument.
-    |original| unlock(None, || unsafe { original() })
+    |original| unlock(None, &|| unsafe { original() as isize }) as c_int
 }

@@ -102,31 +102,30 @@ unsafe extern "C" fn hooked(
 /// What the hook of the call's own name would do.
 fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_long) -> c_long {
     let [a, b, c, d, e, f] = arguments;
-    let whole = || commit(arguments);
-    let status = || commit(arguments) as c_int;
-    match number {
+    let whole = || commit(arguments) as isize;
+    let result = match number {
         libc::SYS_sigaltstack if a != 0 => {
             let told = |new: *const libc::stack_t| commit([new as usize, b, c, d, e, f]) as c_int;
-            altstack::set(a as *const _, b as *mut _, told).into()
+            altstack::set(a as *const _, b as *mut _, told) as isize
         }
-        libc::SYS_sigaltstack => size::query(b as *mut _, status).into(),
+        libc::SYS_sigaltstack => size::query(b as *mut _, || whole() as c_int) as isize,
         libc::SYS_rt_sigaction => {
             altstack::before_kernel_handler(b as *const altstack::KernelAction);
             whole()
         }
-        libc::SYS_madvise => {
-            let part = |start, length| commit([start, length, c, d, e, f]) as c_int;
-            memory::advise(a, b, c as c_int, part).into()
-        }
-        libc::SYS_munmap => memory::unmap(a, b, whole),
-        libc::SYS_mmap => memory::map(a, b, d as c_int, || whole() as usize) as c_long,
-        libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, whole),
-        libc::SYS_brk => memory::end_heap(a, whole),
-        libc::SYS_mprotect => memory::weaken(a, b, whole),
-        libc::SYS_mlock | libc::SYS_mlock2 => memory::lock(Some((a, b)), status).into(),
-        libc::SYS_mlockall => memory::lock(memory::locked_by_all(a as c_int), status).into(),
-        libc::SYS_munlock => memory::unlock(Some((a, b)), status).into(),
-        libc::SYS_munlockall => memory::unlock(None, status).into(),
+        libc::SYS_madvise => memory::advise(a, b, c as c_int, &|start, length| {
+            commit([start, length, c, d, e, f]) as isize
+        }),
+        libc::SYS_munmap => memory::unmap(a, b, &whole),
+        libc::SYS_mmap => memory::map(a, b, d as c_int, &whole),
+        libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, &whole),
+        libc::SYS_brk => memory::end_heap(a, &whole),
+        libc::SYS_mprotect => memory::weaken(a, b, &whole),
+        libc::SYS_mlock | libc::SYS_mlock2 => memory::lock(Some((a, b)), &whole),
+        libc::SYS_mlockall => memory::lock(memory::locked_by_all(a as c_int), &whole),
+        libc::SYS_munlock => memory::unlock(Some((a, b)), &whole),
+        libc::SYS_munlockall => memory::unlock(None, &whole),
         _ => whole(),
-    }
+    };
+    result as c_long
 }
