@@ -62,6 +62,20 @@ pub fn gettid() -> c_int {
     harmless(libc::SYS_gettid, [0; 6]).unwrap_or(0) as c_int
 }
 
+/// The calling process's group; 0 if it has no number in our pid namespace.
+#[must_use]
+pub fn getpgrp() -> c_int {
+    harmless(libc::SYS_getpgrp, [0; 6]).unwrap_or(0) as c_int
+}
+
+/// The status flags of descriptor `fd` (`F_GETFL`).
+///
+/// # Errors
+/// EBADF.
+pub fn file_flags(fd: c_int) -> Outcome {
+    harmless(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0])
+}
+
 /// Whether thread `tid` of process `pid` is still there (signal 0).
 #[must_use]
 pub fn thread_exists(pid: c_int, tid: c_int) -> bool {
@@ -219,6 +233,15 @@ pub fn map_memory(length: usize) -> Outcome {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
     harmless(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0])
+}
+
+/// Makes a forked child find zeros in memory from [`map_memory`]
+/// (`MADV_WIPEONFORK`, Linux 4.14).
+///
+/// # Errors
+/// As madvise(2); EINVAL on an older kernel.
+pub fn wipe_on_fork(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_madvise, [start, length, libc::MADV_WIPEONFORK as usize, 0, 0, 0])
 }
 
 /// Gives memory from [`map_memory`] back.

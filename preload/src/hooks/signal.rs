@@ -9,6 +9,7 @@ use core::ffi::{c_int, c_void};
 
 use libc::{sigaction as sigaction_t, stack_t};
 use sigward_core::altstack;
+use sigward_core::wait::gate;
 
 hook! {
     /// sigaltstack(2): the new stack is made resident before the kernel
@@ -55,7 +56,7 @@ hook! {
             altstack::before_handler(new);
         }
         // SAFETY: the caller's own arguments.
-        unsafe { original(signal, new, old) }
+        gate::action(signal, new, old, |new| unsafe { original(signal, new, old) })
     }
 }
 
@@ -69,6 +70,6 @@ hook! {
             altstack::before_handler(new);
         }
         // SAFETY: the caller's own arguments.
-        unsafe { original(signal, new, old) }
+        gate::action(signal, new, old, |new| unsafe { original(signal, new, old) })
     }
 }

@@ -20,11 +20,11 @@ static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 /// The original, or 0 before it is known.
 static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
 
-/// Opens the way to the original; if `on_duty`, the watched calls are seen
-/// from now on, else they only pass. To be called once, at load.
-pub fn ready(on_duty: bool) {
+/// Opens the way to the original; calls of `numbers` are seen from now on,
+/// others only pass. To be called once, at load.
+pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
     ORIGINAL.store(originals::peek(Id::syscall).unwrap_or(0), Ordering::Relaxed);
-    for number in if on_duty { NUMBERS } else { &[] } {
+    for number in numbers {
         let number = *number as usize;
         if let Some(word) = WATCHED.get(number / 64) {
             word.fetch_or(1 << (number % 64), Ordering::Relaxed);
@@ -32,8 +32,8 @@ pub fn ready(on_duty: bool) {
     }
 }
 
-/// The calls that have a hook of their own.
-const NUMBERS: &[c_long] = &[libc::SYS_sigaltstack, libc::SYS_rt_sigaction];
+/// The calls that concern signal stacks.
+pub const ALTSTACK: &[c_long] = &[libc::SYS_sigaltstack, libc::SYS_rt_sigaction];
 
 /// syscall(2). Async-signal-safe.
 ///
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn syscall() {
 }
 
 /// The arguments of any system call, as registers.
-type Arguments = [usize; 6];
+pub type Arguments = [usize; 6];
 
 /// The calls that are watched, and all calls before our constructor.
 unsafe extern "C" fn hooked(
@@ -88,10 +88,14 @@ unsafe extern "C" fn hooked(
     act(number, arguments, commit)
 }
 
-fn act(number: c_long, [a, b, ..]: Arguments, commit: impl FnOnce() -> c_long) -> c_long {
+fn act(number: c_long, arguments: Arguments, commit: impl FnOnce() -> c_long) -> c_long {
+    if super::wait::NUMBERS.contains(&number) {
+        return super::wait::by_number(number, arguments, commit);
+    }
     if !altstack::on_duty() {
         return commit();
     }
+    let [a, b, ..] = arguments;
     match number {
         libc::SYS_sigaltstack if a != 0 => {
             altstack::set(a as *const libc::stack_t, || commit() as c_int).into()
