@@ -311,7 +311,7 @@ static void stops(void)
             if (!fork_child()) {
                 pause_ms(d ? 20 : 0);
                 raise(SIGSTOP);
-                pause_ms(d ? 20 : 0);
+                pause_ms(40);
                 _exit(5);
             }
             if (!d)

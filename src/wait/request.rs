@@ -107,6 +107,26 @@ impl Request {
                 .is_ok_and(|flags| flags as c_int & libc::O_NONBLOCK != 0)
     }
 
+    /// Whether a reap can be tried without effect if there is nothing.
+    /// waitid(2) writes its record in that case, too, which may be an error.
+    #[must_use]
+    pub fn is_reportable(&self) -> bool {
+        if let Reap::Wait4 { .. } = self.reap {
+            return true;
+        }
+        let mut record = [0_i32; 32];
+        let place = record.as_mut_ptr() as usize;
+        let Event { kind, id, options } = self.event;
+        let options = (options | libc::WNOHANG) as usize;
+        // SAFETY: the record is as long as the kernel's siginfo, 128 bytes.
+        let told = unsafe {
+            call::raw(libc::SYS_waitid, [kind as usize, id as usize, place, options, 0, 0])
+        };
+        let [signal, ..] = record;
+        // Errors are the reap's to give.
+        told.is_err() || signal != 0
+    }
+
     /// The second half: reaps if there is something to reap, and never sleeps.
     /// `None`: nothing, another waiter was faster.
     ///

@@ -38,19 +38,24 @@ pub unsafe fn run(request: &Request, cancellation: Cancellation) -> Outcome {
         return unsafe { request.plain() };
     }
     cancellation.test();
+    let mut interrupted = false;
     loop {
-        // SAFETY: the caller's promise.
-        if let Some(outcome) = unsafe { request.reap() } {
+        if request.is_reportable()
+            // SAFETY: the caller's promise.
+            && let Some(outcome) = unsafe { request.reap() }
+        {
             return outcome;
         }
-        let napped = cancellation.around(|| sleep::nap(milliseconds, generation, seen));
-        // poll says EINTR for a handler with SA_RESTART, too.
-        if napped == Err(Errno::EINTR)
-            && (generation.load(Ordering::Relaxed) != seen || gate::bypassed())
-        {
+        // Behind the reap: of a child and a signal that come together, such as
+        // SIGCHLD, the kernel reports the child.
+        if interrupted {
             // SAFETY: the caller's promise.
             return unsafe { request.fail(Errno::EINTR) };
         }
+        let napped = cancellation.around(|| sleep::nap(milliseconds, generation, seen));
+        // poll says EINTR for a handler with SA_RESTART, too.
+        interrupted = napped == Err(Errno::EINTR)
+            && (generation.load(Ordering::Relaxed) != seen || gate::bypassed());
         milliseconds = milliseconds.saturating_mul(2).min(LONGEST_NAP);
     }
 }
