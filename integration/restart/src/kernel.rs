@@ -111,6 +111,12 @@ pub fn asks_for_restart(registers: &Registers) -> bool {
     registers.orig_rax as i64 >= 0 && RESTARTS.contains(&(registers.rax as i64))
 }
 
+/// Whether the call is continued by another one, without arguments
+/// (`-ERESTART_RESTARTBLOCK`), as poll is: nothing to lose.
+pub fn asks_for_continuation(registers: &Registers) -> bool {
+    registers.orig_rax as i64 >= 0 && registers.rax as i64 == -516
+}
+
 /// By which instruction the interrupted call was entered.
 pub fn entry(tid: pid_t, registers: &Registers) -> Entry {
     match peek(tid, registers.rip.wrapping_sub(2)).map(|word| word & 0xffff) {

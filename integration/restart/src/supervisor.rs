@@ -24,6 +24,8 @@ pub struct Counts {
     pub struck_handler: u64,
     /// Restarts of calls entered by INT 0x80, left alone.
     pub int80: u64,
+    /// Interruptions of calls that are continued without arguments.
+    pub continued: u64,
     /// Restarts of calls that are spared.
     pub spared: u64,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Counts {
         writeln!(to, "struck_plain {}", self.struck_plain)?;
         writeln!(to, "struck_handler {}", self.struck_handler)?;
         writeln!(to, "int80 {}", self.int80)?;
+        writeln!(to, "continued {}", self.continued)?;
         writeln!(to, "spared {}", self.spared)
     }
 }
@@ -226,6 +229,7 @@ impl Supervisor {
     /// the arguments that the program gave.
     fn interrupted_call(&mut self, tid: pid_t) -> Option<(Registers, Interrupted)> {
         let registers = kernel::registers(tid)?;
+        self.counts.continued += u64::from(kernel::asks_for_continuation(&registers));
         let thread = self.thread(tid);
         if !kernel::asks_for_restart(&registers) {
             thread.struck = None;

@@ -17,6 +17,7 @@ use sigward_core::wait::{self, Strategy};
 
 use super::syscall::Arguments;
 use crate::originals::{self, Id};
+use crate::weak;
 
 /// Defines the exports, what they do while a strategy is in force, and
 /// `direct`, which decides where each jumps to.
@@ -24,7 +25,7 @@ macro_rules! waits {
     ($(
         $(#[$meta:meta])*
         fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
-        |$request:ident| $body:expr;
+        $cancellation:expr, |$request:ident| $body:expr;
     )*) => {
         /// Where each export jumps to: at first to `acting`, as a hook may be
         /// called before the constructor.
@@ -52,7 +53,7 @@ macro_rules! waits {
                     }
                 };
                 let $request = || $body;
-                carry_out($request, original)
+                carry_out($request, $cancellation, original)
             })*
         }
 
@@ -79,36 +80,46 @@ macro_rules! waits {
 waits! {
     /// wait(2).
     fn wait(status: *mut c_int) -> pid_t, as libc::wait;
-    |request| Request::wait4(-1, status, 0, NO_USAGE);
+    Cancellation::Point, |request| Request::wait4(-1, status, 0, NO_USAGE);
 
     /// glibc's other name for wait(2).
     fn __wait(status: *mut c_int) -> pid_t, as libc::wait;
-    |request| Request::wait4(-1, status, 0, NO_USAGE);
+    Cancellation::Point, |request| Request::wait4(-1, status, 0, NO_USAGE);
 
     /// waitpid(2).
     fn waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t, as libc::waitpid;
-    |request| Request::wait4(pid, status, options, NO_USAGE);
+    Cancellation::Point, |request| Request::wait4(pid, status, options, NO_USAGE);
 
     /// glibc's other name for waitpid(2).
     fn __waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t, as libc::waitpid;
-    |request| Request::wait4(pid, status, options, NO_USAGE);
+    Cancellation::Point, |request| Request::wait4(pid, status, options, NO_USAGE);
 
     /// wait3(2), which the `libc` crate does not declare.
     fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t;
-    |request| Request::wait4(-1, status, options, usage.cast());
+    of_bsd(), |request| Request::wait4(-1, status, options, usage.cast());
 
     /// wait4(2).
     fn wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t,
         as libc::wait4;
-    |request| Request::wait4(pid, status, options, usage.cast());
+    of_bsd(), |request| Request::wait4(pid, status, options, usage.cast());
 
     /// waitid(2).
     fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int,
         as libc::waitid;
-    |request| Request::waitid(kind as c_int, id as c_int, info.cast(), options, NO_USAGE);
+    Cancellation::Point, |request| {
+        Request::waitid(kind as c_int, id as c_int, info.cast(), options, NO_USAGE)
+    };
 }
 
 const NO_USAGE: *mut c_void = core::ptr::null_mut();
+
+/// wait3 and wait4 are cancellation points in glibc, and not in musl.
+fn of_bsd() -> Cancellation {
+    match weak::libc_stack_end() {
+        Some(_) => Cancellation::Point,
+        None => Cancellation::None,
+    }
+}
 
 /// Makes the exports jump where the policy says. To be called once, at load.
 pub fn ready() {
@@ -124,12 +135,16 @@ pub fn ready() {
 
 /// A wait as the policy says, by libc's function where there is nothing to do.
 #[inline]
-fn carry_out(request: impl FnOnce() -> Option<Request>, original: impl Fn() -> c_int) -> c_int {
+fn carry_out(
+    request: impl FnOnce() -> Option<Request>,
+    cancellation: Cancellation,
+    original: impl Fn() -> c_int,
+) -> c_int {
     if wait::strategy() != Strategy::Off
         && let Some(request) = request()
     {
         // SAFETY: the caller's own pointers.
-        return give(unsafe { wait::run(&request, Cancellation::Point) });
+        return give(unsafe { wait::run(&request, cancellation) });
     }
     loop {
         let result = original();
