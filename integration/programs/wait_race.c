@@ -10,7 +10,6 @@
  * Says how many waits failed, how many children were lost and how many were
  * reported twice or with another child's status. Exit status 0: none.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

@@ -6,7 +6,6 @@
  *
  * A line is "SITUATION FUNCTION: RESULT". Pids are printed as names.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -35,7 +34,21 @@ static pid_t child; /* the one that the situation is about */
 
 static void pause_ms(int ms) { usleep(ms * 1000); }
 
-static const char *error_name(int error) { return error ? strerrorname_np(error) : "0"; }
+/* musl has no strerrorname_np. */
+static const char *error_text(int error)
+{
+    static const struct {
+        int error;
+        const char *name;
+    } list[] = {{ECHILD, "ECHILD"}, {EINTR, "EINTR"}, {EINVAL, "EINVAL"}, {EFAULT, "EFAULT"},
+                {ESRCH, "ESRCH"},   {EAGAIN, "EAGAIN"}, {EBADF, "EBADF"}};
+    for (unsigned i = 0; i < sizeof list / sizeof *list; i++)
+        if (list[i].error == error)
+            return list[i].name;
+    return strerror(error);
+}
+
+static const char *error_name(int error) { return error ? error_text(error) : "0"; }
 
 static const char *who(pid_t pid)
 {
@@ -130,9 +143,7 @@ static void make(const char *situation, enum function f, struct request r)
                    info.si_uid == getuid() ? "own" : "other");
     }
     if (into == &usage && (f == WAIT3 || f == WAIT4 || f == SYS4 || f == SYSID))
-        printf(" usage %s", usage.ru_maxrss == 0x5a5a5a5a5a5a5a5a ? "untouched"
-                            : usage.ru_maxrss > 0                 ? "of a process"
-                                                                  : "empty");
+        printf(" usage %s", usage.ru_maxrss == 0x5a5a5a5a5a5a5a5a ? "untouched" : "written");
     printf("\n");
     fflush(stdout);
 }

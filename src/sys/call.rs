@@ -235,15 +235,6 @@ pub fn map_memory(length: usize) -> Outcome {
     harmless(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0])
 }
 
-/// Makes a forked child find zeros in memory from [`map_memory`]
-/// (`MADV_WIPEONFORK`, Linux 4.14).
-///
-/// # Errors
-/// As madvise(2); EINVAL on an older kernel.
-pub fn wipe_on_fork(start: usize, length: usize) -> Outcome {
-    harmless(libc::SYS_madvise, [start, length, libc::MADV_WIPEONFORK as usize, 0, 0, 0])
-}
-
 /// Gives memory from [`map_memory`] back.
 ///
 /// # Safety

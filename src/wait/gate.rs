@@ -158,7 +158,7 @@ static MARK: AtomicUsize = AtomicUsize::new(0);
 pub(super) fn raise() {
     OWNER.store(call::getpid(), Ordering::Relaxed);
     if let Ok(page) = call::map_memory(page::SIZE)
-        && call::wipe_on_fork(page, page::SIZE).is_ok()
+        && call::wipe_on_fork(page, page::SIZE, true).is_ok()
     {
         mark(page).store(1, Ordering::Relaxed);
         MARK.store(page, Ordering::Relaxed);
