@@ -11,6 +11,7 @@
 //! | [`verdict`] | which kernel is this, is it affected, why (pure) |
 //! | [`altstack`] | `linux-sigframe-fpu`: residency of signal stacks |
 //! | [`bounds`] | `stack-bounds`: where a thread's stack really ends |
+//! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
 //! | [`loaded`] | names in loaded objects: `dlsym` for load time |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
 //! | [`log`], [`stats`] | the two ways of speaking, both off by default |
@@ -25,3 +26,4 @@ pub mod quirks;
 pub mod stats;
 pub mod sys;
 pub mod verdict;
+pub mod wait;

@@ -11,9 +11,10 @@ use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
 use sigward_core::sys::{call, kernel};
 use sigward_core::verdict::Verdict;
-use sigward_core::{log as sink, stats};
+use sigward_core::wait::{Interrupted, Strategy};
+use sigward_core::{log as sink, stats, wait as core_wait};
 
-use crate::hooks::{process, syscall, thread};
+use crate::hooks::{process, syscall, thread, wait};
 use crate::{originals, weak};
 
 #[used]
@@ -33,7 +34,10 @@ extern "C" fn on_load() {
         Some(startup) if startup.auxiliary(libc::AT_SECURE).unwrap_or(0) == 0 => decide(startup),
         _ => {}
     }
-    syscall::ready(altstack::on_duty());
+    wait::ready();
+    let altstack = if altstack::on_duty() { syscall::ALTSTACK } else { &[] };
+    let waits = if core_wait::acts() { wait::NUMBERS } else { &[] };
+    syscall::ready(altstack.iter().chain(waits));
 }
 
 /// What the kernel gave this process, where libc tells us.
@@ -65,7 +69,26 @@ fn decide(startup: Startup) {
     if duty != Duty::Inert {
         take_charge(&config, duty, startup);
     }
+    choose_wait(&config);
     announce(&config, &verdict, duty);
+}
+
+/// How the program waits for its children. Linux kernels do not have that
+/// defect: `auto` is `off`, a strategy is in force only if it was asked for.
+fn choose_wait(config: &Config) {
+    let wanted = match config.wait {
+        config::Wait::Auto | config::Wait::Off => Strategy::Off,
+        config::Wait::Int80 => Strategy::Int80,
+        config::Wait::TwoPhase => Strategy::TwoPhase,
+    };
+    let interrupted = match config.wait_eintr {
+        config::WaitEintr::Keep => Interrupted::Keep,
+        config::WaitEintr::Retry => Interrupted::Retry,
+    };
+    let chosen = core_wait::choose(wanted, interrupted);
+    if chosen != wanted {
+        log::warn!("SIGWARD_WAIT={}: not usable here, {} instead", wanted.name(), chosen.name());
+    }
 }
 
 fn level(level: config::Log) -> LevelFilter {

@@ -33,6 +33,8 @@ names! {
     hooked {
         // hooks/signal.rs
         sigaction __sigaction sigaltstack sigstack
+        // hooks/wait.rs
+        wait __wait waitpid __waitpid wait3 wait4 waitid prctl
         // hooks/syscall.rs
         syscall
         // hooks/memory.rs
@@ -45,6 +47,7 @@ names! {
     }
     needed {
         __errno_location
+        pthread_setcanceltype
         pthread_key_create pthread_setspecific
         pthread_attr_init pthread_attr_destroy pthread_attr_getstack
         pthread_attr_getstacksize pthread_attr_getguardsize
@@ -66,7 +69,12 @@ pub fn get(id: Id) -> Option<usize> {
 
 /// Where one of these is missing, the hook serves by the other: we export
 /// both names in every process, so a program may find one that its libc lacks.
-const ALIASES: &[(Id, Id)] = &[(Id::__sigaction, Id::sigaction), (Id::_Fork, Id::fork)];
+const ALIASES: &[(Id, Id)] = &[
+    (Id::__sigaction, Id::sigaction),
+    (Id::_Fork, Id::fork),
+    (Id::__wait, Id::wait),
+    (Id::__waitpid, Id::waitpid),
+];
 
 /// A hook was called before the constructor, or for a library that was loaded
 /// after it.

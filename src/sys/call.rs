@@ -66,6 +66,20 @@ pub fn gettid() -> c_int {
     harmless(libc::SYS_gettid, [0; 6]).unwrap_or(0) as c_int
 }
 
+/// The calling process's group; 0 if it has no number in our pid namespace.
+#[must_use]
+pub fn getpgrp() -> c_int {
+    harmless(libc::SYS_getpgrp, [0; 6]).unwrap_or(0) as c_int
+}
+
+/// The status flags of descriptor `fd` (`F_GETFL`).
+///
+/// # Errors
+/// EBADF.
+pub fn file_flags(fd: c_int) -> Outcome {
+    harmless(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0])
+}
+
 /// Whether thread `tid` of process `pid` is still there (signal 0).
 #[must_use]
 pub fn thread_exists(pid: c_int, tid: c_int) -> bool {

@@ -52,6 +52,21 @@ impl Drop for Blocked {
     }
 }
 
+/// What the kernel has installed for `signal`: the handler and the flags.
+/// Async-signal-safe.
+///
+/// # Errors
+/// EINVAL for a number that is no signal's.
+pub fn disposition(signal: core::ffi::c_int) -> Result<(usize, usize), super::errno::Errno> {
+    // The kernel's struct sigaction: handler, flags, restorer, mask.
+    let mut action = [0_usize; 4];
+    let to = core::ptr::from_mut(&mut action) as usize;
+    // SAFETY: a null new action and a live place for the old one.
+    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, 0, to, SET_SIZE, 0, 0]) }?;
+    let [handler, flags, ..] = action;
+    Ok((handler, flags))
+}
+
 /// Whether `length` bytes at `address` can be read, told without a fault and
 /// without an effect: the kernel copies the set in before it judges `how`.
 /// Async-signal-safe. True says nothing of the next moment.

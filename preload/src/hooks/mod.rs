@@ -37,3 +37,4 @@ pub mod process;
 mod signal;
 pub mod syscall;
 pub mod thread;
+pub mod wait;

@@ -9,6 +9,7 @@ use core::ffi::{c_int, c_void};
 
 use libc::{sigaction as sigaction_t, stack_t};
 use sigward_core::altstack::{self, size};
+use sigward_core::wait::gate;
 
 hook! {
     /// sigaltstack(2): the new stack is made resident before the kernel
@@ -61,7 +62,7 @@ hook! {
             altstack::before_handler(new);
         }
         // SAFETY: the caller's own arguments.
-        unsafe { original(signal, new, old) }
+        gate::action(signal, new, old, |new| unsafe { original(signal, new, old) })
     }
 }
 
@@ -75,6 +76,6 @@ hook! {
             altstack::before_handler(new);
         }
         // SAFETY: the caller's own arguments.
-        unsafe { original(signal, new, old) }
+        gate::action(signal, new, old, |new| unsafe { original(signal, new, old) })
     }
 }

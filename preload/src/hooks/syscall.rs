@@ -21,11 +21,11 @@ static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 /// The original, or 0 before it is known.
 static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
 
-/// Opens the way to the original; if `on_duty`, the watched calls are seen
-/// from now on, else they only pass. To be called once, at load.
-pub fn ready(on_duty: bool) {
+/// Opens the way to the original; calls of `numbers` are seen from now on,
+/// others only pass. To be called once, at load.
+pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
     ORIGINAL.store(originals::peek(Id::syscall).unwrap_or(0), Ordering::Relaxed);
-    for number in if on_duty { NUMBERS } else { &[] } {
+    for number in numbers {
         let number = *number as usize;
         if let Some(word) = WATCHED.get(number / 64) {
             word.fetch_or(1 << (number % 64), Ordering::Relaxed);
@@ -33,8 +33,8 @@ pub fn ready(on_duty: bool) {
     }
 }
 
-/// The calls that have a hook of their own.
-const NUMBERS: &[c_long] = &[
+/// The calls that concern signal stacks.
+pub const ALTSTACK: &[c_long] = &[
     libc::SYS_sigaltstack,
     libc::SYS_rt_sigaction,
     libc::SYS_madvise,
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn syscall() {
 }
 
 /// The arguments of any system call, as registers.
-type Arguments = [usize; 6];
+pub type Arguments = [usize; 6];
 
 /// The calls that are watched, and all calls before our constructor.
 unsafe extern "C" fn hooked(
@@ -101,6 +101,12 @@ unsafe extern "C" fn hooked(
 
 /// What the hook of the call's own name would do.
 fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_long) -> c_long {
+    if super::wait::NUMBERS.contains(&number) {
+        return super::wait::by_number(number, arguments, || commit(arguments));
+    }
+    if !altstack::on_duty() {
+        return commit(arguments);
+    }
     let [a, b, c, d, e, f] = arguments;
     let whole = || commit(arguments) as isize;
     let result = match number {

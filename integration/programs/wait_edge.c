@@ -1,0 +1,124 @@
+/*
+ * A wait to be single-stepped by its tracer, which sends SIGUSR1 between two
+ * instructions. Rounds without end; it talks with the tracer by `control`,
+ * whose address it prints behind its pid.
+ *
+ * wait_edge [bypass]   bypass: the handler is installed by a raw system call
+ */
+#include "common.h"
+
+static volatile struct {
+    int ready;   /* the round that may begin */
+    int go;      /* set by the tracer */
+    int steal;   /* set by the tracer: take the first child away */
+    int stolen;
+    int finish;  /* set by the tracer: end the second child */
+    int handled; /* handlers run in this round */
+    int result;  /* 1, 2: that child; negative: minus errno */
+} control;
+
+static volatile pid_t first, second;
+
+static void on_usr1(int signal)
+{
+    (void)signal;
+    control.handled++;
+}
+
+/* By calls that nobody hooks. */
+static long raw_wait4(pid_t pid, long options)
+{
+    long result;
+    register long usage __asm__("r10") = 0;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(SYS_wait4), "D"((long)pid), "S"(0L), "d"(options), "r"(usage)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static void *thief(void *argument)
+{
+    for (;;) {
+        if (control.steal && !control.stolen) {
+            raw_wait4(first, WNOHANG);
+            control.stolen = 1;
+        }
+        if (control.finish)
+            kill(second, SIGKILL);
+        usleep(200);
+    }
+    return argument;
+}
+
+static void until_zombie(pid_t pid)
+{
+    siginfo_t info;
+    register long options __asm__("r10") = WEXITED | WNOWAIT;
+    register long usage __asm__("r8") = 0;
+    long result;
+    do
+        __asm__ volatile("syscall"
+                         : "=a"(result)
+                         : "a"(SYS_waitid), "D"((long)P_PID), "S"((long)pid), "d"(&info), "r"(options), "r"(usage)
+                         : "rcx", "r11", "memory");
+    while (result == -EINTR);
+}
+
+/* The kernel's own struct sigaction. */
+static void bypass(void)
+{
+    struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void *restorer;
+        unsigned long mask;
+    } raw;
+    /* Let libc make one, for its restorer, and take the gate out of it. */
+    on_signal(SIGUSR1, on_usr1, 0);
+    long result;
+    register long size __asm__("r10") = 8;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(SYS_rt_sigaction), "D"((long)SIGUSR1), "S"(0L), "d"(&raw), "r"(size) : "rcx", "r11", "memory");
+    raw.handler = on_usr1;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(SYS_rt_sigaction), "D"((long)SIGUSR1), "S"(&raw), "d"(0L), "r"(size) : "rcx", "r11", "memory");
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    sigset_t usr1;
+
+    (void)argv;
+    dead_man(300);
+    if (argc > 1)
+        bypass();
+    else
+        on_signal(SIGUSR1, on_usr1, 0);
+    /* The thief takes no signals. */
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &usr1, 0);
+    pthread_create(&thread, 0, thief, 0);
+    pthread_sigmask(SIG_UNBLOCK, &usr1, 0);
+    printf("%d %p\n", (int)getpid(), (void *)&control);
+    fflush(stdout);
+    for (int round = 1;; round++) {
+        first = fork();
+        if (!first)
+            _exit(1);
+        until_zombie(first);
+        second = fork();
+        if (!second)
+            for (;;)
+                pause();
+        control.go = control.steal = control.stolen = control.finish = control.handled = control.result = 0;
+        control.ready = round;
+        while (!control.go)
+            ;
+        pid_t got = waitpid(-1, 0, 0);
+        control.result = got == first ? 1 : got == second ? 2 : -errno;
+        kill(second, SIGKILL);
+        while (raw_wait4(-1, 0) > 0)
+            ;
+    }
+}

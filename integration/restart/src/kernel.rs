@@ -1,0 +1,152 @@
+//! The ptrace requests that nix cannot express: it has no real-time signals.
+
+use std::io;
+
+use libc::{c_int, c_long, c_void, pid_t};
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+
+pub use libc::user_regs_struct as Registers;
+
+/// `-ERESTARTSYS`, `-ERESTARTNOINTR` and `-ERESTARTNOHAND`: the results by
+/// which a call asks to be entered again with the same arguments
+/// (linux/errno.h). `-ERESTART_RESTARTBLOCK` (-516) is none of them: it is
+/// continued by another call, without arguments.
+const RESTARTS: [i64; 3] = [-512, -513, -514];
+
+/// How a thread entered the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// `0f 05`
+    Syscall,
+    /// `cd 80`
+    Int80,
+    /// Neither is to be found before the instruction pointer.
+    Unknown,
+}
+
+/// A state change that `wait` reported.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    /// Exited with this code.
+    Exited(i32),
+    /// Killed by this signal.
+    Killed(i32),
+    /// Stopped: the signal, and the ptrace event (0: none).
+    Stopped { signal: i32, event: i32 },
+}
+
+/// Waits for the next state change of any tracee.
+pub fn next_change() -> io::Result<Option<(pid_t, Change)>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` outlives the call.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL) };
+        if pid > 0 {
+            let change = if libc::WIFEXITED(status) {
+                Change::Exited(libc::WEXITSTATUS(status))
+            } else if libc::WIFSIGNALED(status) {
+                Change::Killed(libc::WTERMSIG(status))
+            } else {
+                Change::Stopped { signal: libc::WSTOPSIG(status), event: status >> 16 }
+            };
+            return Ok(Some((pid, change)));
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::ECHILD) => return Ok(None),
+            Some(libc::EINTR) => {}
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Lets a stopped tracee go on by `request`, with `signal` delivered to it.
+/// A tracee that was killed meanwhile is no error.
+pub fn resume(tid: pid_t, request: u32, signal: c_int) {
+    // SAFETY: PTRACE_CONT, _SINGLESTEP and _LISTEN read no memory of ours.
+    unsafe {
+        libc::ptrace(request, tid, std::ptr::null_mut::<c_void>(), c_long::from(signal));
+    }
+}
+
+/// The registers of a stopped tracee; `None` if it was killed meanwhile.
+pub fn registers(tid: pid_t) -> Option<Registers> {
+    ptrace::getregs(Pid::from_raw(tid)).ok()
+}
+
+/// Overwrites the registers of a stopped tracee.
+pub fn set_registers(tid: pid_t, registers: Registers) -> bool {
+    ptrace::setregs(Pid::from_raw(tid), registers).is_ok()
+}
+
+/// A word of a tracee's memory.
+pub fn peek(tid: pid_t, address: u64) -> Option<u64> {
+    ptrace::read(Pid::from_raw(tid), address as ptrace::AddressType).ok().map(|word| word as u64)
+}
+
+/// Overwrites a word of a tracee's memory.
+pub fn poke(tid: pid_t, address: u64, word: u64) -> bool {
+    ptrace::write(Pid::from_raw(tid), address as ptrace::AddressType, word as c_long).is_ok()
+}
+
+/// Whether the tracee, stopped with these registers, is inside a call that
+/// asks for a restart.
+pub fn asks_for_restart(registers: &Registers) -> bool {
+    registers.orig_rax as i64 >= 0 && RESTARTS.contains(&(registers.rax as i64))
+}
+
+/// Whether the call is continued by another one, without arguments
+/// (`-ERESTART_RESTARTBLOCK`), as poll is: nothing to lose.
+pub fn asks_for_continuation(registers: &Registers) -> bool {
+    registers.orig_rax as i64 >= 0 && registers.rax as i64 == -516
+}
+
+/// By which instruction the interrupted call was entered.
+pub fn entry(tid: pid_t, registers: &Registers) -> Entry {
+    match peek(tid, registers.rip.wrapping_sub(2)).map(|word| word & 0xffff) {
+        Some(0x050f) => Entry::Syscall,
+        Some(0x80cd) => Entry::Int80,
+        _ => Entry::Unknown,
+    }
+}
+
+/// Whether the process catches `signal` with a handler.
+pub fn catches(tid: pid_t, signal: c_int) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{tid}/status")) else {
+        return false;
+    };
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
+/// The process that a thread belongs to.
+pub fn process_of(tid: pid_t) -> Option<pid_t> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+}
+
+/// The middle of the program's own largest writable mapping: memory that a
+/// kernel with garbage in R10 would overwrite without an error.
+pub fn writable_memory(tid: pid_t) -> Option<u64> {
+    let program = std::fs::read_link(format!("/proc/{tid}/exe")).ok()?;
+    let program = program.to_str()?;
+    let maps = std::fs::read_to_string(format!("/proc/{tid}/maps")).ok()?;
+    let mut after_program = false;
+    maps.lines()
+        .filter_map(|line| {
+            let (range, rest) = line.split_once(' ')?;
+            let (start, end) = range.split_once('-')?;
+            let start = u64::from_str_radix(start, 16).ok()?;
+            let end = u64::from_str_radix(end, 16).ok()?;
+            // The zeroed data lies in an unnamed mapping behind the file's.
+            let own = rest.ends_with(program) || (after_program && rest.ends_with(" 0 "));
+            after_program = own || rest.ends_with(program);
+            (own && rest.starts_with("rw")).then_some((end - start, start))
+        })
+        .max()
+        .map(|(length, start)| (start + length / 2) & !0xfff)
+}

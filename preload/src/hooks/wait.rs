@@ -1,0 +1,233 @@
+//! The wait family, and the way in of the filter that forbids `int 0x80`.
+//!
+//! Each export is one jump, to the original or, while a strategy is in force,
+//! to the function of the same name in `acting`. In libc `wait`, `waitpid` and
+//! `wait3` reach the kernel on their own, so each is hooked; the waits inside
+//! `system` and `pclose` cannot be.
+
+use core::arch::naked_asm;
+use core::ffi::{c_int, c_long, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
+use sigward_core::sys::errno::{self, Errno};
+use sigward_core::wait::cancel::Cancellation;
+use sigward_core::wait::request::Request;
+use sigward_core::wait::{self, Strategy};
+
+use super::syscall::Arguments;
+use crate::originals::{self, Id};
+use crate::weak;
+
+/// Defines the exports, what they do while a strategy is in force, and
+/// `direct`, which decides where each jumps to.
+macro_rules! waits {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
+        $cancellation:expr, |$request:ident| $body:expr;
+    )*) => {
+        /// Where each export jumps to: at first to `acting`, as a hook may be
+        /// called before the constructor.
+        #[allow(non_upper_case_globals, reason = "named as the function")]
+        mod target {
+            use super::*;
+            $(pub static $name: AtomicPtr<()> =
+                AtomicPtr::new(super::acting::$name as *const () as *mut ());)*
+        }
+
+        mod acting {
+            use super::*;
+            $(pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
+                type Original = unsafe extern "C" fn($($type),*) -> $result;
+                $(const _: Original = $declared;)?
+                let Some(address) = originals::get(Id::$name) else {
+                    errno::set(libc::ENOSYS);
+                    return -1;
+                };
+                let original = || {
+                    // SAFETY: found under this name, whose type this is, with
+                    // the caller's own arguments.
+                    unsafe {
+                        core::mem::transmute::<usize, Original>(address)($($argument),*)
+                    }
+                };
+                let $request = || $body;
+                carry_out($request, $cancellation, original)
+            })*
+        }
+
+        $(
+            $(#[$meta])*
+            ///
+            /// # Safety
+            /// As the function of libc.
+            #[unsafe(naked)]
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
+                naked_asm!("jmp qword ptr [rip + {}]", sym target::$name)
+            }
+        )*
+
+        fn direct(acts: bool) {
+            $(if !acts && let Some(original) = originals::peek(Id::$name) {
+                target::$name.store(original as *mut (), Ordering::Relaxed);
+            })*
+        }
+    };
+}
+
+waits! {
+    /// wait(2).
+    fn wait(status: *mut c_int) -> pid_t, as libc::wait;
+    Cancellation::Point, |request| Request::wait4(-1, status, 0, NO_USAGE);
+
+    /// glibc's other name for wait(2).
+    fn __wait(status: *mut c_int) -> pid_t, as libc::wait;
+    Cancellation::Point, |request| Request::wait4(-1, status, 0, NO_USAGE);
+
+    /// waitpid(2).
+    fn waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t, as libc::waitpid;
+    Cancellation::Point, |request| Request::wait4(pid, status, options, NO_USAGE);
+
+    /// glibc's other name for waitpid(2).
+    fn __waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t, as libc::waitpid;
+    Cancellation::Point, |request| Request::wait4(pid, status, options, NO_USAGE);
+
+    /// wait3(2), which the `libc` crate does not declare.
+    fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t;
+    of_bsd(), |request| Request::wait4(-1, status, options, usage.cast());
+
+    /// wait4(2).
+    fn wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t,
+        as libc::wait4;
+    of_bsd(), |request| Request::wait4(pid, status, options, usage.cast());
+
+    /// waitid(2).
+    fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int,
+        as libc::waitid;
+    Cancellation::Point, |request| {
+        Request::waitid(kind as c_int, id as c_int, info.cast(), options, NO_USAGE)
+    };
+}
+
+const NO_USAGE: *mut c_void = core::ptr::null_mut();
+
+/// wait3 and wait4 are cancellation points in glibc, and not in musl.
+fn of_bsd() -> Cancellation {
+    match weak::libc_stack_end() {
+        Some(_) => Cancellation::Point,
+        None => Cancellation::None,
+    }
+}
+
+/// Makes the exports jump where the policy says. To be called once, at load.
+pub fn ready() {
+    // SAFETY: found under that name, or 0.
+    unsafe {
+        wait::cancel::locate(originals::peek(Id::pthread_setcanceltype).unwrap_or(0));
+    }
+    direct(wait::acts());
+    if let Some(original) = originals::peek(Id::prctl) {
+        PRCTL.store(original as *mut (), Ordering::Relaxed);
+    }
+}
+
+/// A wait as the policy says, by libc's function where there is nothing to do.
+#[inline]
+fn carry_out(
+    request: impl FnOnce() -> Option<Request>,
+    cancellation: Cancellation,
+    original: impl Fn() -> c_int,
+) -> c_int {
+    if wait::strategy() != Strategy::Off
+        && let Some(request) = request()
+    {
+        // SAFETY: the caller's own pointers.
+        return give(unsafe { wait::run(&request, cancellation) });
+    }
+    loop {
+        let result = original();
+        if !(result == -1 && wait::retries() && errno::get() == libc::EINTR) {
+            return result;
+        }
+    }
+}
+
+/// A raw outcome as libc gives it.
+fn give(outcome: Result<usize, Errno>) -> c_int {
+    match outcome {
+        Ok(value) => value as c_int,
+        Err(error) => {
+            errno::set(error.0);
+            -1
+        }
+    }
+}
+
+/// The calls that syscall(2) shows us while a strategy is in force.
+pub const NUMBERS: &[c_long] =
+    &[libc::SYS_wait4, libc::SYS_waitid, libc::SYS_prctl, libc::SYS_seccomp];
+
+/// One of [`NUMBERS`] through syscall(2), which is no cancellation point.
+pub fn by_number(number: c_long, arguments: Arguments, commit: impl FnOnce() -> c_long) -> c_long {
+    let [a, b, c, d, e, _] = arguments;
+    let request = match number {
+        _ if wait::strategy() == Strategy::Off => None,
+        libc::SYS_wait4 => {
+            Request::wait4(a as c_int, b as *mut c_int, c as c_int, d as *mut c_void)
+        }
+        libc::SYS_waitid => {
+            Request::waitid(a as c_int, b as c_int, c as *mut c_void, d as c_int, e as *mut c_void)
+        }
+        libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => None,
+        _ => {
+            wait::drop_int80();
+            None
+        }
+    };
+    match request {
+        // SAFETY: the caller's own pointers.
+        Some(request) => give(unsafe { wait::run(&request, Cancellation::None) }).into(),
+        None => commit(),
+    }
+}
+
+static PRCTL: AtomicPtr<()> = AtomicPtr::new(prctl_early as *const () as *mut ());
+
+/// prctl(2), variadic: a bare jump, after a look at the operation.
+///
+/// # Safety
+/// As the function of libc.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn prctl() {
+    naked_asm!(
+        "cmp edi, {set_seccomp}",
+        "je {seccomp}",
+        "jmp qword ptr [rip + {original}]",
+        set_seccomp = const libc::PR_SET_SECCOMP,
+        seccomp = sym prctl_early,
+        original = sym PRCTL,
+    )
+}
+
+/// prctl(2) about to install a filter, or called before the constructor.
+unsafe extern "C" fn prctl_early(
+    operation: c_int,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+) -> c_int {
+    type Original = unsafe extern "C" fn(c_int, ...) -> c_int;
+    if operation == libc::PR_SET_SECCOMP {
+        wait::drop_int80();
+    }
+    let Some(address) = originals::get(Id::prctl) else {
+        errno::set(libc::ENOSYS);
+        return -1;
+    };
+    // SAFETY: libc's `prctl`, with the caller's own arguments.
+    unsafe { core::mem::transmute::<usize, Original>(address)(operation, a, b, c, d) }
+}

@@ -1,0 +1,140 @@
+//! The second defect, id `freebsd-restart-r10`: a wait that the kernel
+//! restarts loses arguments. `docs/wait.md` has the argument of correctness.
+//!
+//! The cure is never to sleep in a call whose lost arguments matter. A wait is
+//! split: [`sleep`] until a child has something to report, in a call that a
+//! restart cannot harm, then [`reap`](request::Reap) with the program's own
+//! pointers and `WNOHANG`, which never sleeps, so is never restarted. Nothing
+//! is consumed by the sleep, so nothing can be lost between the two; nothing
+//! is reported but by the one reap, so nothing is reported twice.
+//!
+//! | module | |
+//! | --- | --- |
+//! | [`request`] | what the program asked for, in terms of both halves |
+//! | [`int80`] | sleeps in `int 0x80` waitid |
+//! | [`two_phase`] | sleeps in naps, where there is no `int 0x80` |
+//! | [`sleep`] | the instructions that sleep, and the edge at which a handler still counts |
+//! | [`gate`] | the generation counter of deliveries |
+//! | [`cancel`] | the sleep as a cancellation point |
+//! | [`probe`] | whether this process may use `int 0x80` |
+
+pub mod cancel;
+pub mod gate;
+pub mod int80;
+pub mod probe;
+pub mod request;
+pub mod sleep;
+pub mod two_phase;
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use crate::sys::call::Outcome;
+use crate::sys::errno::Errno;
+use cancel::Cancellation;
+use request::Request;
+
+/// How a blocking wait is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Strategy {
+    /// By libc's own function.
+    Off,
+    /// [`int80`].
+    Int80,
+    /// [`two_phase`].
+    TwoPhase,
+}
+
+impl Strategy {
+    /// Its name in `SIGWARD_WAIT` and in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Strategy::Off => "off",
+            Strategy::Int80 => "int80",
+            Strategy::TwoPhase => "two-phase",
+        }
+    }
+}
+
+/// What the program sees when a handler without `SA_RESTART` interrupts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Interrupted {
+    /// EINTR, as ever.
+    Keep,
+    /// Nothing: the wait goes on. For old programs that do not expect EINTR.
+    Retry,
+}
+
+static STRATEGY: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
+static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
+
+/// Chooses the strategy; at load. `int80` becomes `two-phase` where
+/// [`probe::int80_works`] says no. Returns what is in force.
+pub fn choose(wanted: Strategy, interrupted: Interrupted) -> Strategy {
+    let strategy = match wanted {
+        Strategy::Int80 if !probe::int80_works() => Strategy::TwoPhase,
+        other => other,
+    };
+    if strategy != Strategy::Off {
+        gate::raise();
+    }
+    INTERRUPTED.store(interrupted as u8, Ordering::Relaxed);
+    STRATEGY.store(strategy as u8, Ordering::Relaxed);
+    strategy
+}
+
+/// The strategy in force. Async-signal-safe.
+#[must_use]
+pub fn strategy() -> Strategy {
+    match STRATEGY.load(Ordering::Relaxed) {
+        1 => Strategy::Int80,
+        2 => Strategy::TwoPhase,
+        _ => Strategy::Off,
+    }
+}
+
+/// Stops the use of `int 0x80` for good: the program is about to install a
+/// seccomp filter, and one that checks the architecture kills.
+/// Async-signal-safe.
+pub fn drop_int80() {
+    let (from, to) = (Strategy::Int80 as u8, Strategy::TwoPhase as u8);
+    let _ = STRATEGY.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Whether the wait hooks have anything to do but to jump on.
+#[must_use]
+pub fn acts() -> bool {
+    strategy() != Strategy::Off || retries()
+}
+
+/// Whether EINTR is hidden from the program.
+#[must_use]
+pub fn retries() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed) == Interrupted::Retry as u8
+}
+
+/// Carries `request` out. Async-signal-safe and re-entrant. A cancellation acts
+/// while it sleeps, and only then.
+///
+/// # Errors
+/// As the call that was asked for.
+///
+/// # Safety
+/// As the call: its pointers are handed to the kernel, which judges them.
+pub unsafe fn run(request: &Request, cancellation: Cancellation) -> Outcome {
+    loop {
+        // SAFETY: the caller's promise.
+        let outcome = unsafe {
+            match strategy() {
+                Strategy::Off => request.plain(),
+                Strategy::Int80 => int80::run(request, cancellation),
+                Strategy::TwoPhase => two_phase::run(request, cancellation),
+            }
+        };
+        if !(retries() && outcome == Err(Errno::EINTR)) {
+            return outcome;
+        }
+    }
+}

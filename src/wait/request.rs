@@ -1,0 +1,241 @@
+//! What the program asked for, and its two halves.
+
+use core::ffi::{c_int, c_void};
+
+use crate::sys::call::{self, Outcome};
+use crate::sys::errno::Errno;
+
+/// Options that wait4(2) accepts; with any other it fails at once.
+const WAIT4_OPTIONS: c_int = libc::WNOHANG
+    | libc::WUNTRACED
+    | libc::WCONTINUED
+    | libc::__WNOTHREAD
+    | libc::__WCLONE
+    | libc::__WALL;
+
+/// What a sleep waits for: the arguments of waitid(2) that are numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// `P_ALL`, `P_PID`, `P_PGID` or `P_PIDFD`.
+    pub kind: c_int,
+    /// The id of that kind.
+    pub id: c_int,
+    /// `WEXITED` and so on, with `WNOWAIT`, without `WNOHANG`.
+    pub options: c_int,
+}
+
+/// The call to be made once there is something to report.
+#[derive(Clone, Copy)]
+enum Reap {
+    Wait4 { pid: c_int, status: *mut c_int, options: c_int, usage: *mut c_void },
+    Waitid { kind: c_int, id: c_int, info: *mut c_void, options: c_int, usage: *mut c_void },
+}
+
+/// A wait that may sleep.
+#[derive(Clone, Copy)]
+pub struct Request {
+    event: Event,
+    reap: Reap,
+}
+
+impl Request {
+    /// `wait4(pid, status, options, usage)`, of which wait, waitpid and wait3
+    /// are cases. `None`: it never sleeps, and is libc's own business (no hang
+    /// was asked for, or the kernel refuses it whatever the children do).
+    #[must_use]
+    pub fn wait4(
+        pid: c_int,
+        status: *mut c_int,
+        options: c_int,
+        usage: *mut c_void,
+    ) -> Option<Self> {
+        if options & libc::WNOHANG != 0 || options & !WAIT4_OPTIONS != 0 || pid == c_int::MIN {
+            return None;
+        }
+        let (kind, id) = match pid {
+            -1 => (libc::P_ALL, 0),
+            // The caller's own group; Linux 5.4 knows it by the number 0.
+            0 => (libc::P_PGID, 0),
+            group if group < 0 => (libc::P_PGID, -group),
+            _ => (libc::P_PID, pid),
+        };
+        let options_of_sleep = options | libc::WEXITED | libc::WNOWAIT;
+        Some(Request {
+            event: Event { kind: kind as c_int, id, options: options_of_sleep },
+            reap: Reap::Wait4 { pid, status, options, usage },
+        })
+    }
+
+    /// `waitid(kind, id, info, options)`; `usage` is an argument of the system
+    /// call that libc's function does not have. `None` as above.
+    #[must_use]
+    pub fn waitid(
+        kind: c_int,
+        id: c_int,
+        info: *mut c_void,
+        options: c_int,
+        usage: *mut c_void,
+    ) -> Option<Self> {
+        (options & libc::WNOHANG == 0).then_some(Request {
+            event: Event { kind, id, options: options | libc::WNOWAIT },
+            reap: Reap::Waitid { kind, id, info, options, usage },
+        })
+    }
+
+    /// What to sleep for.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        self.event
+    }
+
+    /// The same event for a kernel before 5.4, which refuses the number 0 for
+    /// the caller's own group. `None` where that was not the reason.
+    #[must_use]
+    pub fn event_by_group(&self) -> Option<Event> {
+        let own_group = matches!(self.reap, Reap::Wait4 { pid: 0, .. });
+        // 0: the group is one of another pid namespace, without a number here.
+        let group = call::getpgrp();
+        (own_group && group > 0).then_some(Event { id: group, ..self.event })
+    }
+
+    /// Whether the wait is for a pidfd that was opened nonblocking: it never
+    /// sleeps, and fails with EAGAIN instead.
+    #[must_use]
+    pub fn is_nonblocking(&self) -> bool {
+        self.event.kind == libc::P_PIDFD as c_int
+            && call::file_flags(self.event.id)
+                .is_ok_and(|flags| flags as c_int & libc::O_NONBLOCK != 0)
+    }
+
+    /// Whether a reap can be tried without effect if there is nothing.
+    /// waitid(2) writes its record in that case, too, which may be an error.
+    #[must_use]
+    pub fn is_reportable(&self) -> bool {
+        if let Reap::Wait4 { .. } = self.reap {
+            return true;
+        }
+        let mut record = [0_i32; 32];
+        let place = record.as_mut_ptr() as usize;
+        let Event { kind, id, options } = self.event;
+        let options = (options | libc::WNOHANG) as usize;
+        // SAFETY: the record is as long as the kernel's siginfo, 128 bytes.
+        let told = unsafe {
+            call::raw(libc::SYS_waitid, [kind as usize, id as usize, place, options, 0, 0])
+        };
+        let [signal, ..] = record;
+        // Errors are the reap's to give.
+        told.is_err() || signal != 0
+    }
+
+    /// The second half: reaps if there is something to reap, and never sleeps.
+    /// `None`: nothing, another waiter was faster.
+    ///
+    /// # Errors
+    /// As the call. EFAULT: the child is reaped, and the program's pointer bad.
+    ///
+    /// # Safety
+    /// As [`super::run`].
+    #[inline]
+    pub unsafe fn reap(&self) -> Option<Outcome> {
+        // SAFETY: the caller's promise.
+        unsafe { self.enter(libc::WNOHANG) }
+    }
+
+    /// The call as it was asked for, asleep in the kernel with all arguments.
+    ///
+    /// # Errors
+    /// As the call.
+    ///
+    /// # Safety
+    /// As [`super::run`].
+    pub unsafe fn plain(&self) -> Outcome {
+        // SAFETY: the caller's promise. Without WNOHANG there is an answer.
+        unsafe { self.enter(0) }.unwrap_or(Err(Errno::ECHILD))
+    }
+
+    unsafe fn enter(&self, more: c_int) -> Option<Outcome> {
+        match self.reap {
+            Reap::Wait4 { pid, status, options, usage } => {
+                let options = (options | more) as usize;
+                let args = [pid as usize, status as usize, options, usage as usize, 0, 0];
+                // SAFETY: the kernel judges the pointers.
+                let outcome = unsafe { call::raw(libc::SYS_wait4, args) };
+                (outcome != Ok(0)).then_some(outcome)
+            }
+            Reap::Waitid { kind, id, info, options, usage } => {
+                // Only the record tells whether there was something: signal 0,
+                // in its first word, says no. Without a record of the
+                // program's we take our own.
+                let mut own = [0_i32; 32];
+                let record = if info.is_null() { own.as_mut_ptr().cast() } else { info };
+                let options = (options | more) as usize;
+                let args =
+                    [kind as usize, id as usize, record as usize, options, usage as usize, 0];
+                // SAFETY: the kernel judges the pointers; `own` is as long as
+                // its siginfo, 128 bytes.
+                let outcome = unsafe { call::raw(libc::SYS_waitid, args) };
+                // SAFETY: the kernel has just written there.
+                let nothing =
+                    outcome.is_ok() && unsafe { record.cast::<i32>().read_volatile() } == 0;
+                (!nothing).then_some(outcome)
+            }
+        }
+    }
+
+    /// Ends the wait with an error that the sleep gave. waitid(2) writes its
+    /// record on errors, too.
+    ///
+    /// # Errors
+    /// `error`, or EFAULT as the kernel would.
+    ///
+    /// # Safety
+    /// As [`super::run`].
+    #[cold]
+    pub unsafe fn fail(&self, error: Errno) -> Outcome {
+        if let Reap::Waitid { info, .. } = self.reap
+            && !info.is_null()
+        {
+            // No event to wait for: the kernel refuses this with EINVAL, having
+            // written the record that goes with every error.
+            let args = [libc::P_ALL as usize, 0, info as usize, 0, 0, 0];
+            // SAFETY: the kernel judges the pointer.
+            if unsafe { call::raw(libc::SYS_waitid, args) } == Err(Errno::EFAULT) {
+                return Err(Errno::EFAULT);
+            }
+        }
+        Err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr::null_mut;
+
+    fn event(pid: c_int, options: c_int) -> Option<(u32, c_int, c_int)> {
+        Request::wait4(pid, null_mut(), options, null_mut())
+            .map(|request| request.event())
+            .map(|event| (event.kind as u32, event.id, event.options))
+    }
+
+    #[test]
+    fn every_selector_is_mapped() {
+        let exited = libc::WEXITED | libc::WNOWAIT;
+        assert_eq!(event(-1, 0), Some((libc::P_ALL, 0, exited)));
+        assert_eq!(event(0, 0), Some((libc::P_PGID, 0, exited)));
+        assert_eq!(event(7, 0), Some((libc::P_PID, 7, exited)));
+        assert_eq!(event(-7, 0), Some((libc::P_PGID, 7, exited)));
+        assert_eq!(event(-c_int::MAX, 0), Some((libc::P_PGID, c_int::MAX, exited)));
+        let more = libc::WUNTRACED | libc::WCONTINUED | libc::__WALL;
+        assert_eq!(event(7, more), Some((libc::P_PID, 7, exited | more)));
+    }
+
+    #[test]
+    fn what_never_sleeps_is_left_alone() {
+        assert_eq!(event(c_int::MIN, 0), None);
+        assert_eq!(event(-1, libc::WNOHANG), None);
+        assert_eq!(event(-1, libc::WNOWAIT), None, "wait4 refuses WNOWAIT");
+        let hang = Request::waitid(0, 0, null_mut(), libc::WEXITED | libc::WNOHANG, null_mut());
+        assert!(hang.is_none());
+    }
+}
