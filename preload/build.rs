@@ -11,6 +11,8 @@ fn main() {
         "-Wl,-soname,libsigward.so",
         "-Wl,--gc-sections",
         "-Wl,-z,noexecstack",
+        // Not in the profile alone: rustc leaves the symbol table in a cdylib.
+        "-Wl,--strip-all",
     ] {
         println!("cargo:rustc-cdylib-link-arg={arg}");
     }

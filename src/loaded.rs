@@ -27,33 +27,85 @@ const HIDDEN: u16 = 0x8000;
 /// Longest hash chain that is followed: a real one holds a few symbols.
 const LONGEST_CHAIN: usize = 1 << 12;
 
-/// A name to look for, with its hashes worked out at compile time.
+/// A name to look for, and its hash for `DT_GNU_HASH`.
 #[derive(Clone, Copy)]
-pub struct Name {
-    text: &'static str,
+pub struct Name<'n> {
+    text: &'n str,
     gnu: u32,
-    sysv: u32,
 }
 
-impl Name {
+impl<'n> Name<'n> {
     /// The name of a dynamic symbol.
     #[must_use]
-    pub const fn new(text: &'static str) -> Self {
-        let (bytes, mut at) = (text.as_bytes(), 0);
-        let (mut gnu, mut sysv) = (5381_u32, 0_u32);
-        while at < bytes.len() {
-            gnu = gnu.wrapping_mul(33).wrapping_add(bytes[at] as u32);
-            sysv = (sysv << 4).wrapping_add(bytes[at] as u32);
-            sysv = (sysv ^ ((sysv >> 24) & 0xf0)) & 0x0fff_ffff;
-            at += 1;
-        }
-        Name { text, gnu, sysv }
+    pub const fn new(text: &'n str) -> Self {
+        Name { text, gnu: gnu_hash(text.as_bytes()) }
     }
 
     /// The name itself.
     #[must_use]
-    pub const fn text(&self) -> &'static str {
+    pub const fn text(self) -> &'n str {
         self.text
+    }
+
+    /// The hash for `DT_HASH`, which few objects still ask for.
+    fn sysv(self) -> u32 {
+        self.text.bytes().fold(0_u32, |hash, byte| {
+            let hash = (hash << 4).wrapping_add(u32::from(byte));
+            (hash ^ ((hash >> 24) & 0xf0)) & 0x0fff_ffff
+        })
+    }
+}
+
+/// The hash of `DT_GNU_HASH`.
+const fn gnu_hash(text: &[u8]) -> u32 {
+    let (mut hash, mut at) = (5381_u32, 0);
+    while at < text.len() {
+        hash = hash.wrapping_mul(33).wrapping_add(text[at] as u32);
+        at += 1;
+    }
+    hash
+}
+
+/// `N` names, each followed by a NUL in one text, with their hashes worked
+/// out at compile time. (A table of `&str` would be relocated in each exec.)
+pub struct Names<const N: usize> {
+    text: &'static str,
+    /// Where each name begins and ends, and its hash.
+    places: [(u16, u16, u32); N],
+}
+
+impl<const N: usize> Names<N> {
+    /// From `N` names that each end with a NUL.
+    ///
+    /// # Panics
+    /// At compile time, if there are fewer, or too much text.
+    #[must_use]
+    pub const fn new(text: &'static str) -> Self {
+        let bytes = text.as_bytes();
+        assert!(bytes.len() <= u16::MAX as usize);
+        let mut places = [(0, 0, 0); N];
+        let (mut which, mut start) = (0, 0);
+        while which < N {
+            let mut end = start;
+            while bytes[end] != 0 {
+                end += 1;
+            }
+            let name = bytes.split_at(start).1.split_at(end - start).0;
+            places[which] = (start as u16, end as u16, gnu_hash(name));
+            start = end + 1;
+            which += 1;
+        }
+        assert!(start == bytes.len());
+        Names { text, places }
+    }
+
+    /// The names, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Name<'static>> {
+        let text = self.text;
+        self.places.iter().map(move |&(start, end, gnu)| Name {
+            text: text.get(start.into()..end.into()).unwrap_or_default(),
+            gnu,
+        })
     }
 }
 
@@ -135,7 +187,7 @@ impl<'a> GnuHash<'a> {
         })
     }
 
-    fn find(&self, name: &Name, is_it: impl Fn(usize) -> Option<usize>) -> Option<usize> {
+    fn find(&self, name: Name<'_>, is_it: impl Fn(usize) -> Option<usize>) -> Option<usize> {
         let hash = name.gnu;
         // A power of two in every real object; a mask is then the remainder.
         let word = self.bloom.get((hash as usize / 64) & (self.bloom.len() - 1))?;
@@ -176,8 +228,8 @@ impl<'a> SysvHash<'a> {
         (!buckets.is_empty()).then_some(SysvHash { buckets, chains })
     }
 
-    fn find(&self, name: &Name, is_it: impl Fn(usize) -> Option<usize>) -> Option<usize> {
-        let bucket = name.sysv.checked_rem(self.buckets.len() as u32)?;
+    fn find(&self, name: Name<'_>, is_it: impl Fn(usize) -> Option<usize>) -> Option<usize> {
+        let bucket = name.sysv().checked_rem(self.buckets.len() as u32)?;
         let mut index = *self.buckets.get(bucket as usize)?;
         for _ in 0..LONGEST_CHAIN {
             if index == 0 {
@@ -254,7 +306,7 @@ impl<'a> Object<'a> {
     /// plain function or variable. An indirect function (`STT_GNU_IFUNC`) is
     /// not found here: the loader must choose for it.
     #[must_use]
-    pub fn find(&self, name: &Name) -> Option<usize> {
+    pub fn find(&self, name: Name<'_>) -> Option<usize> {
         let is_it = |index| self.defined(index, name);
         match (&self.gnu, &self.sysv) {
             (Some(gnu), _) => gnu.find(name, is_it),
@@ -263,7 +315,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn defined(&self, index: usize, name: &Name) -> Option<usize> {
+    fn defined(&self, index: usize, name: Name<'_>) -> Option<usize> {
         const OBJECT: u8 = 1;
         const FUNCTION: u8 = 2;
         const GLOBAL: u8 = 1;
@@ -289,9 +341,9 @@ mod tests {
     use proptest::prelude::*;
     use std::ffi::c_int;
 
-    const SIGACTION: Name = Name::new("sigaction");
-    const SETJMP: Name = Name::new("_setjmp");
-    const ABSENT: Name = Name::new("sigward_has_no_such_name");
+    const SIGACTION: Name<'_> = Name::new("sigaction");
+    const SETJMP: Name<'_> = Name::new("_setjmp");
+    const ABSENT: Name<'_> = Name::new("sigward_has_no_such_name");
 
     type Seen = Vec<(usize, Vec<Header>)>;
 
@@ -318,14 +370,21 @@ mod tests {
     #[test]
     fn hashes_are_those_of_the_specifications() {
         assert_eq!(Name::new("printf").gnu, 0x156b_2bb8);
-        assert_eq!(Name::new("printf").sysv, 0x0779_05a6);
+        assert_eq!(Name::new("printf").sysv(), 0x0779_05a6);
         assert_eq!(Name::new("").gnu, 0x1505);
+    }
+
+    #[test]
+    fn a_table_holds_its_names() {
+        const NAMES: Names<2> = Names::new("printf\0wait\0");
+        let names: Vec<_> = NAMES.iter().map(|name| (name.text(), name.gnu)).collect();
+        assert_eq!(names, [("printf", 0x156b_2bb8), ("wait", Name::new("wait").gnu)]);
     }
 
     #[test]
     fn libc_is_found_as_dlsym_finds_it() {
         let objects = loaded();
-        let find = |name: &Name| {
+        let find = |name: Name<'_>| {
             objects.iter().find_map(|(bias, headers)| {
                 // SAFETY: loaded objects that stay loaded.
                 unsafe { Object::read(*bias, headers) }?.find(name)
@@ -334,9 +393,9 @@ mod tests {
         for (name, text) in [(SIGACTION, c"sigaction"), (SETJMP, c"_setjmp")] {
             // SAFETY: a plain look-up.
             let wanted = unsafe { libc::dlsym(libc::RTLD_DEFAULT, text.as_ptr()) } as usize;
-            assert_eq!(find(&name), Some(wanted), "{text:?}");
+            assert_eq!(find(name), Some(wanted), "{text:?}");
         }
-        assert_eq!(find(&ABSENT), None);
+        assert_eq!(find(ABSENT), None);
     }
 
     /// A private copy of libc's segments between two inaccessible pages, so
@@ -354,7 +413,7 @@ mod tests {
                 .find(|(bias, headers)| {
                     // SAFETY: as above.
                     unsafe { Object::read(*bias, headers) }
-                        .is_some_and(|object| object.find(&SIGACTION).is_some())
+                        .is_some_and(|object| object.find(SIGACTION).is_some())
                 })
                 .expect("libc is loaded");
             let loads = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
@@ -408,7 +467,7 @@ mod tests {
             unsafe { std::slice::from_raw_parts_mut(self.bias as *mut u8, self.span) }
         }
 
-        fn find(&self, name: &Name) -> Option<usize> {
+        fn find(&self, name: Name<'_>) -> Option<usize> {
             // SAFETY: the copy has the segments that the headers name.
             unsafe { Object::read(self.bias, &self.headers) }?.find(name)
         }
@@ -424,14 +483,14 @@ mod tests {
     #[test]
     fn a_copy_that_is_not_relocated_is_read_too_and_by_either_hash() {
         let mut copy = Copy::of_libc();
-        let found = copy.find(&SIGACTION).expect("by DT_GNU_HASH");
+        let found = copy.find(SIGACTION).expect("by DT_GNU_HASH");
         for [tag, _] in copy.dynamic() {
             if *tag == DT_GNU_HASH {
                 *tag = 0x6000_0000;
             }
         }
         let has_sysv = copy.dynamic().iter().any(|[tag, _]| *tag == DT_HASH);
-        assert_eq!(copy.find(&SIGACTION), has_sysv.then_some(found));
+        assert_eq!(copy.find(SIGACTION), has_sysv.then_some(found));
     }
 
     proptest! {
@@ -465,7 +524,7 @@ mod tests {
             if let Some(header) = shrink.and_then(|index| copy.headers.get_mut(index)) {
                 header.p_memsz /= 3;
             }
-            for name in [&SIGACTION, &SETJMP, &ABSENT] {
+            for name in [SIGACTION, SETJMP, ABSENT] {
                 let _ = copy.find(name);
             }
         }

@@ -306,6 +306,12 @@ pub fn judge(texts: &KernelTexts<'_>) -> Verdict {
     }
 }
 
+/// Judges the running kernel, of the system that this was built for.
+#[must_use]
+pub fn judge_running(texts: &KernelTexts<'_>) -> Verdict {
+    if cfg!(target_os = "linux") { judge_linux(texts) } else { judge(texts) }
+}
+
 fn judge_linux(texts: &KernelTexts<'_>) -> Verdict {
     let mut verdict = Verdict::new(Some(&LINUX_SIGFRAME_FPU));
     verdict.preempt = preemptible(texts.version);

@@ -179,6 +179,9 @@ fn announce(config: &Config, verdict: &Verdict, duty: Duty) {
     for reason in verdict.reasons.iter() {
         log::info!("{reason}");
     }
+    for reason in verdict.reasons.iter() {
+        log::info!("{reason}");
+    }
     log::info!(
         "kernel {}; duty: {}; signal frame: {} bytes",
         verdict.standing,

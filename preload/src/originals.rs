@@ -8,7 +8,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use sigward_core::loaded::{Name, Object};
+use sigward_core::loaded::{Names, Object};
 
 /// Defines [`Id`] and the table of names.
 macro_rules! names {
@@ -18,12 +18,14 @@ macro_rules! names {
         #[derive(Clone, Copy)]
         pub enum Id { $($hooked,)* $($needed,)* }
 
-        static NAMES: &[Name] = &[
-            $(Name::new(stringify!($hooked)),)*
-            $(Name::new(stringify!($needed)),)*
-        ];
+        const COUNT: usize = [$(Id::$hooked,)* $(Id::$needed,)*].len();
 
-        static FOUND: [AtomicUsize; NAMES.len()] = [const { AtomicUsize::new(0) }; NAMES.len()];
+        static NAMES: Names<COUNT> = Names::new(concat!(
+            $(stringify!($hooked), "\0",)*
+            $(stringify!($needed), "\0",)*
+        ));
+
+        static FOUND: [AtomicUsize; COUNT] = [const { AtomicUsize::new(0) }; COUNT];
     };
 }
 

@@ -30,7 +30,7 @@ pub fn judge() -> Verdict {
         texts.version_signature = call::read_file(c"/proc/version_signature", &mut signature).ok();
         texts.cpu = cpu();
     }
-    verdict::judge(&texts)
+    verdict::judge_running(&texts)
 }
 
 /// The bytes of a field up to its NUL.
