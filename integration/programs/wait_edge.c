@@ -117,6 +117,8 @@ int main(int argc, char **argv)
             ;
         pid_t got = waitpid(-1, 0, 0);
         control.result = got == first ? 1 : got == second ? 2 : -errno;
+        while (!control.finish)
+            usleep(200);
         kill(second, SIGKILL);
         while (raw_wait4(-1, 0) > 0)
             ;
