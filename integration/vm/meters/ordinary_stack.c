@@ -1,0 +1,71 @@
+/*
+ * Handlers without SA_ONSTACK: the frame goes below the deepest point that the
+ * stack has reached so far, onto fresh pages. Usage: ordinary_stack thread|main
+ */
+#include "meter.h"
+
+#define PAGES 12
+
+/* One page deeper each time, without touching it. */
+static __attribute__((noinline)) void dig(int pages)
+{
+	char untouched[4096 - 256];
+
+	__asm__ volatile("" : : "r"(untouched) : "memory");
+	pass(SIGUSR1, 100);
+	if (pages > 1)
+		dig(pages - 1);
+	__asm__ volatile("" : : "r"(untouched) : "memory");
+}
+
+static void *dig_in_thread(void *arg)
+{
+	(void)arg;
+	dig(PAGES);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	/* A process of its own for each fresh main stack: see below. */
+	if (argc > 1 && !strcmp(argv[1], "dig")) {
+		tie_to_parent();
+		counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED,
+			      atoi(argv[2]), 0);
+		if (counts == MAP_FAILED)
+			err(1, "mmap");
+		handle(SIGUSR1, count_delivery, 0);
+		dig(PAGES);
+		return 0;
+	}
+
+	setup();
+	handle(SIGUSR1, count_delivery, 0);
+	if (argc > 1 && !strcmp(argv[1], "main")) {
+		int shared = memfd_create("counts", 0);
+		char number[12];
+
+		snprintf(number, sizeof number, "%d", shared);
+		if (shared < 0 || ftruncate(shared, sizeof *counts))
+			err(1, "memfd");
+		counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
+		if (counts == MAP_FAILED)
+			err(1, "mmap");
+		begin();
+		while (running()) {
+			pid_t pid = fork();
+			if (pid < 0)
+				err(1, "fork");
+			if (pid == 0) {
+				execl("/proc/self/exe", argv[0], "dig", number, (char *)NULL);
+				err(1, "exec");
+			}
+			waitpid(pid, NULL, 0);
+		}
+	} else {
+		begin();
+		while (running())
+			pthread_join(start_thread(dig_in_thread, NULL), NULL);
+	}
+	finish();
+}
