@@ -1,7 +1,7 @@
 /*
  * The program itself takes the pages of its alternate stack away, again and
  * again: the well-known reproducer of the defect does so with MADV_DONTNEED.
- * Signals come from a timer. Usage: evict WAY
+ * Signals come from the thread itself and from a timer. Usage: evict WAY
  */
 #include "meter.h"
 
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 
 	begin();
 	while (running()) {
-		pass(0, 20000);
+		pass(SIGUSR1, 2000);
 		evict(way);
 	}
 	finish();

@@ -39,6 +39,8 @@ struct counts {
 static struct counts *counts;
 static struct timespec deadline;
 static unsigned long frames0, faulted0, stale0;
+static pid_t noise[64];
+static int noises;
 
 static inline unsigned long kernel_count(const char *name)
 {
@@ -61,37 +63,62 @@ static inline void tie_to_parent(void)
 }
 
 /*
- * The corruption needs other tasks with other vector registers: one on each
- * CPU. The loop has a branch, so that QEMU can interrupt it.
+ * The corruption needs other tasks with other vector registers. On each CPU one
+ * that is always ready, and one that wakes up often and then goes first (where
+ * we may ask for that), so as to preempt at any point.
  */
-static inline void start_noise(void)
+static inline void make_noise(long cpu, int wake)
 {
 	static const uint8_t other[32] __attribute__((aligned(32))) = "noise noise noise noise noise!!";
+	const struct sched_param first = { .sched_priority = 1 };
+	const struct timespec pause = { 0, 40000 };
+	cpu_set_t set;
 
-	for (long cpu = sysconf(_SC_NPROCESSORS_ONLN); cpu-- > 0;) {
-		if (fork() != 0)
-			continue;
-		tie_to_parent();
-		cpu_set_t set;
-		CPU_ZERO(&set);
-		CPU_SET(cpu, &set);
-		sched_setaffinity(0, sizeof set, &set);
+	tie_to_parent();
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof set, &set);
+	if (wake && sched_setscheduler(0, SCHED_FIFO, &first))
+		_exit(0);
+	do {
+		/* The loop has a branch, so that QEMU can interrupt it. */
 		__asm__ volatile("vmovdqa %0, %%ymm0\n\t"
 				 "vmovdqa %%ymm0, %%ymm3\n\t"
 				 "vmovdqa %%ymm0, %%ymm7\n"
-				 "1: jmp 1b"
-				 : : "m"(other) : "memory");
+				 "1: test %1, %1\n\t"
+				 "jz 1b"
+				 : : "m"(other), "r"(wake) : "xmm0", "xmm3", "xmm7", "memory");
+	} while (nanosleep(&pause, NULL) == 0);
+	_exit(0);
+}
+
+static inline void start_noise(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	for (long i = 0; i < 2 * cpus && noises < 64; i++) {
+		pid_t pid = fork();
+		if (pid < 0)
+			err(1, "fork");
+		if (pid == 0)
+			make_noise(i / 2, i % 2);
+		noise[noises++] = pid;
 	}
 }
 
-/* The first thing a meter does. */
-static inline void setup(void)
+static inline void share_counts(void)
 {
 	alarm(60);
 	counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (counts == MAP_FAILED)
 		err(1, "mmap");
+}
+
+/* The first thing a meter does. */
+static inline void setup(void)
+{
+	share_counts();
 	start_noise();
 }
 
@@ -122,6 +149,11 @@ static inline void finish(void)
 	       counts->deliveries, counts->mismatches, kernel_count("fpu_frames") - frames0,
 	       kernel_count("fpu_retry") - faulted0, kernel_count("fpu_stale") - stale0);
 	fflush(stdout);
+	/* Left to others, they would mean signals in the next meter's time. */
+	while (noises-- > 0) {
+		kill(noise[noises], SIGKILL);
+		waitpid(noise[noises], NULL, 0);
+	}
 	_exit(0);
 }
 

@@ -39,7 +39,7 @@ static void straight_line(void)
 
 int main(void)
 {
-	setup();
+	share_counts();
 	begin();
 	for (long i = 2 * sysconf(_SC_NPROCESSORS_ONLN); i-- > 0;) {
 		pid_t pid = fork();
@@ -60,7 +60,6 @@ int main(void)
 		}
 		_exit(0);
 	}
-	/* The noise never ends: wait for those who do. */
 	int status, bad = 0;
 	for (long i = 2 * sysconf(_SC_NPROCESSORS_ONLN); i-- > 0;)
 		bad |= wait(&status) < 0 || status;

@@ -100,7 +100,6 @@ static void one_wait(int function, int code)
 static void work(void)
 {
 	tie_to_parent();
-	handle(SIGUSR1, ignore, 0);
 	if (mmap(CANARY, CANARY_SIZE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != CANARY)
 		err(1, "mmap");
@@ -119,6 +118,7 @@ int main(void)
 	result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (result == MAP_FAILED)
 		err(1, "mmap");
+	handle(SIGUSR1, ignore, 0); /* the worker's, from its first moment */
 	begin();
 	restarts0 = kernel_count("r10_lost");
 	pid_t worker = fork();
