@@ -140,7 +140,7 @@ impl Scenario {
             meter: "waits",
             confine: "",
             settings,
-            longer: 2,
+            longer: 1,
             arms: vec![
                 CONTROL,
                 with("int80", "SIGWARD=on SIGWARD_WAIT=int80"),
@@ -274,7 +274,7 @@ pub fn all() -> Vec<Scenario> {
             "shape of the published reproducer, straight-line code",
             "published",
         )
-        .longer(15)
+        .longer(10)
         .on(SINGLESTEP),
         S::waits("R10 lost", "r10_bug=1"),
         S::waits("R10, R8 and R9 lost", "r10_bug=2"),
