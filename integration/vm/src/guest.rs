@@ -29,12 +29,7 @@ pub fn output(command: &mut Command) -> Result<String> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run {}", name.display()))?;
-    ensure!(
-        out.status.success(),
-        "{} failed ({})",
-        name.display(),
-        out.status
-    );
+    ensure!(out.status.success(), "{} failed ({})", name.display(), out.status);
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
@@ -53,11 +48,7 @@ pub fn check_tools() -> Result<()> {
         .filter(|(tool, _)| !std::env::split_paths(&path).any(|dir| dir.join(tool).exists()))
         .map(|(_, package)| *package)
         .collect();
-    ensure!(
-        missing.is_empty(),
-        "missing: apt install {}",
-        missing.join(" ")
-    );
+    ensure!(missing.is_empty(), "missing: apt install {}", missing.join(" "));
     Ok(())
 }
 
@@ -107,9 +98,7 @@ impl Guest {
     /// Gathers meters, libraries and, where given, the library and the command
     /// under test.
     pub fn new(library: Option<&Path>, command: Option<&Path>) -> Result<Self> {
-        let guest = Self {
-            root: tempfile::tempdir()?,
-        };
+        let guest = Self { root: tempfile::tempdir()? };
         let root = guest.root.path();
         // For everyone, as some meters run as nobody.
         fs::set_permissions(root, Permissions::from_mode(0o755))?;
@@ -159,14 +148,7 @@ impl Guest {
             Command::new("qemu-system-x86_64")
                 .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512M"])
                 .args(["-smp", "2,sockets=2,cores=1,threads=1"])
-                .args([
-                    "-nodefaults",
-                    "-display",
-                    "none",
-                    "-serial",
-                    "stdio",
-                    "-no-reboot",
-                ])
+                .args(["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"])
                 .args(boot.qemu)
                 .arg("-kernel")
                 .arg(kernel)
@@ -185,14 +167,8 @@ impl Guest {
         let serial = qemu.0.stdout.take().context("QEMU has no serial line")?;
         let (send, lines) = mpsc::channel();
         thread::spawn(move || {
-            for line in BufReader::new(serial)
-                .split(b'\n')
-                .map_while(std::io::Result::ok)
-            {
-                if send
-                    .send(String::from_utf8_lossy(&line).trim_end().to_owned())
-                    .is_err()
-                {
+            for line in BufReader::new(serial).split(b'\n').map_while(std::io::Result::ok) {
+                if send.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
                     break;
                 }
             }
@@ -245,9 +221,7 @@ impl Run {
         let Some(start) = line.find('@') else {
             return Ok(false);
         };
-        let (word, rest) = line[start..]
-            .split_once(' ')
-            .unwrap_or((&line[start..], ""));
+        let (word, rest) = line[start..].split_once(' ').unwrap_or((&line[start..], ""));
         match word {
             "@boot" => rest.clone_into(&mut self.kernel),
             "@end" => {
@@ -255,13 +229,7 @@ impl Run {
                 let mut number = || words.next().unwrap_or_default().parse::<usize>();
                 let (arm, status) = (number()?, number()?);
                 let fields = words.next().unwrap_or_default();
-                self.reports.insert(
-                    arm,
-                    Report {
-                        status,
-                        fields: Report::parse(fields),
-                    },
-                );
+                self.reports.insert(arm, Report { status, fields: Report::parse(fields) });
             }
             "@done" => return Ok(true),
             _ => {}
@@ -308,12 +276,6 @@ mod tests {
         assert_eq!(run.kernel, "6.1 #1 SMP PREEMPT");
         assert_eq!(run.reports[&3].count("deliveries"), Some(12));
         assert_eq!(run.reports[&3].count("wait"), None);
-        assert_eq!(
-            run.reports[&4],
-            Report {
-                status: 137,
-                ..Report::default()
-            }
-        );
+        assert_eq!(run.reports[&4], Report { status: 137, ..Report::default() });
     }
 }

@@ -77,11 +77,7 @@ fn run(options: &Options) -> Result<usize> {
         let mut rows: Vec<_> = scenarios
             .iter()
             .filter(|scenario| scenario.boots.contains(&boot))
-            .map(|scenario| Row {
-                scenario,
-                boot,
-                reports: vec![None; scenario.arms.len()],
-            })
+            .map(|scenario| Row { scenario, boot, reports: vec![None; scenario.arms.len()] })
             .collect();
         if rows.is_empty() {
             continue;

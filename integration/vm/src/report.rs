@@ -26,10 +26,7 @@ impl Row<'_> {
         arms.filter_map(|(arm, report)| {
             let fault = self.judge(arm, report.as_ref()?).err()?;
             let Self { boot, scenario, .. } = self;
-            Some(format!(
-                "{}: {} ({}): {fault}",
-                boot.name, scenario.title, arm.label
-            ))
+            Some(format!("{}: {} ({}): {fault}", boot.name, scenario.title, arm.label))
         })
         .collect()
     }
@@ -51,11 +48,7 @@ impl Row<'_> {
             Expect::Struck if mismatches == 0 => Err("the control arm saw no corruption".into()),
             Expect::Clean if faulted > 0 => Err(format!("{faulted} frames faulted")),
             Expect::Clean | Expect::Told if self.boot.kernel == NO_PREEMPT.kernel => {
-                if mismatches == 0 {
-                    Ok(())
-                } else {
-                    Err(format!("{mismatches} corruptions"))
-                }
+                if mismatches == 0 { Ok(()) } else { Err(format!("{mismatches} corruptions")) }
             }
             Expect::Clean => {
                 let control = self.reports.first().and_then(Option::as_ref).and_then(rate);
@@ -115,9 +108,7 @@ fn expect_enough(report: &Report, name: &str) -> Result<(), String> {
 }
 
 fn count(report: &Report, name: &str) -> Result<u64, String> {
-    report
-        .count(name)
-        .ok_or_else(|| format!("the meter told no {name}"))
+    report.count(name).ok_or_else(|| format!("the meter told no {name}"))
 }
 
 /// Corruptions per delivery.
@@ -149,10 +140,8 @@ pub fn tables(boot: Boot, kernel: &str, rows: &[Row]) -> String {
     }
     text.push('\n');
     for kind in [Kind::Registers, Kind::Waits, Kind::Size] {
-        let rows: Vec<_> = rows
-            .iter()
-            .filter(|row| row.boot == boot && row.scenario.kind == kind)
-            .collect();
+        let rows: Vec<_> =
+            rows.iter().filter(|row| row.boot == boot && row.scenario.kind == kind).collect();
         if rows.is_empty() {
             continue;
         }
@@ -163,14 +152,7 @@ pub fn tables(boot: Boot, kernel: &str, rows: &[Row]) -> String {
                 &mut text,
                 &rows,
                 "waits",
-                &[
-                    "calls",
-                    "restarts",
-                    "spurious",
-                    "lost",
-                    "wrong",
-                    "overwritten",
-                ],
+                &["calls", "restarts", "spurious", "lost", "wrong", "overwritten"],
             ),
             Kind::Size => arms_table(
                 &mut text,
@@ -212,11 +194,7 @@ fn registers_table(text: &mut String, rows: &[&Row]) {
 
 /// One line for each arm.
 fn arms_table(text: &mut String, rows: &[&Row], what: &str, names: &[&str]) {
-    let _ = write!(
-        text,
-        "| {what} | library | {} |\n|---|---|",
-        names.join(" | ")
-    );
+    let _ = write!(text, "| {what} | library | {} |\n|---|---|", names.join(" | "));
     text.push_str(&"--:|".repeat(names.len()));
     text.push('\n');
     for row in rows {

@@ -14,35 +14,18 @@ pub struct Boot {
 }
 
 /// Without kernel preemption: where residency is the whole cure.
-pub const NO_PREEMPT: Boot = Boot {
-    name: "no-preempt",
-    kernel: "no-preempt",
-    append: "",
-    qemu: &[],
-};
+pub const NO_PREEMPT: Boot =
+    Boot { name: "no-preempt", kernel: "no-preempt", append: "", qemu: &[] };
 /// With it: where user space can only lower the rate.
-pub const PREEMPT: Boot = Boot {
-    name: "preempt",
-    kernel: "preempt",
-    append: "",
-    qemu: &[],
-};
+pub const PREEMPT: Boot = Boot { name: "preempt", kernel: "preempt", append: "", qemu: &[] };
 /// QEMU ends its translation block after each instruction, so that a signal can
 /// land between any two.
-pub const SINGLESTEP: Boot = Boot {
-    name: "singlestep",
-    kernel: "no-preempt",
-    append: "",
-    qemu: &["-singlestep"],
-};
+pub const SINGLESTEP: Boot =
+    Boot { name: "singlestep", kernel: "no-preempt", append: "", qemu: &["-singlestep"] };
 /// The kernel refuses alternate stacks that today's frame does not fit on. (The
 /// setting is documented as `strict_sas_size=`, but 6.1 does not skip the `=`.)
-pub const STRICT_SIZE: Boot = Boot {
-    name: "strict-size",
-    kernel: "no-preempt",
-    append: "strict_sas_size1",
-    qemu: &[],
-};
+pub const STRICT_SIZE: Boot =
+    Boot { name: "strict-size", kernel: "no-preempt", append: "strict_sas_size1", qemu: &[] };
 
 /// All of them, in the order in which they run.
 pub const BOOTS: [Boot; 4] = [NO_PREEMPT, PREEMPT, SINGLESTEP, STRICT_SIZE];
@@ -70,16 +53,8 @@ pub struct Arm {
     pub expect: Expect,
 }
 
-const CONTROL: Arm = Arm {
-    label: "without",
-    library: None,
-    expect: Expect::Struck,
-};
-const HARDENED: Arm = Arm {
-    label: "with",
-    library: Some("SIGWARD=on"),
-    expect: Expect::Clean,
-};
+const CONTROL: Arm = Arm { label: "without", library: None, expect: Expect::Struck };
+const HARDENED: Arm = Arm { label: "with", library: Some("SIGWARD=on"), expect: Expect::Clean };
 
 /// What a meter counts, and so how it is judged and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,181 +103,129 @@ impl Scenario {
         }
     }
 
-    fn waits(title: &'static str, settings: &'static str) -> Self {
-        let with = |label, library| Arm {
-            label,
-            library: Some(library),
-            expect: Expect::Clean,
-        };
+    fn waits(title: &'static str, settings: &'static str, confine: &'static str) -> Self {
+        let with = |label, library| Arm { label, library: Some(library), expect: Expect::Clean };
         Self {
-            title,
             kind: Kind::Waits,
-            meter: "waits",
-            confine: "",
+            confine,
             settings,
-            longer: 1,
             arms: vec![
                 CONTROL,
                 with("int80", "SIGWARD=on SIGWARD_WAIT=int80"),
                 with("two-phase", "SIGWARD=on SIGWARD_WAIT=two-phase"),
             ],
-            boots: vec![NO_PREEMPT, PREEMPT],
-        }
-    }
-
-    fn confined(self, confine: &'static str) -> Self {
-        Self { confine, ..self }
-    }
-
-    fn set(self, settings: &'static str) -> Self {
-        Self { settings, ..self }
-    }
-
-    fn longer(self, longer: u32) -> Self {
-        Self { longer, ..self }
-    }
-
-    fn on(self, boot: Boot) -> Self {
-        Self {
-            boots: vec![boot],
-            ..self
-        }
-    }
-
-    fn arms(self, arms: &[Arm]) -> Self {
-        Self {
-            arms: arms.to_vec(),
-            ..self
+            ..Self::registers(title, "waits")
         }
     }
 }
 
 /// Every scenario, in the order of the report.
 pub fn all() -> Vec<Scenario> {
-    use Scenario as S;
+    [programs(), surroundings(), verdicts(), bounds(), waits(), sizes()].concat()
+}
+
+/// What programs do with their stacks.
+#[rustfmt::skip] // a table
+fn programs() -> Vec<Scenario> {
+    [
+        ("alternate stack, the program's own `MADV_DONTNEED`", "evict dontneed"),
+        ("the program's own `MADV_PAGEOUT`", "evict pageout"),
+        ("the program's own `munlock`, then `MADV_DONTNEED`", "evict munlock"),
+        ("the program's own `munlockall`, then `MADV_DONTNEED`", "evict munlockall"),
+        ("`mmap(MAP_FIXED)` over the stack", "evict map-fixed"),
+        ("child after `fork`", "fork_child"),
+        ("parent while another thread forks", "fork_parent"),
+        ("program with several threads forks: parent and child", "fork_threads"),
+        ("several threads, each registers fresh stacks", "registrations mmap"),
+        ("the same with stacks from `malloc`", "registrations malloc"),
+        ("nested signals, the second frame deeper", "nested"),
+        ("ordinary stack of fresh threads", "ordinary_stack thread"),
+        ("ordinary stack of the main thread", "ordinary_stack main"),
+    ]
+    .map(|(title, meter)| Scenario::registers(title, meter))
+    .to_vec()
+}
+
+/// Where programs run: as whom, with which limits, on what kernel.
+#[rustfmt::skip] // a table
+fn surroundings() -> Vec<Scenario> {
+    const LITTLE: &str = "--nobody --memlock 65536";
+    const NOTHING: &str = "--nobody --memlock 0";
+    [
+        ("nobody, 64 KiB of locked memory: own `MADV_DONTNEED`", "evict dontneed", LITTLE),
+        ("nobody, 64 KiB: several threads", "registrations mmap", LITTLE),
+        ("nobody, 64 KiB: child after `fork`", "fork_child", LITTLE),
+        ("nobody, no locked memory: own `MADV_DONTNEED`", "evict dontneed", NOTHING),
+        ("nobody, no locked memory: several threads", "registrations mmap", NOTHING),
+        ("nobody, no locked memory: child after `fork`", "fork_child", NOTHING),
+        ("kernel without `MADV_POPULATE_WRITE`", "registrations mmap", "--no-populate"),
+        ("seccomp: native calls only", "registrations mmap", "--native-only"),
+    ]
+    .map(|(title, meter, confine)| Scenario { confine, ..Scenario::registers(title, meter) })
+    .to_vec()
+}
+
+/// `SIGWARD=auto` acts where the kernel is in a known range, and only there.
+fn verdicts() -> Vec<Scenario> {
+    let auto = |expect| Arm { library: Some("SIGWARD=auto"), expect, ..HARDENED };
     vec![
-        S::registers(
-            "alternate stack, the program's own `MADV_DONTNEED`",
-            "evict dontneed",
-        ),
-        S::registers("the same, page faults that do not sleep", "evict dontneed")
-            .set("fpu_bug=1")
-            .longer(2)
-            .on(PREEMPT),
-        S::registers("the program's own `MADV_PAGEOUT`", "evict pageout"),
-        S::registers(
-            "the program's own `munlock`, then `MADV_DONTNEED`",
-            "evict munlock",
-        ),
-        S::registers(
-            "the program's own `munlockall`, then `MADV_DONTNEED`",
-            "evict munlockall",
-        ),
-        S::registers("`mmap(MAP_FIXED)` over the stack", "evict map-fixed"),
-        S::registers("child after `fork`", "fork_child"),
-        S::registers("parent while another thread forks", "fork_parent"),
-        S::registers(
-            "program with several threads forks: parent and child",
-            "fork_threads",
-        ),
-        S::registers(
-            "several threads, each registers fresh stacks",
-            "registrations mmap",
-        ),
-        S::registers("the same with stacks from `malloc`", "registrations malloc"),
-        S::registers("nested signals, the second frame deeper", "nested"),
-        S::registers("ordinary stack of fresh threads", "ordinary_stack thread"),
-        S::registers("ordinary stack of the main thread", "ordinary_stack main"),
-        S::registers(
-            "nobody, 64 KiB of locked memory: own `MADV_DONTNEED`",
-            "evict dontneed",
-        )
-        .confined("--nobody --memlock 65536"),
-        S::registers("nobody, 64 KiB: several threads", "registrations mmap")
-            .confined("--nobody --memlock 65536"),
-        S::registers("nobody, 64 KiB: child after `fork`", "fork_child")
-            .confined("--nobody --memlock 65536"),
-        S::registers(
-            "nobody, no locked memory: own `MADV_DONTNEED`",
-            "evict dontneed",
-        )
-        .confined("--nobody --memlock 0"),
-        S::registers(
-            "nobody, no locked memory: several threads",
-            "registrations mmap",
-        )
-        .confined("--nobody --memlock 0"),
-        S::registers("nobody, no locked memory: child after `fork`", "fork_child")
-            .confined("--nobody --memlock 0"),
-        S::registers("kernel without `MADV_POPULATE_WRITE`", "registrations mmap")
-            .confined("--no-populate"),
-        S::registers("seccomp: native calls only", "registrations mmap").confined("--native-only"),
-        S::registers(
-            "`SIGWARD=auto`, the kernel says 5.3.1",
-            "registrations mmap",
-        )
-        .set("fpu_bug=2 release=5.3.1")
-        .arms(&[
-            CONTROL,
-            Arm {
-                library: Some("SIGWARD=auto"),
-                ..HARDENED
-            },
-        ]),
-        S::registers(
-            "`SIGWARD=auto`, the kernel says 6.1: not in range, left alone",
-            "nested",
-        )
-        .arms(&[
-            CONTROL,
-            Arm {
-                library: Some("SIGWARD=auto"),
-                expect: Expect::Struck,
-                ..HARDENED
-            },
-        ]),
-        S::registers(
-            "stack locked by the program itself: what residency can reach",
-            "pinned",
-        )
-        .longer(10)
-        .arms(&[Arm {
-            expect: Expect::Told,
-            ..CONTROL
-        }]),
-        S::registers(
-            "shape of the published reproducer, straight-line code",
-            "published",
-        )
-        .longer(10)
-        .on(SINGLESTEP),
-        S::waits("R10 lost", "r10_bug=1"),
-        S::waits("R10, R8 and R9 lost", "r10_bug=2"),
-        S::waits(
-            "R10 lost, garbage is mapped",
-            "r10_bug=1 r10_garbage=0x10000000",
-        ),
-        S::waits(
-            "R10, R8 and R9 lost, garbage is mapped",
-            "r10_bug=2 r10_garbage=0x10000000",
-        ),
-        S::waits("R10 lost, no `pidfd_open`", "r10_bug=1").confined("--no-pidfd"),
-        S::waits("R10 lost, seccomp: native calls only", "r10_bug=1").confined("--native-only"),
-        S {
-            title: "2048 bytes",
-            kind: Kind::Size,
-            meter: "small_stack",
-            confine: "",
-            settings: "",
-            longer: 1,
-            arms: vec![
-                CONTROL,
-                Arm {
-                    library: Some("SIGWARD=on SIGWARD_SIZE=fix"),
-                    ..HARDENED
-                },
-            ],
-            boots: vec![NO_PREEMPT, STRICT_SIZE],
+        Scenario {
+            settings: "fpu_bug=2 release=5.3.1",
+            arms: vec![CONTROL, auto(Expect::Clean)],
+            ..Scenario::registers("`SIGWARD=auto`, kernel called 5.3.1", "registrations mmap")
+        },
+        Scenario {
+            arms: vec![CONTROL, auto(Expect::Struck)],
+            ..Scenario::registers("`SIGWARD=auto`, kernel called 6.1: left alone", "nested")
         },
     ]
+}
+
+/// How far residency reaches, and the defect as it was first shown.
+fn bounds() -> Vec<Scenario> {
+    vec![
+        Scenario {
+            settings: "fpu_bug=1",
+            longer: 2,
+            boots: vec![PREEMPT],
+            ..Scenario::registers("own `MADV_DONTNEED`, faults do not sleep", "evict dontneed")
+        },
+        Scenario {
+            longer: 10,
+            arms: vec![Arm { expect: Expect::Told, ..CONTROL }],
+            ..Scenario::registers("stack locked by the program itself", "pinned")
+        },
+        Scenario {
+            longer: 10,
+            boots: vec![SINGLESTEP],
+            ..Scenario::registers("shape of the published reproducer", "published")
+        },
+    ]
+}
+
+/// The waits: every function under a storm of stops, continues and signals.
+#[rustfmt::skip] // a table
+fn waits() -> Vec<Scenario> {
+    [
+        ("R10 lost", "r10_bug=1", ""),
+        ("R10, R8 and R9 lost", "r10_bug=2", ""),
+        ("R10 lost, garbage is mapped", "r10_bug=1 r10_garbage=0x10000000", ""),
+        ("R10, R8 and R9 lost, garbage is mapped", "r10_bug=2 r10_garbage=0x10000000", ""),
+        ("R10 lost, no `pidfd_open`", "r10_bug=1", "--no-pidfd"),
+        ("R10 lost, seccomp: native calls only", "r10_bug=1", "--native-only"),
+    ]
+    .map(|(title, settings, confine)| Scenario::waits(title, settings, confine))
+    .to_vec()
+}
+
+/// Alternate stacks that today's frame does not fit on.
+fn sizes() -> Vec<Scenario> {
+    let fixed = Arm { library: Some("SIGWARD=on SIGWARD_SIZE=fix"), ..HARDENED };
+    vec![Scenario {
+        kind: Kind::Size,
+        settings: "",
+        arms: vec![CONTROL, fixed],
+        boots: vec![NO_PREEMPT, STRICT_SIZE],
+        ..Scenario::registers("2048 bytes", "small_stack")
+    }]
 }
