@@ -1,8 +1,8 @@
 /*
- * The shape of the reproducer published with the kernel's bug 205663: two
- * processes per CPU, each with a thread that sends signals, a few vector
- * instructions in a straight line, MADV_DONTNEED on the alternate stack. QEMU
- * delivers no signal within such a line unless run with -singlestep.
+ * The shape of the reproducer published with the kernel's bug 205663: processes
+ * on each CPU, each with a thread that sends signals, vector instructions in a
+ * straight line, MADV_DONTNEED on the alternate stack. QEMU delivers no signal
+ * within such a line unless run with -singlestep.
  */
 #include "meter.h"
 
@@ -26,10 +26,13 @@ static void straight_line(void)
 	for (unsigned i = 0; i < sizeof in; i++)
 		in[i] = (uint8_t)i;
 	memcpy(in, &pid, sizeof pid);
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 50; i++) {
 		__asm__ volatile("vmovdqu %1, %%ymm0\n\t"
+				 ".rept 32\n\t"
 				 "vmovdqa %%ymm0, %%ymm1\n\t"
 				 "vmovdqa %%ymm1, %%ymm2\n\t"
+				 "vmovdqa %%ymm2, %%ymm0\n\t"
+				 ".endr\n\t"
 				 "vmovdqu %%ymm2, %0"
 				 : "=m"(out) : "m"(in) : "xmm0", "xmm1", "xmm2");
 		if (memcmp(in, out, sizeof in))
@@ -41,7 +44,7 @@ int main(void)
 {
 	share_counts();
 	begin();
-	for (long i = 2 * sysconf(_SC_NPROCESSORS_ONLN); i-- > 0;) {
+	for (long i = sysconf(_SC_NPROCESSORS_ONLN); i-- > 0;) {
 		pid_t pid = fork();
 		if (pid < 0)
 			err(1, "fork");
@@ -61,7 +64,7 @@ int main(void)
 		_exit(0);
 	}
 	int status, bad = 0;
-	for (long i = 2 * sysconf(_SC_NPROCESSORS_ONLN); i-- > 0;)
+	for (long i = sysconf(_SC_NPROCESSORS_ONLN); i-- > 0;)
 		bad |= wait(&status) < 0 || status;
 	if (bad)
 		errx(1, "a process failed");

@@ -190,6 +190,21 @@ fn registers_table(text: &mut String, rows: &[&Row]) {
         }
         text.push('\n');
     }
+    text.push_str("| **all that are to be clean with the library** |");
+    for arm in 0..2 {
+        for name in NAMES {
+            let _ = write!(text, " **{}** |", total(rows, arm, name));
+        }
+    }
+    text.push('\n');
+}
+
+/// The sum over all rows with both a control arm and one that must be clean.
+fn total(rows: &[&Row], arm: usize, name: &str) -> u64 {
+    rows.iter()
+        .filter(|row| row.scenario.arms.get(1).is_some_and(|arm| arm.expect == Expect::Clean))
+        .filter_map(|row| row.reports[arm].as_ref()?.count(name))
+        .sum()
 }
 
 /// One line for each arm.

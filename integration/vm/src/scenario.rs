@@ -121,7 +121,7 @@ impl Scenario {
 
 /// Every scenario, in the order of the report.
 pub fn all() -> Vec<Scenario> {
-    [programs(), surroundings(), verdicts(), bounds(), waits(), sizes()].concat()
+    [programs(), deep_stacks(), surroundings(), verdicts(), bounds(), waits(), sizes()].concat()
 }
 
 /// What programs do with their stacks.
@@ -139,10 +139,24 @@ fn programs() -> Vec<Scenario> {
         ("several threads, each registers fresh stacks", "registrations mmap"),
         ("the same with stacks from `malloc`", "registrations malloc"),
         ("nested signals, the second frame deeper", "nested"),
-        ("ordinary stack of fresh threads", "ordinary_stack thread"),
-        ("ordinary stack of the main thread", "ordinary_stack main"),
+        ("ordinary stack of fresh threads, 28 KiB deep", "ordinary_stack thread 6"),
+        ("ordinary stack of the main thread, 28 KiB deep", "ordinary_stack main 6"),
     ]
     .map(|(title, meter)| Scenario::registers(title, meter))
+    .to_vec()
+}
+
+/// Ordinary stacks deeper than what is held by default.
+fn deep_stacks() -> Vec<Scenario> {
+    let deeper = Arm { library: Some("SIGWARD=on SIGWARD_STACK=131072"), ..HARDENED };
+    [
+        ("the same of threads, 100 KiB, `SIGWARD_STACK=131072`", "ordinary_stack thread 24"),
+        ("the same of the main thread", "ordinary_stack main 24"),
+    ]
+    .map(|(title, meter)| Scenario {
+        arms: vec![CONTROL, deeper],
+        ..Scenario::registers(title, meter)
+    })
     .to_vec()
 }
 
