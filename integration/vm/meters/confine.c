@@ -1,0 +1,73 @@
+/*
+ * Run a command with less than it would have:
+ *
+ *   confine [--nobody] [--memlock BYTES] [--no-pidfd] [--no-populate]
+ *           [--native-only] COMMAND...
+ *
+ * --no-pidfd and --no-populate answer as kernels do that lack pidfd_open and
+ * MADV_POPULATE_WRITE; --native-only kills at any call that did not come in by
+ * the native entry, as systemd's SystemCallArchitectures=native does.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define SKIP_UNLESS(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, n)
+#define ANSWER(action) BPF_STMT(BPF_RET | BPF_K, action)
+
+static void install(struct sock_filter *rules, size_t count)
+{
+	struct sock_fprog program = { .len = (unsigned short)count, .filter = rules };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		err(125, "seccomp");
+}
+#define INSTALL(...) do { \
+	struct sock_filter rules[] = { __VA_ARGS__ }; \
+	install(rules, sizeof rules / sizeof *rules); \
+} while (0)
+
+int main(int argc, char **argv)
+{
+	int i = 1;
+
+	for (; i < argc && !strncmp(argv[i], "--", 2); i++) {
+		if (!strcmp(argv[i], "--nobody")) {
+			if (setgroups(0, NULL) || setgid(65534) || setuid(65534))
+				err(125, "nobody");
+		} else if (!strcmp(argv[i], "--memlock") && i + 1 < argc) {
+			rlim_t bytes = strtoul(argv[++i], NULL, 10);
+			struct rlimit limit = { bytes, bytes };
+			if (setrlimit(RLIMIT_MEMLOCK, &limit))
+				err(125, "setrlimit");
+		} else if (!strcmp(argv[i], "--no-pidfd")) {
+			INSTALL(LOAD(nr), SKIP_UNLESS(SYS_pidfd_open, 1),
+				ANSWER(SECCOMP_RET_ERRNO | ENOSYS), ANSWER(SECCOMP_RET_ALLOW));
+		} else if (!strcmp(argv[i], "--no-populate")) {
+			INSTALL(LOAD(nr), SKIP_UNLESS(SYS_madvise, 3), LOAD(args[2]),
+				SKIP_UNLESS(MADV_POPULATE_WRITE, 1),
+				ANSWER(SECCOMP_RET_ERRNO | EINVAL), ANSWER(SECCOMP_RET_ALLOW));
+		} else if (!strcmp(argv[i], "--native-only")) {
+			INSTALL(LOAD(arch), SKIP_UNLESS(AUDIT_ARCH_X86_64, 1),
+				ANSWER(SECCOMP_RET_ALLOW), ANSWER(SECCOMP_RET_KILL_PROCESS));
+		} else
+			errx(125, "what is %s?", argv[i]);
+	}
+	if (i == argc)
+		errx(125, "no command");
+	execvp(argv[i], argv + i);
+	err(127, "%s", argv[i]);
+}

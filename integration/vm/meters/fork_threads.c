@@ -1,0 +1,40 @@
+/*
+ * A program with several threads forks. Its threads take signals on their own
+ * alternate stacks meanwhile, and so does the child.
+ */
+#include "meter.h"
+
+static void *take_signals(void *arg)
+{
+	(void)arg;
+	register_stack(map_stack(STACK_SIZE), STACK_SIZE);
+	for (;;)
+		pass(SIGUSR1, 1000);
+	return NULL;
+}
+
+int main(void)
+{
+	setup();
+	register_stack(map_stack(STACK_SIZE), STACK_SIZE);
+	handle(SIGUSR1, count_delivery, SA_ONSTACK);
+	for (int i = 0; i < 3; i++)
+		start_thread(take_signals, NULL);
+	while (counts->deliveries < 30)
+		usleep(1000);
+
+	begin();
+	while (running()) {
+		pid_t pid = fork();
+		if (pid < 0)
+			err(1, "fork");
+		if (pid == 0) {
+			tie_to_parent();
+			for (int i = 0; i < 3; i++)
+				pass(SIGUSR1, 100);
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+	}
+	finish();
+}

@@ -1,0 +1,250 @@
+/*
+ * Shared by the meters. A meter brings signals about in one particular way,
+ * checks the vector registers across each of them, and prints one line:
+ *
+ *   deliveries=N mismatches=N frames=N faulted=N stale=N
+ *
+ * deliveries and mismatches are the meter's own counts. The rest is what the
+ * test kernel counted from begin() to finish(): signal frames written, frames
+ * that faulted, and wrong register sets believed. On another kernel they are 0.
+ */
+#ifndef METER_H
+#define METER_H
+
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STACK_SIZE 8192 /* SIGSTKSZ as old programs were compiled with it */
+
+/* In memory shared with all children, so that they can count too. */
+struct counts {
+	atomic_ulong deliveries, mismatches;
+};
+static struct counts *counts;
+static struct timespec deadline;
+static unsigned long frames0, faulted0, stale0;
+static pid_t noise[64];
+static int noises;
+
+static inline unsigned long kernel_count(const char *name)
+{
+	char path[96], text[24] = "";
+	snprintf(path, sizeof path, "/sys/module/sigward/parameters/%s", name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof text - 1) < 0)
+		text[0] = 0;
+	close(fd);
+	return strtoul(text, NULL, 10);
+}
+
+/* Die with the parent, and never outlive the test. */
+static inline void tie_to_parent(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(60);
+}
+
+/*
+ * The corruption needs other tasks with other vector registers. On each CPU one
+ * that is always ready, and one that wakes up often and then goes first (where
+ * we may ask for that), so as to preempt at any point.
+ */
+static inline void make_noise(long cpu, int wake)
+{
+	static const uint8_t other[32] __attribute__((aligned(32))) = "noise noise noise noise noise!!";
+	const struct sched_param first = { .sched_priority = 1 };
+	const struct timespec pause = { 0, 100000 };
+	cpu_set_t set;
+
+	tie_to_parent();
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof set, &set);
+	if (wake && sched_setscheduler(0, SCHED_FIFO, &first))
+		_exit(0);
+	do {
+		/* The loop has a branch, so that QEMU can interrupt it. */
+		__asm__ volatile("vmovdqa %0, %%ymm0\n\t"
+				 "vmovdqa %%ymm0, %%ymm3\n\t"
+				 "vmovdqa %%ymm0, %%ymm7\n"
+				 "1: test %1, %1\n\t"
+				 "jz 1b"
+				 : : "m"(other), "r"(wake) : "xmm0", "xmm3", "xmm7", "memory");
+	} while (nanosleep(&pause, NULL) == 0);
+	_exit(0);
+}
+
+static inline void start_noise(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	for (long i = 0; i < 2 * cpus && noises < 64; i++) {
+		pid_t pid = fork();
+		if (pid < 0)
+			err(1, "fork");
+		if (pid == 0)
+			make_noise(i / 2, i % 2);
+		noise[noises++] = pid;
+	}
+}
+
+static inline void share_counts(void)
+{
+	alarm(60);
+	counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (counts == MAP_FAILED)
+		err(1, "mmap");
+}
+
+/* The first thing a meter does. */
+static inline void setup(void)
+{
+	share_counts();
+	start_noise();
+}
+
+/* The measurement starts: what is to be hardened is registered by now. */
+static inline void begin(void)
+{
+	const char *ms = getenv("METER_MS");
+	long length = ms ? atol(ms) : 1500;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += length / 1000;
+	deadline.tv_nsec += length % 1000 * 1000000;
+	frames0 = kernel_count("fpu_frames");
+	faulted0 = kernel_count("fpu_retry");
+	stale0 = kernel_count("fpu_stale");
+}
+
+/* As long as asked for, and on a slow machine until there is something to tell. */
+static inline int running(void)
+{
+	struct timespec now;
+
+	if (counts && counts->deliveries < 50)
+		return 1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - deadline.tv_sec) * 1000000000L + (now.tv_nsec - deadline.tv_nsec) < 0;
+}
+
+static inline void finish(void)
+{
+	printf("deliveries=%lu mismatches=%lu frames=%lu faulted=%lu stale=%lu\n",
+	       counts->deliveries, counts->mismatches, kernel_count("fpu_frames") - frames0,
+	       kernel_count("fpu_retry") - faulted0, kernel_count("fpu_stale") - stale0);
+	fflush(stdout);
+	/* Left to others, they would mean signals in the next meter's time. */
+	while (noises-- > 0) {
+		kill(noise[noises], SIGKILL);
+		waitpid(noise[noises], NULL, 0);
+	}
+	_exit(0);
+}
+
+/*
+ * One check: fill the vector registers, loop, send this thread `sig` (0: none)
+ * and loop again, compare. The system call is made right here, so that the
+ * signal arrives while the registers are filled; the loops are for signals
+ * from elsewhere.
+ */
+static inline void pass(int sig, long loops)
+{
+	static atomic_uint serial;
+	uint8_t in[32] __attribute__((aligned(32))), out[3][32];
+	long pid = getpid(), tid = gettid();
+	unsigned number = serial++;
+
+	for (unsigned i = 0; i < sizeof in; i++)
+		in[i] = (uint8_t)(i * 7 + number);
+	memcpy(in, &tid, sizeof(int));
+	__asm__ volatile("vmovdqu (%[in]), %%ymm0\n\t"
+			 "vmovdqa %%ymm0, %%ymm3\n\t"
+			 "vmovdqa %%ymm0, %%ymm7\n\t"
+			 "mov %[loops], %%rcx\n"
+			 "1: dec %%rcx\n\t"
+			 "jnz 1b\n\t"
+			 "mov %[tgkill], %%eax\n\t"
+			 "syscall\n\t"
+			 "mov %[loops], %%rcx\n"
+			 "2: dec %%rcx\n\t"
+			 "jnz 2b\n\t"
+			 "vmovdqu %%ymm0, (%[out])\n\t"
+			 "vmovdqu %%ymm3, 32(%[out])\n\t"
+			 "vmovdqu %%ymm7, 64(%[out])\n\t"
+			 "vzeroupper"
+			 : : [in] "r"(in), [out] "r"(out), [loops] "r"(loops),
+			     [tgkill] "i"(SYS_tgkill), "D"(pid), "S"(tid), "d"((long)sig)
+			 : "rax", "rcx", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+			   "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+			   "xmm15", "memory", "cc");
+	for (int i = 0; i < 3; i++)
+		if (memcmp(in, out[i], sizeof in)) {
+			counts->mismatches++;
+			break;
+		}
+}
+
+static inline void count_delivery(int sig)
+{
+	(void)sig;
+	counts->deliveries++;
+}
+
+static inline void handle(int sig, void (*handler)(int), int flags)
+{
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = flags | SA_RESTART };
+	if (sigaction(sig, &sa, NULL))
+		err(1, "sigaction");
+}
+
+static inline void *map_stack(size_t size)
+{
+	void *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack == MAP_FAILED)
+		err(1, "mmap");
+	return stack;
+}
+
+static inline void register_stack(void *stack, size_t size)
+{
+	stack_t ss = { .ss_sp = stack, .ss_size = size };
+	if (sigaltstack(&ss, NULL))
+		err(1, "sigaltstack");
+}
+
+static inline void drop_stack(void)
+{
+	stack_t ss = { .ss_flags = SS_DISABLE };
+	if (sigaltstack(&ss, NULL))
+		err(1, "sigaltstack(SS_DISABLE)");
+}
+
+static inline pthread_t start_thread(void *(*body)(void *), void *arg)
+{
+	pthread_t thread;
+	if ((errno = pthread_create(&thread, NULL, body, arg)))
+		err(1, "pthread_create");
+	return thread;
+}
+
+#endif

@@ -1,0 +1,281 @@
+//! The virtual machine: builds its file system, boots it, reads its serial line.
+
+use crate::scenario::Boot;
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the serial line may be silent before the machine counts as hung.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// The folder of this crate, where meters, patches and scripts are.
+pub fn home() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a command and returns its standard output; what it says on standard
+/// error is the user's to read.
+pub fn output(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_owned();
+    let out = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {}", name.display()))?;
+    ensure!(out.status.success(), "{} failed ({})", name.display(), out.status);
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Refuses to start without the programs that are needed, and says where they
+/// come from.
+pub fn check_tools() -> Result<()> {
+    const TOOLS: [(&str, &str); 4] = [
+        ("qemu-system-x86_64", "qemu-system-x86"),
+        ("gcc", "gcc"),
+        ("ldd", "libc-bin"),
+        ("busybox", "busybox-static"),
+    ];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let missing: Vec<_> = TOOLS
+        .iter()
+        .filter(|(tool, _)| !std::env::split_paths(&path).any(|dir| dir.join(tool).exists()))
+        .map(|(_, package)| *package)
+        .collect();
+    ensure!(missing.is_empty(), "missing: apt install {}", missing.join(" "));
+    Ok(())
+}
+
+/// Builds the meters into `folder`.
+fn build_meters(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut programs = Vec::new();
+    for entry in fs::read_dir(home().join("meters"))? {
+        let source = entry?.path();
+        if source.extension() != Some(OsStr::new("c")) {
+            continue;
+        }
+        let program = folder.join(source.file_stem().unwrap_or_default());
+        output(
+            Command::new("gcc")
+                .args(["-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
+                .arg(&program)
+                .arg(&source),
+        )?;
+        programs.push(program);
+    }
+    Ok(programs)
+}
+
+/// The shared libraries that a program needs, loader included.
+fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
+    let text = output(Command::new("ldd").arg(program))?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
+        .map(PathBuf::from)
+        .collect())
+}
+
+fn install(file: &Path, root: &Path, target: impl AsRef<Path>) -> Result<()> {
+    let target = root.join(target);
+    fs::create_dir_all(target.parent().unwrap_or(root))?;
+    fs::copy(file, &target).with_context(|| format!("cannot copy {}", file.display()))?;
+    Ok(())
+}
+
+/// A file system with everything but the plan, which differs from boot to boot.
+pub struct Guest {
+    root: tempfile::TempDir,
+}
+
+impl Guest {
+    /// Gathers meters, libraries and, where given, the library and the command
+    /// under test.
+    pub fn new(library: Option<&Path>, command: Option<&Path>) -> Result<Self> {
+        let guest = Self { root: tempfile::tempdir()? };
+        let root = guest.root.path();
+        // For everyone, as some meters run as nobody.
+        fs::set_permissions(root, Permissions::from_mode(0o755))?;
+        for folder in ["bin", "meters", "proc", "sys", "dev", "tmp"] {
+            fs::create_dir(root.join(folder))?;
+        }
+        let mut programs = build_meters(&root.join("meters"))?;
+        let busybox = output(Command::new("sh").args(["-c", "command -v busybox"]))?;
+        install(Path::new(busybox.trim()), root, "bin/busybox")?;
+        install(&home().join("guest/init"), root, "init")?;
+        if let Some(library) = library {
+            install(library, root, "lib/libsigward.so")?;
+        }
+        if let Some(command) = command {
+            install(command, root, "meters/sigward")?;
+            programs.push(command.to_owned());
+        }
+        for program in programs {
+            for library in libraries_of(&program)? {
+                install(&library, root, library.strip_prefix("/")?)?;
+            }
+        }
+        Ok(guest)
+    }
+
+    /// Packs everything and the plan into an initial RAM file system.
+    fn pack(&self, plan: &str) -> Result<tempfile::NamedTempFile> {
+        fs::write(self.root.path().join("plan"), plan)?;
+        let image = tempfile::NamedTempFile::new()?;
+        output(
+            Command::new("sh")
+                .args(["-c", "find . | busybox cpio -o -H newc 2>/dev/null >\"$0\""])
+                .arg(image.path())
+                .current_dir(self.root.path()),
+        )
+        .context("cannot pack the initial RAM file system")?;
+        Ok(image)
+    }
+
+    /// Boots `kernel`, runs the plan and returns what each arm reported; the
+    /// whole serial line goes to `log`.
+    pub fn run(&self, boot: Boot, kernel: &Path, plan: &str, log: &Path) -> Result<Run> {
+        let image = self.pack(plan)?;
+        let mut log_file =
+            File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut qemu = Machine(
+            Command::new("qemu-system-x86_64")
+                .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512M"])
+                .args(["-smp", "2,sockets=2,cores=1,threads=1"])
+                .args(["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"])
+                .args(boot.qemu)
+                .arg("-kernel")
+                .arg(kernel)
+                .arg("-initrd")
+                .arg(image.path())
+                .arg("-append")
+                .arg(format!(
+                    "console=ttyS0 quiet panic=-1 reboot=t no_timer_check mitigations=off {}",
+                    boot.append
+                ))
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .spawn()
+                .context("cannot run qemu-system-x86_64")?,
+        );
+        let serial = qemu.0.stdout.take().context("QEMU has no serial line")?;
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(serial).split(b'\n').map_while(std::io::Result::ok) {
+                if send.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+
+        let mut run = Run::default();
+        let start = Instant::now();
+        loop {
+            match lines.recv_timeout(SILENCE) {
+                Ok(line) => {
+                    writeln!(log_file, "{:8.3} {line}", start.elapsed().as_secs_f64())?;
+                    if run.read(&line)? {
+                        return Ok(run);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("the machine is silent; see {}", log.display())
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("the machine stopped before the end; see {}", log.display())
+                }
+            }
+        }
+    }
+}
+
+/// A running QEMU, ended with its owner.
+struct Machine(Child);
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What one boot told.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// `uname -rv` of the kernel.
+    pub kernel: String,
+    /// The arms' reports, by their number in the plan.
+    pub reports: BTreeMap<usize, Report>,
+}
+
+impl Run {
+    /// Takes in one line of the serial line; true at the last one.
+    fn read(&mut self, line: &str) -> Result<bool> {
+        // The firmware leaves escape sequences before the first line.
+        let Some(start) = line.find('@') else {
+            return Ok(false);
+        };
+        let (word, rest) = line[start..].split_once(' ').unwrap_or((&line[start..], ""));
+        match word {
+            "@boot" => rest.clone_into(&mut self.kernel),
+            "@end" => {
+                let mut words = rest.splitn(3, ' ');
+                let mut number = || words.next().unwrap_or_default().parse::<usize>();
+                let (arm, status) = (number()?, number()?);
+                let fields = words.next().unwrap_or_default();
+                self.reports.insert(arm, Report { status, fields: Report::parse(fields) });
+            }
+            "@done" => return Ok(true),
+            _ => {}
+        }
+        Ok(false)
+    }
+}
+
+/// What one arm told: `name=value` fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The exit status, as a shell shows it.
+    pub status: usize,
+    fields: BTreeMap<String, String>,
+}
+
+impl Report {
+    fn parse(fields: &str) -> BTreeMap<String, String> {
+        fields
+            .split_whitespace()
+            .filter_map(|field| field.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// A count, or `None` where the meter did not get so far.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.fields.get(name)?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_serial_line() {
+        let mut run = Run::default();
+        assert!(!run.read("\u{1b}[2J@boot 6.1 #1 SMP PREEMPT").unwrap());
+        assert!(!run.read("[    1.0] a kernel message").unwrap());
+        assert!(!run.read("@end 3 0 deliveries=12 wait=1/49").unwrap());
+        assert!(!run.read("@end 4 137 ").unwrap());
+        assert!(run.read("@done").unwrap());
+        assert_eq!(run.kernel, "6.1 #1 SMP PREEMPT");
+        assert_eq!(run.reports[&3].count("deliveries"), Some(12));
+        assert_eq!(run.reports[&3].count("wait"), None);
+        assert_eq!(run.reports[&4], Report { status: 137, ..Report::default() });
+    }
+}

@@ -1,0 +1,245 @@
+//! What is measured: the table of scenarios, and the arms of each.
+
+/// One boot of the virtual machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// Names the boot in the report and its log file.
+    pub name: &'static str,
+    /// The kernel: a file of `config/` without its ending.
+    pub kernel: &'static str,
+    /// Added to the kernel's command line.
+    pub append: &'static str,
+    /// Added to QEMU's.
+    pub qemu: &'static [&'static str],
+}
+
+/// Without kernel preemption: where residency is the whole cure.
+pub const NO_PREEMPT: Boot =
+    Boot { name: "no-preempt", kernel: "no-preempt", append: "", qemu: &[] };
+/// With it: where user space can only lower the rate.
+pub const PREEMPT: Boot = Boot { name: "preempt", kernel: "preempt", append: "", qemu: &[] };
+/// QEMU ends its translation block after each instruction, so that a signal can
+/// land between any two.
+pub const SINGLESTEP: Boot =
+    Boot { name: "singlestep", kernel: "no-preempt", append: "", qemu: &["-singlestep"] };
+/// The kernel refuses alternate stacks that today's frame does not fit on. (The
+/// setting is documented as `strict_sas_size=`, but 6.1 does not skip the `=`.)
+pub const STRICT_SIZE: Boot =
+    Boot { name: "strict-size", kernel: "no-preempt", append: "strict_sas_size1", qemu: &[] };
+
+/// All of them, in the order in which they run.
+pub const BOOTS: [Boot; 4] = [NO_PREEMPT, PREEMPT, SINGLESTEP, STRICT_SIZE];
+
+/// What an arm must show, or the run has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// The defect strikes: it is measured at all.
+    Struck,
+    /// The defect does not strike, though it could: nothing corrupted, and no
+    /// frame faulted. With kernel preemption: corrupted more rarely.
+    Clean,
+    /// Only measured.
+    Told,
+}
+
+/// One run of a scenario's meter.
+#[derive(Clone, Copy, Debug)]
+pub struct Arm {
+    /// Names the arm in the report.
+    pub label: &'static str,
+    /// `None`: without the library. Else with it, and with these variables.
+    pub library: Option<&'static str>,
+    /// What it must show.
+    pub expect: Expect,
+}
+
+const CONTROL: Arm = Arm { label: "without", library: None, expect: Expect::Struck };
+const HARDENED: Arm = Arm { label: "with", library: Some("SIGWARD=on"), expect: Expect::Clean };
+
+/// What a meter counts, and so how it is judged and shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Vector registers across signals.
+    Registers,
+    /// Results of the wait functions.
+    Waits,
+    /// Alternate stacks that are too small.
+    Size,
+}
+
+/// One way in which a program meets a defect.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The row's heading in the report.
+    pub title: &'static str,
+    /// What the meter counts.
+    pub kind: Kind,
+    /// The meter and its arguments.
+    pub meter: &'static str,
+    /// Options of `confine`, or nothing.
+    pub confine: &'static str,
+    /// Settings of the kernel, as in `/sys/module/sigward/parameters`.
+    pub settings: &'static str,
+    /// How many times longer than others it measures.
+    pub longer: u32,
+    /// The runs.
+    pub arms: Vec<Arm>,
+    /// Where it runs.
+    pub boots: Vec<Boot>,
+}
+
+impl Scenario {
+    fn registers(title: &'static str, meter: &'static str) -> Self {
+        Self {
+            title,
+            kind: Kind::Registers,
+            meter,
+            confine: "",
+            // 2: the page fault sleeps, as real paging does.
+            settings: "fpu_bug=2",
+            longer: 1,
+            arms: vec![CONTROL, HARDENED],
+            boots: vec![NO_PREEMPT, PREEMPT],
+        }
+    }
+
+    fn waits(title: &'static str, settings: &'static str, confine: &'static str) -> Self {
+        let with = |label, library| Arm { label, library: Some(library), expect: Expect::Clean };
+        Self {
+            kind: Kind::Waits,
+            confine,
+            settings,
+            arms: vec![
+                CONTROL,
+                with("int80", "SIGWARD=on SIGWARD_WAIT=int80"),
+                with("two-phase", "SIGWARD=on SIGWARD_WAIT=two-phase"),
+            ],
+            ..Self::registers(title, "waits")
+        }
+    }
+}
+
+/// Every scenario, in the order of the report.
+pub fn all() -> Vec<Scenario> {
+    [programs(), deep_stacks(), surroundings(), verdicts(), bounds(), waits(), sizes()].concat()
+}
+
+/// What programs do with their stacks.
+#[rustfmt::skip] // a table
+fn programs() -> Vec<Scenario> {
+    [
+        ("alternate stack, the program's own `MADV_DONTNEED`", "evict dontneed"),
+        ("the program's own `MADV_PAGEOUT`", "evict pageout"),
+        ("the program's own `munlock`, then `MADV_DONTNEED`", "evict munlock"),
+        ("the program's own `munlockall`, then `MADV_DONTNEED`", "evict munlockall"),
+        ("`mmap(MAP_FIXED)` over the stack", "evict map-fixed"),
+        ("child after `fork`", "fork_child"),
+        ("parent while another thread forks", "fork_parent"),
+        ("program with several threads forks: parent and child", "fork_threads"),
+        ("several threads, each registers fresh stacks", "registrations mmap"),
+        ("the same with stacks from `malloc`", "registrations malloc"),
+        ("nested signals, the second frame deeper", "nested"),
+        ("ordinary stack of fresh threads, 28 KiB deep", "ordinary_stack thread 6"),
+        ("ordinary stack of the main thread, 28 KiB deep", "ordinary_stack main 6"),
+    ]
+    .map(|(title, meter)| Scenario::registers(title, meter))
+    .to_vec()
+}
+
+/// Ordinary stacks deeper than what is held by default.
+fn deep_stacks() -> Vec<Scenario> {
+    let deeper = Arm { library: Some("SIGWARD=on SIGWARD_STACK=131072"), ..HARDENED };
+    [
+        ("the same of threads, 100 KiB, `SIGWARD_STACK=131072`", "ordinary_stack thread 24"),
+        ("the same of the main thread", "ordinary_stack main 24"),
+    ]
+    .map(|(title, meter)| Scenario {
+        arms: vec![CONTROL, deeper],
+        ..Scenario::registers(title, meter)
+    })
+    .to_vec()
+}
+
+/// Where programs run: as whom, with which limits, on what kernel.
+#[rustfmt::skip] // a table
+fn surroundings() -> Vec<Scenario> {
+    const LITTLE: &str = "--nobody --memlock 65536";
+    const NOTHING: &str = "--nobody --memlock 0";
+    [
+        ("nobody, 64 KiB of locked memory: own `MADV_DONTNEED`", "evict dontneed", LITTLE),
+        ("nobody, 64 KiB: several threads", "registrations mmap", LITTLE),
+        ("nobody, 64 KiB: child after `fork`", "fork_child", LITTLE),
+        ("nobody, no locked memory: own `MADV_DONTNEED`", "evict dontneed", NOTHING),
+        ("nobody, no locked memory: several threads", "registrations mmap", NOTHING),
+        ("nobody, no locked memory: child after `fork`", "fork_child", NOTHING),
+        ("kernel without `MADV_POPULATE_WRITE`", "registrations mmap", "--no-populate"),
+        ("seccomp: native calls only", "registrations mmap", "--native-only"),
+    ]
+    .map(|(title, meter, confine)| Scenario { confine, ..Scenario::registers(title, meter) })
+    .to_vec()
+}
+
+/// `SIGWARD=auto` acts where the kernel is in a known range, and only there.
+fn verdicts() -> Vec<Scenario> {
+    let auto = |expect| Arm { library: Some("SIGWARD=auto"), expect, ..HARDENED };
+    vec![
+        Scenario {
+            settings: "fpu_bug=2 release=5.3.1",
+            arms: vec![CONTROL, auto(Expect::Clean)],
+            ..Scenario::registers("`SIGWARD=auto`, kernel called 5.3.1", "registrations mmap")
+        },
+        Scenario {
+            arms: vec![CONTROL, auto(Expect::Struck)],
+            ..Scenario::registers("`SIGWARD=auto`, kernel called 6.1: left alone", "nested")
+        },
+    ]
+}
+
+/// How far residency reaches, and the defect as it was first shown.
+fn bounds() -> Vec<Scenario> {
+    vec![
+        Scenario {
+            settings: "fpu_bug=1",
+            longer: 2,
+            boots: vec![PREEMPT],
+            ..Scenario::registers("own `MADV_DONTNEED`, faults do not sleep", "evict dontneed")
+        },
+        Scenario {
+            longer: 10,
+            arms: vec![Arm { expect: Expect::Told, ..CONTROL }],
+            ..Scenario::registers("stack locked by the program itself", "pinned")
+        },
+        Scenario {
+            longer: 10,
+            boots: vec![SINGLESTEP],
+            ..Scenario::registers("shape of the published reproducer", "published")
+        },
+    ]
+}
+
+/// The waits: every function under a storm of stops, continues and signals.
+#[rustfmt::skip] // a table
+fn waits() -> Vec<Scenario> {
+    [
+        ("R10 lost", "r10_bug=1", ""),
+        ("R10, R8 and R9 lost", "r10_bug=2", ""),
+        ("R10 lost, garbage is mapped", "r10_bug=1 r10_garbage=0x10000000", ""),
+        ("R10, R8 and R9 lost, garbage is mapped", "r10_bug=2 r10_garbage=0x10000000", ""),
+        ("R10 lost, no `pidfd_open`", "r10_bug=1", "--no-pidfd"),
+        ("R10 lost, seccomp: native calls only", "r10_bug=1", "--native-only"),
+    ]
+    .map(|(title, settings, confine)| Scenario::waits(title, settings, confine))
+    .to_vec()
+}
+
+/// Alternate stacks that today's frame does not fit on.
+fn sizes() -> Vec<Scenario> {
+    let fixed = Arm { library: Some("SIGWARD=on SIGWARD_SIZE=fix"), ..HARDENED };
+    vec![Scenario {
+        kind: Kind::Size,
+        settings: "",
+        arms: vec![CONTROL, fixed],
+        boots: vec![NO_PREEMPT, STRICT_SIZE],
+        ..Scenario::registers("2048 bytes", "small_stack")
+    }]
+}
