@@ -33,7 +33,7 @@ lint:
 	$(CARGO) clippy --release -p sigward-preload -- -D warnings
 
 bench: build
-	$(CARGO) bench
+	$(CARGO) bench -p sigward --bench performance
 
 # No build here: `make && sudo make install` must not leave root's files in target/.
 install:

@@ -1,0 +1,71 @@
+//! Sections and tables of `docs/performance.md`.
+
+use std::fmt::{Display, Formatter, Result};
+
+use crate::counter::Counter;
+use crate::subject::machine;
+
+/// The whole file.
+pub struct Document {
+    pub counter: Counter,
+    pub sections: Vec<Section>,
+}
+
+/// One table with its explanation.
+#[derive(Default)]
+pub struct Section {
+    pub title: &'static str,
+    pub text: String,
+    pub header: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
+    /// A target that the figures do not meet.
+    pub missed: Option<String>,
+}
+
+impl Display for Document {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(
+            f,
+            "# Performance\n\n\
+             <!-- Written by `make bench`. To write it again, run that. -->\n\n\
+             All figures are of one run of `make bench` on one machine:\n{}.\n\n\
+             Instructions are user instructions, counted by\n`{}`.\n\
+             Times are the least of many rounds; on a busy machine they are rough, and the\n\
+             instructions are what to compare.\n",
+            machine(),
+            self.counter.name()
+        )?;
+        for section in &self.sections {
+            write!(f, "\n{section}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Section {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        writeln!(f, "## {}\n\n{}\n", self.title, self.text)?;
+        writeln!(f, "| {} |", self.header.join(" | "))?;
+        // The first column is words, the others are numbers.
+        writeln!(f, "| --- |{}", " ---: |".repeat(self.header.len().saturating_sub(1)))?;
+        self.rows.iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))
+    }
+}
+
+/// A number with a comma after each three digits.
+pub fn grouped(number: f64) -> String {
+    let digits = format!("{:.0}", number.abs());
+    let mut text = String::from(if number <= -0.5 { "-" } else { "" });
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `one` as a multiple of `other`.
+pub fn ratio(one: f64, other: f64) -> String {
+    if other > 0.0 { format!("{:.2}", one / other) } else { "-".to_owned() }
+}

@@ -1,0 +1,78 @@
+//! `make bench`: what `libsigward.so` costs, beside what it is compared with, in one run.
+//! Writes `docs/performance.md`.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`counter`] | counting user instructions, by perf or by callgrind |
+//! | [`subject`] | the libraries under test, and timed runs of the programs |
+//! | [`document`] | sections, tables, numbers |
+//! | [`exec`], [`calls`], [`live_stacks`], [`locked`], [`churn`] | one table each |
+
+mod calls;
+mod churn;
+mod counter;
+mod document;
+mod exec;
+mod live_stacks;
+mod locked;
+mod subject;
+
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+
+use sigward_harness::artifacts::workspace;
+
+use counter::Counter;
+use document::{Document, Section};
+use subject::Libraries;
+
+/// One table, by its name on the command line.
+type Bench = fn(Counter, &Libraries) -> io::Result<Section>;
+
+const BENCHES: &[(&str, Bench)] = &[
+    ("exec", exec::run),
+    ("calls", calls::run),
+    ("live-stacks", live_stacks::run),
+    ("locked", locked::run),
+    ("churn", churn::run),
+];
+
+fn main() -> ExitCode {
+    match bench() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the benches that are named, or all, which writes the document. Says whether all
+/// targets were met.
+fn bench() -> io::Result<bool> {
+    // cargo adds --bench.
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let counter = Counter::choose()?;
+    let libraries = Libraries::stage()?;
+    let mut sections = Vec::new();
+    for (name, run) in BENCHES {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            eprintln!("bench: {name} …");
+            sections.push(run(counter, &libraries)?);
+        }
+    }
+    let document = Document { counter, sections };
+    print!("{document}");
+    if wanted.is_empty() {
+        let path = workspace().join("docs/performance.md");
+        fs::write(&path, document.to_string())?;
+        eprintln!("bench: wrote {}", path.display());
+    }
+    for missed in document.sections.iter().filter_map(|section| section.missed.as_ref()) {
+        eprintln!("bench: TARGET MISSED: {missed}");
+    }
+    Ok(document.sections.iter().all(|section| section.missed.is_none()))
+}

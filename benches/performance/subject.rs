@@ -1,0 +1,133 @@
+//! What is measured: the libraries, and timed runs of the benches' programs.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sigward_harness::artifacts::{self, cargo_command, target};
+use sigward_harness::programs::{self, Libc};
+use sigward_harness::run::Run;
+use tempfile::TempDir;
+
+/// Copies of the libraries, under paths of one length: the loader's work grows with them.
+pub struct Libraries {
+    _folder: TempDir,
+    /// A C library with nothing in it.
+    pub empty: PathBuf,
+    /// Ours.
+    pub sigward: PathBuf,
+    /// Two hooks made by redhook.
+    pub redhook: PathBuf,
+}
+
+impl Libraries {
+    /// Builds and copies them.
+    pub fn stage() -> io::Result<Self> {
+        let built = cargo_command()
+            .args(["build", "--quiet", "--release", "-p", "sigward-redhook-bench"])
+            .status()?;
+        if !built.success() {
+            return Err(io::Error::other("the redhook library was not built"));
+        }
+        let folder = tempfile::Builder::new().prefix("sigward-bench-").tempdir()?;
+        let stage = |name: &str, from: &Path| {
+            let to = folder.path().join(name);
+            fs::copy(from, &to).map(|_| to)
+        };
+        Ok(Self {
+            empty: stage("1.so", &programs::build("libempty", Libc::Glibc)?)?,
+            sigward: stage("2.so", artifacts::preload())?,
+            redhook: stage("3.so", &target().join("release/libredhook_bench.so"))?,
+            _folder: folder,
+        })
+    }
+}
+
+/// How a program runs.
+#[derive(Clone, Copy)]
+pub enum Mode {
+    /// Without the library.
+    Without,
+    /// With it, as it comes.
+    Auto,
+    /// With it, made to act.
+    On,
+}
+
+impl Mode {
+    pub const ALL: [Self; 3] = [Self::Without, Self::Auto, Self::On];
+
+    /// The variables of such a run; `behind` is one more preload.
+    pub fn environment(
+        self,
+        libraries: &Libraries,
+        behind: Option<&Path>,
+    ) -> Vec<(&'static str, OsString)> {
+        let sigward = (!matches!(self, Self::Without)).then_some(libraries.sigward.as_path());
+        let preloads: Vec<&OsStr> =
+            sigward.into_iter().chain(behind).map(Path::as_os_str).collect();
+        let mut variables = vec![("LD_PRELOAD", preloads.join(OsStr::new(":")))];
+        match self {
+            Self::Without => {}
+            Self::Auto => variables.push(("SIGWARD", "auto".into())),
+            Self::On => variables.push(("SIGWARD", "on".into())),
+        }
+        variables
+    }
+}
+
+/// Borrows what [`Mode::environment`] made.
+pub fn borrowed<'a>(variables: &'a [(&'static str, OsString)]) -> Vec<(&'static str, &'a OsStr)> {
+    variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect()
+}
+
+/// Runs a program that prints numbers and returns them.
+pub fn printed(
+    program: &Path,
+    args: &[&str],
+    mode: Mode,
+    libraries: &Libraries,
+) -> io::Result<Vec<f64>> {
+    let mut run = Run::new(program).args(args).deadline(std::time::Duration::from_secs(150));
+    for (name, value) in mode.environment(libraries, None) {
+        run = run.env(name, value);
+    }
+    let outcome = run.output()?;
+    let numbers = outcome.stdout.split_whitespace().map(str::parse).collect::<Result<_, _>>();
+    match numbers {
+        Ok(numbers) if outcome.success() => Ok(numbers),
+        _ => Err(io::Error::other(format!("{} {args:?}: {outcome:?}", program.display()))),
+    }
+}
+
+/// The least number of nanoseconds of a program's rounds in each mode, over runs of the modes
+/// in turn, so that a busy moment of the machine meets all of them.
+pub fn least_ns(program: &Path, args: &[&str], libraries: &Libraries) -> io::Result<[f64; 3]> {
+    let mut least = [f64::INFINITY; 3];
+    for _ in 0..3 {
+        for (mode, least) in Mode::ALL.into_iter().zip(&mut least) {
+            let numbers = printed(program, args, mode, libraries)?;
+            *least = least.min(numbers.first().copied().unwrap_or(f64::INFINITY));
+        }
+    }
+    Ok(least)
+}
+
+/// The machine in a few words.
+pub fn machine() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown processor", |(_, model)| model);
+    let word = |program: &str, args: &[&str]| {
+        let output = Command::new(program).args(args).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        text.lines().next().map(str::to_owned)
+    };
+    let kernel = word("uname", &["-sr"]).unwrap_or_default();
+    let libc = word("getconf", &["GNU_LIBC_VERSION"]).unwrap_or_else(|| "another libc".into());
+    format!("{}, {kernel}, {libc}", model.trim())
+}

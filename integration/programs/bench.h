@@ -1,0 +1,28 @@
+// What the benches' programs share: a clock, and the least and the median of many rounds.
+#ifndef BENCH_H
+#define BENCH_H
+
+#include "common.h"
+#include <time.h>
+
+static int64_t now(void)
+{
+    struct timespec time;
+    MUST(clock_gettime(CLOCK_MONOTONIC, &time) == 0);
+    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
+static int ascending(const void *one, const void *other)
+{
+    double a = *(const double *)one, b = *(const double *)other;
+    return (a > b) - (a < b);
+}
+
+// Prints the least and the median, in nanoseconds.
+static void report(double *rounds, size_t count)
+{
+    qsort(rounds, count, sizeof *rounds, ascending);
+    printf("%.2f %.2f\n", rounds[0], rounds[count / 2]);
+}
+
+#endif

@@ -1,0 +1,23 @@
+// An allocator at work: allocations of 16 bytes to 512 KiB, a thousand live at a time, in an order
+// that is the same in each run. bench_churn ROUNDS
+#include "common.h"
+
+#define LIVE 1000
+
+int main(int argc, char **argv)
+{
+    dead_man(120);
+    MUST(argc == 2);
+    static char *live[LIVE];
+    uint32_t state = 1;
+    for (long i = atol(argv[1]); i > 0; i--) {
+        state = state * 1664525 + 1013904223;
+        char **place = &live[(state >> 8) % LIVE];
+        // Each size class as often as the next.
+        size_t size = (size_t)16 << (state >> 28);
+        free(*place);
+        MUST(*place = malloc(size + (state & 15)));
+        (*place)[0] = (*place)[size - 1] = 1;
+    }
+    return 0;
+}
