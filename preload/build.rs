@@ -1,5 +1,11 @@
-//! Link arguments of `libsigward.so`.
-fn main() {
+//! Link arguments of `libsigward.so`, and the `cfg` by which a test breaks its link.
+
+use std::path::PathBuf;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    println!("cargo::rustc-check-cfg=cfg(sigward_plant, values(\"panic\", \"stray\"))");
+    println!("cargo::rerun-if-changed=build.rs");
     for arg in [
         // No start files and no libraries: one file for every libc, old and new.
         "-nostdlib",
@@ -14,6 +20,16 @@ fn main() {
         // Not in the profile alone: rustc leaves the symbol table in a cdylib.
         "-Wl,--strip-all",
     ] {
-        println!("cargo:rustc-cdylib-link-arg={arg}");
+        println!("cargo::rustc-cdylib-link-arg={arg}");
     }
+
+    // Without its feature `std` the crate `libc` asks for these by name, which `-nostdlib` does
+    // not take back: a stray name would then be found there, and the library need that libc.
+    // Ours are found first, and are empty.
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    for library in ["c", "m", "rt", "pthread", "util", "dl"] {
+        fs::write(folder.join(format!("lib{library}.a")), "!<arch>\n")?;
+    }
+    println!("cargo::rustc-link-search=native={}", folder.display());
+    Ok(())
 }

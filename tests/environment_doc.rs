@@ -1,4 +1,4 @@
-//! `docs/environment.md` is made from the table of variables.
+//! `docs/environment.md` is made from the table of variables, and README.md knows them all.
 //!
 //! To write it again: `BLESS=1 cargo test --test environment_doc`.
 
@@ -51,4 +51,18 @@ fn environment_md_is_up_to_date() {
         "docs/environment.md differs from config::TABLE; write it again by \
          BLESS=1 cargo test --test environment_doc"
     );
+}
+
+#[test]
+fn the_readme_knows_every_variable_and_no_other() {
+    let readme = include_str!("../README.md");
+    let missing: Vec<_> =
+        TABLE.iter().filter(|row| !readme.contains(&format!("`{}`", row.name))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+
+    let word = |c: char| !c.is_ascii_uppercase() && c != '_';
+    let stranger = readme
+        .split(word)
+        .find(|word| word.starts_with("SIGWARD_") && TABLE.iter().all(|row| row.name != *word));
+    assert_eq!(stranger, None);
 }

@@ -70,6 +70,14 @@ int dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void
     return 0;
 }
 
+#ifndef NO_ERRNO
+int *__errno_location(void)
+{
+    static int number;
+    return &number;
+}
+#endif
+
 // What glibc's loader insists on finding in libc.so.6, for its own use.
 void __libc_early_init(_Bool initial) { (void)initial; }
 int pthread_mutex_lock(void *mutex) { (void)mutex; return 0; }

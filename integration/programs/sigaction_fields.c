@@ -113,16 +113,16 @@ int main(void)
     try_pointers("both bad", (struct sigaction *)8, (struct sigaction *)8);
     try_pointers("none", NULL, NULL);
 
+#ifdef __GLIBC__
     // glibc's other name of the same function.
-    extern int __sigaction(int, const struct sigaction *, struct sigaction *) __attribute__((weak));
-    if (__sigaction) {
-        struct sigaction old;
-        memset(&old, 0x5a, sizeof old);
-        printf("__sigaction: %d", __sigaction(SIGUSR1, &action, &old));
-        print_action(&old);
-        MUST(__sigaction(SIGUSR1, NULL, &old) == 0);
-        print_action(&old);
-        printf("\n");
-    }
+    extern int __sigaction(int, const struct sigaction *, struct sigaction *);
+    struct sigaction old;
+    memset(&old, 0x5a, sizeof old);
+    printf("__sigaction: %d", __sigaction(SIGUSR1, &action, &old));
+    print_action(&old);
+    MUST(__sigaction(SIGUSR1, NULL, &old) == 0);
+    print_action(&old);
+    printf("\n");
+#endif
     return 0;
 }

@@ -18,6 +18,21 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe { sigward_a_panic_path_is_linked() }
 }
 
+/// Planted by `tests/contract.rs`, which expects that the link fails.
+#[cfg(sigward_plant = "panic")]
+#[unsafe(no_mangle)]
+pub extern "C" fn sigward_planted(bytes: &[u8; 4], at: usize) -> u8 {
+    bytes[at]
+}
+
+/// The same, with a name of libc that is not weak.
+#[cfg(sigward_plant = "stray")]
+#[unsafe(no_mangle)]
+pub extern "C" fn sigward_planted() -> libc::pid_t {
+    // SAFETY: never run.
+    unsafe { libc::getpid() }
+}
+
 // `core` was compiled to unwind and names a personality; we never unwind.
 global_asm!(
     ".hidden rust_eh_personality",

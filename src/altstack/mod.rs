@@ -171,13 +171,13 @@ pub fn set(
     let tid = call::gettid();
     let mut told = asked;
     let (mut given, before) = (None, size::in_force(tid));
+    let mut adopted = None;
     if !is_disable(&asked) {
-        stats::STACKS.count();
         given = size::serve(tid, described(&asked));
         if let Some(Stack { base, size }) = given {
             (told.ss_sp, told.ss_size) = (base as *mut _, size);
         }
-        prepare(tid, &told);
+        adopted = prepare(tid, &told);
     }
     let result = commit(if given.is_some() { &raw const told } else { new });
     let installed = result == 0 || installed(&told);
@@ -186,11 +186,17 @@ pub fn set(
         size::translate(old, before);
     }
     size::settle(tid, described(&asked), given, installed);
+    if installed && !is_disable(&asked) {
+        stats::STACKS.count();
+        if let Some(adopted) = &adopted {
+            tell(adopted);
+        }
+    }
     result
 }
 
-fn prepare(tid: c_int, asked: &libc::stack_t) {
-    let Some(mut state) = charge() else { return };
+fn prepare(tid: c_int, asked: &libc::stack_t) -> Option<Adopted> {
+    let mut state = charge()?;
     // A record that disarms, and no stack in force: its handler is running,
     // and the kernel will put that stack back when it returns.
     let disarmed = state.registry.wanted(tid, Place::Current).is_some_and(|now| now.disarms)
@@ -198,7 +204,7 @@ fn prepare(tid: c_int, asked: &libc::stack_t) {
     if disarmed {
         state.registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
     }
-    adopt_altstack(state, tid, Place::Pending, asked);
+    Some(adopt_altstack(state, tid, Place::Pending, asked))
 }
 
 fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
@@ -252,33 +258,39 @@ pub fn adopt_current() {
     let known = state.registry.wanted(tid, Place::Current).map(|known| known.stack);
     if known != Some(described(&now)) {
         stats::STACKS.count();
-        adopt_altstack(state, tid, Place::Current, &now);
+        tell(&adopt_altstack(state, tid, Place::Current, &now));
     }
 }
 
-fn adopt_altstack(state: Held<'_, State>, tid: c_int, place: Place, stack: &libc::stack_t) {
+fn adopt_altstack(
+    state: Held<'_, State>,
+    tid: c_int,
+    place: Place,
+    stack: &libc::stack_t,
+) -> Adopted {
     const SS_AUTODISARM: c_int = 1 << 31;
     let Policy { start, window } = state.policy;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
-    adopt(state, tid, place, Wanted { stack: described(stack), window, start, disarms });
+    adopt(state, tid, place, Wanted { stack: described(stack), window, start, disarms })
 }
 
-/// Adopts `wanted`, then lets go of the registry and tells who must know.
-fn adopt(mut state: Held<'_, State>, tid: c_int, place: Place, wanted: Wanted) {
+/// Adopts `wanted`, then lets go of the registry and asks for the notice.
+fn adopt(mut state: Held<'_, State>, tid: c_int, place: Place, wanted: Wanted) -> Adopted {
     let pid = OWNER.load(Ordering::Relaxed);
     let registry = &mut state.registry;
     registry.sweep(|other| other == tid || call::thread_exists(pid, other), &mut Kernel);
     let adopted = registry.adopt(tid, place, wanted, &mut Kernel);
     stats::PINNED.set(registry.pinned_pages());
     drop(state);
-    tell(&adopted);
     if adopted.first
         && let Some(notice) = EXIT_NOTICE.get()
     {
         notice();
     }
+    adopted
 }
 
+/// Counts and logs what came of an adoption.
 fn tell(adopted: &Adopted) {
     stats::rung(adopted.rung).count();
     let kib = adopted.held.bytes() / 1024;
@@ -287,7 +299,7 @@ fn tell(adopted: &Adopted) {
     // Memory that cannot even be touched was no question of limits.
     if adopted.rung < Rung::Report && stats::REFUSED.count() == 0 {
         let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(0, |limit| limit.rlim_cur);
-        let bought = stats::rung(Rung::Lock).read() + stats::rung(Rung::Frame).read();
+        let bought = charge().map_or(0, |state| state.registry.locked_stacks());
         log::warn!(
             "locking a signal stack was refused ({error}): RLIMIT_MEMLOCK is {limit} bytes and \
              bought {bought} stacks; this one is held by rung {}. Remedy: ulimit -l 65536; \

@@ -85,5 +85,5 @@ fn hold(bounds: Bounds, here: usize, top: usize) {
         start: state.policy.start.max(Rung::Frame),
         disarms: false,
     };
-    adopt(state, call::gettid(), Place::Ordinary, wanted);
+    super::tell(&adopt(state, call::gettid(), Place::Ordinary, wanted));
 }

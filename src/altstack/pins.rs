@@ -15,7 +15,10 @@ pub trait Memory {
     /// Unlocks `pages`, as far as they exist.
     fn unlock(&mut self, pages: Pages);
     /// Whether a memory lock exists on any of `pages`.
-    fn locked(&mut self, pages: Pages) -> bool;
+    ///
+    /// # Errors
+    /// EFAULT where part of them is not mapped and none is locked.
+    fn locked(&mut self, pages: Pages) -> Result<bool, Errno>;
     /// Makes each of `pages` present and writable, changing no byte.
     ///
     /// # Errors
@@ -41,8 +44,12 @@ impl Memory for Kernel {
         let _ = call::munlock(pages.address(), pages.bytes());
     }
 
-    fn locked(&mut self, pages: Pages) -> bool {
-        call::msync_invalidate(pages.address(), pages.bytes()) == Err(Errno::EBUSY)
+    fn locked(&mut self, pages: Pages) -> Result<bool, Errno> {
+        match call::msync_invalidate(pages.address(), pages.bytes()) {
+            Err(Errno::EBUSY) => Ok(true),
+            Err(Errno::ENOMEM) => Err(Errno::EFAULT),
+            _ => Ok(false),
+        }
     }
 
     fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
@@ -93,10 +100,12 @@ impl Pins {
     /// Pins `pages`: locks them, and counts them until [`Pins::release`].
     ///
     /// # Errors
-    /// As mlock(2), or ENOMEM for want of memory for our table. Nothing is
-    /// left pinned or newly locked then.
+    /// As mlock(2), but EFAULT where part of `pages` is not mapped; ENOMEM
+    /// also for want of memory for our table. Nothing is left pinned or newly
+    /// locked then.
     pub fn pin(&mut self, pages: Pages, memory: &mut impl Memory) -> Result<(), Errno> {
-        let some_locked = memory.locked(pages);
+        // mlock(2) has one error for unmapped memory and for the limit.
+        let some_locked = memory.locked(pages)?;
         for page in pages.numbers() {
             if !self.count_in(page, some_locked, memory) {
                 self.release(Pages { first: pages.first, end: page }, memory);
@@ -115,8 +124,8 @@ impl Pins {
             pin.stacks = pin.stacks.saturating_add(1);
             return true;
         }
-        let programs =
-            some_locked && memory.locked(Pages { first: page, end: page.wrapping_add(1) });
+        let programs = some_locked
+            && memory.locked(Pages { first: page, end: page.wrapping_add(1) }) == Ok(true);
         page != 0 && self.pages.insert(Pin { page, stacks: 1, programs })
     }
 

@@ -136,6 +136,12 @@ impl Registry {
         self.records.len()
     }
 
+    /// Stacks that are locked now. Looks at all records.
+    #[must_use]
+    pub fn locked_stacks(&self) -> usize {
+        self.records.iter().filter(|record| record.rung < Rung::Touch).count()
+    }
+
     /// Makes `wanted` resident for thread `tid` and records it at `place`, in
     /// the stead of what was recorded there.
     pub fn adopt(
@@ -185,7 +191,9 @@ impl Registry {
                 }
                 Err(error) => {
                     reach::lower(pages);
-                    refused = if attempt.rung < Rung::Touch { Some(error) } else { refused };
+                    // Unmapped memory is no question of limits.
+                    let told = attempt.rung < Rung::Touch && error != Errno::EFAULT;
+                    refused = if told { Some(error) } else { refused };
                 }
             }
         }

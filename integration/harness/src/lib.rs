@@ -6,14 +6,18 @@
 //! | [`artifacts`] | `libsigward.so` and the workspace's commands, never stale |
 //! | [`programs`] | the C programs of `integration/programs`, for glibc and musl |
 //! | [`run`] | one run of a program: library, user, limits, dead-man's switch |
+//! | [`need`] | what a test needs of the machine, and what is said where it is missing |
 //! | [`frames`] | the ptrace meter: faults per signal delivery, from outside |
+//! | [`calls`] | the system calls of a program, from outside |
 //!
 //! Nothing in here is shipped. Functions return errors that name the command that
 //! failed; tests unwrap them.
 
 pub mod artifacts;
+pub mod calls;
 mod deadman;
 pub mod frames;
+pub mod need;
 pub mod programs;
 pub mod run;
 

@@ -17,9 +17,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use crate::artifacts::{target, workspace};
+use crate::need;
 
 const FLAGS: &[&str] =
     &["-std=gnu99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-D_GNU_SOURCE"];
@@ -49,29 +49,39 @@ impl Libc {
     }
 }
 
-/// The C libraries whose compiler is here.
-///
-/// musl is optional on a developer's machine: its absence is told on stderr, once.
+/// The C libraries whose compiler is here: musl may be absent, but not in CI.
 ///
 /// # Panics
 ///
-/// When `musl-gcc` is missing and `CI` is `true`: CI tests both.
+/// When `musl-gcc` is missing in CI.
 #[must_use]
 pub fn libcs() -> &'static [Libc] {
-    static MUSL: OnceLock<bool> = OnceLock::new();
-    let musl = *MUSL.get_or_init(|| {
-        let found = Command::new(Libc::Musl.compiler()).arg("--version").output().is_ok();
-        let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-        assert!(found || !ci, "musl-gcc is missing: apt-get install musl-tools");
-        if !found {
-            // Not eprintln!: the test runner would swallow it.
-            let note =
-                b"SKIPPED: all musl tests (musl-gcc is missing: apt-get install musl-tools)\n";
-            let _ = io::Write::write_all(&mut io::stderr(), note);
-        }
-        found
-    });
+    let musl = installed(Libc::Musl.compiler()).is_some();
+    let musl = need::required(musl, "musl-gcc", "apt-get install musl-tools");
     if musl { &[Libc::Glibc, Libc::Musl] } else { &[Libc::Glibc] }
+}
+
+/// Every program, with each C library that it is meant for.
+///
+/// # Errors
+///
+/// When the folder of the programs cannot be read.
+pub fn all() -> io::Result<Vec<(String, Libc)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder())? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if path.extension().is_none_or(|extension| extension != "c") || name.starts_with("lib") {
+            continue;
+        }
+        for &libc in libcs() {
+            if suits(&name, libc)? {
+                all.push((name.clone(), libc));
+            }
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(all)
 }
 
 /// Whether the program is meant for `libc`.
@@ -169,6 +179,22 @@ fn directive<'a>(text: &'a str, key: &'static str) -> impl Iterator<Item = &'a s
     text.lines()
         .filter_map(move |line| line.strip_prefix("// ")?.strip_prefix(key)?.strip_prefix(": "))
         .flat_map(str::split_whitespace)
+}
+
+/// Copies a program that is about to be run.
+///
+/// By `cp`: while we had it open for writing, another thread could fork, and as long as that
+/// child has not executed anything, the copy cannot be executed (ETXTBSY).
+///
+/// # Errors
+///
+/// When it cannot be copied.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let output = Command::new("cp").arg(from).arg(to).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
 /// The path of an installed program, looked up in `PATH`.

@@ -15,8 +15,10 @@ use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setuid};
 use tempfile::TempDir;
 
 use crate::artifacts;
+use crate::calls;
 use crate::deadman::DeadMan;
 use crate::frames::{self, Trace};
+use crate::programs;
 
 /// What a run printed and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +161,18 @@ impl Run {
         frames::measure(command, self.deadline).map_err(|error| self.named(&error))
     }
 
+    /// Runs to the end and returns the numbers of the system calls that the program made. It
+    /// must have one thread, and succeed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::output`].
+    pub fn calls(&self) -> io::Result<Vec<i64>> {
+        let (mut command, _stage) = self.command()?;
+        command.stdout(Stdio::null());
+        calls::record(command, self.deadline).map_err(|error| self.named(&error))
+    }
+
     fn named(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("{}: {error}", self.program.display()))
     }
@@ -231,7 +245,7 @@ impl Stage {
             return Ok(path.to_owned());
         };
         let copy = self.0.path().join(name);
-        fs::copy(path, &copy)?;
+        programs::copy(path, &copy)?;
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
         Ok(copy)
     }

@@ -1,0 +1,40 @@
+//! What a test needs of the machine, and what is said where it is missing.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
+/// Whether a need of the tests is met. What is missing is told on stderr, once.
+///
+/// # Panics
+///
+/// When it is not met and `CI` is `true`: CI tests everything.
+#[must_use]
+pub fn required(met: bool, what: &str, remedy: &str) -> bool {
+    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    assert!(met || !ci, "{what} is missing: {remedy}");
+    optional(met, what, remedy)
+}
+
+/// As [`required`], for what may be missing in CI, too.
+#[must_use]
+pub fn optional(met: bool, what: &str, remedy: &str) -> bool {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if !met && told.insert(what.to_owned()) {
+        let note = format!("SKIPPED: all tests with {what}, which is missing ({remedy})\n");
+        // Not eprintln!: the test runner would swallow it.
+        let _ = io::stderr().write_all(note.as_bytes());
+    }
+    met
+}
+
+/// Whether we are root, which some tests need in order to become somebody else.
+///
+/// # Panics
+///
+/// As [`required`].
+#[must_use]
+pub fn root() -> bool {
+    required(nix::unistd::Uid::effective().is_root(), "root's rights", "run them as root")
+}

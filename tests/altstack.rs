@@ -1,0 +1,165 @@
+//! `linux-sigframe-fpu`: with the library no page fault is taken while a signal frame is
+//! written to an alternate stack, and a program sees no other difference.
+//!
+//! The kernel of the tests is healthy: `on` stands for an affected one, and `auto` must do
+//! nothing. On an affected kernel the tests of `auto` fail.
+
+use std::time::Duration;
+
+use sigward_harness::programs::{self, Libc, build, build_with, libcs};
+use sigward_harness::{Run, need};
+
+const MODES: &[&str] = &["on", "auto", "off", "observe"];
+
+fn program(name: &str, libc: Libc) -> Run {
+    let program = build(name, libc).unwrap_or_else(|error| panic!("{name}, {libc:?}: {error}"));
+    Run::new(program).deadline(Duration::from_secs(60))
+}
+
+#[test]
+fn a_program_sees_no_difference() {
+    let programs = programs::all().unwrap();
+    assert!(programs.len() > 20, "{programs:?}");
+    for (name, libc) in programs {
+        let run = program(&name, libc);
+        let without = run.output().unwrap();
+        for mode in MODES {
+            let with = run.clone().sigward(mode).output().unwrap();
+            assert_eq!(with, without, "{name}, {libc:?}, SIGWARD={mode}");
+        }
+    }
+}
+
+/// Makes a run one under such limits.
+type Setting = fn(Run) -> Run;
+
+/// Who runs a program, and how much it may lock.
+const SETTINGS: &[(&str, Setting)] = &[
+    ("root", |run| run),
+    // What a kernel of today gives everybody.
+    ("nobody, 8 MiB", |run| run.unprivileged().memlock(8 << 20)),
+    ("nobody, 64 KiB", |run| run.unprivileged().memlock(64 << 10)),
+    ("nobody, 0", |run| run.unprivileged().memlock(0)),
+];
+
+fn frames_fault_only_without(name: &str, args: &[&str], frames: usize, settings: usize) {
+    let suits = |libc| programs::suits(name, libc).unwrap();
+    for &libc in libcs().iter().filter(|libc| suits(**libc)) {
+        for (setting, set) in &SETTINGS[..settings] {
+            let run = set(program(name, libc).args(args));
+            for (mode, faulting) in [(None, frames), (Some("on"), 0), (Some("observe"), frames)] {
+                let what = format!("{name}, {libc:?}, {setting}, SIGWARD={mode:?}");
+                let run = mode.map_or_else(|| run.clone(), |mode| run.clone().sigward(mode));
+                let trace = run.frames().unwrap();
+                assert!(trace.outcome.success(), "{what}: {:?}", trace.outcome);
+                assert_eq!(trace.on_altstack().count(), frames, "{what}");
+                assert_eq!(trace.faulting(), faulting, "{what}: {:?}", trace.frames);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_fault_on_an_mmapped_stack() {
+    frames_fault_only_without("altstack_mmap", &[], 1, SETTINGS.len());
+}
+
+#[test]
+fn no_fault_on_an_unaligned_malloced_stack() {
+    frames_fault_only_without("altstack_malloc", &[], 1, SETTINGS.len());
+}
+
+#[test]
+fn no_fault_on_64_threads() {
+    frames_fault_only_without("altstack_threads", &["64"], 64, SETTINGS.len());
+}
+
+#[test]
+fn no_fault_on_a_stack_adopted_with_its_handler() {
+    frames_fault_only_without("adopt_onstack", &[], 2, SETTINGS.len());
+}
+
+#[test]
+fn no_fault_on_a_stack_adopted_at_load() {
+    // As root only: the program's own library stays where it was built.
+    frames_fault_only_without("adopt_at_load", &[], 1, 1);
+}
+
+#[test]
+fn no_fault_without_dlsym() {
+    // A libc without errno is none that we know: there the program is only left alive.
+    for (flags, faulting) in [(&[][..], 0), (&["-DNO_ERRNO"], 1)] {
+        let run = Run::new(build_with("no_dlsym", Libc::Glibc, flags).unwrap());
+        let without = run.frames().unwrap();
+        assert_eq!((without.outcome.stdout.as_str(), without.faulting()), ("one signal\n", 1));
+        let with = run.sigward("on").frames().unwrap();
+        assert_eq!(with.outcome, without.outcome, "{flags:?}");
+        assert_eq!((with.frames.len(), with.faulting()), (1, faulting), "{flags:?}");
+    }
+}
+
+#[test]
+fn locks_are_taken_and_given_back_and_not_at_all_by_auto() {
+    for &libc in libcs() {
+        for (name, with) in [("altstack_replace", REPLACED), ("shared_page", SHARED)] {
+            let run = program(name, libc).arg("locked").env("SIGWARD_STACK", "off");
+            let output = |run: &Run| run.output().unwrap().stdout;
+            assert_eq!(output(&run.clone().sigward("on")), with, "{name}, {libc:?}");
+            let without = output(&run);
+            assert_ne!(without, with, "{name}, {libc:?}");
+            for mode in ["auto", "off", "observe"] {
+                assert_eq!(output(&run.clone().sigward(mode)), without, "{name}, {libc:?}, {mode}");
+            }
+        }
+    }
+}
+
+const REPLACED: &str = "\
+start: none, flags 2, size 0, signals 1, locked first 0 second 0, VmLck 0 kB
+set: first, flags 0, size 65536, signals 2, locked first 16 second 0, VmLck 64 kB
+set again: first, flags 0, size 65536, signals 3, locked first 16 second 0, VmLck 64 kB
+replaced: second, flags 0, size 65536, signals 4, locked first 0 second 16, VmLck 64 kB
+disabled: none, flags 2, size 0, signals 5, locked first 0 second 0, VmLck 0 kB
+";
+
+const SHARED: &str = "\
+both: locked lower 17, upper 17, VmLck 132 kB
+upper only: locked lower 1, upper 17, VmLck 68 kB
+none: locked lower 0, upper 0, VmLck 0 kB
+signals: 1
+";
+
+#[test]
+fn auto_adds_no_system_call() {
+    for &libc in libcs() {
+        let run = program("signal_calls", libc);
+        let without = between_marks(&run);
+        // musl blocks signals, too.
+        assert!(without.len() >= 5, "{libc:?}: {without:?}");
+        for mode in ["auto", "off"] {
+            assert_eq!(between_marks(&run.clone().sigward(mode)), without, "{libc:?}, {mode}");
+        }
+        // More would be seen.
+        let on = between_marks(&run.sigward("on"));
+        assert!(on.contains(&libc::SYS_mlock), "{libc:?}: {on:?}");
+    }
+}
+
+/// The system calls between the two calls of getppid(2).
+fn between_marks(run: &Run) -> Vec<i64> {
+    let calls = run.calls().unwrap();
+    let parts: Vec<_> = calls.split(|&call| call == libc::SYS_getppid).collect();
+    let [_, between, _] = parts[..] else { panic!("two marks: {calls:?}") };
+    between.to_vec()
+}
+
+#[test]
+fn the_settings_are_what_they_say() {
+    // A program that locks more than it may, and dies of it: the limits above are in force.
+    if !need::root() {
+        return;
+    }
+    let run = program("altstack_mlocked", Libc::Glibc);
+    let codes = SETTINGS.iter().map(|(_, set)| set(run.clone()).output().unwrap().code());
+    assert_eq!(codes.collect::<Vec<_>>(), [0, 0, 0, 99]);
+}
