@@ -17,6 +17,8 @@ fn main() -> io::Result<()> {
         "-Wl,-soname,libsigward.so",
         "-Wl,--gc-sections",
         "-Wl,-z,noexecstack",
+        // Fork handlers and a key's destructor point into it.
+        "-Wl,-z,nodelete",
         // Not in the profile alone: rustc leaves the symbol table in a cdylib.
         "-Wl,--strip-all",
     ] {

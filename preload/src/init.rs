@@ -140,7 +140,8 @@ fn take_charge(config: &Config, duty: Duty, startup: Startup) {
     };
     frame::learn(startup, config.frame);
     thread::make_key();
-    altstack::take_charge(duty, Policy { start, window: frame::window() }, &EXIT_NOTICE);
+    let main = ordinary::main_stack(startup.stack_end());
+    altstack::take_charge(duty, Policy { start, window: frame::window(), main }, &EXIT_NOTICE);
     size::take_charge(remedy(config, duty));
     if duty == Duty::Act || size::fixing() {
         process::register();
@@ -153,7 +154,7 @@ fn take_charge(config: &Config, duty: Duty, startup: Startup) {
             config::Stack::Full => ordinary::take_charge(Some(ordinary::MOST)),
         }
         if ordinary::wanted() {
-            ordinary::adopt_main(startup.stack_begin());
+            ordinary::adopt_main(main);
         }
     }
     // Somebody's constructor may have been faster.

@@ -40,7 +40,7 @@ pub extern "C" fn prepare() {
     if DUTY.load(Ordering::Relaxed) == Duty::Inert as u8 || !ours() {
         return;
     }
-    let mut state = STATE.hold();
+    let Some(mut state) = STATE.hold() else { return };
     let tid = call::gettid();
     state.registry.before_fork(tid, &mut Kernel);
     THREAD.store(tid as usize, Ordering::Relaxed);

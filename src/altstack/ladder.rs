@@ -18,6 +18,15 @@ impl Stack {
     pub const fn top(self) -> Option<usize> {
         self.base.checked_add(self.size)
     }
+
+    /// Whether the two share an address. What wraps around shares none.
+    #[must_use]
+    pub const fn overlaps(self, other: Stack) -> bool {
+        match (self.top(), other.top()) {
+            (Some(top), Some(others)) => self.base < others && other.base < top,
+            _ => false,
+        }
+    }
 }
 
 /// A way of making a stack resident.

@@ -73,6 +73,10 @@ pub struct Policy {
     pub start: Rung,
     /// Bytes at the top of a stack that frames need.
     pub window: usize,
+    /// The main thread's stack, which is touched at most, and never locked: a
+    /// lock would count each page that it grows by against `RLIMIT_MEMLOCK`,
+    /// and split its mapping, by which pthread_getattr_np(3) takes its size.
+    pub main: Stack,
 }
 
 /// What the lock protects.
@@ -89,7 +93,7 @@ static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
 static STATE: Lock<State> = Lock::new(State {
-    policy: Policy { start: Rung::Report, window: 0 },
+    policy: Policy { start: Rung::Report, window: 0, main: Stack { base: 0, size: 0 } },
     registry: Registry::new(),
     substitutes: Substitutes::new(),
 });
@@ -99,7 +103,9 @@ static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 
 /// Puts this part in charge of the process, from load on.
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
-    STATE.hold().policy = policy;
+    if let Some(mut state) = STATE.hold() {
+        state.policy = policy;
+    }
     let _ = EXIT_NOTICE.set(exit_notice);
     OWNER.store(call::getpid(), Ordering::Relaxed);
     DUTY.store(duty as u8, Ordering::Release);
@@ -120,7 +126,7 @@ pub fn on_duty() -> bool {
 /// The registry and its policy, if residency is ours to keep here and now.
 fn charge() -> Option<Held<'static, State>> {
     let acts = DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    (acts && ours()).then(|| STATE.hold())
+    if acts && ours() { STATE.hold() } else { None }
 }
 
 /// Whether this thread may change the state now: it is not a vfork child's,
@@ -269,9 +275,11 @@ fn adopt_altstack(
     stack: &libc::stack_t,
 ) -> Adopted {
     const SS_AUTODISARM: c_int = 1 << 31;
-    let Policy { start, window } = state.policy;
+    let Policy { start, window, main } = state.policy;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
-    adopt(state, tid, place, Wanted { stack: described(stack), window, start, disarms })
+    let stack = described(stack);
+    let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
+    adopt(state, tid, place, Wanted { stack, window, start, disarms })
 }
 
 /// Adopts `wanted`, then lets go of the registry and asks for the notice.

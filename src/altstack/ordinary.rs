@@ -8,7 +8,7 @@ use core::num::NonZeroUsize;
 use super::ladder::{Rung, Stack};
 use super::registry::{Place, Wanted};
 use super::{adopt, charge, frame};
-use crate::bounds::{self, Attributes, Bounds};
+use crate::bounds::{self, Attributes};
 use crate::sys::page::{self, Pages};
 use crate::sys::{call, signals, startup};
 
@@ -38,23 +38,36 @@ pub fn wanted() -> bool {
     EXTENT.get().is_some() && super::on_duty()
 }
 
+/// The lowest address that is wished for below `here`.
+fn wish(here: usize) -> usize {
+    here.saturating_sub(EXTENT.get().map_or(0, NonZeroUsize::get))
+}
+
 /// The calling thread has just started on a stack with `attributes`.
 /// Async-signal-safe.
 pub fn adopt_thread(attributes: Attributes) {
     let here = startup::stack_pointer();
-    hold(bounds::of_thread(attributes, startup::thread_pointer()), here, here);
+    let bounds = bounds::of_thread(attributes, startup::thread_pointer());
+    hold(wish(here).max(bounds.lowest), here, Rung::Frame);
 }
 
-/// The main thread, at load; `highest` is where the kernel began its stack.
-/// Grows the stack as far as it is to be held.
-pub fn adopt_main(highest: usize) {
+/// Where the main thread's stack may lie; it ends at `end`.
+#[must_use]
+pub fn main_stack(end: usize) -> Stack {
     let limit = call::getrlimit(libc::RLIMIT_STACK).ok().map(|limit| limit.rlim_cur);
     let limit = limit.filter(|&bytes| bytes != libc::RLIM_INFINITY).map(|bytes| bytes as usize);
-    let mut bounds = bounds::of_main(highest, limit);
+    let lowest = bounds::of_main(end, limit).lowest;
+    Stack { base: lowest, size: end.saturating_sub(lowest) }
+}
+
+/// The main thread, at load: grows its stack as far as it is to be held, and
+/// touches that. Only if it has grown to its very end is it locked, in whole:
+/// see [`super::Policy::main`].
+pub fn adopt_main(stack: Stack) {
     let here = startup::stack_pointer();
-    let wish = here.saturating_sub(EXTENT.get().map_or(0, NonZeroUsize::get));
-    bounds.lowest = grown_to(here, bounds.lowest.max(wish));
-    hold(bounds, here, highest);
+    let reached = grown_to(here, wish(here).max(stack.base));
+    let rung = if reached == stack.base { Rung::Frame } else { Rung::Touch };
+    hold(reached, stack.top().unwrap_or(here), rung);
 }
 
 /// Makes the stack grow from `here` down to `lowest`, page by page; returns
@@ -73,17 +86,15 @@ fn grown_to(here: usize, lowest: usize) -> usize {
     reached
 }
 
-/// Holds the stack from the extent below `here` up to `top`.
-fn hold(bounds: Bounds, here: usize, top: usize) {
-    let wish = here.saturating_sub(EXTENT.get().map_or(0, NonZeroUsize::get));
-    let base = wish.max(bounds.lowest);
+/// Holds the calling thread's stack from `base` up to `top`.
+fn hold(base: usize, top: usize, start: Rung) {
     let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
     let Some(state) = charge() else { return };
-    let wanted = Wanted {
-        stack: Stack { base, size },
-        window: size,
-        start: state.policy.start.max(Rung::Frame),
-        disarms: false,
+    let start = match state.policy.start {
+        // Alternate stacks are to be left alone; this is not one.
+        Rung::Report => start,
+        asked => start.max(asked),
     };
+    let wanted = Wanted { stack: Stack { base, size }, window: size, start, disarms: false };
     super::tell(&adopt(state, call::gettid(), Place::Ordinary, wanted));
 }

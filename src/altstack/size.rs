@@ -113,7 +113,7 @@ impl Substitutes {
 
 /// The state, for this part's use: also where residency is not ours to keep.
 fn custody() -> Option<Held<'static, State>> {
-    (fixing() && ours()).then(|| STATE.hold())
+    if fixing() && ours() { STATE.hold() } else { None }
 }
 
 /// Makes a stack of at least `size` bytes above a guard page.

@@ -9,11 +9,14 @@ const WAIT: usize = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
 const WAKE: usize = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
 const WAKE_OP: usize = (libc::FUTEX_WAKE_OP | libc::FUTEX_PRIVATE_FLAG) as usize;
 
-/// Sleeps while `word` holds `value`. May wake for no reason.
-pub(super) fn wait(word: &AtomicU32, value: u32) {
+/// Sleeps while `word` holds `value`, for `nanoseconds` (less than a second)
+/// at most if given. May wake for no reason.
+pub(super) fn wait(word: &AtomicU32, value: u32, nanoseconds: Option<i64>) {
     let at = core::ptr::from_ref(word) as usize;
-    // SAFETY: a live word; no timeout.
-    let _ = unsafe { call::raw(libc::SYS_futex, [at, WAIT, value as usize, 0, 0, 0]) };
+    let time = nanoseconds.map(|tv_nsec| libc::timespec { tv_sec: 0, tv_nsec });
+    let limit = time.as_ref().map_or(0, |time| core::ptr::from_ref(time) as usize);
+    // SAFETY: a live word, and a live time or none.
+    let _ = unsafe { call::raw(libc::SYS_futex, [at, WAIT, value as usize, limit, 0, 0]) };
 }
 
 /// Wakes one sleeper of `word`.

@@ -3,6 +3,8 @@
 
 use core::ffi::{CStr, c_char, c_ulong};
 
+use super::page;
+
 /// The auxiliary vector and environment of this process. Valid at load only:
 /// later the program may change its environment.
 #[derive(Clone, Copy)]
@@ -41,11 +43,14 @@ impl Startup {
         Startup { environ, auxv: unsafe { end.add(1) }.cast() }
     }
 
-    /// The address of the environment: all of the main thread's frames lie
-    /// below it.
+    /// The end of the main thread's stack mapping: the kernel puts the path
+    /// of the executed file there first, below a null pointer.
     #[must_use]
-    pub fn stack_begin(self) -> usize {
-        self.environ as usize
+    pub fn stack_end(self) -> usize {
+        let path = self.executed();
+        let last =
+            if path.is_empty() { self.environ as usize } else { path.as_ptr_range().end as usize };
+        (last + 1 + size_of::<usize>()).next_multiple_of(page::SIZE)
     }
 
     /// The entries `NAME=VALUE` that begin with `prefix`. The others are not

@@ -167,6 +167,7 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
         // SAFETY: attributes that were initialised, by the caller or below.
         (unsafe { get(from, &raw mut value) } == 0).then_some(value)
     };
+    let _errno = errno::Kept::now();
     if attributes.is_null() {
         let (init, destroy) =
             (originals::peek(Id::pthread_attr_init)?, originals::peek(Id::pthread_attr_destroy)?);
@@ -240,7 +241,6 @@ hook! {
             // SAFETY: the caller's own arguments.
             return unsafe { original(thread, attr, function, argument) };
         }
-        let _errno = errno::Kept::now();
         create(function as usize, argument, attributes(attr), |function, argument| {
             // SAFETY: the caller's function, or `enter`, which stands for it.
             unsafe { original(thread, attr, core::mem::transmute::<usize, Function>(function), argument) }
@@ -261,7 +261,6 @@ hook! {
             // SAFETY: the caller's own arguments.
             return unsafe { original(thread, function, argument) };
         }
-        let _errno = errno::Kept::now();
         create(function as usize, argument, attributes(core::ptr::null()), |function, argument| {
             // SAFETY: the caller's function, or `enter`, which stands for it.
             unsafe { original(thread, core::mem::transmute::<usize, C11Function>(function), argument) }
