@@ -1,6 +1,7 @@
 # make build    target/release/libsigward.so and target/release/sigward
 # make demo     what the library does to four real programs
 # make test     all tests
+# make vm       the defects in virtual machines; writes docs/proof.md
 # make lint     formatting and clippy
 # make bench    the benches; writes docs/performance.md
 # make install  into $(DESTDIR)$(PREFIX)
@@ -14,7 +15,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib/sigward
 docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
 
-.PHONY: build demo test lint bench install uninstall clean
+.PHONY: build demo test vm lint bench install uninstall clean
 
 # The library is built by a call of its own: see the workspace's Cargo.toml.
 build:
@@ -26,6 +27,11 @@ demo: build
 
 test: build
 	$(CARGO) test --workspace --exclude sigward-preload
+
+# The first time this builds two kernels: see docs/vm.md.
+vm: build
+	$(CARGO) run --quiet -p sigward-vm -- --library target/release/libsigward.so \
+		--command target/release/sigward --write docs/proof.md
 
 lint:
 	$(CARGO) fmt --all --check

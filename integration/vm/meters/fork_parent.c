@@ -1,4 +1,7 @@
-/* A thread takes signals while another one forks: its stack becomes copy-on-write. */
+/*
+ * A thread takes signals while another one forks: its stack becomes
+ * copy-on-write. Usage: fork_parent mmap|malloc
+ */
 #include "meter.h"
 
 static void *fork_often(void *arg)
@@ -14,10 +17,12 @@ static void *fork_often(void *arg)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	int from_malloc = argc > 1 && !strcmp(argv[1], "malloc");
+
 	setup();
-	register_stack(map_stack(STACK_SIZE), STACK_SIZE);
+	register_stack(from_malloc ? malloc(STACK_SIZE) : map_stack(STACK_SIZE), STACK_SIZE);
 	handle(SIGUSR1, count_delivery, SA_ONSTACK);
 	start_thread(fork_often, NULL);
 

@@ -130,7 +130,7 @@ impl Guest {
         let image = tempfile::NamedTempFile::new()?;
         output(
             Command::new("sh")
-                .args(["-c", "find . | busybox cpio -o -H newc 2>/dev/null >\"$0\""])
+                .args(["-c", "find . | busybox cpio -o --quiet -H newc >\"$0\""])
                 .arg(image.path())
                 .current_dir(self.root.path()),
         )

@@ -38,7 +38,7 @@ pub enum Expect {
     /// The defect does not strike, though it could: nothing corrupted, and no
     /// frame faulted. With kernel preemption: corrupted more rarely.
     Clean,
-    /// Only measured.
+    /// A known limit: only measured.
     Told,
 }
 
@@ -134,7 +134,7 @@ fn programs() -> Vec<Scenario> {
         ("the program's own `munlockall`, then `MADV_DONTNEED`", "evict munlockall"),
         ("`mmap(MAP_FIXED)` over the stack", "evict map-fixed"),
         ("child after `fork`", "fork_child"),
-        ("parent while another thread forks", "fork_parent"),
+        ("parent while another thread forks", "fork_parent mmap"),
         ("program with several threads forks: parent and child", "fork_threads"),
         ("several threads, each registers fresh stacks", "registrations mmap"),
         ("the same with stacks from `malloc`", "registrations malloc"),
@@ -203,6 +203,13 @@ fn bounds() -> Vec<Scenario> {
             longer: 2,
             boots: vec![PREEMPT],
             ..Scenario::registers("own `MADV_DONTNEED`, faults do not sleep", "evict dontneed")
+        },
+        Scenario {
+            arms: vec![CONTROL, Arm { expect: Expect::Told, ..HARDENED }],
+            ..Scenario::registers(
+                "parent, stack from `malloc`, another thread forks (a known limit)",
+                "fork_parent malloc",
+            )
         },
         Scenario {
             longer: 10,
