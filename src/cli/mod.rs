@@ -4,6 +4,7 @@
 // Doc comments of arguments are what --help prints, where backticks are noise.
 #![allow(clippy::doc_markdown)]
 
+mod bench;
 mod check;
 mod exit;
 mod failure;
@@ -32,6 +33,8 @@ enum Command {
     Run(run::Run),
     /// Say whether this kernel is affected, and why
     Check(check::Check),
+    /// Measure what things cost on this machine
+    Bench(bench::Bench),
 }
 
 /// Parses the arguments, runs the subcommand, reports its failure.
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(run) => run.execute().map(|never| match never {}),
         Command::Check(check) => check.execute(),
+        Command::Bench(bench) => bench.execute(),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report()).into()
 }

@@ -1,0 +1,91 @@
+//! `sigward bench`: what things cost on this machine.
+
+mod compat;
+mod entry;
+mod plot;
+mod report;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use entry::{Effort, PATHS};
+use report::{Report, Row};
+
+#[derive(Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Compare the ways in which a call enters the kernel
+    Syscalls(Syscalls),
+}
+
+/// Calls getppid, which no libc caches, by libc, syscall, int 0x80 and (in a
+/// 32-bit child) sysenter; and the clock by vsyscall and vDSO. What this machine
+/// does not have is found out in children and said with its reason.
+#[derive(Args)]
+struct Syscalls {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Write a bar chart, as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Rounds of each path; the least and the median of them are shown
+    #[arg(long, value_name = "N", default_value_t = 200,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rounds: u32,
+    /// Calls in a round
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    calls: u32,
+}
+
+impl Bench {
+    pub fn execute(&self) -> Result<Exit, Failure> {
+        match &self.what {
+            What::Syscalls(syscalls) => syscalls.execute(),
+        }
+    }
+}
+
+impl Syscalls {
+    fn execute(&self) -> Result<Exit, Failure> {
+        let report = self.measure();
+        if let Some(file) = &self.plot {
+            std::fs::write(file, plot::svg(&report))
+                .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
+        }
+        let text = if self.json { report.json()? } else { report.text() };
+        std::io::stdout()
+            .write_all(text.as_bytes())
+            .map_err(|error| Failure::new(format!("cannot write the figures: {error}")))?;
+        Ok(Exit::Success)
+    }
+
+    fn measure(&self) -> Report {
+        let effort = Effort { rounds: self.rounds, calls: self.calls };
+        // On stderr, and only if that is a terminal.
+        let progress = ProgressBar::new(PATHS.len() as u64);
+        if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}") {
+            progress.set_style(style);
+        }
+        let rows = PATHS.iter().map(|path| {
+            progress.set_message(path.name);
+            let row = Row::new(path, (path.measure)(effort));
+            progress.inc(1);
+            row
+        });
+        let report = Report::new(effort, rows.collect());
+        progress.finish_and_clear();
+        report
+    }
+}
