@@ -2,11 +2,12 @@
  * Run a command with less than it would have:
  *
  *   confine [--nobody] [--memlock BYTES] [--no-pidfd] [--no-populate]
- *           [--native-only] COMMAND...
+ *           [--native-only] [--no-minsigstksz] COMMAND...
  *
- * --no-pidfd and --no-populate answer as kernels do that lack pidfd_open and
- * MADV_POPULATE_WRITE; --native-only kills at any call that did not come in by
- * the native entry, as systemd's SystemCallArchitectures=native does.
+ * --no-pidfd, --no-populate and --no-minsigstksz do as kernels that lack
+ * pidfd_open, MADV_POPULATE_WRITE and AT_MINSIGSTKSZ; --native-only kills at any
+ * call that did not come in by the native entry, as systemd's
+ * SystemCallArchitectures=native does.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -18,10 +19,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -39,6 +44,41 @@ static void install(struct sock_filter *rules, size_t count)
 	struct sock_filter rules[] = { __VA_ARGS__ }; \
 	install(rules, sizeof rules / sizeof *rules); \
 } while (0)
+
+/*
+ * Returns in a child that will run the command; its auxiliary vector will lack
+ * AT_MINSIGSTKSZ. The parent sees to that at the child's exec, and then ends as
+ * the child does.
+ */
+static void hide_minsigstksz(void)
+{
+	struct user_regs_struct registers;
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		err(125, "fork");
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			err(125, "ptrace");
+		return;
+	}
+	/* A traced process gets SIGTRAP when it has executed a program. */
+	if (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		if (ptrace(PTRACE_GETREGS, pid, 0, &registers))
+			err(125, "ptrace");
+		/* On its stack: argc, argv, NULL, envp, NULL, pairs of auxv. */
+		unsigned long *word = (unsigned long *)registers.rsp + 1;
+		for (int ends = 0; ends < 2; word++)
+			ends += ptrace(PTRACE_PEEKDATA, pid, word, 0) == 0;
+		for (long type; (type = ptrace(PTRACE_PEEKDATA, pid, word, 0)) != AT_NULL; word += 2)
+			if (type == AT_MINSIGSTKSZ && ptrace(PTRACE_POKEDATA, pid, word, AT_IGNORE))
+				err(125, "ptrace");
+		ptrace(PTRACE_DETACH, pid, 0, 0);
+		waitpid(pid, &status, 0);
+	}
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
 
 int main(int argc, char **argv)
 {
@@ -63,6 +103,8 @@ int main(int argc, char **argv)
 		} else if (!strcmp(argv[i], "--native-only")) {
 			INSTALL(LOAD(arch), SKIP_UNLESS(AUDIT_ARCH_X86_64, 1),
 				ANSWER(SECCOMP_RET_ALLOW), ANSWER(SECCOMP_RET_KILL_PROCESS));
+		} else if (!strcmp(argv[i], "--no-minsigstksz")) {
+			hide_minsigstksz();
 		} else
 			errx(125, "what is %s?", argv[i]);
 	}

@@ -141,7 +141,7 @@ static inline int running(void)
 {
 	struct timespec now;
 
-	if (counts && counts->deliveries < 50)
+	if (counts && counts->deliveries < 30)
 		return 1;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (now.tv_sec - deadline.tv_sec) * 1000000000L + (now.tv_nsec - deadline.tv_nsec) < 0;

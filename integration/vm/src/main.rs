@@ -125,16 +125,14 @@ fn measure(options: &Options, guest: &Guest, boot: Boot, rows: &mut [Row]) -> Re
     Ok(run.kernel)
 }
 
-/// What the guest's shell runs for one arm. The confinement comes first, so that
-/// the library is loaded under it.
+/// What the guest's shell runs for one arm.
 fn command_line(scenario: &Scenario, arm: &Arm, time: u32) -> String {
-    let mut command = String::new();
-    if !scenario.confine.is_empty() {
-        let _ = write!(command, "confine {} ", scenario.confine);
-    }
-    let _ = write!(command, "env METER_MS={} ", time * scenario.longer);
+    let mut command = format!("env METER_MS={} ", time * scenario.longer);
     if let Some(variables) = arm.library {
         let _ = write!(command, "LD_PRELOAD=/lib/libsigward.so {variables} ");
+    }
+    if !scenario.confine.is_empty() {
+        let _ = write!(command, "confine {} ", scenario.confine);
     }
     command + scenario.meter
 }

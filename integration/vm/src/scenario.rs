@@ -173,6 +173,7 @@ fn surroundings() -> Vec<Scenario> {
         ("nobody, no locked memory: several threads", "registrations mmap", NOTHING),
         ("nobody, no locked memory: child after `fork`", "fork_child", NOTHING),
         ("kernel without `MADV_POPULATE_WRITE`", "registrations mmap", "--no-populate"),
+        ("kernel without `AT_MINSIGSTKSZ`", "registrations mmap", "--no-minsigstksz"),
         ("seccomp: native calls only", "registrations mmap", "--native-only"),
     ]
     .map(|(title, meter, confine)| Scenario { confine, ..Scenario::registers(title, meter) })
