@@ -41,7 +41,8 @@ static void until(pid_t pid, long events)
                          : "=a"(result)
                          : "a"(SYS_waitid), "D"((long)P_PID), "S"((long)pid), "d"(&info), "r"(options), "r"(usage)
                          : "rcx", "r11", "memory");
-    while (result == -EINTR);
+    /* EINVAL: a defective kernel has lost the options. */
+    while (result == -EINTR || result == -EINVAL);
 }
 
 /* Waits until it has happened, unless the main thread is about to consume it. */
