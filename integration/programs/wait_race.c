@@ -30,15 +30,22 @@ static volatile char data[1 << 20];
 /* By pid: the child's exit code and 1, written by the child itself; 0: no such
    child, or reported. Shared with the children. */
 static _Atomic unsigned char *expected;
+/* By pid: the child's minor faults shortly before its end, when there are more
+   than two threads. The children differ by 64 and more. */
+static volatile int *faults;
 static _Atomic long failed, lost, wrong, reaped;
 static const char *function;
 static long forks_of_thread;
 
 static void on_child(int signal) { (void)signal; }
 
-static void account(pid_t pid, int status)
+static void account(pid_t pid, int status, const struct rusage *usage)
 {
+    int seen = faults[pid];
     unsigned char said = atomic_exchange(&expected[pid], 0);
+
+    if (usage && seen && (usage->ru_minflt < seen || usage->ru_minflt > seen + 48))
+        wrong++;
 
     if (!said || !WIFEXITED(status) || WEXITSTATUS(status) + 1 != said)
         wrong++;
@@ -53,6 +60,7 @@ static int wait_once(pid_t child)
 {
     int status = -1;
     struct rusage usage;
+    const struct rusage *filled = 0;
     siginfo_t info;
     pid_t pid;
 
@@ -82,9 +90,25 @@ static int wait_once(pid_t child)
     }
     if (pid < 0)
         return errno;
-    account(pid, status);
+    if (is("wait3") || is("wait4") || is("any4"))
+        filled = &usage;
+    account(pid, status, filled);
     return 0;
 }
+
+static void note_faults(int number)
+{
+    size_t length = (size_t)number % 8 * 64 * 4096 + 1;
+    char *pages = mmap(0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct rusage usage;
+
+    for (size_t at = 0; pages != MAP_FAILED && at < length; at += 4096)
+        pages[at] = 1;
+    getrusage(RUSAGE_SELF, &usage);
+    faults[getpid()] = (int)usage.ru_minflt;
+}
+
+static long threads;
 
 static void *fork_and_wait(void *argument)
 {
@@ -99,6 +123,8 @@ static void *fork_and_wait(void *argument)
 
             if (moment.tv_nsec)
                 nanosleep(&moment, 0);
+            if (threads > 2)
+                note_faults(says);
             atomic_fetch_add(&expected[getpid()], says + 1);
             _exit(says);
         }
@@ -119,17 +145,19 @@ static void *fork_and_wait(void *argument)
 
 int main(int argc, char **argv)
 {
-    long threads = argc > 3 ? atol(argv[3]) : 2;
     pthread_t thread[64];
     struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART};
 
+    threads = argc > 3 ? atol(argv[3]) : 2;
     if (argc < 3 || threads < 1 || threads > 64)
         return 2;
     function = argv[1];
     forks_of_thread = atol(argv[2]) / threads;
     alarm(argc > 4 ? atoi(argv[4]) : 600);
     expected = mmap(0, MAX_PID, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (expected == MAP_FAILED)
+    faults = mmap(0, MAX_PID * sizeof *faults, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (expected == MAP_FAILED || faults == MAP_FAILED)
         return 2;
     sigaction(SIGCHLD, &action, 0);
     for (long i = 0; i < threads; i++)
