@@ -15,6 +15,7 @@ use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 use predicates::prelude::*;
 use predicates::str::contains;
+use sigward_harness::programs::copy;
 use tempfile::TempDir;
 
 const LOADED: &str = "PROBE LOADED\n";
@@ -59,10 +60,17 @@ fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod");
 }
 
+/// A file to be executed: see [`copy`] for why it is not written in its place.
+fn executable(path: &Path, contents: impl AsRef<[u8]>) {
+    let written = path.with_extension("written");
+    write(&written, contents);
+    copy(&written, path).expect("a copy");
+    mode(path, 0o755);
+}
+
 fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
-    write(&path, text);
-    mode(&path, 0o755);
+    executable(&path, text);
     path
 }
 
@@ -73,8 +81,7 @@ fn patched_true(folder: &Path, patches: &[(usize, u8)]) -> PathBuf {
         bytes[*at] = *byte;
     }
     let path = folder.join("patched");
-    write(&path, bytes);
-    mode(&path, 0o755);
+    executable(&path, bytes);
     path
 }
 
@@ -255,7 +262,7 @@ fn an_unreadable_library_is_refused() {
     mode(folder.path(), 0o755);
     let (library, command) = (folder.path().join("lib.so"), folder.path().join("sigward"));
     std::fs::copy(probe(), &library).expect("copy");
-    std::fs::copy(cargo_bin!("sigward"), &command).expect("copy");
+    copy(cargo_bin!("sigward"), &command).expect("copy");
     mode(&command, 0o755);
     for (bits, code) in [(0o600, 125), (0o644, 0)] {
         mode(&library, bits);
@@ -295,7 +302,7 @@ fn the_library_is_found_beside_the_command_or_in_lib_sigward() {
     std::fs::create_dir_all(&bin).expect("mkdir");
     std::fs::create_dir_all(&lib).expect("mkdir");
     let command = bin.join("sigward");
-    std::fs::copy(cargo_bin!("sigward"), &command).expect("copy");
+    copy(cargo_bin!("sigward"), &command).expect("copy");
     let shown = || {
         let mut command = std::process::Command::new(&command);
         command.env_remove("LD_PRELOAD").args(["run", "sh", "-c", "echo $LD_PRELOAD"]);
@@ -522,7 +529,7 @@ fn setuid_and_setgid_programs_are_refused() {
 fn as_nobody(folder: &Path, program: &Path) -> assert_cmd::assert::Assert {
     let command = folder.join("sigward");
     if !command.exists() {
-        std::fs::copy(cargo_bin!("sigward"), &command).expect("copy");
+        copy(cargo_bin!("sigward"), &command).expect("copy");
         mode(&command, 0o755);
     }
     let mut command = std::process::Command::new(&command);
