@@ -104,7 +104,7 @@ static void dontneed_refused(void)
 {
     start_amid();
     TELL(madvise(stack + 8, STACK_SIZE, MADV_DONTNEED));
-    TELL(madvise(stack, -PAGE / 2, MADV_DONTNEED));
+    TELL(madvise(stack, (size_t)-2048, MADV_DONTNEED));
     TELL(madvise(stack, STACK_SIZE, 4711));
     TELL(madvise(stack, 0, MADV_DONTNEED));
     after();
@@ -241,25 +241,67 @@ static void dontneed_in_a_handler(void)
 
 static struct worker worker;
 
-// Another thread takes signals without end on the stack that goes away.
+// Another thread takes signals without end on the stack that goes away. Its handler uses none of
+// it, not even to return: it goes back to where the worker was by two registers.
+static void *resume_at __attribute__((used)), *resume_with __attribute__((used));
+void leave_at_once(int);
+__asm__(".pushsection .text\n"
+        "leave_at_once:\n"
+        "lock incl measured(%rip)\n"
+        "mov resume_with(%rip), %rsp\n"
+        "jmp *resume_at(%rip)\n"
+        ".popsection\n");
+
+static char *stormed;
+static int storming, enough;
+
+static void *storm(void *unused)
+{
+    long self = syscall(SYS_gettid), process = getpid();
+    (void)unused;
+    MUST(set_altstack(stormed, STACK_SIZE) == 0);
+    MUST(pthread_kill(pthread_self(), SIGUSR1) == 0);
+    __atomic_store_n(&storming, 1, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&enough, __ATOMIC_SEQ_CST)) {
+        long call = SYS_tgkill, group = process, thread = self, signal = SIGUSR2;
+        __asm__ volatile("lea 1f(%%rip), %%r8\n"
+                         "mov %%r8, resume_at(%%rip)\n"
+                         "mov %%rsp, resume_with(%%rip)\n"
+                         "syscall\n"
+                         "1:"
+                         : "+a"(call), "+D"(group), "+S"(thread), "+d"(signal)
+                         :
+                         : "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
+    }
+    return NULL;
+}
+
 static void advise_other(int advice)
 {
-    start_worker(&worker, plain_pages(STACK_SIZE), 1);
+    enum { TIMES = 200 };
+    pthread_t thread;
+    stormed = plain_pages(STACK_SIZE);
+    on_signal(SIGUSR1, count, SA_ONSTACK);
+    on_signal(SIGUSR2, leave_at_once, SA_ONSTACK | SA_NODEFER);
+    MUST(pthread_create(&thread, NULL, storm, NULL) == 0);
+    while (!__atomic_load_n(&storming, __ATOMIC_SEQ_CST))
+        usleep(100);
     int worst = 0;
-    for (int i = 0; i < 200; i++) {
-        memset(worker.stack, 7, PAGE);
-        worst |= madvise(worker.stack, STACK_SIZE, advice);
+    for (int i = 0; i < TIMES; i++) {
+        memset(stormed, 7, PAGE);
+        worst |= madvise(stormed, STACK_SIZE, advice);
         if (advice == MADV_DONTNEED)
             for (unsigned at = 0; at < PAGE; at++)
-                MUST(worker.stack[at] == 0);
+                MUST(stormed[at] == 0);
         // Both must get their turns under the meter.
         int before = measured_so_far();
         while (measured_so_far() == before)
             ;
     }
     printf("madvise: %d\n", worst);
-    end_worker(&worker);
-    measured = 200;
+    __atomic_store_n(&enough, 1, __ATOMIC_SEQ_CST);
+    MUST(pthread_join(thread, NULL) == 0);
+    measured = TIMES;
 }
 
 static void dontneed_other(void) { advise_other(MADV_DONTNEED); }
@@ -352,13 +394,13 @@ static void harmless_advice(void)
 
 static void by_process_madvise(void)
 {
-#ifdef SYS_process_madvise
+#ifdef __GLIBC__
     start();
     int self = syscall(SYS_pidfd_open, getpid(), 0);
     MUST(self >= 0);
     struct iovec vector = {stack, STACK_SIZE};
-    TELL(syscall(SYS_process_madvise, self, &vector, 1L, MADV_PAGEOUT, 0));
-    TELL(syscall(SYS_process_madvise, self, &vector, 1L, MADV_COLD, 0));
+    TELL(process_madvise(self, &vector, 1, MADV_PAGEOUT, 0));
+    TELL(process_madvise(self, &vector, 1, MADV_COLD, 0));
     after();
 #else
     not_here();
@@ -566,7 +608,6 @@ static void read_only_and_writable(void)
     start();
     TELL(mprotect(stack, STACK_SIZE, PROT_READ));
     TELL(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
-    TELL(mprotect(stack + 8, STACK_SIZE, PROT_READ));
     after();
 }
 

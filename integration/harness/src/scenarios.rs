@@ -69,8 +69,68 @@ pub const FORKS: Family = Family {
     ],
 };
 
+/// The program's own memory calls.
+pub const MEMORY_CALLS: Family = Family {
+    program: "disturbed",
+    title: "memory calls",
+    scenarios: &[
+        faults("dontneed", "MADV_DONTNEED over exactly the stack"),
+        faults("dontneed-all-zero", "the same thrice; every byte reads zero"),
+        faults("dontneed-around", "MADV_DONTNEED of a mapping with the stack in its middle"),
+        faults("dontneed-part", "MADV_DONTNEED over the stack's top pages and what is above"),
+        quiet("dontneed-posix", "posix_madvise(3) with DONTNEED, which libc passes over"),
+        quiet("dontneed-refused", "MADV_DONTNEED in ways that the kernel refuses"),
+        faults("dontneed-over-a-hole", "MADV_DONTNEED over the stack and a hole: ENOMEM"),
+        quiet("dontneed-locked", "MADV_DONTNEED after the program locked the stack: EINVAL"),
+        quiet("dontneed-locked-before", "the same, locked before it was registered"),
+        faults("dontneed-file", "MADV_DONTNEED over a stack on a private file mapping: its content is back"),
+        faults("dontneed-shared", "MADV_DONTNEED over a stack on shared memory: its content stays"),
+        faults("dontneed-malloc", "MADV_DONTNEED over the whole pages of a malloc'ed stack"),
+        faults("dontneed-read-only-part", "MADV_DONTNEED over a stack whose lower part is read-only"),
+        faults("dontneed-guarded-part", "MADV_DONTNEED over a stack whose lower part is PROT_NONE"),
+        quiet("dontneed-in-a-handler", "MADV_DONTNEED below the stack pointer, in a handler on the stack"),
+        faults("dontneed-other", "MADV_DONTNEED, 200 times, over the stack of a thread that takes signals without end"),
+        faults("dontneed-other-around", "MADV_DONTNEED around another thread's stack"),
+        faults("dontneed-two", "MADV_DONTNEED over the stacks of two other threads"),
+        faults("free-and-pageout", "MADV_FREE, then MADV_PAGEOUT to have it done"),
+        quiet("free-other", "MADV_FREE, 200 times, over the stack of a thread that takes signals without end"),
+        quiet("pageout", "MADV_PAGEOUT (without swap nothing goes)"),
+        faults("pageout-file", "MADV_PAGEOUT over a stack on a shared file mapping"),
+        quiet("cold", "MADV_COLD"),
+        faults("remove", "MADV_REMOVE over a stack on shared memory"),
+        quiet("remove-private", "MADV_REMOVE over private memory: EINVAL"),
+        quiet("harmless-advice", "MADV_NORMAL, RANDOM, WILLNEED, DONTDUMP"),
+        quiet("process-madvise", "process_madvise(2) with PAGEOUT and COLD"),
+        faults("fixed", "MAP_FIXED over exactly the stack"),
+        faults("fixed-around", "MAP_FIXED over a region with the stack in its middle"),
+        faults("fixed-part", "MAP_FIXED over the stack's top page"),
+        faults("fixed-reserved", "MAP_FIXED with PROT_NONE over it, then mprotect(2)"),
+        quiet("fixed-refused", "MAP_FIXED and MAP_FIXED_NOREPLACE that fail"),
+        faults("unmapped-and-mapped-again", "munmap(2), then mmap(2) gives the same place"),
+        quiet("unmapping-refused", "munmap(2) that fails"),
+        faults("moved-over", "mremap(2) moves a fresh mapping over it"),
+        faults("moved-away", "mremap(2) moves it away, a fresh mapping takes its place"),
+        faults("moved-away-with-all-around", "the same with the whole mapping around it"),
+        faults("moved-but-kept", "mremap(2) with MREMAP_DONTUNMAP"),
+        quiet("moving-refused", "mremap(2) that fails"),
+        faults("shrunk-and-grown", "mremap(2) cuts it in half, a fresh mapping takes the rest's place"),
+        faults("heap-shrunk-and-grown", "a stack on the heap; sbrk(2) down and up"),
+        faults("heap-by-brk", "the same by brk(2), half of it"),
+        faults("shared-over", "shmat(2) with SHM_REMAP over it"),
+        faults("shared-detached", "a stack in a shared segment; shmdt(2), and attached again"),
+        quiet("forbidden-and-allowed", "mprotect(2) to PROT_NONE and back"),
+        quiet("read-only-and-writable", "mprotect(2) to PROT_READ and back"),
+        quiet("keyed", "pkey_mprotect(2) to PROT_NONE and back"),
+        faults("unlocked", "munlock(2) by the program, then MADV_DONTNEED"),
+        faults("all-unlocked", "mlockall(2), munlockall(2), then MADV_DONTNEED"),
+    ],
+};
+
 /// All of them.
-pub const ALL: &[Family] = &[FORKS];
+pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS];
+
+/// The exit code of a program whose libc does not have what the scenario needs.
+pub const NOT_HERE: i32 = 77;
 
 /// What was seen of a scenario.
 #[derive(Clone, Debug)]
