@@ -70,6 +70,9 @@ __attribute__((unused, noreturn)) static void not_here(void) { exit(77); }
 // Runs the scenario that the first argument names; without one, lists all.
 static int run_scenario(int argc, char **argv, const struct scenario *all)
 {
+    // stdio must not allocate on the way.
+    static char buffer[BUFSIZ];
+    setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
     dead_man(60);
     for (; all->name; all++) {
         if (argc < 2) {

@@ -38,11 +38,11 @@ pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     for &(start, length) in ranges {
         origin::forget_within(start, length);
     }
-    without_holds(ranges, true, commit)
+    without_holds(ranges, commit)
 }
 
 /// Commits while the stacks in the ranges are let go of.
-fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
+fn without_holds(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     let blocked = Blocked::all();
     let Some(mut state) = charge() else {
         drop(blocked);
@@ -55,7 +55,7 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
     drop(state);
     let result = commit();
     if let Some(mut state) = charge() {
-        state.registry.resume(replaced, &mut Kernel);
+        state.registry.resume(&mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }
     result
@@ -66,16 +66,23 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
 pub fn weakening(start: usize, length: usize, commit: Commit<'_>) -> isize {
     let _blocked = Blocked::all();
     let result = commit();
+    appeared(start, length);
+    result
+}
+
+/// Memory may have come, or come back, to the range: stacks there are made
+/// resident. Async-signal-safe.
+pub fn appeared(start: usize, length: usize) {
     if let Some(mut state) = charge() {
         state.registry.refresh(pages(start, length), &mut Kernel);
+        stats::PINNED.set(state.registry.pinned_pages());
     }
-    result
 }
 
 /// process_madvise(2), whose ranges are in the program's vectors: all stacks
 /// are let go of meanwhile. Async-signal-safe.
 pub fn advising_by_vector(commit: Commit<'_>) -> isize {
-    without_holds(&[(0, usize::MAX)], false, commit)
+    without_holds(&[(0, usize::MAX)], commit)
 }
 
 /// madvise(2) on a range that holds a stack. `commit` makes the original call
@@ -87,11 +94,12 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
     match advice {
         _ if !whole => commit(start, length),
         libc::MADV_DONTNEED | libc::MADV_FREE => {
-            if zeroed_in_place(start, length) {
+            // With MADV_FREE the kernel may as well keep the pages.
+            if served_in_place(start, length, advice == libc::MADV_DONTNEED) {
                 around_held(start, length, commit)
             } else {
                 around_our_frame(start, length, &|start, length| {
-                    without_holds(&[(start, length)], false, &|| commit(start, length))
+                    without_holds(&[(start, length)], &|| commit(start, length))
                 })
             }
         }
@@ -104,7 +112,7 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
         }
         // The kernel refuses these on locked memory.
         libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE => {
-            without_holds(&[(start, length)], false, &|| commit(start, length))
+            without_holds(&[(start, length)], &|| commit(start, length))
         }
         _ => weakening(start, length, &|| commit(start, length)),
     }
@@ -112,16 +120,16 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
 
 /// Where another thread's stack is concerned, a moment without the lock or
 /// without the page could meet a signal. If all of the held pages are proven
-/// private anonymous memory, zeroes are written to them instead: the same to
-/// the program, and no page goes away. True if that was done.
-fn zeroed_in_place(start: usize, length: usize) -> bool {
+/// private anonymous memory, they stay, and with `zero` zeroes are written to
+/// them: the same to the program. True if that was done.
+fn served_in_place(start: usize, length: usize, zero: bool) -> bool {
     let pages = pages(start, length);
     let Some(state) = charge() else { return false };
     if state.registry.only(call::gettid(), pages) || !state.registry.all_proven(pages) {
         return false;
     }
     let mut run = state.registry.held_run(pages, pages.first);
-    while !run.is_empty() {
+    while zero && !run.is_empty() {
         // SAFETY: the program asks for these whole pages to read as zeroes,
         // and it is none of ours: no frame of ours is on another's stack.
         if unsafe { call::write_zeroes(run.address(), run.bytes()) }.is_err() {
@@ -181,7 +189,7 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let before = errno::get();
     let mut result = commit();
     if result == FAILED && perhaps_for_our_locks() {
-        result = without_holds(&[(0, usize::MAX)], false, commit);
+        result = without_holds(&[(0, usize::MAX)], commit);
         if result != FAILED {
             errno::set(before);
         }

@@ -64,6 +64,9 @@ struct Record {
     wanted: Wanted,
     /// The pages that were made resident.
     held: Pages,
+    /// The pages that memory calls are watched on: what is held, or would be
+    /// if there were memory.
+    watched: Pages,
     /// How; decides whether `held` is pinned.
     rung: Rung,
     /// Let go of while a memory call is under way.
@@ -87,8 +90,16 @@ impl Record {
         (self.key / 4) as c_int
     }
 
+    fn ordinary(&self) -> bool {
+        self.key % 4 == Place::Ordinary as usize
+    }
+
     fn pinned(&self) -> bool {
         !self.held.is_empty() && self.rung < Rung::Touch
+    }
+
+    fn concerns(&self, pages: Pages) -> bool {
+        !self.watched.common(pages).is_empty()
     }
 }
 
@@ -156,10 +167,11 @@ impl Registry {
             key: key(tid, place),
             wanted,
             held: Pages::NONE,
+            watched: Pages::NONE,
             rung: Rung::Report,
             suspended: false,
             wiped: false,
-            proven: place != Place::Ordinary && origin::proven(wanted.stack),
+            proven: false,
         };
         let refused = self.hold(&mut record, memory);
         self.release(tid, place, memory);
@@ -173,6 +185,7 @@ impl Registry {
     /// of the last refused lock.
     fn hold(&mut self, record: &mut Record, memory: &mut impl Memory) -> Option<Errno> {
         let wanted = record.wanted;
+        record.proven = !record.ordinary() && origin::proven(wanted.stack);
         let mut refused = None;
         for attempt in ladder::attempts(wanted.stack, wanted.window, wanted.start) {
             let pages = attempt.pages;
@@ -186,14 +199,16 @@ impl Registry {
             };
             match done {
                 Ok(()) => {
-                    (record.held, record.rung) = (pages, attempt.rung);
+                    (record.held, record.watched, record.rung) = (pages, pages, attempt.rung);
                     return refused;
                 }
+                // The last attempt: what cannot even be touched is not there,
+                // but may come back.
+                Err(_) if attempt.rung == Rung::Touch => record.watched = pages,
                 Err(error) => {
                     reach::lower(pages);
                     // Unmapped memory is no question of limits.
-                    let told = attempt.rung < Rung::Touch && error != Errno::EFAULT;
-                    refused = if told { Some(error) } else { refused };
+                    refused = if error == Errno::EFAULT { refused } else { Some(error) };
                 }
             }
         }
@@ -212,8 +227,8 @@ impl Registry {
         if record.pinned() {
             self.pins.release(record.held, memory);
         }
-        reach::lower(record.held);
-        (record.held, record.rung) = (Pages::NONE, Rung::Report);
+        reach::lower(record.watched);
+        (record.held, record.watched, record.rung) = (Pages::NONE, Pages::NONE, Rung::Report);
     }
 
     /// Moves the record at `from` to `to`, releasing what was there.
@@ -275,8 +290,9 @@ impl Registry {
     pub fn suspend(&mut self, pages: Pages, own: c_int, memory: &mut impl Memory) -> usize {
         let mut others = 0_usize;
         self.each(|registry, record| {
-            if !record.held.common(pages).is_empty() {
-                others = others.wrapping_add(usize::from(record.tid() != own));
+            if record.concerns(pages) {
+                let loses = record.tid() != own && !record.held.is_empty();
+                others = others.wrapping_add(usize::from(loses));
                 registry.let_go(record, memory);
                 record.suspended = true;
             }
@@ -285,12 +301,10 @@ impl Registry {
     }
 
     /// Holds the suspended stacks again, as far as the memory is still there.
-    /// With `replaced`, what was proven of it is forgotten.
-    pub fn resume(&mut self, replaced: bool, memory: &mut impl Memory) {
+    pub fn resume(&mut self, memory: &mut impl Memory) {
         self.each(|registry, record| {
             if record.suspended {
                 record.suspended = false;
-                record.proven &= !replaced;
                 let _ = registry.hold(record, memory);
             }
         });
@@ -307,14 +321,26 @@ impl Registry {
         });
     }
 
-    /// Makes the held pages of every stack that holds one of `pages` resident
-    /// again, where something may have taken that away.
+    /// Makes every stack resident again that has pages among `pages`, where
+    /// something may have taken them away or brought them back.
     pub fn refresh(&mut self, pages: Pages, memory: &mut impl Memory) {
-        self.each(|_, record| {
-            if !record.held.common(pages).is_empty() {
-                restore(record, memory);
+        self.each(|registry, record| {
+            if record.concerns(pages) {
+                registry.restore(record, memory);
             }
         });
+    }
+
+    /// Makes the held pages of `record` present and writable in the way of its
+    /// rung; where that fails, or nothing was held, it climbs the ladder anew.
+    fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
+        let locked = if record.pinned() { memory.lock(record.held) } else { Ok(()) };
+        let frames = ladder::frames(record.wanted.stack, record.wanted.window);
+        let restored = locked.and_then(|()| memory.touch(frames));
+        if record.held.is_empty() || restored.is_err() {
+            self.let_go(record, memory);
+            let _ = self.hold(record, memory);
+        }
     }
 
     /// Whether every held page in `pages` belongs to a stack which is proven
@@ -365,16 +391,26 @@ impl Registry {
     /// What is proven of the stacks that touch `pages` holds no longer.
     pub fn disprove(&mut self, pages: Pages) {
         for record in self.records.iter_mut() {
-            record.proven &= record.held.common(pages).is_empty();
+            record.proven &= !record.concerns(pages);
         }
     }
 
-    /// A fork is imminent: keeps the proven stacks of threads other than
-    /// `own` from being copied.
-    pub fn before_fork(&mut self, own: c_int, memory: &mut impl Memory) {
+    /// A fork is imminent: keeps the proven stacks of threads other than `own`
+    /// from being copied. They must be the threads' still, and locked still:
+    /// what was unmapped and mapped again unseen is not.
+    pub fn before_fork(
+        &mut self,
+        own: c_int,
+        exists: impl Fn(c_int) -> bool,
+        memory: &mut impl Memory,
+    ) {
         self.each(|_, record| {
-            let candidate = record.proven && record.tid() != own && !record.held.is_empty();
-            record.wiped = candidate && memory.wipe_on_fork(record.held, true).is_ok();
+            record.wiped = record.proven
+                && record.pinned()
+                && record.tid() != own
+                && exists(record.tid())
+                && locked_at_both_ends(record.held, memory)
+                && wipe_on_fork(record.held, memory);
         });
     }
 
@@ -382,13 +418,13 @@ impl Registry {
     /// writable again. Returns how many stacks of other threads were copied.
     pub fn after_fork(&mut self, own: c_int, memory: &mut impl Memory) -> usize {
         let mut windows = 0_usize;
-        self.each(|_, record| {
+        self.each(|registry, record| {
             if record.wiped {
                 let _ = memory.wipe_on_fork(record.held, false);
                 record.wiped = false;
             } else if !record.held.is_empty() {
                 windows = windows.wrapping_add(usize::from(record.tid() != own));
-                restore(record, memory);
+                registry.restore(record, memory);
             }
         });
         windows
@@ -413,13 +449,20 @@ impl Registry {
     }
 }
 
-/// Makes the held pages of `record` present and writable, in the way of its
-/// rung.
-fn restore(record: &Record, memory: &mut impl Memory) {
-    if record.pinned() {
-        let _ = memory.lock(record.held);
+/// Flags `pages`: all of them, or none.
+fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
+    let flagged = memory.wipe_on_fork(pages, true).is_ok();
+    if !flagged {
+        // A failure may have flagged a part.
+        let _ = memory.wipe_on_fork(pages, false);
     }
-    let _ = memory.touch(ladder::frames(record.wanted.stack, record.wanted.window));
+    flagged
+}
+
+fn locked_at_both_ends(pages: Pages, memory: &mut impl Memory) -> bool {
+    let first = Pages { end: pages.first.wrapping_add(1), ..pages };
+    let last = Pages { first: pages.end.wrapping_sub(1), ..pages };
+    memory.locked(first) == Ok(true) && memory.locked(last) == Ok(true)
 }
 
 impl Default for Registry {
