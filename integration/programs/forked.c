@@ -1,5 +1,5 @@
 // A fork in one of its many forms, then signals to the child, to the parent, to its threads.
-// build: -lutil
+// build: -lutil -fno-stack-clash-protection
 #include <pty.h>
 #include <sched.h>
 #include <spawn.h>
@@ -220,11 +220,11 @@ static void ordinary_child(void)
 {
     MUST(pipe(hold) == 0);
     on_signal(SIGUSR2, count, 0);
-    deliver_ordinary();
+    deliver_deep(0);
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {
-        deliver_ordinary();
+        deliver_deep(0);
         _exit(0);
     }
     reap(child);
@@ -234,14 +234,14 @@ static void ordinary_parent(void)
 {
     MUST(pipe(hold) == 0);
     on_signal(SIGUSR2, count, 0);
-    deliver_ordinary();
+    deliver_deep(0);
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {
         wait_for_parent();
         _exit(0);
     }
-    deliver_ordinary();
+    deliver_deep(0);
     reap(child);
 }
 

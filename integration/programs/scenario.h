@@ -39,13 +39,13 @@ __attribute__((unused)) static void deliver(void)
     MUST(measured_so_far() > before);
 }
 
-// SIGUSR2 where the frame of a handler without SA_ONSTACK begins on one page and goes on below, on
-// pages that nothing else touches.
-__attribute__((unused, noinline)) static void deliver_ordinary(void)
+// SIGUSR2 with the stack pointer `depth` bytes further down, just above a page's start: the frame of
+// a handler without SA_ONSTACK lies there and on the page below, where nothing else is touched.
+__attribute__((unused, noinline)) static void deliver_deep(size_t depth)
 {
     enum { ROOM = 512 };
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    volatile char *room = __builtin_alloca(here % PAGE + PAGE - ROOM);
+    volatile char *room = __builtin_alloca(here % PAGE + PAGE - ROOM + depth / PAGE * PAGE);
     room[0] = 1;
     MUST(syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGUSR2) == 0);
 }

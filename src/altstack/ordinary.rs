@@ -53,7 +53,11 @@ pub fn adopt_main(highest: usize) {
     let mut bounds = bounds::of_main(highest, limit);
     let here = startup::stack_pointer();
     let wish = here.saturating_sub(EXTENT.get().map_or(0, NonZeroUsize::get));
-    bounds.lowest = grown_to(here, bounds.lowest.max(wish));
+    // The lowest page of the mapping stays free: if that were locked, so would
+    // be all by which the stack grows, and beyond RLIMIT_MEMLOCK the kernel
+    // would not let it grow.
+    let reached = grown_to(here, bounds.lowest.max(wish.saturating_sub(page::SIZE)));
+    bounds.lowest = reached.saturating_add(page::SIZE);
     hold(bounds, here, highest);
 }
 

@@ -126,8 +126,34 @@ pub const MEMORY_CALLS: Family = Family {
     ],
 };
 
+/// Handlers without `SA_ONSTACK`.
+pub const ORDINARY_STACKS: Family = Family {
+    program: "ordinary",
+    title: "ordinary stacks",
+    scenarios: &[
+        faults("main", "in the main thread, 0 to 30 KiB deep"),
+        faults("main-grows", "before and after main used 6 MiB with RLIMIT_MEMLOCK = 64 KiB"),
+        faults("limit-small", "in main, with RLIMIT_STACK = 128 KiB"),
+        faults("limit-huge", "with RLIMIT_STACK = 64 GiB"),
+        faults("limit-none", "with RLIMIT_STACK unlimited"),
+        faults("thread", "in a thread, 0 to 30 KiB deep"),
+        quiet("thread-smallest", "on the smallest stack that a frame fits on"),
+        quiet("thread-smallest-without-guard", "the same without a guard"),
+        quiet("thread-tiny", "after threads on the smallest legal stacks, in main"),
+        faults("thread-without-guard", "in a thread with guard size 0"),
+        faults("thread-large-guard", "in a thread with a guard of 256 KiB"),
+        faults("thread-huge", "in a thread with a stack of 1 GiB"),
+        faults("thread-given-smallest", "on the smallest stack given by pthread_attr_setstack(3)"),
+        faults("thread-given", "on a given stack of 1 MiB"),
+        faults("thread-by-thrd-create", "in a thread of thrd_create(3)"),
+        faults("thread-unwound", "in threads that end by pthread_exit(3) and pthread_cancel(3)"),
+        faults("threads-many", "in 300 threads at once"),
+        quiet("threads-refused", "after threads that could not be made"),
+    ],
+};
+
 /// All of them.
-pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS];
+pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS, ORDINARY_STACKS];
 
 /// The exit code of a program whose libc does not have what the scenario needs.
 pub const NOT_HERE: i32 = 77;
