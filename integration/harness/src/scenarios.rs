@@ -152,8 +152,27 @@ pub const ORDINARY_STACKS: Family = Family {
     ],
 };
 
+/// Threads that end.
+pub const THREADS: Family = Family {
+    program: "ending",
+    title: "threads that end",
+    scenarios: &[
+        faults("returned", "in a thread that returns"),
+        faults("exited", "in one that calls pthread_exit(3)"),
+        faults("canceled", "in one that is cancelled"),
+        faults("detached", "in one that is detached"),
+        faults("used-in-destructors", "and in 20 destructors of its data, four rounds"),
+        faults("replaced-in-destructors", "on a new stack in each of these destructors"),
+        faults("disabled-in-destructors", "in one that disables its stack in its last destructor"),
+        faults("unmapped-in-destructors", "in one whose destructors unmap its stack"),
+        faults("raw", "in 20 threads of a bare clone(2)"),
+        faults("main-exits-first", "in main, and in a thread after main's pthread_exit(3)"),
+        faults("thousand", "in a thousand threads, one after the other"),
+    ],
+};
+
 /// All of them.
-pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS, ORDINARY_STACKS];
+pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS, ORDINARY_STACKS, THREADS];
 
 /// The exit code of a program whose libc does not have what the scenario needs.
 pub const NOT_HERE: i32 = 77;
