@@ -38,11 +38,11 @@ pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     for &(start, length) in ranges {
         origin::forget_within(start, length);
     }
-    without_holds(ranges, commit)
+    without_holds(ranges, true, commit)
 }
 
 /// Commits while the stacks in the ranges are let go of.
-fn without_holds(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
+fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
     let blocked = Blocked::all();
     let Some(mut state) = charge() else {
         drop(blocked);
@@ -55,7 +55,7 @@ fn without_holds(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     drop(state);
     let result = commit();
     if let Some(mut state) = charge() {
-        state.registry.resume(&mut Kernel);
+        state.registry.resume(replaced, &mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }
     result
@@ -82,7 +82,7 @@ pub fn appeared(start: usize, length: usize) {
 /// process_madvise(2), whose ranges are in the program's vectors: all stacks
 /// are let go of meanwhile. Async-signal-safe.
 pub fn advising_by_vector(commit: Commit<'_>) -> isize {
-    without_holds(&[(0, usize::MAX)], commit)
+    without_holds(&[(0, usize::MAX)], false, commit)
 }
 
 /// madvise(2) on a range that holds a stack. `commit` makes the original call
@@ -99,7 +99,7 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
                 around_held(start, length, commit)
             } else {
                 around_our_frame(start, length, &|start, length| {
-                    without_holds(&[(start, length)], &|| commit(start, length))
+                    without_holds(&[(start, length)], false, &|| commit(start, length))
                 })
             }
         }
@@ -112,7 +112,7 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
         }
         // The kernel refuses these on locked memory.
         libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE => {
-            without_holds(&[(start, length)], &|| commit(start, length))
+            without_holds(&[(start, length)], false, &|| commit(start, length))
         }
         _ => weakening(start, length, &|| commit(start, length)),
     }
@@ -189,7 +189,7 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let before = errno::get();
     let mut result = commit();
     if result == FAILED && perhaps_for_our_locks() {
-        result = without_holds(&[(0, usize::MAX)], commit);
+        result = without_holds(&[(0, usize::MAX)], false, commit);
         if result != FAILED {
             errno::set(before);
         }
@@ -209,7 +209,8 @@ fn perhaps_for_our_locks() -> bool {
 }
 
 /// munlock(2) of a range, or munlockall(2) with `None`: our stacks in it are
-/// locked again, and those that had to do without a lock try for one.
+/// locked again, and those that had to do without a lock try for one. What
+/// was proven of them is not any more: their locks were what told.
 /// Async-signal-safe.
 pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let _blocked = Blocked::all();

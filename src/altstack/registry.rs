@@ -73,7 +73,8 @@ struct Record {
     suspended: bool,
     /// Kept from being copied by the fork under way.
     wiped: bool,
-    /// Fills a mapping of the program's own: see [`origin`].
+    /// Filled a mapping of the program's own when it was adopted (see
+    /// [`origin`]), and has been locked by us ever since.
     proven: bool,
 }
 
@@ -174,6 +175,7 @@ impl Registry {
             proven: false,
         };
         let refused = self.hold(&mut record, memory);
+        record.proven = !record.ordinary() && record.pinned() && origin::proven(wanted.stack);
         self.release(tid, place, memory);
         if !self.records.insert(record) {
             self.let_go(&mut record, memory);
@@ -185,7 +187,6 @@ impl Registry {
     /// of the last refused lock.
     fn hold(&mut self, record: &mut Record, memory: &mut impl Memory) -> Option<Errno> {
         let wanted = record.wanted;
-        record.proven = !record.ordinary() && origin::proven(wanted.stack);
         let mut refused = None;
         for attempt in ladder::attempts(wanted.stack, wanted.window, wanted.start) {
             let pages = attempt.pages;
@@ -293,6 +294,7 @@ impl Registry {
             if record.concerns(pages) {
                 let loses = record.tid() != own && !record.held.is_empty();
                 others = others.wrapping_add(usize::from(loses));
+                doubt(record, memory);
                 registry.let_go(record, memory);
                 record.suspended = true;
             }
@@ -301,11 +303,13 @@ impl Registry {
     }
 
     /// Holds the suspended stacks again, as far as the memory is still there.
-    pub fn resume(&mut self, memory: &mut impl Memory) {
+    /// With `replaced`, what was proven of it is forgotten.
+    pub fn resume(&mut self, replaced: bool, memory: &mut impl Memory) {
         self.each(|registry, record| {
             if record.suspended {
                 record.suspended = false;
                 let _ = registry.hold(record, memory);
+                record.proven &= record.pinned() && !replaced;
             }
         });
     }
@@ -334,12 +338,14 @@ impl Registry {
     /// Makes the held pages of `record` present and writable in the way of its
     /// rung; where that fails, or nothing was held, it climbs the ladder anew.
     fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
+        doubt(record, memory);
         let locked = if record.pinned() { memory.lock(record.held) } else { Ok(()) };
         let frames = ladder::frames(record.wanted.stack, record.wanted.window);
         let restored = locked.and_then(|()| memory.touch(frames));
         if record.held.is_empty() || restored.is_err() {
             self.let_go(record, memory);
             let _ = self.hold(record, memory);
+            record.proven = false;
         }
     }
 
@@ -396,8 +402,7 @@ impl Registry {
     }
 
     /// A fork is imminent: keeps the proven stacks of threads other than `own`
-    /// from being copied. They must be the threads' still, and locked still:
-    /// what was unmapped and mapped again unseen is not.
+    /// from being copied, if they are their threads' still.
     pub fn before_fork(
         &mut self,
         own: c_int,
@@ -405,12 +410,9 @@ impl Registry {
         memory: &mut impl Memory,
     ) {
         self.each(|_, record| {
-            record.wiped = record.proven
-                && record.pinned()
-                && record.tid() != own
-                && exists(record.tid())
-                && locked_at_both_ends(record.held, memory)
-                && wipe_on_fork(record.held, memory);
+            doubt(record, memory);
+            let spared = record.proven && record.tid() != own && exists(record.tid());
+            record.wiped = (spared || planted(record, own)) && wipe_on_fork(record.held, memory);
         });
     }
 
@@ -459,10 +461,22 @@ fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
     flagged
 }
 
-fn locked_at_both_ends(pages: Pages, memory: &mut impl Memory) -> bool {
-    let first = Pages { end: pages.first.wrapping_add(1), ..pages };
-    let last = Pages { first: pages.end.wrapping_sub(1), ..pages };
-    memory.locked(first) == Ok(true) && memory.locked(last) == Ok(true)
+/// A stack that is not locked any more was unmapped, and something else may
+/// have been mapped in its place, unseen by us: it is proven no longer.
+fn doubt(record: &mut Record, memory: &mut impl Memory) {
+    let held = record.held;
+    let first = Pages { end: held.first.wrapping_add(1), ..held };
+    let last = Pages { first: held.end.wrapping_sub(1), ..held };
+    record.proven =
+        record.proven && memory.locked(first) == Ok(true) && memory.locked(last) == Ok(true);
+}
+
+/// Wrong choices, for the tests that must fail with them.
+fn planted(record: &Record, own: c_int) -> bool {
+    let others = record.tid() != own;
+    cfg!(sigward_plant = "wipe_heap") && others && !record.ordinary()
+        || cfg!(sigward_plant = "wipe_ordinary") && others && record.ordinary()
+        || cfg!(sigward_plant = "wipe_own") && !others && !record.ordinary()
 }
 
 impl Default for Registry {
