@@ -20,7 +20,7 @@ pub enum Attributes {
     Made {
         /// `stacksize`.
         size: usize,
-        /// `guardsize`.
+        /// `guardsize`, where libc takes it from `size`.
         guard: usize,
     },
     /// Given by the program (`pthread_attr_setstack`): no guard is added.
@@ -30,21 +30,21 @@ pub enum Attributes {
     },
 }
 
-/// The bounds of a thread by its thread pointer, which both libcs keep at the
-/// top of a stack that they made.
+/// The bounds of a thread by its thread pointer, which both libcs keep above
+/// the stack that they made.
 ///
 /// glibc puts the thread's descriptor (less than a page) at the very end of a
-/// block of `size` bytes, which includes the guard; musl puts it, with the
-/// thread's static data, above `size` bytes and a guard. Where they differ the
-/// narrower reading is taken: the block ends within two pages above the
-/// thread pointer's page, and the guard is part of it.
+/// block of whole pages, which before 2.27 includes the guard; musl puts it,
+/// with the thread's static data, above `size` bytes. Where they differ the
+/// narrower reading is taken: the block ends with the thread pointer's page,
+/// and the guard is part of it.
 #[must_use]
 pub const fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds {
     match attributes {
         Attributes::Given { base } => Bounds { lowest: base.next_multiple_of(page::SIZE) },
         Attributes::Made { size, guard } => {
             let usable = size.saturating_sub(guard.next_multiple_of(page::SIZE));
-            let end = (thread_pointer / page::SIZE + 2) * page::SIZE;
+            let end = (thread_pointer / page::SIZE + 1) * page::SIZE;
             Bounds { lowest: end.saturating_sub(usable).next_multiple_of(page::SIZE) }
         }
     }
@@ -76,7 +76,7 @@ mod tests {
     fn the_guard_is_left_out() {
         let size = 64 << 10;
         let made = |guard| of_thread(Attributes::Made { size, guard }, 0x10_0900).lowest;
-        let end = 0x10_2000;
+        let end = 0x10_1000;
         assert_eq!(made(0), end - size);
         assert_eq!(made(1), end - size + 4096);
         assert_eq!(made(usize::MAX / 2), end);

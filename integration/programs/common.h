@@ -41,6 +41,14 @@ __attribute__((unused)) static char *fresh_pages(size_t size)
     return all + PAGE;
 }
 
+// A mapping of its own with nothing around it that belongs to it, as most programs make one.
+__attribute__((unused)) static char *plain_pages(size_t size)
+{
+    char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    MUST(pages != MAP_FAILED);
+    return pages;
+}
+
 __attribute__((unused)) static int set_altstack(void *base, size_t size)
 {
     stack_t stack = {.ss_sp = base, .ss_size = size};

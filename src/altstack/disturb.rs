@@ -66,10 +66,17 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
 pub fn weakening(start: usize, length: usize, commit: Commit<'_>) -> isize {
     let _blocked = Blocked::all();
     let result = commit();
+    appeared(start, length);
+    result
+}
+
+/// Memory may have come, or come back, to the range: stacks there are made
+/// resident. Async-signal-safe.
+pub fn appeared(start: usize, length: usize) {
     if let Some(mut state) = charge() {
         state.registry.refresh(pages(start, length), &mut Kernel);
+        stats::PINNED.set(state.registry.pinned_pages());
     }
-    result
 }
 
 /// process_madvise(2), whose ranges are in the program's vectors: all stacks
@@ -87,7 +94,8 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
     match advice {
         _ if !whole => commit(start, length),
         libc::MADV_DONTNEED | libc::MADV_FREE => {
-            if zeroed_in_place(start, length) {
+            // With MADV_FREE the kernel may as well keep the pages.
+            if served_in_place(start, length, advice == libc::MADV_DONTNEED) {
                 around_held(start, length, commit)
             } else {
                 around_our_frame(start, length, &|start, length| {
@@ -112,16 +120,16 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
 
 /// Where another thread's stack is concerned, a moment without the lock or
 /// without the page could meet a signal. If all of the held pages are proven
-/// private anonymous memory, zeroes are written to them instead: the same to
-/// the program, and no page goes away. True if that was done.
-fn zeroed_in_place(start: usize, length: usize) -> bool {
+/// private anonymous memory, they stay, and with `zero` zeroes are written to
+/// them: the same to the program. True if that was done.
+fn served_in_place(start: usize, length: usize, zero: bool) -> bool {
     let pages = pages(start, length);
     let Some(state) = charge() else { return false };
     if state.registry.only(call::gettid(), pages) || !state.registry.all_proven(pages) {
         return false;
     }
     let mut run = state.registry.held_run(pages, pages.first);
-    while !run.is_empty() {
+    while zero && !run.is_empty() {
         // SAFETY: the program asks for these whole pages to read as zeroes,
         // and it is none of ours: no frame of ours is on another's stack.
         if unsafe { call::write_zeroes(run.address(), run.bytes()) }.is_err() {
@@ -201,7 +209,8 @@ fn perhaps_for_our_locks() -> bool {
 }
 
 /// munlock(2) of a range, or munlockall(2) with `None`: our stacks in it are
-/// locked again, and those that had to do without a lock try for one.
+/// locked again, and those that had to do without a lock try for one. What
+/// was proven of them is not any more: their locks were what told.
 /// Async-signal-safe.
 pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let _blocked = Blocked::all();

@@ -42,7 +42,8 @@ pub extern "C" fn prepare() {
     }
     let Some(mut state) = STATE.hold() else { return };
     let tid = call::gettid();
-    state.registry.before_fork(tid, &mut Kernel);
+    let pid = OWNER.load(Ordering::Relaxed);
+    state.registry.before_fork(tid, |other| call::thread_exists(pid, other), &mut Kernel);
     THREAD.store(tid as usize, Ordering::Relaxed);
     MASK.store(state.leave_held(), Ordering::Relaxed);
     FORKING.store(startup::thread_pointer(), Ordering::Relaxed);

@@ -64,13 +64,17 @@ struct Record {
     wanted: Wanted,
     /// The pages that were made resident.
     held: Pages,
+    /// The pages that memory calls are watched on: what is held, or would be
+    /// if there were memory.
+    watched: Pages,
     /// How; decides whether `held` is pinned.
     rung: Rung,
     /// Let go of while a memory call is under way.
     suspended: bool,
     /// Kept from being copied by the fork under way.
     wiped: bool,
-    /// Fills a mapping of the program's own: see [`origin`].
+    /// Filled a mapping of the program's own when it was adopted (see
+    /// [`origin`]), and has been locked by us ever since.
     proven: bool,
 }
 
@@ -87,8 +91,16 @@ impl Record {
         (self.key / 4) as c_int
     }
 
+    fn ordinary(&self) -> bool {
+        self.key % 4 == Place::Ordinary as usize
+    }
+
     fn pinned(&self) -> bool {
         !self.held.is_empty() && self.rung < Rung::Touch
+    }
+
+    fn concerns(&self, pages: Pages) -> bool {
+        !self.watched.common(pages).is_empty()
     }
 }
 
@@ -156,12 +168,14 @@ impl Registry {
             key: key(tid, place),
             wanted,
             held: Pages::NONE,
+            watched: Pages::NONE,
             rung: Rung::Report,
             suspended: false,
             wiped: false,
-            proven: place != Place::Ordinary && origin::proven(wanted.stack),
+            proven: false,
         };
         let refused = self.hold(&mut record, memory);
+        record.proven = !record.ordinary() && record.pinned() && origin::proven(wanted.stack);
         self.release(tid, place, memory);
         if !self.records.insert(record) {
             self.let_go(&mut record, memory);
@@ -186,14 +200,16 @@ impl Registry {
             };
             match done {
                 Ok(()) => {
-                    (record.held, record.rung) = (pages, attempt.rung);
+                    (record.held, record.watched, record.rung) = (pages, pages, attempt.rung);
                     return refused;
                 }
+                // The last attempt: what cannot even be touched is not there,
+                // but may come back.
+                Err(_) if attempt.rung == Rung::Touch => record.watched = pages,
                 Err(error) => {
                     reach::lower(pages);
                     // Unmapped memory is no question of limits.
-                    let told = attempt.rung < Rung::Touch && error != Errno::EFAULT;
-                    refused = if told { Some(error) } else { refused };
+                    refused = if error == Errno::EFAULT { refused } else { Some(error) };
                 }
             }
         }
@@ -212,8 +228,8 @@ impl Registry {
         if record.pinned() {
             self.pins.release(record.held, memory);
         }
-        reach::lower(record.held);
-        (record.held, record.rung) = (Pages::NONE, Rung::Report);
+        reach::lower(record.watched);
+        (record.held, record.watched, record.rung) = (Pages::NONE, Pages::NONE, Rung::Report);
     }
 
     /// Moves the record at `from` to `to`, releasing what was there.
@@ -275,8 +291,10 @@ impl Registry {
     pub fn suspend(&mut self, pages: Pages, own: c_int, memory: &mut impl Memory) -> usize {
         let mut others = 0_usize;
         self.each(|registry, record| {
-            if !record.held.common(pages).is_empty() {
-                others = others.wrapping_add(usize::from(record.tid() != own));
+            if record.concerns(pages) {
+                let loses = record.tid() != own && !record.held.is_empty();
+                others = others.wrapping_add(usize::from(loses));
+                doubt(record, memory);
                 registry.let_go(record, memory);
                 record.suspended = true;
             }
@@ -290,8 +308,8 @@ impl Registry {
         self.each(|registry, record| {
             if record.suspended {
                 record.suspended = false;
-                record.proven &= !replaced;
                 let _ = registry.hold(record, memory);
+                record.proven &= record.pinned() && !replaced;
             }
         });
     }
@@ -307,14 +325,28 @@ impl Registry {
         });
     }
 
-    /// Makes the held pages of every stack that holds one of `pages` resident
-    /// again, where something may have taken that away.
+    /// Makes every stack resident again that has pages among `pages`, where
+    /// something may have taken them away or brought them back.
     pub fn refresh(&mut self, pages: Pages, memory: &mut impl Memory) {
-        self.each(|_, record| {
-            if !record.held.common(pages).is_empty() {
-                restore(record, memory);
+        self.each(|registry, record| {
+            if record.concerns(pages) {
+                registry.restore(record, memory);
             }
         });
+    }
+
+    /// Makes the held pages of `record` present and writable in the way of its
+    /// rung; where that fails, or nothing was held, it climbs the ladder anew.
+    fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
+        doubt(record, memory);
+        let locked = if record.pinned() { memory.lock(record.held) } else { Ok(()) };
+        let frames = ladder::frames(record.wanted.stack, record.wanted.window);
+        let restored = locked.and_then(|()| memory.touch(frames));
+        if record.held.is_empty() || restored.is_err() {
+            self.let_go(record, memory);
+            let _ = self.hold(record, memory);
+            record.proven = false;
+        }
     }
 
     /// Whether every held page in `pages` belongs to a stack which is proven
@@ -365,16 +397,22 @@ impl Registry {
     /// What is proven of the stacks that touch `pages` holds no longer.
     pub fn disprove(&mut self, pages: Pages) {
         for record in self.records.iter_mut() {
-            record.proven &= record.held.common(pages).is_empty();
+            record.proven &= !record.concerns(pages);
         }
     }
 
-    /// A fork is imminent: keeps the proven stacks of threads other than
-    /// `own` from being copied.
-    pub fn before_fork(&mut self, own: c_int, memory: &mut impl Memory) {
+    /// A fork is imminent: keeps the proven stacks of threads other than `own`
+    /// from being copied, if they are their threads' still.
+    pub fn before_fork(
+        &mut self,
+        own: c_int,
+        exists: impl Fn(c_int) -> bool,
+        memory: &mut impl Memory,
+    ) {
         self.each(|_, record| {
-            let candidate = record.proven && record.tid() != own && !record.held.is_empty();
-            record.wiped = candidate && memory.wipe_on_fork(record.held, true).is_ok();
+            doubt(record, memory);
+            let spared = record.proven && record.tid() != own && exists(record.tid());
+            record.wiped = (spared || planted(record, own)) && wipe_on_fork(record.held, memory);
         });
     }
 
@@ -382,13 +420,13 @@ impl Registry {
     /// writable again. Returns how many stacks of other threads were copied.
     pub fn after_fork(&mut self, own: c_int, memory: &mut impl Memory) -> usize {
         let mut windows = 0_usize;
-        self.each(|_, record| {
+        self.each(|registry, record| {
             if record.wiped {
                 let _ = memory.wipe_on_fork(record.held, false);
                 record.wiped = false;
             } else if !record.held.is_empty() {
                 windows = windows.wrapping_add(usize::from(record.tid() != own));
-                restore(record, memory);
+                registry.restore(record, memory);
             }
         });
         windows
@@ -413,13 +451,32 @@ impl Registry {
     }
 }
 
-/// Makes the held pages of `record` present and writable, in the way of its
-/// rung.
-fn restore(record: &Record, memory: &mut impl Memory) {
-    if record.pinned() {
-        let _ = memory.lock(record.held);
+/// Flags `pages`: all of them, or none.
+fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
+    let flagged = memory.wipe_on_fork(pages, true).is_ok();
+    if !flagged {
+        // A failure may have flagged a part.
+        let _ = memory.wipe_on_fork(pages, false);
     }
-    let _ = memory.touch(ladder::frames(record.wanted.stack, record.wanted.window));
+    flagged
+}
+
+/// A stack that is not locked any more was unmapped, and something else may
+/// have been mapped in its place, unseen by us: it is proven no longer.
+fn doubt(record: &mut Record, memory: &mut impl Memory) {
+    let held = record.held;
+    let first = Pages { end: held.first.wrapping_add(1), ..held };
+    let last = Pages { first: held.end.wrapping_sub(1), ..held };
+    record.proven =
+        record.proven && memory.locked(first) == Ok(true) && memory.locked(last) == Ok(true);
+}
+
+/// Wrong choices, for the tests that must fail with them.
+fn planted(record: &Record, own: c_int) -> bool {
+    let others = record.tid() != own;
+    cfg!(sigward_plant = "wipe_heap") && others && !record.ordinary()
+        || cfg!(sigward_plant = "wipe_ordinary") && others && record.ordinary()
+        || cfg!(sigward_plant = "wipe_own") && !others && !record.ordinary()
 }
 
 impl Default for Registry {

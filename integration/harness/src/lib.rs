@@ -8,6 +8,7 @@
 //! | [`run`] | one run of a program: library, user, limits, dead-man's switch |
 //! | [`need`] | what a test needs of the machine, and what is said where it is missing |
 //! | [`frames`] | the ptrace meter: faults per signal delivery, from outside |
+//! | [`scenarios`] | what programs do between two signals: the table of `docs/faults.md` |
 //! | [`calls`] | the system calls of a program, from outside |
 //!
 //! Nothing in here is shipped. Functions return errors that name the command that
@@ -20,5 +21,6 @@ pub mod frames;
 pub mod need;
 pub mod programs;
 pub mod run;
+pub mod scenarios;
 
 pub use run::{Outcome, Run};

@@ -35,7 +35,9 @@ pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isi
     if !altstack::on_duty() {
         return commit();
     }
-    let result = if flags & libc::MAP_FIXED != 0 {
+    let fixed = flags & libc::MAP_FIXED != 0;
+    let result = if fixed {
+        origin::forget_within(start, length);
         replace(&[(start, length)], commit)
     } else if flags & libc::MAP_LOCKED != 0 {
         disturb::locking(None, commit)
@@ -48,8 +50,19 @@ pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isi
         } else {
             origin::forget(result as usize);
         }
+        if !fixed {
+            appeared(result as usize, length);
+        }
     }
     result
+}
+
+/// Memory came to a place that the program did not choose, or where nothing
+/// was: a stack whose memory had gone may have been there.
+fn appeared(start: usize, length: usize) {
+    if !reach::misses(start, length) {
+        disturb::appeared(start, length);
+    }
 }
 
 /// `from` and `to` are start and length; `to` counts with `MREMAP_FIXED` only.
@@ -58,18 +71,26 @@ pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Com
         origin::forget(from.0);
     }
     if flags & libc::MREMAP_FIXED == 0 {
-        replace(&[from], commit)
+        let result = replace(&[from], commit);
+        if result != -1 {
+            appeared(result as usize, to.1);
+        }
+        result
     } else {
+        origin::forget_within(to.0, to.1);
         replace(&[from, to], commit)
     }
 }
 
-/// The heap is to end at `end`: only one that comes down takes memory away.
+/// The heap is to end at `end`.
 pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
     if !altstack::on_duty() {
         return commit();
     }
-    replace(&[(end, call::current_break().saturating_sub(end))], commit)
+    let now = call::current_break();
+    let result = replace(&[(end, now.saturating_sub(end))], commit);
+    appeared(now, end.saturating_sub(now));
+    result
 }
 
 fn replace(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
@@ -185,7 +206,7 @@ hook! {
     |original| {
         // SAFETY: the caller's own argument.
         let commit = || unsafe { original(increment) as isize };
-        let result = if increment < 0 && altstack::on_duty() {
+        let result = if increment != 0 && altstack::on_duty() {
             end_heap(call::current_break().saturating_add_signed(increment), &commit)
         } else {
             commit()
@@ -199,11 +220,20 @@ hook! {
     fn shmat(id: c_int, start: *const c_void, flags: c_int) -> *mut c_void, as libc::shmat;
     failing usize::MAX as *mut c_void;
     |original| {
-        let remaps = flags & libc::SHM_REMAP != 0;
-        // The segment's size is not at hand: all above its start is looked at.
-        let length = if remaps { usize::MAX - start as usize } else { 0 };
         // SAFETY: the caller's own arguments.
-        weaken(start as usize, length, &|| unsafe { original(id, start, flags) as isize }) as *mut c_void
+        let commit = || unsafe { original(id, start, flags) as isize };
+        // The segment's size is not at hand: all above its start is looked at.
+        let above = |at: usize| usize::MAX - at;
+        if flags & libc::SHM_REMAP != 0 {
+            let at = start as usize;
+            origin::forget_within(at, above(at));
+            return weaken(at, above(at), &commit) as *mut c_void;
+        }
+        let result = commit();
+        if result != -1 {
+            appeared(result as usize, above(result as usize));
+        }
+        result as *mut c_void
     }
 }
 

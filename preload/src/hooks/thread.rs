@@ -159,6 +159,7 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
     type Stack =
         unsafe extern "C" fn(*const pthread_attr_t, *mut *mut c_void, *mut size_t) -> c_int;
 
+    let _errno = errno::Kept::now();
     let number = |id, from: *const pthread_attr_t| {
         let address = originals::peek(id)?;
         let mut value = 0;
@@ -168,6 +169,9 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
         (unsafe { get(from, &raw mut value) } == 0).then_some(value)
     };
     let _errno = errno::Kept::now();
+    // musl adds the guard to the size.
+    let inside = originals::peek(Id::__register_atfork).is_some();
+    let guard = |from| if inside { number(Id::pthread_attr_getguardsize, from) } else { Some(0) };
     if attributes.is_null() {
         let (init, destroy) =
             (originals::peek(Id::pthread_attr_init)?, originals::peek(Id::pthread_attr_destroy)?);
@@ -185,7 +189,7 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
             return None;
         }
         let size = number(Id::pthread_attr_getstacksize, &raw const defaults);
-        let guard = number(Id::pthread_attr_getguardsize, &raw const defaults);
+        let guard = guard(&raw const defaults);
         // SAFETY: initialised above.
         unsafe { destroy(&raw mut defaults) };
         return Some(Attributes::Made { size: size?, guard: guard? });
@@ -201,8 +205,7 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
         return Some(Attributes::Given { base: base as usize });
     }
     let size = number(Id::pthread_attr_getstacksize, attributes)?;
-    let guard = number(Id::pthread_attr_getguardsize, attributes)?;
-    Some(Attributes::Made { size, guard })
+    Some(Attributes::Made { size, guard: guard(attributes)? })
 }
 
 /// Makes a thread through [`enter`], if its stack is to be held.

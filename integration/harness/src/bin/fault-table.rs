@@ -1,0 +1,99 @@
+//! Writes `docs/faults.md`: page faults per delivery for every scenario.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{fs, io};
+
+use clap::Parser;
+use sigward_harness::artifacts;
+use sigward_harness::programs::{self, Libc};
+use sigward_harness::scenarios::{ALL, Family, NOT_HERE, Seen};
+
+/// Measure the page faults per delivery for every scenario, and write the table
+#[derive(Parser)]
+struct Options {
+    /// Where to write it
+    #[arg(long, default_value_os_t = artifacts::workspace().join("docs/faults.md"))]
+    output: PathBuf,
+    /// Only scenarios whose name holds this; the table goes to stdout
+    filter: Option<String>,
+}
+
+const HEAD: &str = "# Page faults per signal delivery
+
+Written by `make faults`; do not edit. Each row is a program that has taken a signal, does what
+the row says, and takes the next: how many page faults does the kernel take while it writes
+those frames? Counted from outside, by ptrace (`integration/harness/src/frames.rs`), without the
+library and with it under `SIGWARD=on`. Figures are `faults / deliveries`. On a healthy kernel a
+fault is only time; on an affected one it is where vector registers get lost. Where the first
+column is 0 the kernel takes no fault anyway, and the row shows that the library adds none.
+";
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(clean) => ExitCode::from(u8::from(!clean)),
+        Err(error) => {
+            eprintln!("fault-table: {error}");
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// True if no delivery faulted with the library.
+fn run(options: &Options) -> io::Result<bool> {
+    let (mut text, mut clean) = (String::from(HEAD), true);
+    for family in ALL {
+        table(family, options.filter.as_deref(), &mut text, &mut clean)?;
+    }
+    match &options.filter {
+        Some(_) => print!("{}", &text[HEAD.len()..]),
+        None => fs::write(&options.output, text)?,
+    }
+    Ok(clean)
+}
+
+fn table(
+    family: &Family,
+    filter: Option<&str>,
+    text: &mut String,
+    clean: &mut bool,
+) -> io::Result<()> {
+    let mut rows = String::new();
+    for scenario in family.scenarios {
+        if filter.is_some_and(|part| !scenario.name.contains(part)) {
+            continue;
+        }
+        let _ = write!(rows, "| `{}` | {} |", scenario.name, scenario.does);
+        for &libc in programs::libcs() {
+            for library in [false, true] {
+                let seen = family.measure(scenario.name, libc, library)?;
+                *clean &= !library || seen.faults() == 0;
+                let _ = write!(rows, " {} |", cell(&seen));
+            }
+        }
+        rows.push('\n');
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let _ = write!(text, "\n## {} (`{}`)\n\n| scenario | measured |", family.title, family.program);
+    for libc in programs::libcs() {
+        let name = if *libc == Libc::Glibc { "glibc" } else { "musl" };
+        let _ = write!(text, " {name}, without | with |");
+    }
+    let _ = write!(text, "\n|---|---|{}\n{rows}", "--:|--:|".repeat(programs::libcs().len()));
+    Ok(())
+}
+
+fn cell(seen: &Seen) -> String {
+    if seen.outcome.code() == NOT_HERE {
+        return "–".to_owned();
+    }
+    if !seen.outcome.success() || seen.frames.is_empty() {
+        return format!("**{:?}**", seen.outcome);
+    }
+    let (faults, deliveries) = (seen.faults(), seen.frames.len());
+    // A storm takes as many as it can.
+    if deliveries > 200 { format!("{faults} / many") } else { format!("{faults} / {deliveries}") }
+}

@@ -1,0 +1,233 @@
+//! The scenarios: what a program may do between two signals, and what the next one costs.
+//!
+//! One table, for the tests and for `docs/faults.md`. A program takes a scenario's name as
+//! its argument, warms a stack up with SIGUSR1, disturbs it, and takes SIGUSR2: the faults
+//! of those deliveries are counted.
+
+use std::io;
+
+use crate::frames::Frame;
+use crate::programs::{self, Libc};
+use crate::run::{Outcome, Run};
+
+/// One scenario of a program.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// The program's argument.
+    pub name: &'static str,
+    /// What happens, for the table.
+    pub does: &'static str,
+    /// Whether this kernel takes a fault without the library.
+    pub shown: bool,
+}
+
+/// The scenarios of one program.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// The program in `integration/programs`.
+    pub program: &'static str,
+    /// The heading in the table.
+    pub title: &'static str,
+    /// Its scenarios.
+    pub scenarios: &'static [Scenario],
+}
+
+const fn faults(name: &'static str, does: &'static str) -> Scenario {
+    Scenario { name, does, shown: true }
+}
+
+/// The kernel takes no fault here anyway: what is tested is that we add none.
+const fn quiet(name: &'static str, does: &'static str) -> Scenario {
+    Scenario { name, does, shown: false }
+}
+
+/// Forks, and what looks like one.
+pub const FORKS: Family = Family {
+    program: "forked",
+    title: "fork",
+    scenarios: &[
+        faults("child", "in the child of fork(2)"),
+        faults("parent", "in the parent"),
+        faults("child-bare", "in the child of _Fork(3)"),
+        faults("parent-bare", "in its parent"),
+        faults("child-pty", "in the child of forkpty(3)"),
+        faults("parent-pty", "in its parent"),
+        faults("child-daemon", "after daemon(3)"),
+        faults("grandchild", "in both after a fork in a child"),
+        faults("many-times", "in the parent, after each of 20 forks"),
+        faults("other-threads", "in four other threads of the parent"),
+        faults("threads-in-a-storm", "in four threads that take signals without end, 20 forks"),
+        faults("from-a-thread", "in the child, the thread that forked, and four others"),
+        faults("in-a-handler", "fork on the alternate stack: nested and afterwards, both sides"),
+        quiet("failing", "after a fork that failed"),
+        faults("ordinary-child", "in the child, on the ordinary stack"),
+        faults("ordinary-parent", "in the parent, on the ordinary stack"),
+        quiet("vfork", "after vfork(2), whose child disabled its stack"),
+        quiet("vfork-new-stack", "after vfork(2), whose child set another stack"),
+        quiet("spawn", "after posix_spawn(3)"),
+        quiet("clone-vm", "after clone(2) with CLONE_VM and CLONE_VFORK"),
+    ],
+};
+
+/// The program's own memory calls.
+pub const MEMORY_CALLS: Family = Family {
+    program: "disturbed",
+    title: "memory calls",
+    scenarios: &[
+        faults("dontneed", "MADV_DONTNEED over exactly the stack"),
+        faults("dontneed-all-zero", "the same thrice; every byte reads zero"),
+        faults("dontneed-around", "MADV_DONTNEED of a mapping with the stack in its middle"),
+        faults("dontneed-part", "MADV_DONTNEED over the stack's top pages and what is above"),
+        quiet("dontneed-posix", "posix_madvise(3) with DONTNEED, which libc passes over"),
+        quiet("dontneed-refused", "MADV_DONTNEED in ways that the kernel refuses"),
+        faults("dontneed-over-a-hole", "MADV_DONTNEED over the stack and a hole: ENOMEM"),
+        quiet("dontneed-locked", "MADV_DONTNEED after the program locked the stack: EINVAL"),
+        quiet("dontneed-locked-before", "the same, locked before it was registered"),
+        faults(
+            "dontneed-file",
+            "MADV_DONTNEED over a stack on a private file mapping: its content is back",
+        ),
+        faults("dontneed-shared", "MADV_DONTNEED over a stack on shared memory: its content stays"),
+        faults("dontneed-malloc", "MADV_DONTNEED over the whole pages of a malloc'ed stack"),
+        faults(
+            "dontneed-read-only-part",
+            "MADV_DONTNEED over a stack whose lower part is read-only",
+        ),
+        faults("dontneed-guarded-part", "MADV_DONTNEED over a stack whose lower part is PROT_NONE"),
+        quiet(
+            "dontneed-in-a-handler",
+            "MADV_DONTNEED below the stack pointer, in a handler on the stack",
+        ),
+        faults(
+            "dontneed-other",
+            "MADV_DONTNEED, 200 times, over the stack of a thread that takes signals without end",
+        ),
+        faults("dontneed-other-around", "MADV_DONTNEED around another thread's stack"),
+        faults("dontneed-two", "MADV_DONTNEED over the stacks of two other threads"),
+        faults("free-and-pageout", "MADV_FREE, then MADV_PAGEOUT to have it done"),
+        quiet(
+            "free-other",
+            "MADV_FREE, 200 times, over the stack of a thread that takes signals without end",
+        ),
+        quiet("pageout", "MADV_PAGEOUT (without swap nothing goes)"),
+        faults("pageout-file", "MADV_PAGEOUT over a stack on a shared file mapping"),
+        quiet("cold", "MADV_COLD"),
+        faults("remove", "MADV_REMOVE over a stack on shared memory"),
+        quiet("remove-private", "MADV_REMOVE over private memory: EINVAL"),
+        quiet("harmless-advice", "MADV_NORMAL, RANDOM, WILLNEED, DONTDUMP"),
+        quiet("process-madvise", "process_madvise(2) with PAGEOUT and COLD"),
+        faults("fixed", "MAP_FIXED over exactly the stack"),
+        faults("fixed-around", "MAP_FIXED over a region with the stack in its middle"),
+        faults("fixed-part", "MAP_FIXED over the stack's top page"),
+        faults("fixed-reserved", "MAP_FIXED with PROT_NONE over it, then mprotect(2)"),
+        quiet("fixed-refused", "MAP_FIXED and MAP_FIXED_NOREPLACE that fail"),
+        faults("unmapped-and-mapped-again", "munmap(2), then mmap(2) gives the same place"),
+        quiet("unmapping-refused", "munmap(2) that fails"),
+        faults("moved-over", "mremap(2) moves a fresh mapping over it"),
+        faults("moved-away", "mremap(2) moves it away, a fresh mapping takes its place"),
+        faults("moved-away-with-all-around", "the same with the whole mapping around it"),
+        faults("moved-but-kept", "mremap(2) with MREMAP_DONTUNMAP"),
+        quiet("moving-refused", "mremap(2) that fails"),
+        faults(
+            "shrunk-and-grown",
+            "mremap(2) cuts it in half, a fresh mapping takes the rest's place",
+        ),
+        faults("heap-shrunk-and-grown", "a stack on the heap; sbrk(2) down and up"),
+        faults("heap-by-brk", "the same by brk(2), half of it"),
+        faults("shared-over", "shmat(2) with SHM_REMAP over it"),
+        faults("shared-detached", "a stack in a shared segment; shmdt(2), and attached again"),
+        quiet("forbidden-and-allowed", "mprotect(2) to PROT_NONE and back"),
+        quiet("read-only-and-writable", "mprotect(2) to PROT_READ and back"),
+        quiet("keyed", "pkey_mprotect(2) to PROT_NONE and back"),
+        faults("unlocked", "munlock(2) by the program, then MADV_DONTNEED"),
+        faults("all-unlocked", "mlockall(2), munlockall(2), then MADV_DONTNEED"),
+    ],
+};
+
+/// Handlers without `SA_ONSTACK`.
+pub const ORDINARY_STACKS: Family = Family {
+    program: "ordinary",
+    title: "ordinary stacks",
+    scenarios: &[
+        faults("main", "in the main thread, 0 to 30 KiB deep"),
+        faults("main-grows", "before and after main used 6 MiB with RLIMIT_MEMLOCK = 64 KiB"),
+        faults("limit-small", "in main, with RLIMIT_STACK = 128 KiB"),
+        faults("limit-huge", "with RLIMIT_STACK = 64 GiB"),
+        faults("limit-none", "with RLIMIT_STACK unlimited"),
+        faults("thread", "in a thread, 0 to 30 KiB deep"),
+        quiet("thread-smallest", "on the smallest stack that a frame fits on"),
+        quiet("thread-smallest-without-guard", "the same without a guard"),
+        quiet("thread-tiny", "after threads on the smallest legal stacks, in main"),
+        faults("thread-without-guard", "in a thread with guard size 0"),
+        faults("thread-large-guard", "in a thread with a guard of 256 KiB"),
+        faults("thread-huge", "in a thread with a stack of 1 GiB"),
+        faults("thread-given-smallest", "on the smallest stack given by pthread_attr_setstack(3)"),
+        faults("thread-given", "on a given stack of 1 MiB"),
+        faults("thread-by-thrd-create", "in a thread of thrd_create(3)"),
+        faults("thread-unwound", "in threads that end by pthread_exit(3) and pthread_cancel(3)"),
+        faults("threads-many", "in 300 threads at once"),
+        quiet("threads-refused", "after threads that could not be made"),
+    ],
+};
+
+/// Threads that end.
+pub const THREADS: Family = Family {
+    program: "ending",
+    title: "threads that end",
+    scenarios: &[
+        faults("returned", "in a thread that returns"),
+        faults("exited", "in one that calls pthread_exit(3)"),
+        faults("canceled", "in one that is cancelled"),
+        faults("detached", "in one that is detached"),
+        faults("used-in-destructors", "and in 20 destructors of its data, four rounds"),
+        faults("replaced-in-destructors", "on a new stack in each of these destructors"),
+        faults("disabled-in-destructors", "in one that disables its stack in its last destructor"),
+        faults("unmapped-in-destructors", "in one whose destructors unmap its stack"),
+        faults("raw", "in 20 threads of a bare clone(2)"),
+        faults("main-exits-first", "in main, and in a thread after main's pthread_exit(3)"),
+        faults("thousand", "in a thousand threads, one after the other"),
+    ],
+};
+
+/// All of them.
+pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS, ORDINARY_STACKS, THREADS];
+
+/// The exit code of a program whose libc does not have what the scenario needs.
+pub const NOT_HERE: i32 = 77;
+
+/// What was seen of a scenario.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The deliveries of SIGUSR2, in order.
+    pub frames: Vec<Frame>,
+    /// Output and end of the program.
+    pub outcome: Outcome,
+}
+
+impl Seen {
+    /// Page faults in all of these deliveries.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.frames.iter().map(|frame| frame.faults).sum()
+    }
+}
+
+impl Family {
+    /// Runs a scenario under the meter, with the library if `library`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be built or run.
+    pub fn measure(&self, name: &str, libc: Libc, library: bool) -> io::Result<Seen> {
+        // At a delivery the kernel also writes to the thread's rseq area, which glibc keeps
+        // beside its own data: before the frame, and outside what the defect is about.
+        let run = Run::new(programs::build(self.program, libc)?)
+            .arg(name)
+            .env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
+        let run = if library { run.sigward("on") } else { run };
+        let trace = run.frames()?;
+        let mut frames = trace.frames;
+        frames.retain(|frame| frame.signal == libc::SIGUSR2);
+        Ok(Seen { frames, outcome: trace.outcome })
+    }
+}

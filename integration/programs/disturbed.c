@@ -1,0 +1,699 @@
+// The program's own memory calls over, on and around a stack that has been used. Each prints what
+// the calls returned and what the memory then holds: the same with and without the library.
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <sys/uio.h>
+#include "scenario.h"
+
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+enum { MIDDLE = 5 };
+
+static char *stack;
+// What lies around the stack: a stack's size below and above.
+static char *region;
+
+static void start_on(char *pages)
+{
+    stack = pages;
+    warm_up(stack, STACK_SIZE);
+}
+
+static void start(void) { start_on(plain_pages(STACK_SIZE)); }
+
+static void start_amid(void)
+{
+    region = plain_pages(3 * STACK_SIZE);
+    memset(region, 1, STACK_SIZE);
+    memset(region + 2 * STACK_SIZE, 1, STACK_SIZE);
+    start_on(region + STACK_SIZE);
+}
+
+// Bytes of the range that are not `value`.
+static void tell_bytes(const char *name, const char *from, size_t size, char value)
+{
+    long others = 0;
+    for (size_t i = 0; i < size; i++)
+        others += from[i] != value;
+    printf("%s: %ld bytes are not %d\n", name, others, value);
+    fflush(stdout);
+}
+
+static void after(void)
+{
+    deliver();
+    deliver();
+}
+
+static void dontneed(void)
+{
+    start();
+    stack[MIDDLE] = 7;
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("stack", stack, STACK_SIZE - 4 * PAGE, 0);
+    after();
+}
+
+static void dontneed_all_zero(void)
+{
+    start();
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    deliver();
+    // Including what the first frame left.
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    after();
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("stack", stack, STACK_SIZE, 0);
+}
+
+static void dontneed_around(void)
+{
+    start_amid();
+    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    after();
+    tell_bytes("below", region, STACK_SIZE, 0);
+    tell_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 0);
+}
+
+static void dontneed_part(void)
+{
+    start_amid();
+    TELL(madvise(stack + STACK_SIZE - 2 * PAGE, 4 * PAGE, MADV_DONTNEED));
+    after();
+    tell_bytes("above", region + 2 * STACK_SIZE, 2 * PAGE, 0);
+    tell_bytes("further", region + 2 * STACK_SIZE + 2 * PAGE, PAGE, 1);
+}
+
+static void dontneed_posix(void)
+{
+    start();
+    errno = 0;
+    printf("posix_madvise: %d, errno %d\n", posix_madvise(stack, STACK_SIZE, POSIX_MADV_DONTNEED), errno);
+    after();
+}
+
+static void dontneed_refused(void)
+{
+    start_amid();
+    TELL(madvise(stack + 8, STACK_SIZE, MADV_DONTNEED));
+    TELL(madvise(stack, (size_t)-2048, MADV_DONTNEED));
+    TELL(madvise(stack, STACK_SIZE, 4711));
+    TELL(madvise(stack, 0, MADV_DONTNEED));
+    after();
+    tell_bytes("below", region, STACK_SIZE, 1);
+}
+
+// A hole in the range: the rest is done, and the call fails with ENOMEM.
+static void dontneed_over_a_hole(void)
+{
+    start_amid();
+    MUST(munmap(region, PAGE) == 0);
+    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 0);
+    after();
+}
+
+// On memory that the program itself locked it fails, as it always did.
+static void dontneed_locked(void)
+{
+    start();
+    stack[MIDDLE] = 7;
+    MUST(mlock(stack, STACK_SIZE) == 0);
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    printf("kept: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static void dontneed_locked_before(void)
+{
+    char *pages = plain_pages(STACK_SIZE);
+    MUST(mlock(pages, STACK_SIZE) == 0);
+    start_on(pages);
+    stack[MIDDLE] = 7;
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    printf("kept: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static char *file_pages(int flags)
+{
+    char path[] = "/tmp/disturbed-XXXXXX";
+    int fd = mkstemp(path);
+    MUST(fd >= 0 && unlink(path) == 0);
+    static char content[STACK_SIZE];
+    memset(content, 42, sizeof content);
+    MUST(write(fd, content, sizeof content) == (ssize_t)sizeof content);
+    char *pages = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
+    MUST(pages != MAP_FAILED);
+    close(fd);
+    return pages;
+}
+
+static void dontneed_file(void)
+{
+    start_on(file_pages(MAP_PRIVATE));
+    stack[MIDDLE] = 7;
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("stack", stack, STACK_SIZE - 4 * PAGE, 42);
+    after();
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("stack", stack, STACK_SIZE, 42);
+}
+
+static void dontneed_shared(void)
+{
+    char *pages = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(pages != MAP_FAILED);
+    start_on(pages);
+    stack[MIDDLE] = 7;
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    printf("kept: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static void dontneed_malloc(void)
+{
+    size_t size = 2 * STACK_SIZE + 100;
+    char *block = malloc(size);
+    MUST(block);
+    memset(block, 3, size);
+    char *inner = block + 1000;
+    start_on(inner);
+    char *first = (char *)(((uintptr_t)inner + PAGE - 1) & -PAGE);
+    TELL(madvise(first, STACK_SIZE - PAGE, MADV_DONTNEED));
+    after();
+    tell_bytes("before the stack", block, 1000, 3);
+    tell_bytes("its first bytes", inner, first - inner, 3);
+    tell_bytes("behind the stack", inner + STACK_SIZE, size - 1000 - STACK_SIZE, 3);
+}
+
+static void dontneed_read_only_part(void)
+{
+    char *pages = plain_pages(STACK_SIZE);
+    memset(pages, 9, 4 * PAGE);
+    MUST(mprotect(pages, 4 * PAGE, PROT_READ) == 0);
+    start_on(pages);
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("read only", stack, 4 * PAGE, 0);
+    after();
+}
+
+static void dontneed_guarded_part(void)
+{
+    char *pages = plain_pages(STACK_SIZE);
+    memset(pages, 9, 4 * PAGE);
+    MUST(mprotect(pages, 4 * PAGE, PROT_NONE) == 0);
+    start_on(pages);
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    MUST(mprotect(stack, 4 * PAGE, PROT_READ) == 0);
+    tell_bytes("guarded", stack, 4 * PAGE, 0);
+    after();
+}
+
+// In a handler, from its stack pointer down and from the stack's start up to a page of it.
+static void give_below(int signal)
+{
+    char here;
+    (void)signal;
+    char *end = (char *)((uintptr_t)&here & -PAGE);
+    memset(stack, 7, PAGE);
+    TELL(madvise(stack, end - stack, MADV_DONTNEED));
+    tell_bytes("lowest", stack, PAGE, 0);
+}
+
+static void dontneed_in_a_handler(void)
+{
+    start();
+    on_signal(SIGTERM, give_below, SA_ONSTACK);
+    for (int i = 0; i < 3; i++) {
+        MUST(raise(SIGTERM) == 0);
+        deliver();
+    }
+}
+
+static struct worker worker;
+
+// Another thread takes signals without end on the stack that goes away. Its handler uses none of
+// it, not even to return: it goes back to where the worker was by two registers.
+static void *resume_at __attribute__((used)), *resume_with __attribute__((used));
+void leave_at_once(int);
+__asm__(".pushsection .text\n"
+        "leave_at_once:\n"
+        "lock incl measured(%rip)\n"
+        "mov resume_with(%rip), %rsp\n"
+        "jmp *resume_at(%rip)\n"
+        ".popsection\n");
+
+static char *stormed;
+static int storming, enough;
+
+static void *storm(void *unused)
+{
+    long self = syscall(SYS_gettid), process = getpid();
+    (void)unused;
+    MUST(set_altstack(stormed, STACK_SIZE) == 0);
+    MUST(pthread_kill(pthread_self(), SIGUSR1) == 0);
+    __atomic_store_n(&storming, 1, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&enough, __ATOMIC_SEQ_CST)) {
+        long call = SYS_tgkill, group = process, thread = self, signal = SIGUSR2;
+        __asm__ volatile("lea 1f(%%rip), %%r8\n"
+                         "mov %%r8, resume_at(%%rip)\n"
+                         "mov %%rsp, resume_with(%%rip)\n"
+                         "syscall\n"
+                         "1:"
+                         : "+a"(call), "+D"(group), "+S"(thread), "+d"(signal)
+                         :
+                         : "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
+    }
+    return NULL;
+}
+
+static void advise_other(int advice)
+{
+    enum { TIMES = 200 };
+    pthread_t thread;
+    stormed = plain_pages(STACK_SIZE);
+    on_signal(SIGUSR1, count, SA_ONSTACK);
+    on_signal(SIGUSR2, leave_at_once, SA_ONSTACK | SA_NODEFER);
+    MUST(pthread_create(&thread, NULL, storm, NULL) == 0);
+    while (!__atomic_load_n(&storming, __ATOMIC_SEQ_CST))
+        usleep(100);
+    int worst = 0;
+    for (int i = 0; i < TIMES; i++) {
+        memset(stormed, 7, PAGE);
+        worst |= madvise(stormed, STACK_SIZE, advice);
+        if (advice == MADV_DONTNEED)
+            for (unsigned at = 0; at < PAGE; at++)
+                MUST(stormed[at] == 0);
+        // Both must get their turns under the meter.
+        int before = measured_so_far();
+        while (measured_so_far() == before)
+            ;
+    }
+    printf("madvise: %d\n", worst);
+    __atomic_store_n(&enough, 1, __ATOMIC_SEQ_CST);
+    MUST(pthread_join(thread, NULL) == 0);
+    measured = TIMES;
+}
+
+static void dontneed_other(void) { advise_other(MADV_DONTNEED); }
+
+static void dontneed_other_around(void)
+{
+    region = plain_pages(3 * STACK_SIZE);
+    start_worker(&worker, region + STACK_SIZE, 0);
+    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    deliver_to(&worker);
+    end_worker(&worker);
+}
+
+static void dontneed_two(void)
+{
+    static struct worker second;
+    region = plain_pages(2 * STACK_SIZE);
+    start_worker(&worker, region, 0);
+    start_worker(&second, region + STACK_SIZE, 0);
+    TELL(madvise(region, 2 * STACK_SIZE, MADV_DONTNEED));
+    deliver_to(&worker);
+    deliver_to(&second);
+    end_worker(&worker);
+    end_worker(&second);
+}
+
+static void free_and_pageout(void)
+{
+    start();
+    TELL(madvise(stack, STACK_SIZE, MADV_FREE));
+    TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
+    after();
+}
+
+static void free_other(void) { advise_other(MADV_FREE); }
+
+static void pageout(void)
+{
+    start();
+    stack[MIDDLE] = 7;
+    TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
+    printf("kept: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static void pageout_file(void)
+{
+    start_on(file_pages(MAP_SHARED));
+    stack[MIDDLE] = 7;
+    MUST(msync(stack, STACK_SIZE, MS_SYNC) == 0);
+    TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
+    after();
+    printf("kept: %d\n", stack[MIDDLE]);
+}
+
+static void cold(void)
+{
+    start();
+    TELL(madvise(stack, STACK_SIZE, MADV_COLD));
+    after();
+}
+
+static void removed(void)
+{
+    char *pages = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(pages != MAP_FAILED);
+    start_on(pages);
+    stack[MIDDLE] = 7;
+    TELL(madvise(stack, STACK_SIZE, MADV_REMOVE));
+    printf("gone: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static void removed_private(void)
+{
+    start();
+    TELL(madvise(stack, STACK_SIZE, MADV_REMOVE));
+    after();
+}
+
+static void harmless_advice(void)
+{
+    start();
+    TELL(madvise(stack, STACK_SIZE, MADV_NORMAL));
+    TELL(madvise(stack, STACK_SIZE, MADV_RANDOM));
+    TELL(madvise(stack, STACK_SIZE, MADV_WILLNEED));
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTDUMP));
+    after();
+}
+
+static void by_process_madvise(void)
+{
+#ifdef __GLIBC__
+    start();
+    int self = syscall(SYS_pidfd_open, getpid(), 0);
+    MUST(self >= 0);
+    struct iovec vector = {stack, STACK_SIZE};
+    TELL(process_madvise(self, &vector, 1, MADV_PAGEOUT, 0));
+    TELL(process_madvise(self, &vector, 1, MADV_COLD, 0));
+    after();
+#else
+    not_here();
+#endif
+}
+
+static void *over(void *where, size_t size, int more)
+{
+    return mmap(where, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
+}
+
+static void fixed(void)
+{
+    start();
+    TELL(over(stack, STACK_SIZE, MAP_FIXED));
+    after();
+}
+
+static void fixed_around(void)
+{
+    start_amid();
+    TELL(over(region, 3 * STACK_SIZE, MAP_FIXED));
+    after();
+    tell_bytes("below", region, STACK_SIZE, 0);
+}
+
+static void fixed_part(void)
+{
+    start_amid();
+    TELL(over(stack + STACK_SIZE - PAGE, 2 * PAGE, MAP_FIXED));
+    after();
+}
+
+// As allocators do: reserved first, then made usable.
+static void fixed_reserved(void)
+{
+    start();
+    TELL(mmap(stack, STACK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0));
+    TELL(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
+    after();
+}
+
+static void fixed_refused(void)
+{
+    start();
+    stack[MIDDLE] = 7;
+#ifdef MAP_FIXED_NOREPLACE
+    TELL(over(stack, STACK_SIZE, MAP_FIXED_NOREPLACE));
+#endif
+    TELL(mmap(stack, STACK_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 4711, 0));
+    TELL(mmap(stack + 8, STACK_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    TELL(mmap(stack, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    printf("kept: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static void unmapped_and_mapped_again(void)
+{
+    start();
+    TELL(munmap(stack, STACK_SIZE));
+    char *again = over(stack, STACK_SIZE, 0);
+    MUST(again == stack);
+    after();
+}
+
+static void unmapping_refused(void)
+{
+    start();
+    stack[MIDDLE] = 7;
+    TELL(munmap(stack + 8, STACK_SIZE));
+    TELL(munmap(stack, 0));
+    TELL(munmap(stack, -PAGE));
+    printf("kept: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static void moved_over(void)
+{
+    start();
+    char *fresh = plain_pages(STACK_SIZE);
+    fresh[MIDDLE] = 8;
+    TELL(mremap(fresh, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, stack));
+    printf("new: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static void moved_away(void)
+{
+    start();
+    stack[MIDDLE] = 7;
+    char *target = plain_pages(STACK_SIZE);
+    TELL(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, target));
+    printf("moved: %d\n", target[MIDDLE]);
+    TELL(over(stack, STACK_SIZE, MAP_FIXED));
+    after();
+    TELL(munmap(target, STACK_SIZE));
+}
+
+// A whole mapping with the stack in its middle: our locks split it, which mremap must not see.
+static void moved_away_with_all_around(void)
+{
+    start_amid();
+    stack[MIDDLE] = 7;
+    char *target = plain_pages(3 * STACK_SIZE);
+    TELL(mremap(region, 3 * STACK_SIZE, 3 * STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, target));
+    printf("moved: %d %d\n", target[0], target[STACK_SIZE + MIDDLE]);
+    TELL(over(region, 3 * STACK_SIZE, MAP_FIXED));
+    after();
+}
+
+static void moved_but_kept(void)
+{
+    start();
+    char *target = plain_pages(STACK_SIZE);
+    TELL(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, target));
+    after();
+}
+
+static void moving_refused(void)
+{
+    start();
+    stack[MIDDLE] = 7;
+    TELL(mremap(stack, STACK_SIZE, 0, MREMAP_MAYMOVE));
+    TELL(mremap(stack + 8, STACK_SIZE, STACK_SIZE, 0));
+    TELL(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_FIXED, stack + STACK_SIZE));
+    printf("kept: %d\n", stack[MIDDLE]);
+    after();
+}
+
+static void shrunk_and_grown(void)
+{
+    char *pages = plain_pages(2 * STACK_SIZE);
+    start_on(pages);
+    TELL(mremap(pages, 2 * STACK_SIZE, STACK_SIZE / 2, 0));
+    MUST(over(stack + STACK_SIZE / 2, STACK_SIZE / 2, MAP_FIXED) != MAP_FAILED);
+    after();
+}
+
+static void heap_shrunk_and_grown(void)
+{
+    if (sbrk(PAGE) == (void *)-1)
+        not_here();
+    char *pages = sbrk(STACK_SIZE);
+    MUST(pages != (void *)-1);
+    start_on(pages);
+    TELL(sbrk(-(long)STACK_SIZE));
+    TELL(sbrk(STACK_SIZE));
+    after();
+}
+
+static void heap_by_brk(void)
+{
+    if (sbrk(PAGE) == (void *)-1)
+        not_here();
+    char *pages = sbrk(STACK_SIZE);
+    MUST(pages != (void *)-1);
+    start_on(pages);
+    TELL(brk(pages + STACK_SIZE / 2));
+    TELL(brk(pages + STACK_SIZE));
+    TELL(brk((void *)1));
+    after();
+}
+
+static int segment(void)
+{
+    int id = shmget(IPC_PRIVATE, STACK_SIZE, IPC_CREAT | 0600);
+    MUST(id >= 0);
+    return id;
+}
+
+static void shared_over(void)
+{
+    start();
+    int id = segment();
+    TELL(shmat(id, stack, SHM_REMAP));
+    after();
+    MUST(shmctl(id, IPC_RMID, NULL) == 0);
+}
+
+static void shared_detached(void)
+{
+    int id = segment();
+    char *pages = shmat(id, NULL, 0);
+    MUST(pages != (void *)-1);
+    start_on(pages);
+    stack[MIDDLE] = 7;
+    TELL(shmdt(stack));
+    TELL(shmdt(stack));
+    MUST(shmat(id, stack, 0) == stack);
+    printf("kept: %d\n", stack[MIDDLE]);
+    after();
+    MUST(shmctl(id, IPC_RMID, NULL) == 0);
+}
+
+static void forbidden_and_allowed(void)
+{
+    start();
+    TELL(mprotect(stack, STACK_SIZE, PROT_NONE));
+    TELL(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
+    after();
+}
+
+static void read_only_and_writable(void)
+{
+    start();
+    TELL(mprotect(stack, STACK_SIZE, PROT_READ));
+    TELL(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
+    after();
+}
+
+static void keyed(void)
+{
+#ifdef __GLIBC__
+    start();
+    TELL(pkey_mprotect(stack, STACK_SIZE, PROT_NONE, -1));
+    TELL(pkey_mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE, -1));
+    TELL(pkey_mprotect(stack, STACK_SIZE, PROT_READ, 4711));
+    after();
+#else
+    not_here();
+#endif
+}
+
+static void unlocked(void)
+{
+    start();
+    TELL(munlock(stack, STACK_SIZE));
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    after();
+}
+
+static void all_unlocked(void)
+{
+    start();
+    TELL(mlockall(MCL_CURRENT));
+    TELL(munlockall());
+    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    after();
+}
+
+int main(int argc, char **argv)
+{
+    static const struct scenario all[] = {
+        {"dontneed", dontneed},
+        {"dontneed-all-zero", dontneed_all_zero},
+        {"dontneed-around", dontneed_around},
+        {"dontneed-part", dontneed_part},
+        {"dontneed-posix", dontneed_posix},
+        {"dontneed-refused", dontneed_refused},
+        {"dontneed-over-a-hole", dontneed_over_a_hole},
+        {"dontneed-locked", dontneed_locked},
+        {"dontneed-locked-before", dontneed_locked_before},
+        {"dontneed-file", dontneed_file},
+        {"dontneed-shared", dontneed_shared},
+        {"dontneed-malloc", dontneed_malloc},
+        {"dontneed-read-only-part", dontneed_read_only_part},
+        {"dontneed-guarded-part", dontneed_guarded_part},
+        {"dontneed-in-a-handler", dontneed_in_a_handler},
+        {"dontneed-other", dontneed_other},
+        {"dontneed-other-around", dontneed_other_around},
+        {"dontneed-two", dontneed_two},
+        {"free-and-pageout", free_and_pageout},
+        {"free-other", free_other},
+        {"pageout", pageout},
+        {"pageout-file", pageout_file},
+        {"cold", cold},
+        {"remove", removed},
+        {"remove-private", removed_private},
+        {"harmless-advice", harmless_advice},
+        {"process-madvise", by_process_madvise},
+        {"fixed", fixed},
+        {"fixed-around", fixed_around},
+        {"fixed-part", fixed_part},
+        {"fixed-reserved", fixed_reserved},
+        {"fixed-refused", fixed_refused},
+        {"unmapped-and-mapped-again", unmapped_and_mapped_again},
+        {"unmapping-refused", unmapping_refused},
+        {"moved-over", moved_over},
+        {"moved-away", moved_away},
+        {"moved-away-with-all-around", moved_away_with_all_around},
+        {"moved-but-kept", moved_but_kept},
+        {"moving-refused", moving_refused},
+        {"shrunk-and-grown", shrunk_and_grown},
+        {"heap-shrunk-and-grown", heap_shrunk_and_grown},
+        {"heap-by-brk", heap_by_brk},
+        {"shared-over", shared_over},
+        {"shared-detached", shared_detached},
+        {"forbidden-and-allowed", forbidden_and_allowed},
+        {"read-only-and-writable", read_only_and_writable},
+        {"keyed", keyed},
+        {"unlocked", unlocked},
+        {"all-unlocked", all_unlocked},
+        {NULL, NULL},
+    };
+    return run_scenario(argc, argv, all);
+}

@@ -1,0 +1,345 @@
+// A fork in one of its many forms, then signals to the child, to the parent, to its threads.
+// build: -lutil -fno-stack-clash-protection
+#include <pty.h>
+#include <sched.h>
+#include <spawn.h>
+#include "scenario.h"
+
+enum { THREADS = 4 };
+
+extern char **environ;
+static char *stack;
+static int hold[2];
+
+// The child lives until the parent has been measured: its pages stay shared so long.
+static void wait_for_parent(void)
+{
+    char byte;
+    close(hold[1]);
+    MUST(read(hold[0], &byte, 1) == 0);
+}
+
+static void reap(pid_t child)
+{
+    int status;
+    close(hold[1]);
+    MUST(waitpid(child, &status, 0) == child);
+    MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    MUST(pipe(hold) == 0);
+}
+
+static void start(void)
+{
+    MUST(pipe(hold) == 0);
+    stack = fresh_pages(STACK_SIZE);
+    warm_up(stack, STACK_SIZE);
+}
+
+static void in_child_of(pid_t child)
+{
+    MUST(child >= 0);
+    if (child == 0) {
+        deliver();
+        _exit(0);
+    }
+    reap(child);
+}
+
+static void in_parent_of(pid_t child)
+{
+    MUST(child >= 0);
+    if (child == 0) {
+        wait_for_parent();
+        _exit(0);
+    }
+    deliver();
+    reap(child);
+}
+
+static void child(void) { start(); in_child_of(fork()); }
+static void parent(void) { start(); in_parent_of(fork()); }
+static void child_bare(void) { start(); in_child_of(_Fork()); }
+static void parent_bare(void) { start(); in_parent_of(_Fork()); }
+
+static void child_pty(void)
+{
+    start();
+    int terminal;
+    pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+    in_child_of(child);
+}
+
+static void parent_pty(void)
+{
+    start();
+    int terminal;
+    pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+    in_parent_of(child);
+}
+
+// The parent has gone when it returns.
+static void child_daemon(void)
+{
+    start();
+    MUST(daemon(1, 1) == 0);
+    deliver();
+}
+
+static void grandchild(void)
+{
+    start();
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        in_child_of(fork());
+        in_parent_of(fork());
+        _exit(0);
+    }
+    reap(child);
+}
+
+static void many_times(void)
+{
+    start();
+    for (int i = 0; i < 20; i++)
+        in_parent_of(fork());
+}
+
+static struct worker workers[THREADS];
+
+static void start_workers(int storm)
+{
+    for (int i = 0; i < THREADS; i++)
+        start_worker(&workers[i], plain_pages(STACK_SIZE), storm);
+}
+
+static void end_workers(void)
+{
+    for (int i = 0; i < THREADS; i++)
+        end_worker(&workers[i]);
+}
+
+static void other_threads(void)
+{
+    start();
+    start_workers(0);
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        wait_for_parent();
+        _exit(0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        deliver_to(&workers[i]);
+    reap(child);
+    end_workers();
+}
+
+// The threads never stop taking signals: not one may meet a moment without its pages.
+static void threads_in_a_storm(void)
+{
+    start();
+    start_workers(1);
+    for (int i = 0; i < 20; i++) {
+        pid_t child = fork();
+        MUST(child >= 0);
+        if (child == 0)
+            _exit(0);
+        reap(child);
+    }
+    end_workers();
+    measured = 20;
+}
+
+static void *fork_here(void *unused)
+{
+    (void)unused;
+    start();
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        deliver();
+        wait_for_parent();
+        _exit(0);
+    }
+    deliver();
+    for (int i = 0; i < THREADS; i++)
+        deliver_to(&workers[i]);
+    reap(child);
+    return NULL;
+}
+
+static void from_a_thread(void)
+{
+    pthread_t thread;
+    start_workers(0);
+    MUST(pthread_create(&thread, NULL, fork_here, NULL) == 0);
+    MUST(pthread_join(thread, NULL) == 0);
+    end_workers();
+}
+
+static pid_t from_handler = -1;
+
+static void fork_on_stack(int signal)
+{
+    char here;
+    MUST(signal == SIGALRM && &here > stack && &here < stack + STACK_SIZE);
+    from_handler = fork();
+    // Nested on the same stack.
+    deliver();
+}
+
+static void in_a_handler(void)
+{
+    start();
+    on_signal(SIGALRM, fork_on_stack, SA_ONSTACK);
+    MUST(raise(SIGALRM) == 0);
+    MUST(from_handler >= 0);
+    deliver();
+    if (from_handler == 0)
+        _exit(0);
+    reap(from_handler);
+    dead_man(60);
+}
+
+static void failing(void)
+{
+    start();
+    // Root may fork beyond the limit.
+    if (geteuid() == 0)
+        MUST(setuid(65534) == 0);
+    struct rlimit none = {0, 0};
+    MUST(setrlimit(RLIMIT_NPROC, &none) == 0);
+    TELL(fork());
+    deliver();
+    TELL(_Fork());
+    deliver();
+}
+
+static void ordinary_child(void)
+{
+    MUST(pipe(hold) == 0);
+    on_signal(SIGUSR2, count, 0);
+    deliver_deep(0);
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        deliver_deep(0);
+        _exit(0);
+    }
+    reap(child);
+}
+
+static void ordinary_parent(void)
+{
+    MUST(pipe(hold) == 0);
+    on_signal(SIGUSR2, count, 0);
+    deliver_deep(0);
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        wait_for_parent();
+        _exit(0);
+    }
+    deliver_deep(0);
+    reap(child);
+}
+
+// Children that share our memory: what they do to their own signals is not ours.
+static void use_signals_in_child(void)
+{
+    stack_t off = {.ss_flags = SS_DISABLE};
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigaltstack(&off, NULL);
+    sigaction(SIGUSR1, &plain, NULL);
+    sigaction(SIGUSR2, &plain, NULL);
+}
+
+static void after_shared_child(pid_t child)
+{
+    int status;
+    MUST(child > 0 && waitpid(child, &status, 0) == child);
+    printf("status: %d\n", WEXITSTATUS(status));
+    stack_t now;
+    MUST(sigaltstack(NULL, &now) == 0);
+    printf("stack kept: %d\n", now.ss_sp == (void *)stack && now.ss_size == STACK_SIZE);
+    deliver();
+}
+
+static void vforked(void)
+{
+    start();
+    pid_t child = vfork();
+    if (child == 0) {
+        use_signals_in_child();
+        _exit(3);
+    }
+    after_shared_child(child);
+}
+
+static void vforked_new_stack(void)
+{
+    start();
+    static char other[STACK_SIZE];
+    pid_t child = vfork();
+    if (child == 0) {
+        stack_t mine = {.ss_sp = other, .ss_size = STACK_SIZE};
+        sigaltstack(&mine, NULL);
+        _exit(4);
+    }
+    after_shared_child(child);
+}
+
+static void spawned(void)
+{
+    start();
+    pid_t child;
+    char *args[] = {"/bin/sh", "-c", "exit 5", NULL};
+    posix_spawnattr_t attributes;
+    MUST(posix_spawnattr_init(&attributes) == 0);
+    MUST(posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0);
+    MUST(posix_spawn(&child, "/bin/sh", NULL, &attributes, args, environ) == 0);
+    after_shared_child(child);
+}
+
+static int cloned_child(void *unused)
+{
+    (void)unused;
+    use_signals_in_child();
+    _exit(6);
+}
+
+static void cloned(void)
+{
+    start();
+    char *other = fresh_pages(STACK_SIZE);
+    after_shared_child(clone(cloned_child, other + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct scenario all[] = {
+        {"child", child},
+        {"parent", parent},
+        {"child-bare", child_bare},
+        {"parent-bare", parent_bare},
+        {"child-pty", child_pty},
+        {"parent-pty", parent_pty},
+        {"child-daemon", child_daemon},
+        {"grandchild", grandchild},
+        {"many-times", many_times},
+        {"other-threads", other_threads},
+        {"threads-in-a-storm", threads_in_a_storm},
+        {"from-a-thread", from_a_thread},
+        {"in-a-handler", in_a_handler},
+        {"failing", failing},
+        {"ordinary-child", ordinary_child},
+        {"ordinary-parent", ordinary_parent},
+        {"vfork", vforked},
+        {"vfork-new-stack", vforked_new_stack},
+        {"spawn", spawned},
+        {"clone-vm", cloned},
+        {NULL, NULL},
+    };
+    return run_scenario(argc, argv, all);
+}

@@ -1,0 +1,287 @@
+// Handlers without SA_ONSTACK: their frames lie on the thread's own stack, below all that was used.
+// build: -fno-stack-clash-protection
+#include <limits.h>
+#include <threads.h>
+#include "scenario.h"
+
+static const size_t KIB = 1024;
+
+static char **arguments;
+
+static void at_depths(size_t deepest)
+{
+    static const size_t depths[] = {0, 4096, 8192, 12288, 16384, 24576, 30720};
+    for (unsigned i = 0; i < sizeof depths / sizeof *depths && depths[i] <= deepest; i++)
+        deliver_deep(depths[i]);
+}
+
+static void handle(void) { on_signal(SIGUSR2, count, 0); }
+
+static void in_main(void)
+{
+    handle();
+    at_depths(30 * KIB);
+}
+
+// Neither present nor locked.
+static void tell_untouched(const char *name, char *from, size_t size)
+{
+    printf("%s: %ld of %zu pages resident, %ld locked\n", name, resident_pages(from, size), size / PAGE,
+           locked_pages(from, size));
+}
+
+static size_t deepest;
+
+static void *thread(void *unused)
+{
+    (void)unused;
+    at_depths(deepest);
+#ifdef __GLIBC__
+    pthread_attr_t own;
+    size_t guard, size;
+    void *lowest;
+    MUST(pthread_getattr_np(pthread_self(), &own) == 0);
+    MUST(pthread_attr_getguardsize(&own, &guard) == 0);
+    MUST(pthread_attr_getstack(&own, &lowest, &size) == 0);
+    MUST(pthread_attr_destroy(&own) == 0);
+    // For a stack that the program gave, the size is only what a guard would have had.
+    if (deepest && guard && mprotect((char *)lowest - guard, guard, PROT_NONE) == 0)
+        tell_untouched("guard", (char *)lowest - guard, guard);
+#endif
+    return "done";
+}
+
+static void run_thread(pthread_attr_t *attributes)
+{
+    pthread_t id;
+    void *result;
+    handle();
+    MUST(pthread_create(&id, attributes, thread, NULL) == 0);
+    MUST(pthread_join(id, &result) == 0);
+    puts(result);
+}
+
+static void in_a_thread(void)
+{
+    deepest = 30 * KIB;
+    run_thread(NULL);
+}
+
+static void sized(size_t size, size_t guard, size_t usable)
+{
+    pthread_attr_t attributes;
+    MUST(pthread_attr_init(&attributes) == 0);
+    MUST(pthread_attr_setstacksize(&attributes, size) == 0);
+    MUST(pthread_attr_setguardsize(&attributes, guard) == 0);
+    deepest = usable;
+    run_thread(&attributes);
+    MUST(pthread_attr_destroy(&attributes) == 0);
+}
+
+// musl allows stacks that no frame fits on.
+static size_t smallest_for_a_frame(void)
+{
+    size_t least = PTHREAD_STACK_MIN;
+    return least < 16 * KIB ? 16 * KIB : least;
+}
+
+static void smallest(void) { sized(smallest_for_a_frame(), PAGE, 0); }
+static void smallest_without_guard(void) { sized(smallest_for_a_frame(), 0, 0); }
+static void without_guard(void) { sized(256 * KIB, 0, 30 * KIB); }
+static void large_guard(void) { sized(512 * KIB, 256 * KIB, 30 * KIB); }
+static void huge(void) { sized(1024 * 1024 * KIB, PAGE, 30 * KIB); }
+
+static void *returns(void *unused) { return unused; }
+
+// The least that libc allows, for a thread that does nothing.
+static void tiny(void)
+{
+    pthread_attr_t attributes;
+    pthread_t id;
+    MUST(pthread_attr_init(&attributes) == 0);
+    MUST(pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN) == 0);
+    for (int i = 0; i < 20; i++) {
+        MUST(pthread_create(&id, &attributes, returns, NULL) == 0);
+        MUST(pthread_join(id, NULL) == 0);
+    }
+    // A stack that the program gave, in the middle of its own memory.
+    size_t size = PTHREAD_STACK_MIN;
+    char *block = fresh_pages(4 * PAGE + size);
+    memset(block, 5, 4 * PAGE + size);
+    MUST(pthread_attr_setstack(&attributes, block + 2 * PAGE, size) == 0);
+    MUST(pthread_create(&id, &attributes, returns, NULL) == 0);
+    MUST(pthread_join(id, NULL) == 0);
+    for (size_t i = 0; i < 2 * PAGE; i++)
+        MUST(block[i] == 5 && block[2 * PAGE + size + i] == 5);
+    handle();
+    deliver_deep(0);
+}
+
+// A stack that the program gave: what lies below is not the thread's.
+static void given(size_t size, size_t usable)
+{
+    char *block = mmap(NULL, size + 32 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    MUST(block != MAP_FAILED);
+    char *stack = block + 16 * PAGE;
+    // Below the stack is memory of the program's that nobody has touched.
+    MUST(mprotect(block, size + 16 * PAGE, PROT_READ | PROT_WRITE) == 0);
+    pthread_attr_t attributes;
+    MUST(pthread_attr_init(&attributes) == 0);
+    MUST(pthread_attr_setstack(&attributes, stack, size) == 0);
+    deepest = usable;
+    handle();
+    pthread_t id;
+    MUST(pthread_create(&id, &attributes, thread, NULL) == 0);
+    MUST(pthread_join(id, NULL) == 0);
+    tell_untouched("below", block, 16 * PAGE);
+    tell_untouched("above", stack + size, 16 * PAGE);
+    printf("stack: %ld locked\n", locked_pages(stack, size));
+    MUST(munmap(block, size + 32 * PAGE) == 0);
+}
+
+static void given_smallest(void) { given(smallest_for_a_frame(), 0); }
+static void given_large(void) { given(1024 * KIB, 30 * KIB); }
+
+static int c11_thread(void *depth)
+{
+    // musl starts such a thread with all signals blocked.
+    sigset_t none;
+    sigemptyset(&none);
+    MUST(pthread_sigmask(SIG_SETMASK, &none, NULL) == 0);
+    at_depths((size_t)depth);
+    return 7;
+}
+
+static void by_thrd_create(void)
+{
+    thrd_t id;
+    int result;
+    handle();
+    MUST(thrd_create(&id, c11_thread, (void *)(30 * KIB)) == thrd_success);
+    MUST(thrd_join(id, &result) == thrd_success);
+    printf("result: %d\n", result);
+}
+
+static void *exits(void *unused)
+{
+    at_depths(8 * KIB);
+    pthread_exit(unused);
+}
+
+static void *waits(void *unused)
+{
+    at_depths(8 * KIB);
+    for (;;)
+        pause();
+    return unused;
+}
+
+// Ways out that unwind the stack up to where it began.
+static void unwound(void)
+{
+    pthread_t id;
+    void *result;
+    handle();
+    MUST(pthread_create(&id, NULL, exits, &deepest) == 0);
+    MUST(pthread_join(id, &result) == 0 && result == &deepest);
+    MUST(pthread_create(&id, NULL, waits, NULL) == 0);
+    while (measured_so_far() < 6)
+        usleep(100);
+    MUST(pthread_cancel(id) == 0);
+    MUST(pthread_join(id, &result) == 0);
+    printf("canceled: %d\n", result == PTHREAD_CANCELED);
+}
+
+static void many_at_once(void)
+{
+    enum { MANY = 300 };
+    static pthread_t ids[MANY];
+    deepest = 0;
+    handle();
+    for (int i = 0; i < MANY; i++)
+        MUST(pthread_create(&ids[i], NULL, exits, NULL) == 0);
+    for (int i = 0; i < MANY; i++)
+        MUST(pthread_join(ids[i], NULL) == 0);
+}
+
+static void refused(void)
+{
+    pthread_t id;
+    struct rlimit tiny = {1 << 20, 1 << 20};
+    MUST(setrlimit(RLIMIT_AS, &tiny) == 0);
+    errno = 0;
+    for (int i = 0; i < 1000; i++) {
+        int error = pthread_create(&id, NULL, exits, NULL);
+        if (i == 999)
+            printf("pthread_create: %s, errno %d\n", strerror(error), errno);
+    }
+    handle();
+    deliver_deep(0);
+}
+
+// The stack grows as far as its limit allows, whatever is locked of it.
+__attribute__((noinline)) static long use_stack(long kib)
+{
+    volatile char some[1024];
+    some[0] = some[1023] = (char)kib;
+    return kib == 0 ? 0 : use_stack(kib - 1) + (some[0] == (char)kib);
+}
+
+static void main_grows(void)
+{
+    handle();
+    at_depths(8 * KIB);
+    // As somebody whose locks are limited.
+    if (geteuid() == 0)
+        MUST(setuid(65534) == 0);
+    struct rlimit tight = {64 * KIB, 64 * KIB};
+    MUST(setrlimit(RLIMIT_MEMLOCK, &tight) == 0);
+    printf("frames: %ld\n", use_stack(6000));
+    deliver_deep(0);
+}
+
+// RLIMIT_STACK counts from exec on.
+static void with_limit(rlim_t limit)
+{
+    struct rlimit now;
+    MUST(getrlimit(RLIMIT_STACK, &now) == 0);
+    if (now.rlim_cur != limit) {
+        now.rlim_cur = limit;
+        if (setrlimit(RLIMIT_STACK, &now) != 0)
+            not_here();
+        execv("/proc/self/exe", arguments);
+        exit(97);
+    }
+    in_main();
+}
+
+static void limit_small(void) { with_limit(128 * KIB); }
+static void limit_huge(void) { with_limit(64UL << 30); }
+static void limit_none(void) { with_limit(RLIM_INFINITY); }
+
+int main(int argc, char **argv)
+{
+    static const struct scenario all[] = {
+        {"main", in_main},
+        {"main-grows", main_grows},
+        {"limit-small", limit_small},
+        {"limit-huge", limit_huge},
+        {"limit-none", limit_none},
+        {"thread", in_a_thread},
+        {"thread-smallest", smallest},
+        {"thread-smallest-without-guard", smallest_without_guard},
+        {"thread-tiny", tiny},
+        {"thread-without-guard", without_guard},
+        {"thread-large-guard", large_guard},
+        {"thread-huge", huge},
+        {"thread-given-smallest", given_smallest},
+        {"thread-given", given_large},
+        {"thread-by-thrd-create", by_thrd_create},
+        {"thread-unwound", unwound},
+        {"threads-many", many_at_once},
+        {"threads-refused", refused},
+        {NULL, NULL},
+    };
+    arguments = argv;
+    return run_scenario(argc, argv, all);
+}

@@ -1,0 +1,139 @@
+// What the programs with a scenario argument share. SIGUSR1 warms a stack up; the deliveries of
+// SIGUSR2 are those that a test counts the page faults of.
+#ifndef SCENARIO_H
+#define SCENARIO_H
+
+#include "common.h"
+
+struct scenario {
+    const char *name;
+    void (*run)(void);
+};
+
+// `measured` is named by assembly.
+static int warmed, measured __attribute__((used));
+
+static void count(int signal)
+{
+    __atomic_add_fetch(signal == SIGUSR1 ? &warmed : &measured, 1, __ATOMIC_SEQ_CST);
+}
+
+__attribute__((unused)) static int measured_so_far(void)
+{
+    return __atomic_load_n(&measured, __ATOMIC_SEQ_CST);
+}
+
+// Both signals to the calling thread, on `stack` (by `count`), which then has been used once.
+__attribute__((unused)) static void warm_up(void *stack, size_t size)
+{
+    on_signal(SIGUSR1, count, SA_ONSTACK);
+    on_signal(SIGUSR2, count, SA_ONSTACK);
+    MUST(set_altstack(stack, size) == 0);
+    MUST(pthread_kill(pthread_self(), SIGUSR1) == 0);
+}
+
+__attribute__((unused)) static void deliver(void)
+{
+    int before = measured_so_far();
+    MUST(pthread_kill(pthread_self(), SIGUSR2) == 0);
+    MUST(measured_so_far() > before);
+}
+
+// SIGUSR2 with the stack pointer `depth` bytes further down, just above a page's start: the frame of
+// a handler without SA_ONSTACK lies there and on the page below, where nothing else is touched.
+__attribute__((unused, noinline)) static void deliver_deep(size_t depth)
+{
+    enum { ROOM = 512 };
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    volatile char *room = __builtin_alloca(here % PAGE + PAGE - ROOM + depth / PAGE * PAGE);
+    room[0] = 1;
+    MUST(syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGUSR2) == 0);
+}
+
+// What a call returned, and errno where it failed: the same with and without the library.
+__attribute__((unused)) static void tell(const char *call, long result)
+{
+    int error = errno;
+    if (result == -1)
+        printf("%s: -1 %s\n", call, strerror(error));
+    else
+        printf("%s: %s\n", call, result == 0 ? "0" : "success");
+    fflush(stdout);
+}
+
+// Tells the result of a call, which starts with errno clear.
+#define TELL(call) (errno = 0, tell(#call, (long)(call)))
+
+// What this libc does not have.
+__attribute__((unused, noreturn)) static void not_here(void) { exit(77); }
+
+// Runs the scenario that the first argument names; without one, lists all.
+static int run_scenario(int argc, char **argv, const struct scenario *all)
+{
+    // stdio must not allocate on the way.
+    static char buffer[BUFSIZ];
+    setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
+    dead_man(60);
+    for (; all->name; all++) {
+        if (argc < 2) {
+            puts(all->name);
+        } else if (!strcmp(all->name, argv[1])) {
+            all->run();
+            printf("measured: %d\n", measured_so_far());
+            return 0;
+        }
+    }
+    if (argc >= 2)
+        fprintf(stderr, "no scenario %s\n", argv[1]);
+    return argc < 2 ? 0 : 98;
+}
+
+// A thread with a warm stack of its own (mmapped, filled by it), which serves until `quit`.
+struct worker {
+    pthread_t thread;
+    char *stack;
+    int ready, storm;
+};
+
+static int quit_workers;
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    MUST(set_altstack(worker->stack, STACK_SIZE) == 0);
+    MUST(pthread_kill(pthread_self(), SIGUSR1) == 0);
+    __atomic_store_n(&worker->ready, 1, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&quit_workers, __ATOMIC_SEQ_CST)) {
+        if (worker->storm)
+            deliver();
+        else
+            usleep(200);
+    }
+    return NULL;
+}
+
+__attribute__((unused)) static void start_worker(struct worker *worker, char *stack, int storm)
+{
+    on_signal(SIGUSR1, count, SA_ONSTACK | SA_RESTART);
+    on_signal(SIGUSR2, count, SA_ONSTACK | SA_RESTART);
+    *worker = (struct worker){.stack = stack, .storm = storm};
+    MUST(pthread_create(&worker->thread, NULL, work, worker) == 0);
+    while (!__atomic_load_n(&worker->ready, __ATOMIC_SEQ_CST))
+        usleep(100);
+}
+
+__attribute__((unused)) static void deliver_to(struct worker *worker)
+{
+    int before = measured_so_far();
+    MUST(pthread_kill(worker->thread, SIGUSR2) == 0);
+    while (measured_so_far() == before)
+        usleep(100);
+}
+
+__attribute__((unused)) static void end_worker(struct worker *worker)
+{
+    __atomic_store_n(&quit_workers, 1, __ATOMIC_SEQ_CST);
+    MUST(pthread_join(worker->thread, NULL) == 0);
+}
+
+#endif
