@@ -199,6 +199,23 @@ impl Registry {
         if room { self.pins.pin(pages, memory) } else { Err(Errno::EAGAIN) }
     }
 
+    /// Makes the held pages of `record` present and writable again, in the way
+    /// of its rung. Falls to another where a lock that was lost is refused.
+    fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
+        let mut each =
+            record.held.numbers().map(|first| Pages { first, end: first.wrapping_add(1) });
+        // It may also fail for memory that is locked, but unreadable now.
+        let lost = record.pinned()
+            && memory.lock(record.held).is_err()
+            && !each.all(|page| memory.locked(page));
+        if lost {
+            self.let_go(record, memory);
+            let _ = self.hold(record, memory);
+        } else {
+            let _ = memory.touch(ladder::frames(record.wanted.stack, record.wanted.window));
+        }
+    }
+
     /// Lets go of what `record` holds.
     fn let_go(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if record.pinned() {
@@ -302,9 +319,9 @@ impl Registry {
     /// Makes the held pages of every stack that holds one of `pages` resident
     /// again, where something may have taken that away.
     pub fn refresh(&mut self, pages: Pages, memory: &mut impl Memory) {
-        self.each(|_, record| {
+        self.each(|registry, record| {
             if !record.held.common(pages).is_empty() {
-                restore(record, memory);
+                registry.restore(record, memory);
             }
         });
     }
@@ -362,10 +379,17 @@ impl Registry {
     }
 
     /// A fork is imminent: keeps the proven stacks of threads other than
-    /// `own` from being copied.
+    /// `own` from being copied, unless `own` may be running on the same memory.
     pub fn before_fork(&mut self, own: c_int, memory: &mut impl Memory) {
+        let under_own_feet = Place::ALL.map(|place| {
+            let stack = self.wanted(own, place).map(|wanted| wanted.stack);
+            stack.and_then(|stack| Some(Pages::around(stack.base, stack.top()?)))
+        });
         self.each(|_, record| {
-            let candidate = record.proven && record.tid() != own && !record.held.is_empty();
+            let apart =
+                under_own_feet.iter().flatten().all(|own| record.held.common(*own).is_empty());
+            let candidate =
+                record.proven && record.tid() != own && !record.held.is_empty() && apart;
             record.wiped = candidate && memory.wipe_on_fork(record.held, true).is_ok();
         });
     }
@@ -374,13 +398,13 @@ impl Registry {
     /// writable again. Returns how many stacks of other threads were copied.
     pub fn after_fork(&mut self, own: c_int, memory: &mut impl Memory) -> usize {
         let mut windows = 0_usize;
-        self.each(|_, record| {
+        self.each(|registry, record| {
             if record.wiped {
                 let _ = memory.wipe_on_fork(record.held, false);
                 record.wiped = false;
             } else if !record.held.is_empty() {
                 windows = windows.wrapping_add(usize::from(record.tid() != own));
-                restore(record, memory);
+                registry.restore(record, memory);
             }
         });
         windows
@@ -405,17 +429,12 @@ impl Registry {
     }
 }
 
-/// Makes the held pages of `record` present and writable, in the way of its
-/// rung.
-fn restore(record: &Record, memory: &mut impl Memory) {
-    if record.pinned() {
-        let _ = memory.lock(record.held);
-    }
-    let _ = memory.touch(ladder::frames(record.wanted.stack, record.wanted.window));
-}
-
 impl Default for Registry {
     fn default() -> Self {
         Self::new()
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;
