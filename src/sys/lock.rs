@@ -36,7 +36,7 @@ impl<T> Lock<T> {
     /// be called by a holder, nor in a vfork child.
     pub fn hold(&self) -> Held<'_, T> {
         let blocked = Blocked::all();
-        self.acquire();
+        acquire(&self.state);
         Held { lock: self, blocked }
     }
 
@@ -48,20 +48,50 @@ impl<T> Lock<T> {
     pub unsafe fn take_over(&self, mask: Mask) -> Held<'_, T> {
         Held { lock: self, blocked: Blocked::left(mask) }
     }
+}
 
-    fn acquire(&self) {
-        let free = self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
-        if free.is_err() {
-            while self.state.swap(HELD_AND_AWAITED, Ordering::Acquire) != FREE {
-                futex::wait(&self.state, HELD_AND_AWAITED);
-            }
-        }
+/// A word that threads can sleep on; the tests put a model here.
+trait Word {
+    /// Takes the lock if it is [`FREE`].
+    fn take(&self) -> bool;
+    /// Puts `state` there and returns what was.
+    fn replace(&self, state: u32, order: Ordering) -> u32;
+    /// Sleeps while the word is `state`. May wake for no reason.
+    fn wait(&self, state: u32);
+    /// Wakes one sleeper.
+    fn wake_one(&self);
+}
+
+impl Word for AtomicU32 {
+    fn take(&self) -> bool {
+        self.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    fn release(&self) {
-        if self.state.swap(FREE, Ordering::Release) == HELD_AND_AWAITED {
-            futex::wake_one(&self.state);
+    fn replace(&self, state: u32, order: Ordering) -> u32 {
+        self.swap(state, order)
+    }
+
+    fn wait(&self, state: u32) {
+        futex::wait(self, state);
+    }
+
+    fn wake_one(&self) {
+        futex::wake_one(self);
+    }
+}
+
+fn acquire(word: &impl Word) {
+    if !word.take() {
+        // Who slept cannot know whether others still do: it awaits for them.
+        while word.replace(HELD_AND_AWAITED, Ordering::Acquire) != FREE {
+            word.wait(HELD_AND_AWAITED);
         }
+    }
+}
+
+fn release(word: &impl Word) {
+    if word.replace(FREE, Ordering::Release) == HELD_AND_AWAITED {
+        word.wake_one();
     }
 }
 
@@ -100,13 +130,102 @@ impl<T> DerefMut for Held<'_, T> {
 
 impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        self.lock.release();
+        release(&self.lock.state);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The word under loom, which tries every order of every step. Its sleep
+    /// is futex(2)'s: the word is compared and the sleeper enqueued in one.
+    struct Model {
+        state: loom::sync::atomic::AtomicU32,
+        queue: loom::sync::Mutex<()>,
+        sleepers: loom::sync::Condvar,
+    }
+
+    impl Model {
+        fn new() -> Self {
+            Model {
+                state: loom::sync::atomic::AtomicU32::new(FREE),
+                queue: loom::sync::Mutex::new(()),
+                sleepers: loom::sync::Condvar::new(),
+            }
+        }
+    }
+
+    impl Word for Model {
+        fn take(&self) -> bool {
+            let order = (Ordering::Acquire, Ordering::Relaxed);
+            self.state.compare_exchange(FREE, HELD, order.0, order.1).is_ok()
+        }
+
+        fn replace(&self, state: u32, order: Ordering) -> u32 {
+            self.state.swap(state, order)
+        }
+
+        fn wait(&self, state: u32) {
+            let queue = self.queue.lock().unwrap();
+            if self.state.load(Ordering::Relaxed) == state {
+                drop(self.sleepers.wait(queue).unwrap());
+            }
+        }
+
+        fn wake_one(&self) {
+            let _queue = self.queue.lock().unwrap();
+            self.sleepers.notify_one();
+        }
+    }
+
+    /// Every thread adds one under the lock, in every order there is. A lost
+    /// wake-up is a deadlock, and two holders are a race: loom tells both.
+    fn explore(threads: usize, release: fn(&Model)) {
+        use loom::cell::UnsafeCell;
+        let mut search = loom::model::Builder::new();
+        search.preemption_bound = Some(3);
+        search.check(move || {
+            let shared: &'static _ = Box::leak(Box::new((Model::new(), UnsafeCell::new(0))));
+            let count = move || {
+                acquire(&shared.0);
+                // SAFETY: under the lock; loom panics if that does not hold.
+                shared.1.with_mut(|count| unsafe { *count += 1 });
+                release(&shared.0);
+            };
+            let others: Vec<_> = (1..threads).map(|_| loom::thread::spawn(count)).collect();
+            count();
+            others.into_iter().for_each(|other| other.join().unwrap());
+            // SAFETY: all others have ended.
+            assert_eq!(shared.1.with(|count| unsafe { *count }), threads);
+        });
+    }
+
+    #[test]
+    fn no_order_of_steps_breaks_it() {
+        explore(2, release);
+        explore(3, release);
+    }
+
+    /// The control arm: a release that forgets to wake is found out.
+    #[test]
+    #[should_panic(expected = "deadlock")]
+    fn a_lost_wake_up_is_found() {
+        explore(2, |word| {
+            word.replace(FREE, Ordering::Release);
+        });
+    }
+
+    /// A release that publishes nothing is found out, too.
+    #[test]
+    #[should_panic(expected = "Causality violation")]
+    fn a_missing_release_is_found() {
+        explore(2, |word| {
+            if word.replace(FREE, Ordering::Relaxed) == HELD_AND_AWAITED {
+                word.wake_one();
+            }
+        });
+    }
 
     #[test]
     fn many_threads_count_without_losing_one() {
