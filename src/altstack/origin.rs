@@ -89,6 +89,7 @@ mod tests {
 
     #[test]
     fn only_what_fills_a_mapping_is_proven() {
+        let _alone = crate::altstack::reach::tests::alone();
         mapped(START, 9 * 4096);
         assert!(proven(Stack { base: START, size: 9 * 4096 }));
         assert!(proven(Stack { base: START + 4096, size: 8 * 4096 }), "a guard below");

@@ -22,7 +22,7 @@ pub trait Memory {
     /// Makes each of `pages` present and writable, changing no byte.
     ///
     /// # Errors
-    /// EFAULT where one may not be written.
+    /// EFAULT where one may not be written; the others are ready then.
     fn touch(&mut self, pages: Pages) -> Result<(), Errno>;
     /// Sets, or with `false` clears, `MADV_WIPEONFORK` on `pages`.
     ///
@@ -40,8 +40,13 @@ impl Memory for Kernel {
     }
 
     fn unlock(&mut self, pages: Pages) {
-        // Fails for pages that are gone: those hold no lock either.
-        let _ = call::munlock(pages.address(), pages.bytes());
+        // At a gap it stops, and what lies above stays locked. Pages that are
+        // gone hold no lock.
+        if call::munlock(pages.address(), pages.bytes()).is_err() {
+            for page in pages.numbers() {
+                let _ = call::munlock(page.wrapping_mul(page::SIZE), page::SIZE);
+            }
+        }
     }
 
     fn locked(&mut self, pages: Pages) -> Result<bool, Errno> {
@@ -53,7 +58,8 @@ impl Memory for Kernel {
     }
 
     fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
-        pages.numbers().try_for_each(|page| futex::touch(page.wrapping_mul(page::SIZE)).map(drop))
+        let touch = |page: usize| futex::touch(page.wrapping_mul(page::SIZE)).map(drop);
+        pages.numbers().fold(Ok(()), |outcome, page| touch(page).and(outcome))
     }
 
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {
@@ -184,5 +190,25 @@ impl Default for Pins {
 fn unlock_run(run: Pages, memory: &mut impl Memory) {
     if !run.is_empty() {
         memory.unlock(run);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_keeps_no_page_locked() {
+        // SAFETY: a fresh mapping, of which one page is given back.
+        let start = unsafe {
+            let start = libc::mmap(core::ptr::null_mut(), 3 * page::SIZE, 3, 0x22, -1, 0);
+            assert_eq!(libc::mlock(start, 3 * page::SIZE), 0);
+            libc::munmap(start.add(page::SIZE), page::SIZE);
+            start as usize
+        };
+        let pages = Pages::around(start, start + 3 * page::SIZE);
+        assert_eq!(Kernel.locked(pages), Ok(true));
+        Kernel.unlock(pages);
+        assert_ne!(Kernel.locked(pages), Ok(true));
     }
 }

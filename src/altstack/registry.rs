@@ -336,13 +336,20 @@ impl Registry {
     }
 
     /// Makes the held pages of `record` present and writable in the way of its
-    /// rung; where that fails, or nothing was held, it climbs the ladder anew.
+    /// rung; where nothing was held, or that was lost, it climbs the ladder
+    /// anew.
     fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
         doubt(record, memory);
-        let locked = if record.pinned() { memory.lock(record.held) } else { Ok(()) };
+        let pinned = record.pinned();
+        // mlock(2) also fails for memory that is locked, but unreadable now.
+        let mut each =
+            record.held.numbers().map(|first| Pages { first, end: first.wrapping_add(1) });
+        let unlocked = pinned
+            && memory.lock(record.held).is_err()
+            && !each.all(|page| memory.locked(page) == Ok(true));
         let frames = ladder::frames(record.wanted.stack, record.wanted.window);
-        let restored = locked.and_then(|()| memory.touch(frames));
-        if record.held.is_empty() || restored.is_err() {
+        let untouchable = memory.touch(frames).is_err() && !pinned;
+        if record.held.is_empty() || unlocked || untouchable {
             self.let_go(record, memory);
             let _ = self.hold(record, memory);
             record.proven = false;
@@ -402,16 +409,23 @@ impl Registry {
     }
 
     /// A fork is imminent: keeps the proven stacks of threads other than `own`
-    /// from being copied, if they are their threads' still.
+    /// from being copied, if they are their threads' still, and unless `own`
+    /// may be running on the same memory.
     pub fn before_fork(
         &mut self,
         own: c_int,
         exists: impl Fn(c_int) -> bool,
         memory: &mut impl Memory,
     ) {
+        let under_own_feet = Place::ALL.map(|place| {
+            let stack = self.wanted(own, place).map(|wanted| wanted.stack);
+            stack.and_then(|stack| Some(Pages::around(stack.base, stack.top()?)))
+        });
         self.each(|_, record| {
             doubt(record, memory);
-            let spared = record.proven && record.tid() != own && exists(record.tid());
+            let apart =
+                under_own_feet.iter().flatten().all(|own| record.held.common(*own).is_empty());
+            let spared = record.proven && record.tid() != own && apart && exists(record.tid());
             record.wiped = (spared || planted(record, own)) && wipe_on_fork(record.held, memory);
         });
     }
@@ -484,3 +498,7 @@ impl Default for Registry {
         Self::new()
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -47,7 +47,7 @@ impl<T> Lock<T> {
     /// in a vfork child.
     pub fn hold(&self) -> Option<Held<'_, T>> {
         let blocked = Blocked::all();
-        self.acquire().then_some(Held { lock: self, blocked })
+        acquire(&self.state).then_some(Held { lock: self, blocked })
     }
 
     /// Takes up the lock that [`Held::leave_held`] left, with the mask that it
@@ -58,41 +58,77 @@ impl<T> Lock<T> {
     pub unsafe fn take_over(&self, mask: Mask) -> Held<'_, T> {
         Held { lock: self, blocked: Blocked::left(mask) }
     }
+}
 
-    fn acquire(&self) -> bool {
-        let turn =
-            |from, to| self.state.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed);
-        let Err(mut state) = turn(FREE, HELD) else { return true };
-        let mut naps = 0;
-        loop {
-            match state {
-                // Others may be waiting, too: whoever releases must wake one.
-                FREE => match turn(FREE, HELD_AND_AWAITED) {
-                    Ok(_) => return true,
-                    Err(now) => state = now,
-                },
-                HELD => match turn(HELD, HELD_AND_AWAITED) {
-                    Ok(_) => state = HELD_AND_AWAITED,
-                    Err(now) => state = now,
-                },
-                LEFT if naps == NAPS => return false,
-                LEFT => {
-                    futex::wait(&self.state, LEFT, Some(NAP));
-                    naps += 1;
-                    state = self.state.load(Ordering::Relaxed);
-                }
-                _ => {
-                    futex::wait(&self.state, HELD_AND_AWAITED, None);
-                    state = self.state.load(Ordering::Relaxed);
-                }
+/// A word that threads can sleep on; the tests put a model here.
+trait Word {
+    /// Goes from one state to another, or says in which it is instead.
+    fn turn(&self, from: u32, to: u32) -> Result<u32, u32>;
+    /// The state of now.
+    fn look(&self) -> u32;
+    /// Puts `state` there and returns what was.
+    fn replace(&self, state: u32, order: Ordering) -> u32;
+    /// Sleeps while the word is `state`, for `nanoseconds` at most if given.
+    /// May wake for no reason.
+    fn wait(&self, state: u32, nanoseconds: Option<i64>);
+    /// Wakes one sleeper.
+    fn wake_one(&self);
+}
+
+impl Word for AtomicU32 {
+    fn turn(&self, from: u32, to: u32) -> Result<u32, u32> {
+        self.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    fn look(&self) -> u32 {
+        self.load(Ordering::Relaxed)
+    }
+
+    fn replace(&self, state: u32, order: Ordering) -> u32 {
+        self.swap(state, order)
+    }
+
+    fn wait(&self, state: u32, nanoseconds: Option<i64>) {
+        futex::wait(self, state, nanoseconds);
+    }
+
+    fn wake_one(&self) {
+        futex::wake_one(self);
+    }
+}
+
+/// False if a fork did not come to its end.
+fn acquire(word: &impl Word) -> bool {
+    let Err(mut state) = word.turn(FREE, HELD) else { return true };
+    let mut naps = 0;
+    loop {
+        match state {
+            // Who slept cannot know whether others still do: it awaits for them.
+            FREE => match word.turn(FREE, HELD_AND_AWAITED) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            },
+            HELD => match word.turn(HELD, HELD_AND_AWAITED) {
+                Ok(_) => state = HELD_AND_AWAITED,
+                Err(now) => state = now,
+            },
+            LEFT if naps == NAPS => return false,
+            LEFT => {
+                word.wait(LEFT, Some(NAP));
+                naps += 1;
+                state = word.look();
+            }
+            _ => {
+                word.wait(HELD_AND_AWAITED, None);
+                state = word.look();
             }
         }
     }
+}
 
-    fn release(&self) {
-        if self.state.swap(FREE, Ordering::Release) != HELD {
-            futex::wake_one(&self.state);
-        }
+fn release(word: &impl Word) {
+    if word.replace(FREE, Ordering::Release) != HELD {
+        word.wake_one();
     }
 }
 
@@ -109,8 +145,8 @@ impl<T> Held<'_, T> {
     #[must_use]
     pub fn leave_held(self) -> Mask {
         let mask = self.blocked.before();
-        // Who waits already is woken by the release, as after any other.
-        self.lock.state.store(LEFT, Ordering::Relaxed);
+        // Who sleeps already is woken by the release, as after any other.
+        self.lock.state.replace(LEFT, Ordering::Relaxed);
         core::mem::forget(self);
         mask
     }
@@ -133,13 +169,113 @@ impl<T> DerefMut for Held<'_, T> {
 
 impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        self.lock.release();
+        release(&self.lock.state);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The word under loom, which tries every order of every step. Its sleep
+    /// is futex(2)'s: the word is compared and the sleeper enqueued in one.
+    struct Model {
+        state: loom::sync::atomic::AtomicU32,
+        queue: loom::sync::Mutex<()>,
+        sleepers: loom::sync::Condvar,
+    }
+
+    impl Model {
+        fn new() -> Self {
+            Model {
+                state: loom::sync::atomic::AtomicU32::new(FREE),
+                queue: loom::sync::Mutex::new(()),
+                sleepers: loom::sync::Condvar::new(),
+            }
+        }
+    }
+
+    impl Word for Model {
+        fn turn(&self, from: u32, to: u32) -> Result<u32, u32> {
+            self.state.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
+        }
+
+        fn look(&self) -> u32 {
+            self.state.load(Ordering::Relaxed)
+        }
+
+        fn replace(&self, state: u32, order: Ordering) -> u32 {
+            self.state.swap(state, order)
+        }
+
+        fn wait(&self, state: u32, _: Option<i64>) {
+            let queue = self.queue.lock().unwrap();
+            if self.state.load(Ordering::Relaxed) == state {
+                drop(self.sleepers.wait(queue).unwrap());
+            }
+        }
+
+        fn wake_one(&self) {
+            let _queue = self.queue.lock().unwrap();
+            self.sleepers.notify_one();
+        }
+    }
+
+    /// A fork in between: what sleeps is woken after it, and what comes
+    /// meanwhile waits or gives up.
+    fn leave(word: &Model) {
+        word.replace(LEFT, Ordering::Relaxed);
+        release(word);
+    }
+
+    /// Every thread adds one under the lock, in every order there is. A lost
+    /// wake-up is a deadlock, and two holders are a race: loom tells both.
+    fn explore(threads: usize, release: fn(&Model)) {
+        use loom::cell::UnsafeCell;
+        let mut search = loom::model::Builder::new();
+        search.preemption_bound = Some(3);
+        search.check(move || {
+            let shared: &'static _ = Box::leak(Box::new((Model::new(), UnsafeCell::new(0))));
+            let count = move || {
+                assert!(acquire(&shared.0));
+                // SAFETY: under the lock; loom panics if that does not hold.
+                shared.1.with_mut(|count| unsafe { *count += 1 });
+                release(&shared.0);
+            };
+            let others: Vec<_> = (1..threads).map(|_| loom::thread::spawn(count)).collect();
+            count();
+            others.into_iter().for_each(|other| other.join().unwrap());
+            // SAFETY: all others have ended.
+            assert_eq!(shared.1.with(|count| unsafe { *count }), threads);
+        });
+    }
+
+    #[test]
+    fn no_order_of_steps_breaks_it() {
+        explore(2, release);
+        explore(3, release);
+        explore(2, leave);
+    }
+
+    /// The control arm: a release that forgets to wake is found out.
+    #[test]
+    #[should_panic(expected = "deadlock")]
+    fn a_lost_wake_up_is_found() {
+        explore(2, |word| {
+            word.replace(FREE, Ordering::Release);
+        });
+    }
+
+    /// A release that publishes nothing is found out, too.
+    #[test]
+    #[should_panic(expected = "Causality violation")]
+    fn a_missing_release_is_found() {
+        explore(2, |word| {
+            if word.replace(FREE, Ordering::Relaxed) != HELD {
+                word.wake_one();
+            }
+        });
+    }
 
     #[test]
     fn many_threads_count_without_losing_one() {

@@ -1,0 +1,572 @@
+//! The registry against a simple page map: after every step of a random
+//! history, the pages that are locked must be those that the program locked
+//! and those that an adopted stack holds, and no others.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+use super::*;
+use crate::altstack::reach::tests::alone;
+
+/// Where the model's memory begins, by page.
+const BASE: usize = 0x20_0000;
+/// Its pages.
+const PAGES: usize = 96;
+/// Bytes at the top of each stack that frames need.
+const WINDOW: usize = 9000;
+/// Threads that the model knows.
+const THREADS: c_int = 6;
+
+/// One page, as the kernel sees it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Page {
+    mapped: bool,
+    writable: bool,
+    locked: bool,
+    resident: bool,
+    /// Write-protected by a fork.
+    copied: bool,
+    wiped_on_fork: bool,
+}
+
+/// The kernel's side: pages, the limit on locks, and a count of calls.
+#[derive(Clone)]
+struct PageMap {
+    pages: Vec<Page>,
+    limit: usize,
+    calls: usize,
+}
+
+impl PageMap {
+    fn slice(&mut self, pages: Pages) -> &mut [Page] {
+        self.calls += 1;
+        &mut self.pages[pages.first - BASE..pages.end - BASE]
+    }
+
+    fn get(&self, page: usize) -> Page {
+        self.pages[page - BASE]
+    }
+
+    fn locked_pages(&self) -> usize {
+        self.pages.iter().filter(|page| page.locked).count()
+    }
+
+    fn room_for(&self, pages: Pages) -> bool {
+        let new = pages.numbers().filter(|page| !self.get(*page).locked).count();
+        self.locked_pages() + new <= self.limit
+    }
+
+    fn all(&self, pages: Pages, is: impl Fn(Page) -> bool) -> bool {
+        pages.numbers().all(|page| is(self.get(page)))
+    }
+
+    /// Makes or takes away a mapping. Nothing of the old pages stays.
+    fn replace(&mut self, pages: Pages, mapped: bool) {
+        self.slice(pages).fill(Page { mapped, writable: true, ..Page::default() });
+    }
+}
+
+impl Memory for PageMap {
+    fn lock(&mut self, pages: Pages) -> Result<(), Errno> {
+        if !self.room_for(pages) {
+            return Err(Errno::ENOMEM);
+        }
+        for page in self.slice(pages) {
+            if !page.mapped {
+                return Err(Errno::ENOMEM); // what lies below stays locked
+            }
+            (page.locked, page.resident) = (true, true);
+            page.copied &= !page.writable;
+        }
+        Ok(())
+    }
+
+    fn unlock(&mut self, pages: Pages) {
+        self.slice(pages).iter_mut().for_each(|page| page.locked = false);
+    }
+
+    fn locked(&mut self, pages: Pages) -> Result<bool, Errno> {
+        let some_locked = self.slice(pages).iter().any(|page| page.locked);
+        let whole = self.slice(pages).iter().all(|page| page.mapped);
+        if some_locked || whole { Ok(some_locked) } else { Err(Errno::EFAULT) }
+    }
+
+    fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
+        let mut outcome = Ok(());
+        for page in self.slice(pages) {
+            if page.mapped && page.writable {
+                (page.resident, page.copied) = (true, false);
+            } else {
+                outcome = Err(Errno::EFAULT);
+            }
+        }
+        outcome
+    }
+
+    fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {
+        for page in self.slice(pages) {
+            if !page.mapped {
+                return Err(Errno::ENOMEM);
+            }
+            page.wiped_on_fork = wipe;
+        }
+        Ok(())
+    }
+}
+
+/// What may happen. Places in memory are page numbers from [`BASE`] on.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A stack of so many bytes at that byte of the memory.
+    Adopt {
+        tid: c_int,
+        place: Place,
+        base: usize,
+        size: usize,
+        start: Rung,
+    },
+    /// A stack that fills the mapping that was made last around that page.
+    AdoptMapping {
+        tid: c_int,
+        place: Place,
+        page: usize,
+    },
+    Promote {
+        tid: c_int,
+        from: Place,
+        to: Place,
+    },
+    Release {
+        tid: c_int,
+        place: Place,
+    },
+    ReleaseThread {
+        tid: c_int,
+    },
+    /// The thread ends, and nobody tells the registry.
+    Die {
+        tid: c_int,
+    },
+    Sweep,
+    Climb,
+    /// The program's own mlock(2) and munlock(2).
+    Lock {
+        pages: Pages,
+    },
+    Unlock {
+        pages: Pages,
+    },
+    /// munmap(2), or mmap(2) with `MAP_FIXED`, through the hooks.
+    Replace {
+        pages: Pages,
+        mapped: bool,
+    },
+    /// The same by libc's own hand, on memory that libc mapped.
+    Behind {
+        pages: Pages,
+        mapped: bool,
+    },
+    Protect {
+        pages: Pages,
+        writable: bool,
+    },
+    /// madvise(2) with `MADV_DONTNEED`.
+    DontNeed {
+        pages: Pages,
+    },
+    /// Goes on as the parent, or as the child.
+    Fork {
+        tid: c_int,
+        child: bool,
+    },
+    /// setrlimit(2), in pages.
+    Limit {
+        pages: usize,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let tid = || 1..=THREADS;
+    let place = || prop::sample::select(&Place::ALL[..]);
+    let rung = prop::sample::select(&Rung::ALL[..]);
+    let pages = || {
+        (0..PAGES, 1..20_usize).prop_map(|(first, count)| Pages {
+            first: BASE + first,
+            end: BASE + (first + count).min(PAGES),
+        })
+    };
+    let size = prop_oneof![4 => 1..40_000_usize, 1 => 65_000..150_000_usize];
+    prop_oneof![
+        6 => (tid(), place(), 0..PAGES * page::SIZE, size, rung).prop_map(
+            |(tid, place, at, size, start)| {
+                let size = size.min(PAGES * page::SIZE - at);
+                Step::Adopt { tid, place, base: BASE * page::SIZE + at, size, start }
+            }
+        ),
+        6 => (tid(), place(), 0..PAGES)
+            .prop_map(|(tid, place, page)| Step::AdoptMapping { tid, place, page }),
+        3 => (tid(), place(), place()).prop_map(|(tid, from, to)| Step::Promote { tid, from, to }),
+        3 => (tid(), place()).prop_map(|(tid, place)| Step::Release { tid, place }),
+        1 => tid().prop_map(|tid| Step::ReleaseThread { tid }),
+        1 => tid().prop_map(|tid| Step::Die { tid }),
+        1 => Just(Step::Sweep),
+        1 => Just(Step::Climb),
+        2 => pages().prop_map(|pages| Step::Lock { pages }),
+        2 => pages().prop_map(|pages| Step::Unlock { pages }),
+        4 => (pages(), prop::bool::weighted(0.8))
+            .prop_map(|(pages, mapped)| Step::Replace { pages, mapped }),
+        1 => (pages(), any::<bool>()).prop_map(|(pages, mapped)| Step::Behind { pages, mapped }),
+        1 => (pages(), any::<bool>())
+            .prop_map(|(pages, writable)| Step::Protect { pages, writable }),
+        2 => pages().prop_map(|pages| Step::DontNeed { pages }),
+        2 => (tid(), prop::bool::weighted(0.2))
+            .prop_map(|(tid, child)| Step::Fork { tid, child }),
+        1 => (0..40_usize).prop_map(|pages| Step::Limit { pages }),
+    ]
+}
+
+/// The registry, the kernel, and what is true of the program.
+struct World {
+    registry: Registry,
+    kernel: PageMap,
+    /// Pages that the program locked.
+    programs: BTreeSet<usize>,
+    /// Pages that libc replaced behind our back since they were held.
+    stale: BTreeSet<usize>,
+    /// The program's own mappings, whole.
+    made: Vec<Pages>,
+    /// All that is left of them: pages which libc never uses for its heap.
+    own: BTreeSet<usize>,
+    /// What must be on record, by thread and place.
+    adopted: BTreeMap<(c_int, u8), Wanted>,
+    /// Threads that ended unseen.
+    dead: BTreeSet<c_int>,
+}
+
+impl World {
+    fn new() -> Self {
+        reach::clear();
+        origin::forget_within(0, usize::MAX);
+        let page = Page { mapped: true, writable: true, ..Page::default() };
+        World {
+            registry: Registry::new(),
+            kernel: PageMap { pages: vec![page; PAGES], limit: 60, calls: 0 },
+            programs: BTreeSet::new(),
+            stale: BTreeSet::new(),
+            made: Vec::new(),
+            own: BTreeSet::new(),
+            adopted: BTreeMap::new(),
+            dead: BTreeSet::new(),
+        }
+    }
+
+    /// The rung that `wanted` should get now.
+    fn best(&self, wanted: Wanted) -> Rung {
+        let feasible = |attempt: &ladder::Attempt| match attempt.rung {
+            Rung::Lock | Rung::Frame => {
+                self.kernel.all(attempt.pages, |page| page.mapped)
+                    && self.kernel.room_for(attempt.pages)
+            }
+            _ => self.kernel.all(attempt.pages, |page| page.mapped && page.writable),
+        };
+        ladder::attempts(wanted.stack, wanted.window, wanted.start)
+            .find(feasible)
+            .map_or(Rung::Report, |attempt| attempt.rung)
+    }
+
+    fn adopt(&mut self, tid: c_int, place: Place, wanted: Wanted) -> TestCaseResult {
+        let best = self.best(wanted);
+        let first = !self.adopted.keys().any(|known| known.0 == tid);
+        self.kernel.calls = 0;
+        let adopted = self.registry.adopt(tid, place, wanted, &mut self.kernel);
+        prop_assert!(self.kernel.calls <= 100, "{} calls for one stack", self.kernel.calls);
+        prop_assert_eq!((adopted.rung, adopted.first), (best, first));
+        self.dead.remove(&tid);
+        self.adopted.insert((tid, place as u8), wanted);
+        Ok(())
+    }
+
+    fn suspended<R>(
+        &mut self,
+        pages: Pages,
+        replaced: bool,
+        call: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        self.registry.suspend(pages, 1, &mut self.kernel);
+        let result = call(self);
+        self.registry.resume(replaced, &mut self.kernel);
+        result
+    }
+
+    fn lock(&mut self, pages: Pages) {
+        if !self.kernel.all(pages, |page| page.mapped) {
+            return;
+        }
+        let everything = Pages { first: 0, end: usize::MAX };
+        let mut locked = self.kernel.lock(pages).is_ok();
+        if !locked {
+            // As `disturb::locking`: the program's locks win.
+            locked = self.suspended(everything, false, |world| world.kernel.lock(pages).is_ok());
+        }
+        if locked {
+            self.registry.program_locked(pages, true);
+            self.programs.extend(pages.numbers());
+            self.stale.retain(|page| !pages.numbers().contains(page));
+        }
+    }
+
+    fn replace(&mut self, pages: Pages, mapped: bool) {
+        origin::forget_within(pages.address(), pages.bytes());
+        self.suspended(pages, true, |world| world.kernel.replace(pages, mapped));
+        self.programs.retain(|page| !pages.numbers().contains(page));
+        self.own.retain(|page| !pages.numbers().contains(page));
+        self.made.retain(|made| made.common(pages).is_empty());
+        if mapped {
+            self.own.extend(pages.numbers());
+            origin::mapped(pages.address(), pages.bytes());
+            self.made.push(pages);
+        }
+    }
+
+    fn behind(&mut self, pages: Pages, mapped: bool) {
+        let libcs = |page: &usize| !self.own.contains(page) && !self.programs.contains(page);
+        for page in pages.numbers().filter(libcs) {
+            self.kernel.replace(Pages { first: page, end: page + 1 }, mapped);
+            self.stale.insert(page);
+        }
+    }
+
+    fn fork(&mut self, tid: c_int, child: bool) -> TestCaseResult {
+        self.registry.before_fork(tid, |_| true, &mut self.kernel);
+        for page in 0..PAGES {
+            if !self.kernel.pages[page].wiped_on_fork {
+                self.kernel.pages[page].copied = true;
+                continue;
+            }
+            // It is zeroes in the child: nothing may be lost by that.
+            let page = BASE + page;
+            prop_assert!(self.own.contains(&page), "{page:#x} may be heap");
+            let own = |((owner, _), wanted): (&(c_int, u8), &Wanted)| {
+                let end = wanted.stack.base + wanted.stack.size;
+                *owner == tid && Pages::around(wanted.stack.base, end).numbers().contains(&page)
+            };
+            prop_assert!(!self.adopted.iter().any(own), "{page:#x} may be under our feet");
+        }
+        if child {
+            for page in &mut self.kernel.pages {
+                page.locked = false;
+                page.resident &= !page.wiped_on_fork;
+            }
+            self.programs.clear();
+            self.registry.in_child(tid, tid + 100, &mut self.kernel);
+            // The model goes on with the old number.
+            self.adopted.retain(|known, _| known.0 == tid);
+            for place in Place::ALL {
+                if let Some(record) = self.registry.records.remove(key(tid + 100, place)) {
+                    let renamed = Record { key: key(tid, place), ..record };
+                    let inserted = self.registry.records.insert(renamed);
+                    prop_assert!(inserted);
+                }
+            }
+        } else {
+            self.registry.after_fork(tid, &mut self.kernel);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, step: Step) -> TestCaseResult {
+        let kernel = &mut self.kernel;
+        match step {
+            Step::Adopt { tid, place, base, size, start } => {
+                let stack = Stack { base, size };
+                let wanted = Wanted { stack, window: WINDOW, start, disarms: false };
+                self.adopt(tid, place, wanted)?;
+            }
+            Step::AdoptMapping { tid, place, page } => {
+                let around = |made: &&Pages| made.numbers().contains(&(BASE + page));
+                if let Some(made) = self.made.iter().rev().find(around) {
+                    let stack = Stack { base: made.address(), size: made.bytes() };
+                    let start = Rung::Lock;
+                    self.adopt(
+                        tid,
+                        place,
+                        Wanted { stack, window: WINDOW, start, disarms: false },
+                    )?;
+                }
+            }
+            Step::Promote { tid, from, to } => {
+                self.registry.promote(tid, from, to, kernel);
+                if let Some(wanted) = self.adopted.remove(&(tid, from as u8)) {
+                    self.adopted.insert((tid, to as u8), wanted);
+                }
+            }
+            Step::Release { tid, place } => {
+                self.registry.release(tid, place, kernel);
+                self.adopted.remove(&(tid, place as u8));
+            }
+            Step::ReleaseThread { tid } => {
+                self.registry.release_thread(tid, kernel);
+                self.adopted.retain(|known, _| known.0 != tid);
+            }
+            Step::Die { tid } => {
+                self.dead.insert(tid);
+            }
+            Step::Sweep => {
+                // As many adoptions as it takes to go once round.
+                for _ in 0..self.registry.records.capacity() {
+                    kernel.calls = 0;
+                    self.registry.sweep(|tid| !self.dead.contains(&tid), kernel);
+                    prop_assert!(kernel.calls <= SWEPT_AT_ONCE * 4 * 10);
+                }
+                self.adopted.retain(|known, _| !self.dead.contains(&known.0));
+            }
+            Step::Climb => self.registry.climb(kernel),
+            Step::Lock { pages } => self.lock(pages),
+            Step::Unlock { pages } => {
+                kernel.unlock(pages);
+                self.programs.retain(|page| !pages.numbers().contains(page));
+                self.registry.program_locked(pages, false);
+                self.registry.refresh(pages, kernel);
+                self.registry.climb(kernel);
+            }
+            Step::Replace { pages, mapped } => self.replace(pages, mapped),
+            Step::Behind { pages, mapped } => self.behind(pages, mapped),
+            Step::Protect { pages, writable } => {
+                kernel.slice(pages).iter_mut().for_each(|page| page.writable = writable);
+                self.registry.refresh(pages, kernel);
+            }
+            Step::DontNeed { pages } => self.suspended(pages, false, |world| {
+                let gone = |page: &mut Page| page.resident &= page.locked;
+                world.kernel.slice(pages).iter_mut().for_each(gone);
+            }),
+            Step::Fork { tid, child } => self.fork(tid, child)?,
+            Step::Limit { pages } => kernel.limit = pages,
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> TestCaseResult {
+        let records: Vec<Record> = self.registry.records.iter().copied().collect();
+        let known: BTreeSet<usize> = records.iter().map(Record::key).collect();
+        let place = |number: u8| Place::ALL[usize::from(number)];
+        let model: BTreeSet<usize> =
+            self.adopted.keys().map(|&(tid, number)| key(tid, place(number))).collect();
+        prop_assert_eq!(known, model, "who is on record");
+        prop_assert_eq!(self.registry.stacks(), self.adopted.len());
+
+        let pinned: BTreeSet<usize> = records
+            .iter()
+            .filter(|record| record.pinned())
+            .flat_map(|record| record.held.numbers())
+            .collect();
+        prop_assert_eq!(self.registry.pinned_pages(), pinned.len(), "pages are counted once");
+        for number in 0..PAGES {
+            let (page, number) = (self.kernel.pages[number], BASE + number);
+            let reason = pinned.contains(&number) || self.programs.contains(&number);
+            if self.stale.contains(&number) {
+                prop_assert!(reason || !page.locked, "{number:#x} is locked by none");
+            } else {
+                prop_assert_eq!(page.locked, reason, "{:#x}: locked, and should be", number);
+            }
+            prop_assert!(!page.wiped_on_fork, "{number:#x} would be lost at the next fork");
+        }
+
+        let mut held = BTreeSet::new();
+        for record in &records {
+            prop_assert!(!record.suspended && !record.wiped);
+            held.extend(record.held.numbers());
+            if record.rung == Rung::Report {
+                prop_assert!(record.held.is_empty());
+                continue;
+            }
+            let frames = ladder::frames(record.wanted.stack, record.wanted.window);
+            prop_assert_eq!(record.held.common(frames), frames, "frames are held");
+            for number in frames.numbers().filter(|number| !self.stale.contains(number)) {
+                let page = self.kernel.get(number);
+                let good = page.resident && !(page.writable && page.copied);
+                prop_assert!(good, "{number:#x} would fault: {page:?} {record:?}");
+            }
+        }
+        for number in &held {
+            prop_assert!(!reach::misses(number * page::SIZE, 1), "{number:#x} is out of reach");
+        }
+        self.stale.retain(|page| held.contains(page));
+        Ok(())
+    }
+
+    /// Everything is let go of: nothing may be left.
+    fn end(&mut self) -> TestCaseResult {
+        for tid in 1..=THREADS {
+            self.take(Step::ReleaseThread { tid })?;
+            self.check()?;
+        }
+        prop_assert_eq!((self.registry.stacks(), self.registry.pinned_pages()), (0, 0));
+        prop_assert!(reach::misses(BASE * page::SIZE, PAGES * page::SIZE), "a count was lost");
+        Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn locks_are_held_for_stacks_and_the_program_alone(steps in prop::collection::vec(step(), 1..60)) {
+        let _alone = alone();
+        let mut world = World::new();
+        for step in steps {
+            world.take(step.clone())?;
+            world.check().map_err(|error| TestCaseError::fail(format!("{step:?}: {error}")))?;
+        }
+        world.end()?;
+    }
+}
+
+/// The work for one stack does not grow with their number.
+#[test]
+fn registration_is_as_cheap_with_ten_thousand_stacks() {
+    /// Stacks of two pages, one of guard between them.
+    struct Counted(usize);
+    impl Memory for Counted {
+        fn lock(&mut self, _: Pages) -> Result<(), Errno> {
+            self.0 += 1;
+            Ok(())
+        }
+        fn unlock(&mut self, _: Pages) {
+            self.0 += 1;
+        }
+        fn locked(&mut self, _: Pages) -> Result<bool, Errno> {
+            self.0 += 1;
+            Ok(false)
+        }
+        fn touch(&mut self, _: Pages) -> Result<(), Errno> {
+            self.0 += 1;
+            Ok(())
+        }
+        fn wipe_on_fork(&mut self, _: Pages, _: bool) -> Result<(), Errno> {
+            self.0 += 1;
+            Ok(())
+        }
+    }
+
+    let _alone = alone();
+    let (mut registry, mut kernel) = (Registry::new(), Counted(0));
+    let mut cost = |tid: c_int| {
+        let stack = Stack { base: (BASE + 3 * tid as usize) * page::SIZE, size: 2 * page::SIZE };
+        let wanted = Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false };
+        let (looked_at, before) = (Cell::new(0), kernel.0);
+        let exists = |_| looked_at.replace(looked_at.get() + 1) < usize::MAX;
+        registry.sweep(exists, &mut kernel);
+        registry.adopt(tid, Place::Current, wanted, &mut kernel);
+        (kernel.0 - before, looked_at.get())
+    };
+    for tid in 1..=10_000 {
+        let (calls, looked_at) = cost(tid);
+        assert_eq!(calls, 3, "locked? lock, touch");
+        assert!(looked_at <= SWEPT_AT_ONCE);
+    }
+    for tid in 1..=10_000 {
+        registry.release_thread(tid, &mut kernel);
+    }
+    assert_eq!((registry.stacks(), registry.pinned_pages()), (0, 0));
+}
