@@ -34,15 +34,15 @@ static void until(pid_t pid, long events)
 {
     siginfo_t info;
     long result;
-    register long options __asm__("r10") = events | WNOWAIT;
-    register long usage __asm__("r8") = 0;
-    do
+    do {
+        register long options __asm__("r10") = events | WNOWAIT;
+        register long usage __asm__("r8") = 0;
+        /* A defective kernel loses three registers, for the caller, too. */
         __asm__ volatile("syscall"
-                         : "=a"(result)
-                         : "a"(SYS_waitid), "D"((long)P_PID), "S"((long)pid), "d"(&info), "r"(options), "r"(usage)
-                         : "rcx", "r11", "memory");
-    /* EINVAL: a defective kernel has lost the options. */
-    while (result == -EINTR || result == -EINVAL);
+                         : "=a"(result), "+r"(options), "+r"(usage)
+                         : "a"(SYS_waitid), "D"((long)P_PID), "S"((long)pid), "d"(&info)
+                         : "rcx", "r9", "r11", "memory");
+    } while (result < 0 && result != -ECHILD);
 }
 
 /* Waits until it has happened, unless the main thread is about to consume it. */
