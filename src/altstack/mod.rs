@@ -135,19 +135,6 @@ fn ours() -> bool {
     OWNER.load(Ordering::Relaxed) == call::getpid() && !fork::under_way_here()
 }
 
-/// Copies an argument of the program's; `None` where it cannot be read, which
-/// is then for libc and the kernel to say.
-///
-/// `T` is a C structure for which every bit pattern is a value.
-fn read<T: Copy>(new: *const T) -> Option<T> {
-    if new.is_null() || !new.is_aligned() || !signals::readable(new as usize, size_of::<T>()) {
-        return None;
-    }
-    // SAFETY: aligned and, a moment ago, readable; only another thread that
-    // unmaps the caller's argument during the call could make this fault.
-    Some(unsafe { new.read() })
-}
-
 fn is_disable(stack: &libc::stack_t) -> bool {
     stack.ss_flags & libc::SS_DISABLE != 0
 }
@@ -173,7 +160,7 @@ pub fn set(
     old: *mut libc::stack_t,
     commit: impl FnOnce(*const libc::stack_t) -> c_int,
 ) -> c_int {
-    let Some(asked) = read(new) else { return commit(new) };
+    let Some(asked) = signals::read(new) else { return commit(new) };
     let tid = call::gettid();
     let mut told = asked;
     let (mut given, before) = (None, size::in_force(tid));
@@ -237,12 +224,14 @@ pub struct KernelAction {
 /// sigaction(2) is about to install `new`: if its handler will run on the
 /// alternate stack, that is made resident first. Async-signal-safe.
 pub fn before_handler(new: *const libc::sigaction) {
-    adopt_for(read(new).is_some_and(|action| action.sa_flags & libc::SA_ONSTACK != 0));
+    adopt_for(signals::read(new).is_some_and(|action| action.sa_flags & libc::SA_ONSTACK != 0));
 }
 
 /// The same for the structure of rt_sigaction(2).
 pub fn before_kernel_handler(new: *const KernelAction) {
-    adopt_for(read(new).is_some_and(|action| action.flags & libc::SA_ONSTACK as usize != 0));
+    adopt_for(
+        signals::read(new).is_some_and(|action| action.flags & libc::SA_ONSTACK as usize != 0),
+    );
 }
 
 fn adopt_for(on_stack: bool) {

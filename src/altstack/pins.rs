@@ -58,8 +58,12 @@ impl Memory for Kernel {
     }
 
     fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
-        let touch = |page: usize| futex::touch(page.wrapping_mul(page::SIZE)).map(drop);
-        pages.numbers().fold(Ok(()), |outcome, page| touch(page).and(outcome))
+        // All of them, whatever comes of one.
+        let mut outcome = Ok(());
+        for page in pages.numbers() {
+            outcome = futex::touch(page.wrapping_mul(page::SIZE)).map(drop).and(outcome);
+        }
+        outcome
     }
 
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {

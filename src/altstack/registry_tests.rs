@@ -22,6 +22,7 @@ const THREADS: c_int = 6;
 
 /// One page, as the kernel sees it.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent bits of a page table entry")]
 struct Page {
     mapped: bool,
     writable: bool,
@@ -377,6 +378,7 @@ impl World {
         Ok(())
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "a step is taken once")]
     fn take(&mut self, step: Step) -> TestCaseResult {
         let kernel = &mut self.kernel;
         match step {

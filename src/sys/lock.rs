@@ -244,7 +244,9 @@ mod tests {
             };
             let others: Vec<_> = (1..threads).map(|_| loom::thread::spawn(count)).collect();
             count();
-            others.into_iter().for_each(|other| other.join().unwrap());
+            for other in others {
+                other.join().unwrap();
+            }
             // SAFETY: all others have ended.
             assert_eq!(shared.1.with(|count| unsafe { *count }), threads);
         });

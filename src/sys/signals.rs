@@ -83,6 +83,21 @@ pub fn readable(address: usize, length: usize) -> bool {
     address.checked_add(last).is_some_and(|end| probe(address) && (last == 0 || probe(end)))
 }
 
+/// Copies an argument of the program's; `None` where it cannot be read, which
+/// is then for libc and the kernel to say. Async-signal-safe.
+///
+/// `T` is a C structure for which every bit pattern is a value.
+#[must_use]
+#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the kernel was asked whether it can be read")]
+pub fn read<T: Copy>(from: *const T) -> Option<T> {
+    if from.is_null() || !from.is_aligned() || !readable(from as usize, size_of::<T>()) {
+        return None;
+    }
+    // SAFETY: aligned and, a moment ago, readable; only another thread that
+    // unmaps the caller's argument during the call could make this fault.
+    Some(unsafe { from.read() })
+}
+
 /// Has the kernel write the thread's signal mask, 8 bytes, to `address`, and
 /// grow a stack for it where one can: false where it cannot. For memory whose
 /// contents mean nothing. Async-signal-safe.

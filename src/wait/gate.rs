@@ -17,7 +17,7 @@ use core::arch::naked_asm;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
-use crate::sys::{call, page, signals};
+use crate::sys::{call, page, signals, startup};
 
 /// Signals of Linux are 1 to 64.
 const SIGNALS: usize = 65;
@@ -32,15 +32,9 @@ static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNAL
 /// The calling thread's counter. Async-signal-safe.
 #[must_use]
 pub fn generation() -> &'static AtomicU32 {
-    let thread: usize;
-    // SAFETY: the first word of the thread's control block is its own address
-    // (x86-64 TLS ABI); the C library set it up before any of our code ran.
-    unsafe {
-        core::arch::asm!("mov {}, fs:[0]", out(reg) thread,
-            options(nostack, readonly, preserves_flags));
-    }
     static NONE: AtomicU32 = AtomicU32::new(0);
-    GENERATIONS.get((thread >> 12) & (COUNTERS - 1)).unwrap_or(&NONE)
+    let which = (startup::thread_pointer() >> 12) & (COUNTERS - 1);
+    GENERATIONS.get(which).unwrap_or(&NONE)
 }
 
 /// What the kernel calls in place of a handler. Arguments as any handler's;
@@ -109,7 +103,10 @@ fn is_real(handler: usize) -> bool {
 /// sigaction(2) by `commit`, which gets what is to be installed: a handler
 /// without `SA_RESTART` goes behind the gate. The program is told of its own
 /// handlers only. Async-signal-safe.
-pub fn action(
+///
+/// # Safety
+/// If `commit` succeeds, it has written `old`, unless that is null.
+pub unsafe fn action(
     signal: c_int,
     new: *const libc::sigaction,
     old: *mut libc::sigaction,
@@ -120,12 +117,8 @@ pub fn action(
     let before = place.load(Ordering::Relaxed);
     let mut behind_gate: libc::sigaction;
     let mut installed = new;
-    if !new.is_null()
-        && new.is_aligned()
-        && signals::readable(new as usize, size_of::<libc::sigaction>())
-    {
-        // SAFETY: aligned and, a moment ago, readable; libc reads it next.
-        behind_gate = unsafe { new.read() };
+    if let Some(asked) = signals::read(new) {
+        behind_gate = asked;
         let handler = behind_gate.sa_sigaction;
         let restarts = behind_gate.sa_flags & libc::SA_RESTART != 0;
         // A vfork child's handlers are its own, but this table is its parent's.
@@ -139,7 +132,7 @@ pub fn action(
     if result != 0 {
         place.store(before, Ordering::Relaxed);
     } else if !old.is_null() {
-        // SAFETY: libc has just written there.
+        // SAFETY: the caller's promise.
         let told = unsafe { &mut (*old).sa_sigaction };
         if *told == address() {
             *told = before;

@@ -51,7 +51,7 @@ pub unsafe fn run(request: &Request, cancellation: Cancellation) -> Outcome {
             return outcome;
         }
         losses = losses.wrapping_add(1);
-        if losses % LOSSES_BEFORE_NAP == 0 {
+        if losses.is_multiple_of(LOSSES_BEFORE_NAP) {
             let _ = cancellation.around(|| sleep::nap(1, generation, seen));
         }
     }

@@ -135,6 +135,7 @@ impl Request {
     ///
     /// # Safety
     /// As [`super::run`].
+    #[must_use]
     #[inline]
     pub unsafe fn reap(&self) -> Option<Outcome> {
         // SAFETY: the caller's promise.
