@@ -181,19 +181,10 @@ fn around_our_frame(start: usize, length: usize, commit: CommitOn<'_>) -> isize 
 }
 
 /// A call of the program's that locks memory: mlock(2), mlock2(2),
-/// mlockall(2), mmap(2) with `MAP_LOCKED`. If it fails for the limit while we
-/// hold locks, we give them back and it is made once more; our stacks then
-/// get what is left. With a range, its pages are the program's own from then
-/// on, and are not unlocked by us. Async-signal-safe.
+/// mlockall(2). With a range, its pages are the program's own from then on,
+/// and are not unlocked by us. Async-signal-safe.
 pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    let before = errno::get();
-    let mut result = commit();
-    if result == FAILED && perhaps_for_our_locks() {
-        result = without_holds(&[(0, usize::MAX)], false, commit);
-        if result != FAILED {
-            errno::set(before);
-        }
-    }
+    let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], commit);
     if let Some((start, length)) = range.filter(|_| result != FAILED)
         && let Some(mut state) = charge()
     {
@@ -202,10 +193,26 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     result
 }
 
-/// Whether a lock that just failed may have failed because of ours.
-fn perhaps_for_our_locks() -> bool {
-    [Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM].contains(&Errno(errno::get()))
-        && charge().is_some_and(|state| state.registry.pinned_pages() > 0)
+/// A call that makes a mapping, which `MAP_LOCKED` or mlockall(2) may have
+/// the kernel lock: mmap(2), mremap(2). Async-signal-safe.
+pub fn mapping(commit: Commit<'_>) -> isize {
+    with_room(&[Errno::EAGAIN], commit)
+}
+
+/// Commits. If that fails for the limit, by one of `errors`, while we hold
+/// locks, we give them back and it is made once more; our stacks then get
+/// what is left.
+fn with_room(errors: &[Errno], commit: Commit<'_>) -> isize {
+    let before = errno::get();
+    let mut result = commit();
+    let ours = || charge().is_some_and(|state| state.registry.pinned_pages() > 0);
+    if result == FAILED && errors.contains(&Errno(errno::get())) && ours() {
+        result = without_holds(&[(0, usize::MAX)], false, commit);
+        if result != FAILED {
+            errno::set(before);
+        }
+    }
+    result
 }
 
 /// munlock(2) of a range, or munlockall(2) with `None`: our stacks in it are

@@ -161,7 +161,7 @@ pub const ORDINARY_STACKS: Family = Family {
         faults("thread-without-guard", "in a thread with guard size 0"),
         faults("thread-large-guard", "in a thread with a guard of 256 KiB"),
         faults("thread-huge", "in a thread with a stack of 1 GiB"),
-        faults("thread-given-smallest", "on the smallest stack given by pthread_attr_setstack(3)"),
+        quiet("thread-given-smallest", "on the smallest stack given by pthread_attr_setstack(3)"),
         faults("thread-given", "on a given stack of 1 MiB"),
         faults("thread-by-thrd-create", "in a thread of thrd_create(3)"),
         faults("thread-unwound", "in threads that end by pthread_exit(3) and pthread_cancel(3)"),
@@ -213,6 +213,41 @@ impl Seen {
 }
 
 impl Family {
+    /// Holds every scenario against the promise, for both libcs: with the library no delivery
+    /// faults, and the program prints what it prints without. The control is the same
+    /// program without the library: where `shown`, it faults. Returns what is broken.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        let all = programs::libcs().iter().flat_map(|libc| {
+            self.scenarios.iter().filter_map(move |scenario| {
+                let words = self.compare(scenario, *libc).err()?;
+                Some(format!("{libc:?} {} {}: {words}", self.program, scenario.name))
+            })
+        });
+        all.collect()
+    }
+
+    fn compare(&self, scenario: &Scenario, libc: Libc) -> Result<(), String> {
+        let measure = |library| {
+            self.measure(scenario.name, libc, library).map_err(|error| error.to_string())
+        };
+        let (without, with) = (measure(false)?, measure(true)?);
+        if without.outcome.code() == NOT_HERE {
+            return Ok(());
+        }
+        let promises = [
+            (without.outcome.success(), "it does not run"),
+            (with.outcome == without.outcome, "the library changes what it prints"),
+            (!with.frames.is_empty(), "no signal came"),
+            (!scenario.shown || without.faults() > 0, "the control takes no fault"),
+            (with.faults() == 0, "it faults with the library"),
+        ];
+        match promises.iter().find(|(kept, _)| !kept) {
+            Some((_, words)) => Err(format!("{words}\nwithout: {without:?}\nwith: {with:?}")),
+            None => Ok(()),
+        }
+    }
+
     /// Runs a scenario under the meter, with the library if `library`.
     ///
     /// # Errors

@@ -36,14 +36,11 @@ pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isi
         return commit();
     }
     let fixed = flags & libc::MAP_FIXED != 0;
-    let result = if fixed {
+    if fixed {
         origin::forget_within(start, length);
-        replace(&[(start, length)], commit)
-    } else if flags & libc::MAP_LOCKED != 0 {
-        disturb::locking(None, commit)
-    } else {
-        commit()
-    };
+    }
+    let replaced = if fixed { &[(start, length)][..] } else { &[] };
+    let result = disturb::mapping(&|| replace(replaced, commit));
     if result != -1 {
         if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
             origin::mapped(result as usize, length);
@@ -67,19 +64,19 @@ fn appeared(start: usize, length: usize) {
 
 /// `from` and `to` are start and length; `to` counts with `MREMAP_FIXED` only.
 pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Commit<'_>) -> isize {
-    if altstack::on_duty() {
-        origin::forget(from.0);
+    if !altstack::on_duty() {
+        return commit();
     }
-    if flags & libc::MREMAP_FIXED == 0 {
-        let result = replace(&[from], commit);
-        if result != -1 {
-            appeared(result as usize, to.1);
-        }
-        result
-    } else {
+    origin::forget(from.0);
+    if flags & libc::MREMAP_FIXED != 0 {
         origin::forget_within(to.0, to.1);
-        replace(&[from, to], commit)
+        return disturb::mapping(&|| replace(&[from, to], commit));
     }
+    let result = disturb::mapping(&|| replace(&[from], commit));
+    if result != -1 {
+        appeared(result as usize, to.1);
+    }
+    result
 }
 
 /// The heap is to end at `end`.

@@ -1,0 +1,249 @@
+// The program's own memory locks before, over and around its stack. What it prints is the program's
+// view, once the stack is released: the same with and without the library. Lines that begin with
+// "held" tell what is locked while the stack lives, which is ours to add to.
+#include "scenario.h"
+
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1
+#endif
+
+static char *region, *stack;
+
+static void get_region(void)
+{
+    region = plain_pages(3 * STACK_SIZE);
+    stack = region + STACK_SIZE;
+    on_signal(SIGUSR2, count, SA_ONSTACK);
+}
+
+static void register_stack(void)
+{
+    MUST(set_altstack(stack, STACK_SIZE) == 0);
+    deliver();
+}
+
+static void held(const char *when) { printf("held %s: %ld\n", when, locked_pages(stack, STACK_SIZE)); }
+
+// What the program locked must be locked, what it did not must not.
+static void release(const char *when)
+{
+    MUST(drop_altstack() == 0);
+    printf("%s: below %ld, stack %ld, above %ld\n", when, locked_pages(region, STACK_SIZE),
+           locked_pages(stack, STACK_SIZE), locked_pages(stack + STACK_SIZE, STACK_SIZE));
+}
+
+static void none(void)
+{
+    get_region();
+    register_stack();
+    held("registered");
+    release("released");
+}
+
+static void before(void)
+{
+    get_region();
+    TELL(mlock(region, 2 * STACK_SIZE));
+    register_stack();
+    held("registered");
+    release("released");
+}
+
+static void before_in_part(void)
+{
+    get_region();
+    TELL(mlock(stack + STACK_SIZE / 2, STACK_SIZE));
+    register_stack();
+    held("registered");
+    release("released");
+}
+
+static void after(void)
+{
+    get_region();
+    register_stack();
+    TELL(mlock(stack, 2 * STACK_SIZE));
+    held("locked");
+    release("released");
+}
+
+static void after_in_part(void)
+{
+    get_region();
+    register_stack();
+    TELL(mlock(stack + 3 * PAGE, 2 * PAGE));
+    held("locked");
+    release("released");
+}
+
+static void on_fault(void)
+{
+    get_region();
+    register_stack();
+    TELL(mlock2(region, 3 * STACK_SIZE, MLOCK_ONFAULT));
+    held("locked");
+    release("released");
+}
+
+static void all_current(void)
+{
+    get_region();
+    register_stack();
+    TELL(mlockall(MCL_CURRENT));
+    held("locked");
+    release("released");
+}
+
+static void all_future(void)
+{
+    TELL(mlockall(MCL_FUTURE));
+    get_region();
+    register_stack();
+    held("registered");
+    release("released");
+}
+
+static void all_future_then_none(void)
+{
+    TELL(mlockall(MCL_CURRENT | MCL_FUTURE));
+    get_region();
+    register_stack();
+    TELL(munlockall());
+    held("unlocked");
+    deliver();
+    release("released");
+}
+
+static void unlocked(void)
+{
+    get_region();
+    TELL(mlock(region, 3 * STACK_SIZE));
+    register_stack();
+    TELL(munlock(region, 3 * STACK_SIZE));
+    held("unlocked");
+    deliver();
+    release("released");
+}
+
+static void unlocked_in_part(void)
+{
+    get_region();
+    register_stack();
+    TELL(mlock(region, 3 * STACK_SIZE));
+    TELL(munlock(stack + STACK_SIZE / 2, STACK_SIZE));
+    held("unlocked");
+    release("released");
+}
+
+static void refused(void)
+{
+    get_region();
+    register_stack();
+    MUST(munmap(region, PAGE) == 0);
+    TELL(mlock(region, 3 * STACK_SIZE));
+    TELL(munlock(region, 3 * STACK_SIZE));
+    TELL(mlockall(4711));
+    TELL(mlock2(stack, STACK_SIZE, 4711));
+    held("afterwards");
+    deliver();
+    release("released");
+}
+
+// What replaced the stack's memory is the program's own affair.
+static void replaced(void)
+{
+    get_region();
+    register_stack();
+    TELL(mlock(stack, STACK_SIZE));
+    MUST(mmap(stack, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+              0) == stack);
+    held("replaced");
+    deliver();
+    release("released");
+}
+
+static void locked_by_mmap(void)
+{
+    get_region();
+    register_stack();
+    MUST(mmap(stack, STACK_SIZE, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_LOCKED, -1, 0) == stack);
+    deliver();
+    release("released");
+}
+
+// All of the limit is the program's if it asks. To be run without CAP_IPC_LOCK.
+static void whole_limit(void)
+{
+    struct rlimit limit;
+    MUST(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+    char *own = plain_pages(2 * limit.rlim_cur);
+    get_region();
+    register_stack();
+    held("registered");
+    TELL(mlock(own, limit.rlim_cur));
+    held("asked for all");
+    deliver();
+    TELL(mlock(own, limit.rlim_cur + PAGE));
+    TELL(munlock(own, limit.rlim_cur));
+    held("given back");
+    deliver();
+    release("released");
+}
+
+static void whole_limit_by_mmap(void)
+{
+    struct rlimit limit;
+    MUST(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+    get_region();
+    register_stack();
+    errno = 0;
+    char *own = mmap(NULL, limit.rlim_cur, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+    tell("mmap", own == MAP_FAILED ? -1 : 1);
+    TELL(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0));
+    held("asked for all");
+    deliver();
+    TELL(munmap(own, limit.rlim_cur));
+    release("released");
+}
+
+// Everything mapped later counts, too.
+static void whole_limit_for_the_future(void)
+{
+    struct rlimit limit;
+    MUST(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+    get_region();
+    register_stack();
+    TELL(mlockall(MCL_FUTURE));
+    errno = 0;
+    char *own = mmap(NULL, limit.rlim_cur, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    tell("mmap", own == MAP_FAILED ? -1 : 1);
+    deliver();
+    MUST(drop_altstack() == 0);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct scenario all[] = {
+        {"none", none},
+        {"before", before},
+        {"before-in-part", before_in_part},
+        {"after", after},
+        {"after-in-part", after_in_part},
+        {"on-fault", on_fault},
+        {"all-current", all_current},
+        {"all-future", all_future},
+        {"all-future-then-none", all_future_then_none},
+        {"unlocked", unlocked},
+        {"unlocked-in-part", unlocked_in_part},
+        {"refused", refused},
+        {"replaced", replaced},
+        {"locked-by-mmap", locked_by_mmap},
+        {"whole-limit", whole_limit},
+        {"whole-limit-by-mmap", whole_limit_by_mmap},
+        {"whole-limit-for-the-future", whole_limit_for_the_future},
+        {NULL, NULL},
+    };
+    return run_scenario(argc, argv, all);
+}

@@ -1,0 +1,92 @@
+//! Forks: no delivery faults afterwards, on either side, and not one byte is lost.
+
+use std::path::PathBuf;
+
+use sigward_harness::artifacts;
+use sigward_harness::programs::{self, Libc, build};
+use sigward_harness::scenarios::FORKS;
+use sigward_harness::{Outcome, Run};
+
+#[test]
+fn the_next_delivery_does_not_fault() {
+    let broken = FORKS.broken();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// What holds memory that a child must find: scenarios of `fork_bytes`.
+fn bytes(scenario: &str, libc: Libc) -> Run {
+    Run::new(build("fork_bytes", libc).unwrap()).arg(scenario)
+}
+
+fn scenarios(program: &str, libc: Libc) -> Vec<String> {
+    let all = Run::new(build(program, libc).unwrap()).output().unwrap().stdout;
+    all.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn no_byte_is_lost() {
+    for &libc in programs::libcs() {
+        for scenario in scenarios("fork_bytes", libc) {
+            let run = bytes(&scenario, libc);
+            let (without, with) = (run.output().unwrap(), run.sigward("on").output().unwrap());
+            assert!(without.success(), "{scenario}: {without:?}");
+            assert_eq!(with, without, "{scenario} under {libc:?}");
+            assert!(!with.stdout.contains("incomplete"), "{scenario}: {with:?}");
+        }
+    }
+}
+
+/// The library with a wrong choice planted in it.
+fn planted(plant: &str) -> PathBuf {
+    let folder = artifacts::target().join("planted").join(plant);
+    let mut cargo = artifacts::cargo_command();
+    cargo.args(["build", "--quiet", "--release", "-p", "sigward-preload", "--target-dir"]);
+    cargo.arg(&folder).env("RUSTFLAGS", format!("--cfg sigward_plant=\"{plant}\""));
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder.join("release/libsigward.so")
+}
+
+fn complete(outcome: &Outcome) -> bool {
+    outcome.success() && !outcome.stdout.contains("incomplete")
+}
+
+/// The checks above can fail: libraries that spare more stacks from being copied lose bytes.
+#[test]
+fn a_wrong_choice_loses_bytes() {
+    for (plant, losing) in [
+        ("wipe_heap", &["heap", "heap-neighbours", "freed-and-reused", "unmapped-and-mapped"][..]),
+        ("wipe_ordinary", &["ordinary"]),
+        ("wipe_own", &["own", "in-a-handler"]),
+    ] {
+        let library = planted(plant);
+        for scenario in losing {
+            let run = bytes(scenario, Libc::Glibc).preload(&library).env("SIGWARD", "on");
+            let outcome = run.output().unwrap();
+            assert!(!complete(&outcome), "{plant}: {scenario} is complete: {outcome:?}");
+        }
+    }
+}
+
+/// The number behind `name=` in the line of `SIGWARD_STATS`.
+fn figure(outcome: &Outcome, name: &str) -> u64 {
+    let mut words = outcome.stderr.split_whitespace();
+    let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name}: {outcome:?}"))
+}
+
+#[test]
+fn a_stack_that_is_copied_is_counted() {
+    for &libc in programs::libcs() {
+        let windows = |run: Run| {
+            let run = run.sigward("on").env("SIGWARD_STATS", "1").env("SIGWARD_STACK", "off");
+            figure(&run.output().unwrap(), "windows")
+        };
+        let forked = |scenario| Run::new(build("forked", libc).unwrap()).arg(scenario);
+        // Four threads with mappings of their own: none is copied.
+        assert_eq!(windows(forked("other-threads")), 0);
+        assert_eq!(windows(forked("threads-in-a-storm")), 0);
+        // Four threads with malloc'ed stacks, two forks.
+        assert_eq!(windows(bytes("heap", libc)), 8);
+    }
+}

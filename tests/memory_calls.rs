@@ -1,0 +1,81 @@
+//! The program's own memory calls over its stacks: each returns what it would without the
+//! library, the next delivery does not fault, and the program's memory locks stay its own.
+
+use sigward_harness::Run;
+use sigward_harness::programs::{self, build};
+use sigward_harness::scenarios::MEMORY_CALLS;
+
+#[test]
+fn the_next_delivery_does_not_fault() {
+    let broken = MEMORY_CALLS.broken();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// What the program sees of its locks, and what is locked while the stack lives.
+fn views(output: &str) -> (Vec<&str>, Vec<&str>) {
+    let (held, own): (Vec<_>, Vec<_>) = output.lines().partition(|line| line.starts_with("held "));
+    (own, held.iter().filter_map(|line| line.rsplit(' ').next()).collect())
+}
+
+/// Scenario, and the pages of 16 that are locked at each `held` line: without the library as
+/// the program locked them, with it always all.
+const LOCKS: &[(&str, &[&str])] = &[
+    ("none", &["0"]),
+    ("before", &["16"]),
+    ("before-in-part", &["8"]),
+    ("after", &["16"]),
+    ("after-in-part", &["2"]),
+    ("on-fault", &["16"]),
+    ("all-current", &["16"]),
+    ("all-future", &["16"]),
+    ("all-future-then-none", &["0"]),
+    ("unlocked", &["0"]),
+    ("unlocked-in-part", &["8"]),
+    ("refused", &["0"]),
+    ("replaced", &["0"]),
+    ("locked-by-mmap", &[]),
+];
+
+#[test]
+fn the_programs_locks_are_its_own() {
+    for libc in programs::libcs() {
+        for (scenario, bare) in LOCKS {
+            let run = Run::new(build("locked", *libc).unwrap()).arg(scenario);
+            let without = run.output().unwrap();
+            let with = run.sigward("on").output().unwrap();
+            assert!(without.success() && with.success(), "{scenario}: {without:?} {with:?}");
+            let ((own, held), (own_with, held_with)) =
+                (views(&without.stdout), views(&with.stdout));
+            assert_eq!(own, own_with, "{scenario}: the library changes the program's view");
+            assert_eq!(held, *bare, "{scenario}");
+            assert_eq!(held_with, vec!["16"; bare.len()], "{scenario}: the stack is not locked");
+        }
+    }
+}
+
+/// Scenario, and what is locked of the stack before the program asks for all that it may
+/// lock, afterwards, and when it has given it back.
+const LIMITS: &[(&str, &[&str])] = &[
+    ("whole-limit", &["16", "0", "16"]),
+    ("whole-limit-by-mmap", &["0"]),
+    ("whole-limit-for-the-future", &[]),
+];
+
+#[test]
+fn a_program_gets_all_of_its_limit() {
+    for libc in programs::libcs() {
+        for (scenario, locked) in LIMITS {
+            // The stack fits, but not beside what the program asks for.
+            for limit in [64 << 10, 256 << 10] {
+                let run = Run::new(build("locked", *libc).unwrap()).arg(scenario);
+                let run = run.unprivileged().memlock(limit).env("SIGWARD_STACK", "off");
+                let without = run.output().unwrap();
+                let with = run.sigward("on").output().unwrap();
+                let (own, held) = views(&with.stdout);
+                assert_eq!(views(&without.stdout).0, own, "{scenario}, {limit} bytes");
+                assert_eq!(held, *locked, "{scenario}, {limit} bytes");
+                assert!(with.success(), "{scenario}, {limit} bytes: {with:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Handlers without `SA_ONSTACK`: a window of each thread's own stack is held, within its real
+//! bounds, and its guard is never touched.
+
+use sigward_harness::Run;
+use sigward_harness::programs::{self, build};
+use sigward_harness::scenarios::ORDINARY_STACKS;
+
+#[test]
+fn frames_within_the_window_do_not_fault() {
+    let broken = ORDINARY_STACKS.broken();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_window_is_what_was_asked_for() {
+    for &libc in programs::libcs() {
+        for thread in ["main", "thread"] {
+            let run = Run::new(build("ordinary", libc).unwrap()).arg(thread);
+            let faulting = |size: &str| {
+                let trace = run.clone().sigward("on").env("SIGWARD_STACK", size).frames().unwrap();
+                assert!(trace.outcome.success(), "{:?}", trace.outcome);
+                // Seven frames, each deeper than the one before.
+                assert_eq!(trace.frames.len(), 7);
+                trace.faulting()
+            };
+            let off = faulting("off");
+            assert_eq!(faulting("auto"), 0);
+            assert_eq!(faulting("64k"), 0);
+            assert_eq!(faulting("full"), 0);
+            let some = faulting("16k");
+            assert!(some > 0 && some < off, "{thread}: {some} of {off}");
+        }
+    }
+}
+
+/// A lock on the lowest page of the stack's mapping would keep main's stack from growing.
+#[test]
+fn main_grows_beyond_what_is_locked() {
+    for &libc in programs::libcs() {
+        for size in ["off", "auto", "256k", "1m", "full"] {
+            let run = Run::new(build("ordinary", libc).unwrap()).arg("main-grows");
+            let outcome = run.sigward("on").env("SIGWARD_STACK", size).output().unwrap();
+            assert!(outcome.success(), "SIGWARD_STACK={size}: {outcome:?}");
+        }
+    }
+}
+
+/// With the whole stack asked for, too: neither the guard nor a neighbour is held.
+#[test]
+fn nothing_beyond_the_stack_is_touched() {
+    for &libc in programs::libcs() {
+        for scenario in ["thread-large-guard", "thread-given", "thread-given-smallest", "thread-tiny"]
+        {
+            let run = Run::new(build("ordinary", libc).unwrap()).arg(scenario);
+            let without = run.output().unwrap();
+            for size in ["auto", "full"] {
+                let with = run.clone().sigward("on").env("SIGWARD_STACK", size).output().unwrap();
+                assert_eq!(with, without, "{scenario}, SIGWARD_STACK={size}");
+                let beyond = with.stdout.lines().filter(|line| line.contains("resident"));
+                for line in beyond {
+                    assert!(line.contains(": 0 of ") && line.ends_with(" 0 locked"), "{line}");
+                }
+            }
+        }
+    }
+}
