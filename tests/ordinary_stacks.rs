@@ -49,7 +49,8 @@ fn main_grows_beyond_what_is_locked() {
 #[test]
 fn nothing_beyond_the_stack_is_touched() {
     for &libc in programs::libcs() {
-        for scenario in ["thread-large-guard", "thread-given", "thread-given-smallest", "thread-tiny"]
+        for scenario in
+            ["thread-large-guard", "thread-given", "thread-given-smallest", "thread-tiny"]
         {
             let run = Run::new(build("ordinary", libc).unwrap()).arg(scenario);
             let without = run.output().unwrap();

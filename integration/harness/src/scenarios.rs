@@ -228,9 +228,8 @@ impl Family {
     }
 
     fn compare(&self, scenario: &Scenario, libc: Libc) -> Result<(), String> {
-        let measure = |library| {
-            self.measure(scenario.name, libc, library).map_err(|error| error.to_string())
-        };
+        let measure =
+            |library| self.measure(scenario.name, libc, library).map_err(|error| error.to_string());
         let (without, with) = (measure(false)?, measure(true)?);
         if without.outcome.code() == NOT_HERE {
             return Ok(());

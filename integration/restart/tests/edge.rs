@@ -88,12 +88,6 @@ impl Waiter {
         self.memory.write_all_at(&value.to_ne_bytes(), self.control + 4 * word as u64).unwrap();
     }
 
-    fn until(&self, what: impl Fn() -> bool) {
-        while !what() {
-            sleep(Duration::from_micros(200));
-        }
-    }
-
     fn rip(&self) -> u64 {
         ptrace::getregs(self.pid).unwrap().rip
     }
@@ -119,7 +113,7 @@ impl Waiter {
 
     /// Begins a round and steps to the first instruction of the hook.
     fn enter_hook(&self, round: i32) {
-        self.until(|| self.get(Word::Ready) == round);
+        until(|| self.get(Word::Ready) == round);
         // Not before: its children's signals would stop it.
         ptrace::seize(self.pid, Options::PTRACE_O_EXITKILL).unwrap();
         ptrace::interrupt(self.pid).unwrap();
@@ -140,7 +134,7 @@ impl Waiter {
             WaitStatus::Stopped(_, Signal::SIGUSR1)
         ));
         ptrace::detach(self.pid, Signal::SIGUSR1).unwrap();
-        self.until(|| self.get(Word::Handled) == 1);
+        until(|| self.get(Word::Handled) == 1);
         let mut seen_asleep = 0;
         let end = loop {
             match self.get(Word::Result) {
@@ -218,7 +212,7 @@ fn ends(strategy: &str, libc: Libc, bypass: bool) -> Vec<End> {
 
 fn steal(waiter: &Waiter) {
     waiter.set(Word::Steal, 1);
-    waiter.until(|| waiter.get(Word::Stolen) == 1);
+    until(|| waiter.get(Word::Stolen) == 1);
 }
 
 /// The first steps come before the wait notes the generation: a handler there
@@ -248,4 +242,10 @@ fn without_the_gate_signals_are_lost() {
     let lost = ends.iter().filter(|&&end| end == End::Slept).count();
     println!("{lost} of {} lost", ends.len());
     assert!(lost > 40, "{ends:?}");
+}
+
+fn until(what: impl Fn() -> bool) {
+    while !what() {
+        sleep(Duration::from_micros(200));
+    }
 }

@@ -33,7 +33,7 @@ macro_rules! waits {
         mod target {
             use super::*;
             $(pub static $name: AtomicPtr<()> =
-                AtomicPtr::new(super::acting::$name as *const () as *mut ());)*
+                AtomicPtr::new((super::acting::$name as *const ()).cast_mut());)*
         }
 
         mod acting {
