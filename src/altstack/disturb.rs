@@ -24,9 +24,6 @@ pub type CommitOn<'a> = &'a dyn Fn(usize, usize) -> isize;
 /// What each of these calls returns when it fails.
 const FAILED: isize = -1;
 
-/// All pages there are.
-const EVERYTHING: Pages = Pages { first: 0, end: usize::MAX };
-
 fn pages(start: usize, length: usize) -> Pages {
     Pages::around(start, start.saturating_add(length))
 }
@@ -205,7 +202,7 @@ fn perhaps_for_our_locks() -> bool {
 /// Async-signal-safe.
 pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let _blocked = Blocked::all();
-    let pages = range.map_or(EVERYTHING, |(start, length)| pages(start, length));
+    let pages = range.map_or(Pages::ALL, |(start, length)| pages(start, length));
     let result = commit();
     if let Some(mut state) = charge() {
         // Also after a failure: a part may have been unlocked.
