@@ -21,11 +21,17 @@ use crate::wait;
 pub static SANITIZERS: Names<4> =
     Names::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
 
+/// What a program that defines it itself puts before us: a sanitizer that was
+/// linked in statically, or a layer like ours.
+pub static OVERRIDES: Names<1> = Names::new("sigaltstack\0");
+
 /// Why to stand down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// A sanitizer is in the process, which defines this name.
     Sanitizer(&'static str),
+    /// The program comes before us with a definition of this name.
+    Overridden(&'static str),
     /// gVisor writes the signal frames, and knows no residency.
     Gvisor,
     /// This is no libc that we know.
@@ -47,19 +53,29 @@ impl Reason {
             _ => Duty::Inert,
         }
     }
+
+    /// Whether this line is the last that may be written: to say who we are
+    /// takes system calls, too.
+    #[must_use]
+    pub const fn silences(self) -> bool {
+        matches!(self, Reason::Killed(_) | Reason::Untried(_))
+    }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Sanitizer(name) => write!(f, "a sanitizer is in the process ({name})"),
+            Reason::Overridden(name) => write!(f, "the program defines {name} itself"),
             Reason::Gvisor => f.write_str("this is gVisor, which writes signal frames itself"),
             Reason::UnknownLibc => f.write_str("no libc that is known"),
             Reason::Killed(call) => write!(f, "a seccomp filter kills for {call}"),
             Reason::Refused(call, error) => {
                 write!(f, "a seccomp filter refuses {call} ({error})")
             }
-            Reason::Untried(error) => write!(f, "a seccomp filter could not be tried out ({error})"),
+            Reason::Untried(error) => {
+                write!(f, "a seccomp filter could not be tried out ({error})")
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use sigward_core::altstack::ladder::Rung;
 use sigward_core::altstack::size::{self, Remedy};
 use sigward_core::altstack::{self, Duty, Policy, frame, ordinary};
 use sigward_core::config::{self, BadValue, Config, Mode};
-use sigward_core::sys::line::Line;
 use sigward_core::standdown::{self, Reason};
+use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
 use sigward_core::sys::{call, kernel};
 use sigward_core::verdict::Verdict;
@@ -79,7 +79,7 @@ fn decide(startup: Startup) {
         take_charge(&config, duty, startup);
     }
     if let Some(reason) = obstacle {
-        log::warn!("standing down: {reason}; duty: {}", duty.name());
+        tell(reason, duty);
     }
     if duty != Duty::Inert || asked == duty {
         choose_wait(&config);
@@ -116,6 +116,22 @@ fn level(level: config::Log) -> LevelFilter {
     }
 }
 
+/// Tells why less is done than was asked for.
+fn tell(reason: Reason, duty: Duty) {
+    if !reason.silences() {
+        log::warn!("standing down: {reason}; duty: {}", duty.name());
+        return;
+    }
+    if log::log_enabled!(log::Level::Warn) {
+        let mut line = Line::default();
+        // Writing to a `Line` cannot fail.
+        let _ = write!(line, "sigward WARN: standing down: {reason}; duty: {}", duty.name());
+        line.emit();
+    }
+    log::set_max_level(LevelFilter::Off);
+    stats::wanted(false);
+}
+
 /// What the environment and the kernel ask for.
 fn asked(config: &Config, verdict: &Verdict) -> Duty {
     match config.mode {
@@ -134,8 +150,11 @@ fn obstacle(asked: Duty, verdict: &Verdict) -> Option<Reason> {
     if asked == Duty::Inert {
         return None;
     }
-    if let Some(name) = originals::first_defined(standdown::SANITIZERS) {
+    if let Some(name) = originals::first_defined(&standdown::SANITIZERS, true) {
         return Some(Reason::Sanitizer(name));
+    }
+    if let Some(name) = originals::first_defined(&standdown::OVERRIDES, false) {
+        return Some(Reason::Overridden(name));
     }
     if verdict.gvisor {
         return Some(Reason::Gvisor);

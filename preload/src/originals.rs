@@ -158,9 +158,12 @@ unsafe extern "C" fn visit(
     c_int::from(missing == 0)
 }
 
-/// The first of `names` that any loaded object defines, the program included.
-pub fn first_defined<const N: usize>(names: &'static Names<N>) -> Option<&'static str> {
-    let mut search = Search { names, found: None };
+/// The first of `names` that a loaded object defines: the program, or `any`.
+pub fn first_defined<const N: usize>(
+    names: &'static Names<N>,
+    any: bool,
+) -> Option<&'static str> {
+    let mut search = Search { names, any, found: None };
     let iterate = super::weak::dl_iterate_phdr()?;
     // SAFETY: the loader's own function; `look` matches what it calls and
     // `search` outlives the call.
@@ -171,6 +174,7 @@ pub fn first_defined<const N: usize>(names: &'static Names<N>) -> Option<&'stati
 /// State of one search.
 struct Search<const N: usize> {
     names: &'static Names<N>,
+    any: bool,
     found: Option<&'static str>,
 }
 
@@ -191,7 +195,8 @@ unsafe extern "C" fn look<const N: usize>(
     if let Some(object) = unsafe { Object::read(info.dlpi_addr as usize, headers) } {
         search.found = search.names.iter().find(|name| object.find(*name).is_some()).map(Name::text);
     }
-    c_int::from(search.found.is_some())
+    // The program comes first.
+    c_int::from(search.found.is_some() || !search.any)
 }
 
 /// `RTLD_NEXT` for each name that is missing. Allocates in libc where a name

@@ -212,7 +212,11 @@ impl Run {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let libraries: io::Result<Vec<PathBuf>> =
             self.libraries.iter().map(|library| staged(library)).collect();
-        let preload = libraries?.iter().map(|path| path.as_os_str()).collect::<Vec<_>>().join(OsStr::new(" "));
+        let preload = libraries?
+            .iter()
+            .map(|path| path.as_os_str())
+            .collect::<Vec<_>>()
+            .join(OsStr::new(" "));
         if !preload.is_empty() {
             command.env("LD_PRELOAD", preload);
         }
