@@ -205,8 +205,11 @@ pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let pages = range.map_or(Pages::ALL, |(start, length)| pages(start, length));
     let result = commit();
     if let Some(mut state) = charge() {
-        // Also after a failure: a part may have been unlocked.
-        state.registry.program_locked(pages, false);
+        if result == 0 {
+            state.registry.program_locked(pages, false);
+        } else {
+            state.registry.program_unlocked_some(pages, &mut Kernel);
+        }
         state.registry.refresh(pages, &mut Kernel);
         state.registry.climb(&mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
