@@ -159,10 +159,7 @@ unsafe extern "C" fn visit(
 }
 
 /// The first of `names` that a loaded object defines: the program, or `any`.
-pub fn first_defined<const N: usize>(
-    names: &'static Names<N>,
-    any: bool,
-) -> Option<&'static str> {
+pub fn first_defined<const N: usize>(names: &'static Names<N>, any: bool) -> Option<&'static str> {
     let mut search = Search { names, any, found: None };
     let iterate = super::weak::dl_iterate_phdr()?;
     // SAFETY: the loader's own function; `look` matches what it calls and
@@ -193,7 +190,8 @@ unsafe extern "C" fn look<const N: usize>(
     let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     // SAFETY: the object is loaded, and stays so during the callback.
     if let Some(object) = unsafe { Object::read(info.dlpi_addr as usize, headers) } {
-        search.found = search.names.iter().find(|name| object.find(*name).is_some()).map(Name::text);
+        search.found =
+            search.names.iter().find(|name| object.find(*name).is_some()).map(Name::text);
     }
     // The program comes first.
     c_int::from(search.found.is_some() || !search.any)

@@ -199,6 +199,7 @@ pub fn set(
 ) -> c_int {
     let Some(asked) = read(new) else { return commit(new) };
     let tid = call::gettid();
+    follow_disarming(tid);
     let mut told = asked;
     let (mut given, before) = (None, size::in_force(tid));
     let mut adopted = None;
@@ -225,24 +226,44 @@ pub fn set(
     result
 }
 
-fn prepare(tid: c_int, asked: &libc::stack_t) -> Option<Adopted> {
-    let mut state = charge()?;
-    // A record that disarms, and no stack in force: its handler is running,
-    // and the kernel will put that stack back when it returns.
-    let disarmed = state.registry.wanted(tid, Place::Current).is_some_and(|now| now.disarms)
-        && call::current_altstack().is_ok_and(|now| is_disable(&now));
-    if disarmed {
-        state.registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+/// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
+/// runs, and puts it back: sees what has happened since the last call.
+fn follow_disarming(tid: c_int) {
+    let Some(mut state) = charge() else { return };
+    let registry = &mut state.registry;
+    let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
+    let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
+    if !disarms && disarmed.is_none() {
+        return;
     }
-    Some(adopt_altstack(state, tid, Place::Pending, asked))
+    let Ok(now) = call::current_altstack() else { return };
+    if is_disable(&now) {
+        if disarms {
+            registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+        }
+    } else if disarmed == Some(described(&now)) {
+        registry.promote(tid, Place::Disarmed, Place::Current, &mut Kernel);
+    }
+}
+
+fn prepare(tid: c_int, asked: &libc::stack_t) -> Option<Adopted> {
+    Some(adopt_altstack(charge()?, tid, Place::Pending, asked))
 }
 
 fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
     let Some(mut state) = charge() else { return };
     let registry = &mut state.registry;
+    let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
     match (installed, is_disable(asked)) {
         (true, true) => registry.release(tid, Place::Current, &mut Kernel),
-        (true, false) => registry.promote(tid, Place::Pending, Place::Current, &mut Kernel),
+        (true, false) if pending == Some(described(asked)) => {
+            registry.promote(tid, Place::Pending, Place::Current, &mut Kernel);
+        }
+        // A handler has come between, and set another.
+        (true, false) => {
+            adopt_altstack(state, tid, Place::Current, asked);
+            return;
+        }
         (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
     }
     stats::PINNED.set(registry.pinned_pages());

@@ -168,7 +168,7 @@ impl Pins {
     pub fn mark_unlocked(&mut self, pages: Pages, memory: &mut impl Memory) {
         for pin in self.pages.iter_mut().filter(|pin| pages.numbers().contains(&pin.page)) {
             let own = Pages { first: pin.page, end: pin.page.wrapping_add(1) };
-            pin.programs &= memory.locked(own);
+            pin.programs &= memory.locked(own) != Ok(false);
         }
     }
 
