@@ -12,6 +12,7 @@
 //! | [`altstack`] | `linux-sigframe-fpu`: residency of signal stacks |
 //! | [`bounds`] | `stack-bounds`: where a thread's stack really ends |
 //! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
+//! | [`standdown`] | what in a process makes us stand down |
 //! | [`loaded`] | names in loaded objects: `dlsym` for load time |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
 //! | [`log`], [`stats`] | the two ways of speaking, both off by default |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod loaded;
 pub mod log;
 pub mod quirks;
+pub mod standdown;
 pub mod stats;
 pub mod sys;
 pub mod verdict;

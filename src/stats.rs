@@ -92,6 +92,12 @@ pub fn on_duty(duty: Duty) {
     DUTY.store(duty as u8, Ordering::Relaxed);
 }
 
+/// Prints now what [`at_exit`] would, instead. Returns whether it did.
+pub fn at_once() -> bool {
+    at_exit();
+    WANTED.swap(false, Ordering::Relaxed)
+}
+
 /// Prints the one line, if it is wanted.
 pub extern "C" fn at_exit() {
     if WANTED.load(Ordering::Relaxed) {

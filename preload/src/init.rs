@@ -7,6 +7,7 @@ use sigward_core::altstack::ladder::Rung;
 use sigward_core::altstack::size::{self, Remedy};
 use sigward_core::altstack::{self, Duty, Policy, frame, ordinary};
 use sigward_core::config::{self, BadValue, Config, Mode};
+use sigward_core::standdown::{self, Reason};
 use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
 use sigward_core::sys::{call, kernel};
@@ -14,7 +15,7 @@ use sigward_core::verdict::Verdict;
 use sigward_core::wait::{Interrupted, Strategy};
 use sigward_core::{log as sink, stats, wait as core_wait};
 
-use crate::hooks::{process, syscall, thread, wait};
+use crate::hooks::{confine, process, syscall, thread, wait};
 use crate::{originals, weak};
 
 #[used]
@@ -35,9 +36,15 @@ extern "C" fn on_load() {
         _ => {}
     }
     wait::ready();
-    let altstack = if altstack::on_duty() { syscall::ALTSTACK } else { &[] };
-    let waits = if core_wait::acts() { wait::NUMBERS } else { &[] };
-    syscall::ready(altstack.iter().chain(waits));
+    confine::ready();
+    let (acts, waits) = (altstack::on_duty(), core_wait::acts());
+    let seen = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
+    syscall::ready(
+        seen(syscall::ALTSTACK, acts)
+            .iter()
+            .chain(seen(wait::NUMBERS, waits))
+            .chain(seen(confine::NUMBERS, acts || waits)),
+    );
 }
 
 /// What the kernel gave this process, where libc tells us.
@@ -64,12 +71,19 @@ fn decide(startup: Startup) {
     sink::listen(level(config.log));
     stats::wanted(config.stats == config::Stats::On);
     let verdict = kernel::judge();
-    let duty = duty(&config, &verdict);
+    let asked = asked(&config, &verdict);
+    let obstacle = obstacle(asked, &verdict);
+    let duty = obstacle.map_or(asked, |reason| asked.min(reason.leaves()));
     stats::on_duty(duty);
     if duty != Duty::Inert {
         take_charge(&config, duty, startup);
     }
-    choose_wait(&config);
+    if let Some(reason) = obstacle {
+        tell(reason, duty);
+    }
+    if duty != Duty::Inert || asked == duty {
+        choose_wait(&config);
+    }
     announce(&config, &verdict, duty);
 }
 
@@ -102,22 +116,54 @@ fn level(level: config::Log) -> LevelFilter {
     }
 }
 
-/// What to do in this process. In doubt, nothing.
-fn duty(config: &Config, verdict: &Verdict) -> Duty {
-    let asked = match config.mode {
+/// Tells why less is done than was asked for.
+fn tell(reason: Reason, duty: Duty) {
+    if !reason.silences() {
+        log::warn!("standing down: {reason}; duty: {}", duty.name());
+        return;
+    }
+    if log::log_enabled!(log::Level::Warn) {
+        let mut line = Line::default();
+        // Writing to a `Line` cannot fail.
+        let _ = write!(line, "sigward WARN: standing down: {reason}; duty: {}", duty.name());
+        line.emit();
+    }
+    log::set_max_level(LevelFilter::Off);
+    stats::wanted(false);
+}
+
+/// What the environment and the kernel ask for.
+fn asked(config: &Config, verdict: &Verdict) -> Duty {
+    match config.mode {
         Mode::On => Duty::Act,
         Mode::Auto if verdict.acts() => Duty::Act,
         Mode::Observe => Duty::Observe,
         // Too small is too small on every kernel.
         Mode::Auto if remedy(config, Duty::Inert) != Remedy::None => Duty::Observe,
         Mode::Off | Mode::Auto => Duty::Inert,
-    };
-    // Without a place for errno this is no libc that we know.
-    let known_libc = originals::peek(originals::Id::__errno_location).is_some();
-    match asked {
-        Duty::Act if verdict.gvisor || !known_libc => Duty::Observe,
-        _ => asked,
     }
+}
+
+/// Why less than `asked` is to be done in this process, if so. Costs nothing
+/// where nothing is asked for.
+fn obstacle(asked: Duty, verdict: &Verdict) -> Option<Reason> {
+    if asked == Duty::Inert {
+        return None;
+    }
+    if let Some(name) = originals::first_defined(&standdown::SANITIZERS, true) {
+        return Some(Reason::Sanitizer(name));
+    }
+    if let Some(name) = originals::first_defined(&standdown::OVERRIDES, false) {
+        return Some(Reason::Overridden(name));
+    }
+    if verdict.gvisor {
+        return Some(Reason::Gvisor);
+    }
+    // Without a place for errno this is no libc that we know.
+    if originals::peek(originals::Id::__errno_location).is_none() {
+        return Some(Reason::UnknownLibc);
+    }
+    standdown::filter()
 }
 
 /// What to do about stacks that are too small: where nothing was said, they
@@ -176,9 +222,6 @@ fn announce(config: &Config, verdict: &Verdict, duty: Duty) {
     }
     for (name, value) in config.describe() {
         log::info!("{name}={value}");
-    }
-    for reason in verdict.reasons.iter() {
-        log::info!("{reason}");
     }
     for reason in verdict.reasons.iter() {
         log::info!("{reason}");

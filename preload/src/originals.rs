@@ -8,7 +8,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use sigward_core::loaded::{Names, Object};
+use sigward_core::loaded::{Name, Names, Object};
 
 /// Defines [`Id`] and the table of names.
 macro_rules! names {
@@ -36,12 +36,14 @@ names! {
         // hooks/signal.rs
         sigaction __sigaction sigaltstack sigstack
         // hooks/wait.rs
-        wait __wait waitpid __waitpid wait3 wait4 waitid prctl
+        wait __wait waitpid __waitpid wait3 wait4 waitid
         // hooks/syscall.rs
         syscall
         // hooks/memory.rs
         madvise process_madvise munmap mmap mmap64 mremap brk sbrk shmat shmdt
         mprotect pkey_mprotect mlock mlock2 mlockall munlock munlockall
+        // hooks/confine.rs
+        prctl
         // hooks/process.rs
         _Fork
         // hooks/thread.rs
@@ -154,6 +156,45 @@ unsafe extern "C" fn visit(
         }
     }
     c_int::from(missing == 0)
+}
+
+/// The first of `names` that a loaded object defines: the program, or `any`.
+pub fn first_defined<const N: usize>(names: &'static Names<N>, any: bool) -> Option<&'static str> {
+    let mut search = Search { names, any, found: None };
+    let iterate = super::weak::dl_iterate_phdr()?;
+    // SAFETY: the loader's own function; `look` matches what it calls and
+    // `search` outlives the call.
+    unsafe { iterate(look::<N>, (&raw mut search).cast()) };
+    search.found
+}
+
+/// State of one search.
+struct Search<const N: usize> {
+    names: &'static Names<N>,
+    any: bool,
+    found: Option<&'static str>,
+}
+
+/// One loaded object. Returns non-zero to end the search.
+unsafe extern "C" fn look<const N: usize>(
+    info: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    search: *mut c_void,
+) -> c_int {
+    // SAFETY: the loader gives a live record, and the pointer that was given.
+    let (info, search) = unsafe { (&*info, &mut *search.cast::<Search<N>>()) };
+    if info.dlpi_phdr.is_null() {
+        return 0;
+    }
+    // SAFETY: the loader's record of the object's program headers.
+    let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    // SAFETY: the object is loaded, and stays so during the callback.
+    if let Some(object) = unsafe { Object::read(info.dlpi_addr as usize, headers) } {
+        search.found =
+            search.names.iter().find(|name| object.find(*name).is_some()).map(Name::text);
+    }
+    // The program comes first.
+    c_int::from(search.found.is_some() || !search.any)
 }
 
 /// `RTLD_NEXT` for each name that is missing. Allocates in libc where a name

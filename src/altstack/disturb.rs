@@ -24,9 +24,6 @@ pub type CommitOn<'a> = &'a dyn Fn(usize, usize) -> isize;
 /// What each of these calls returns when it fails.
 const FAILED: isize = -1;
 
-/// All pages there are.
-const EVERYTHING: Pages = Pages { first: 0, end: usize::MAX };
-
 fn pages(start: usize, length: usize) -> Pages {
     Pages::around(start, start.saturating_add(length))
 }
@@ -221,11 +218,14 @@ fn with_room(errors: &[Errno], commit: Commit<'_>) -> isize {
 /// Async-signal-safe.
 pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let _blocked = Blocked::all();
-    let pages = range.map_or(EVERYTHING, |(start, length)| pages(start, length));
+    let pages = range.map_or(Pages::ALL, |(start, length)| pages(start, length));
     let result = commit();
     if let Some(mut state) = charge() {
-        // Also after a failure: a part may have been unlocked.
-        state.registry.program_locked(pages, false);
+        if result == 0 {
+            state.registry.program_locked(pages, false);
+        } else {
+            state.registry.program_unlocked_some(pages, &mut Kernel);
+        }
         state.registry.refresh(pages, &mut Kernel);
         state.registry.climb(&mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());

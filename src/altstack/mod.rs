@@ -28,14 +28,15 @@ use once_cell::race::OnceRef;
 
 use crate::stats;
 use crate::sys::lock::{Held, Lock};
+use crate::sys::page::Pages;
 use crate::sys::{call, signals};
 use ladder::{Rung, Stack};
 use pins::Kernel;
 use registry::{Adopted, Place, Registry, Wanted};
 use size::Substitutes;
 
-/// What the hooks do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the hooks do, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Duty {
     /// Straight through.
@@ -111,9 +112,30 @@ pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
     DUTY.store(duty as u8, Ordering::Release);
 }
 
-/// Stands down for good: the hooks only pass from now on.
-pub fn stand_down() {
-    DUTY.store(Duty::Inert as u8, Ordering::Relaxed);
+/// Gives all locks back; the hooks only pass from now on. Returns the duty
+/// left, for [`stand_up`]; `None` where there was none, or none of this
+/// thread's: the memory may be another process's. Async-signal-safe.
+pub fn stand_down() -> Option<Duty> {
+    if !on_duty() || !ours() {
+        return None;
+    }
+    let duty = Duty::from(DUTY.swap(Duty::Inert as u8, Ordering::Relaxed));
+    if let Some(mut state) = STATE.hold() {
+        // No window is counted: nothing is promised from here on.
+        let _ = state.registry.suspend(Pages::ALL, 0, &mut Kernel);
+        stats::PINNED.set(0);
+    }
+    reach::clear();
+    Some(duty)
+}
+
+/// Takes up the duty that [`stand_down`] left. Async-signal-safe.
+pub fn stand_up(duty: Duty) {
+    if let Some(mut state) = STATE.hold() {
+        state.registry.resume(false, &mut Kernel);
+        stats::PINNED.set(state.registry.pinned_pages());
+    }
+    DUTY.store(duty as u8, Ordering::Release);
 }
 
 /// Whether the hooks have anything to do: one relaxed load. Async-signal-safe.
@@ -125,8 +147,10 @@ pub fn on_duty() -> bool {
 
 /// The registry and its policy, if residency is ours to keep here and now.
 fn charge() -> Option<Held<'static, State>> {
-    let acts = DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    if acts && ours() { STATE.hold() } else { None }
+    let acts = || DUTY.load(Ordering::Acquire) == Duty::Act as u8;
+    let held = if acts() && ours() { STATE.hold() } else { None };
+    // Asked again: somebody may have stood down while we waited.
+    held.filter(|_| acts())
 }
 
 /// Whether this thread may change the state now: it is not a vfork child's,
@@ -162,6 +186,7 @@ pub fn set(
 ) -> c_int {
     let Some(asked) = signals::read(new) else { return commit(new) };
     let tid = call::gettid();
+    follow_disarming(tid);
     let mut told = asked;
     let (mut given, before) = (None, size::in_force(tid));
     let mut adopted = None;
@@ -188,24 +213,44 @@ pub fn set(
     result
 }
 
-fn prepare(tid: c_int, asked: &libc::stack_t) -> Option<Adopted> {
-    let mut state = charge()?;
-    // A record that disarms, and no stack in force: its handler is running,
-    // and the kernel will put that stack back when it returns.
-    let disarmed = state.registry.wanted(tid, Place::Current).is_some_and(|now| now.disarms)
-        && call::current_altstack().is_ok_and(|now| is_disable(&now));
-    if disarmed {
-        state.registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+/// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
+/// runs, and puts it back: sees what has happened since the last call.
+fn follow_disarming(tid: c_int) {
+    let Some(mut state) = charge() else { return };
+    let registry = &mut state.registry;
+    let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
+    let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
+    if !disarms && disarmed.is_none() {
+        return;
     }
-    Some(adopt_altstack(state, tid, Place::Pending, asked))
+    let Ok(now) = call::current_altstack() else { return };
+    if is_disable(&now) {
+        if disarms {
+            registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+        }
+    } else if disarmed == Some(described(&now)) {
+        registry.promote(tid, Place::Disarmed, Place::Current, &mut Kernel);
+    }
+}
+
+fn prepare(tid: c_int, asked: &libc::stack_t) -> Option<Adopted> {
+    Some(adopt_altstack(charge()?, tid, Place::Pending, asked))
 }
 
 fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
     let Some(mut state) = charge() else { return };
     let registry = &mut state.registry;
+    let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
     match (installed, is_disable(asked)) {
         (true, true) => registry.release(tid, Place::Current, &mut Kernel),
-        (true, false) => registry.promote(tid, Place::Pending, Place::Current, &mut Kernel),
+        (true, false) if pending == Some(described(asked)) => {
+            registry.promote(tid, Place::Pending, Place::Current, &mut Kernel);
+        }
+        // A handler has come between, and set another.
+        (true, false) => {
+            adopt_altstack(state, tid, Place::Current, asked);
+            return;
+        }
         (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
     }
     stats::PINNED.set(registry.pinned_pages());

@@ -173,6 +173,15 @@ impl Pins {
         }
     }
 
+    /// The program failed to unlock `pages`: it unlocked those that the kernel
+    /// has no lock on any more.
+    pub fn mark_unlocked(&mut self, pages: Pages, memory: &mut impl Memory) {
+        for pin in self.pages.iter_mut().filter(|pin| pages.numbers().contains(&pin.page)) {
+            let own = Pages { first: pin.page, end: pin.page.wrapping_add(1) };
+            pin.programs &= memory.locked(own) != Ok(false);
+        }
+    }
+
     /// True if the page's last claim went and its lock was ours.
     fn count_out(&mut self, page: usize) -> bool {
         let Some(pin) = self.pages.get_mut(page) else { return false };

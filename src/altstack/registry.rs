@@ -401,6 +401,11 @@ impl Registry {
         self.pins.mark(pages, locked);
     }
 
+    /// The program tried to unlock `pages`, and failed: a part may be unlocked.
+    pub fn program_unlocked_some(&mut self, pages: Pages, memory: &mut impl Memory) {
+        self.pins.mark_unlocked(pages, memory);
+    }
+
     /// What is proven of the stacks that touch `pages` holds no longer.
     pub fn disprove(&mut self, pages: Pages) {
         for record in self.records.iter_mut() {

@@ -247,6 +247,16 @@ pub fn forbid(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_mprotect, [start, length, libc::PROT_NONE as usize, 0, 0, 0])
 }
 
+/// The same, shared with children that are copies.
+///
+/// # Errors
+/// As mmap(2).
+pub fn map_shared(length: usize) -> Outcome {
+    let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as usize;
+    harmless(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0])
+}
+
 /// Gives memory from [`map_memory`] back.
 ///
 /// # Safety
@@ -256,4 +266,43 @@ pub fn forbid(start: usize, length: usize) -> Outcome {
 /// As munmap(2).
 pub unsafe fn unmap_memory(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_munmap, [start, length, 0, 0, 0, 0])
+}
+
+/// A child that is a copy of this process and thread, and of whose end the
+/// program gets no signal: 0 in the child, which must end by [`exit`].
+///
+/// # Errors
+/// As fork(2).
+pub fn clone_process() -> Outcome {
+    harmless(libc::SYS_clone, [0; 6])
+}
+
+/// Waits for the end of a child of [`clone_process`]; returns its status as
+/// wait(2) gives it.
+///
+/// # Errors
+/// As wait4(2), but EINTR.
+pub fn wait_for_clone(child: usize) -> Result<c_int, Errno> {
+    let mut status = 0;
+    let place = core::ptr::from_mut(&mut status) as usize;
+    loop {
+        // SAFETY: a live place for the status.
+        match unsafe { raw(libc::SYS_wait4, [child, place, libc::__WALL as usize, 0, 0, 0]) } {
+            Ok(_) => return Ok(status),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// No core dump is made of this process, by whatever it dies.
+pub fn forbid_core_dump() {
+    let _ = harmless(libc::SYS_prctl, [libc::PR_SET_DUMPABLE as usize, 0, 0, 0, 0, 0]);
+}
+
+/// Ends the process, without libc's exit handlers.
+pub fn exit(code: usize) -> ! {
+    loop {
+        let _ = harmless(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]);
+    }
 }

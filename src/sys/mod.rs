@@ -29,5 +29,6 @@ pub mod kernel;
 pub mod line;
 pub mod lock;
 pub mod page;
+pub mod probe;
 pub mod signals;
 pub mod startup;

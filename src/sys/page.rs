@@ -19,6 +19,9 @@ impl Pages {
     /// No pages.
     pub const NONE: Pages = Pages { first: 0, end: 0 };
 
+    /// All pages there are.
+    pub const ALL: Pages = Pages { first: 0, end: usize::MAX };
+
     /// The pages that hold any byte of `[start, end)`; none if it is empty.
     #[must_use]
     pub const fn around(start: usize, end: usize) -> Self {

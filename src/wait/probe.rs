@@ -3,7 +3,7 @@
 use core::arch::asm;
 
 use crate::sys::call;
-use crate::sys::errno::Errno;
+use crate::sys::probe::unfiltered;
 
 /// Whether `int 0x80` waitid works here and harms nobody: no seccomp filter
 /// is in place (one that checks the architecture kills), and a disposable
@@ -13,48 +13,20 @@ pub fn int80_works() -> bool {
     unfiltered() && disposable_child_survives()
 }
 
-/// Whether the kernel says that no filter watches this process. Read, not
-/// asked for by prctl(2), which a filter may punish.
-fn unfiltered() -> bool {
-    let mut text = [0_u8; 4096];
-    let Ok(text) = call::read_file(c"/proc/self/status", &mut text) else {
-        return false;
-    };
-    let mut lines = text.split(|&byte| byte == b'\n');
-    // A kernel without seccomp has no such line.
-    lines.all(|line| line.strip_prefix(b"Seccomp:").is_none_or(|mode| mode.trim_ascii() == b"0"))
-}
-
 /// Exit code of a child for which everything was right.
 const RIGHT: usize = 77;
 
 fn disposable_child_survives() -> bool {
-    // No exit signal: the program's SIGCHLD handler and its waits do not see
-    // the child. Its memory is a copy, so its death harms nobody.
-    // SAFETY: fork in its simplest form: no flags, no pointers.
-    match unsafe { call::raw(libc::SYS_clone, [0; 6]) } {
+    // Its memory is a copy, so its death harms nobody.
+    match call::clone_process() {
         Ok(0) => try_in_child(),
-        Ok(child) => loop {
-            let mut status = 0_i32;
-            let place = core::ptr::from_mut(&mut status) as usize;
-            let args = [child, place, libc::__WALL as usize, 0, 0, 0];
-            // SAFETY: a live place for the status.
-            match unsafe { call::raw(libc::SYS_wait4, args) } {
-                Err(Errno::EINTR) => {}
-                Err(_) => return false,
-                Ok(_) => break status == (RIGHT << 8) as i32,
-            }
-        },
+        Ok(child) => call::wait_for_clone(child) == Ok((RIGHT << 8) as i32),
         Err(_) => false,
     }
 }
 
 fn try_in_child() -> ! {
-    let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    let limit = core::ptr::from_ref(&no_core) as usize;
-    // SAFETY: a live limit.
-    let _ =
-        unsafe { call::raw(libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as usize, limit, 0, 0, 0]) };
+    call::forbid_core_dump();
     // waitid(P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT, NULL) of a process
     // without children.
     let result: i32;
@@ -75,10 +47,7 @@ fn try_in_child() -> ! {
         );
     }
     let code = if result == -libc::ECHILD { RIGHT } else { 1 };
-    loop {
-        // SAFETY: ends this child, without libc's exit handlers.
-        let _ = unsafe { call::raw(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
-    }
+    call::exit(code)
 }
 
 #[cfg(test)]
@@ -91,7 +60,7 @@ mod tests {
         // SAFETY: a live status.
         let child = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
         assert_eq!(child, -1, "the probe's child was reaped");
-        let filtered = !super::unfiltered();
+        let filtered = !crate::sys::probe::unfiltered();
         assert!(works || filtered || cfg!(not(target_os = "linux")) || no_32_bit_entry());
     }
 

@@ -40,6 +40,20 @@ pub fn preload() -> &'static Path {
     })
 }
 
+/// The path of `libchaos.so`, the second interposer, built now if it was stale.
+///
+/// # Panics
+///
+/// When the build fails.
+#[must_use]
+pub fn chaos() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        cargo(&["build", "-p", "sigward-chaos"]).expect("libchaos.so is built");
+        target().join("debug/libchaos.so")
+    })
+}
+
 /// The path of the release build of the `sigward` command, built now if it was stale.
 ///
 /// # Panics

@@ -7,6 +7,7 @@
 //! | [`programs`] | the C programs of `integration/programs`, for glibc and musl |
 //! | [`run`] | one run of a program: library, user, limits, dead-man's switch |
 //! | [`need`] | what a test needs of the machine, and what is said where it is missing |
+//! | [`filter`] | a seccomp filter that refuses system calls, or kills for them |
 //! | [`frames`] | the ptrace meter: faults per signal delivery, from outside |
 //! | [`scenarios`] | what programs do between two signals: the table of `docs/faults.md` |
 //! | [`calls`] | the system calls of a program, from outside |
@@ -17,6 +18,7 @@
 pub mod artifacts;
 pub mod calls;
 mod deadman;
+pub mod filter;
 pub mod frames;
 pub mod need;
 pub mod programs;

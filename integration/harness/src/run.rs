@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use crate::artifacts;
 use crate::calls;
 use crate::deadman::DeadMan;
+use crate::filter::Filter;
 use crate::frames::{self, Trace};
 use crate::programs;
 
@@ -52,7 +53,8 @@ pub struct Run {
     program: PathBuf,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    library: Option<PathBuf>,
+    libraries: Vec<PathBuf>,
+    filter: Option<Filter>,
     unprivileged: bool,
     memlock: Option<u64>,
     deadline: Duration,
@@ -66,7 +68,8 @@ impl Run {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: vec![("PATH".into(), path), ("LC_ALL".into(), "C".into())],
-            library: None,
+            libraries: Vec::new(),
+            filter: None,
             unprivileged: false,
             memlock: None,
             deadline: Duration::from_secs(30),
@@ -100,10 +103,17 @@ impl Run {
         self.preload(artifacts::preload()).env("SIGWARD", mode)
     }
 
-    /// Preloads `library`.
+    /// Preloads `library`, behind those that were named before.
     #[must_use]
     pub fn preload(mut self, library: impl AsRef<Path>) -> Self {
-        self.library = Some(library.as_ref().to_owned());
+        self.libraries.push(library.as_ref().to_owned());
+        self
+    }
+
+    /// Confines the program by `filter`, from its exec on.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
         self
     }
 
@@ -200,13 +210,21 @@ impl Run {
         let mut command = Command::new(staged(&self.program)?);
         command.args(&self.args).env_clear().envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if let Some(library) = &self.library {
-            command.env("LD_PRELOAD", staged(library)?);
+        let libraries: io::Result<Vec<PathBuf>> =
+            self.libraries.iter().map(|library| staged(library)).collect();
+        let preload = libraries?
+            .iter()
+            .map(|path| path.as_os_str())
+            .collect::<Vec<_>>()
+            .join(OsStr::new(" "));
+        if !preload.is_empty() {
+            command.env("LD_PRELOAD", preload);
         }
         if become_nobody {
             command.current_dir("/");
         }
         let memlock = self.memlock;
+        let filter = self.filter.clone();
         // SAFETY: between fork and exec only system calls are made, without allocation.
         unsafe {
             command.pre_exec(move || {
@@ -219,7 +237,7 @@ impl Run {
                     setgid(Gid::from_raw(NOBODY))?;
                     setuid(Uid::from_raw(NOBODY))?;
                 }
-                Ok(())
+                filter.as_ref().map_or(Ok(()), Filter::install)
             });
         }
         Ok((command, stage.map(|stage| stage.0)))

@@ -32,6 +32,7 @@ macro_rules! hook {
     };
 }
 
+pub mod confine;
 mod memory;
 pub mod process;
 mod signal;

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use sigward_core::altstack::{self, size};
 use sigward_core::sys::errno;
 
-use super::memory;
+use super::{confine, memory};
 use crate::originals::{self, Id};
 
 /// One bit for each system call number below 512 that a hook wants to see.
@@ -103,6 +103,10 @@ unsafe extern "C" fn hooked(
 fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_long) -> c_long {
     if super::wait::NUMBERS.contains(&number) {
         return super::wait::by_number(number, arguments, || commit(arguments));
+    }
+    if confine::NUMBERS.contains(&number) {
+        let [first, ..] = arguments;
+        return confine::by_number(number, first, &|| commit(arguments) as isize) as c_long;
     }
     if !altstack::on_duty() {
         return commit(arguments);

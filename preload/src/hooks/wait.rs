@@ -128,9 +128,6 @@ pub fn ready() {
         wait::cancel::locate(originals::peek(Id::pthread_setcanceltype).unwrap_or(0));
     }
     direct(wait::acts());
-    if let Some(original) = originals::peek(Id::prctl) {
-        PRCTL.store(original as *mut (), Ordering::Relaxed);
-    }
 }
 
 /// A wait as the policy says, by libc's function where there is nothing to do.
@@ -166,8 +163,7 @@ fn give(outcome: Result<usize, Errno>) -> c_int {
 }
 
 /// The calls that syscall(2) shows us while a strategy is in force.
-pub const NUMBERS: &[c_long] =
-    &[libc::SYS_wait4, libc::SYS_waitid, libc::SYS_prctl, libc::SYS_seccomp];
+pub const NUMBERS: &[c_long] = &[libc::SYS_wait4, libc::SYS_waitid];
 
 /// One of [`NUMBERS`] through syscall(2), which is no cancellation point.
 pub fn by_number(number: c_long, arguments: Arguments, commit: impl FnOnce() -> c_long) -> c_long {
@@ -180,54 +176,11 @@ pub fn by_number(number: c_long, arguments: Arguments, commit: impl FnOnce() -> 
         libc::SYS_waitid => {
             Request::waitid(a as c_int, b as c_int, c as *mut c_void, d as c_int, e as *mut c_void)
         }
-        libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => None,
-        _ => {
-            wait::drop_int80();
-            None
-        }
+        _ => None,
     };
     match request {
         // SAFETY: the caller's own pointers.
         Some(request) => give(unsafe { wait::run(&request, Cancellation::None) }).into(),
         None => commit(),
     }
-}
-
-static PRCTL: AtomicPtr<()> = AtomicPtr::new(prctl_early as *const () as *mut ());
-
-/// prctl(2), variadic: a bare jump, after a look at the operation.
-///
-/// # Safety
-/// As the function of libc.
-#[unsafe(naked)]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn prctl() {
-    naked_asm!(
-        "cmp edi, {set_seccomp}",
-        "je {seccomp}",
-        "jmp qword ptr [rip + {original}]",
-        set_seccomp = const libc::PR_SET_SECCOMP,
-        seccomp = sym prctl_early,
-        original = sym PRCTL,
-    )
-}
-
-/// prctl(2) about to install a filter, or called before the constructor.
-unsafe extern "C" fn prctl_early(
-    operation: c_int,
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-) -> c_int {
-    type Original = unsafe extern "C" fn(c_int, ...) -> c_int;
-    if operation == libc::PR_SET_SECCOMP {
-        wait::drop_int80();
-    }
-    let Some(address) = originals::get(Id::prctl) else {
-        errno::set(libc::ENOSYS);
-        return -1;
-    };
-    // SAFETY: libc's `prctl`, with the caller's own arguments.
-    unsafe { core::mem::transmute::<usize, Original>(address)(operation, a, b, c, d) }
 }

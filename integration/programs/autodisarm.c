@@ -1,0 +1,79 @@
+// SS_AUTODISARM: while a handler runs on such a stack it is not in force, and the handler may set
+// another; the kernel puts the first back when the handler returns. What is locked is on stderr.
+#include "common.h"
+
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1U << 31)
+#endif
+
+static char *first, *second, *third;
+static int nested;
+
+static int set(char *stack, unsigned flags)
+{
+    stack_t new = {.ss_sp = stack, .ss_size = STACK_SIZE, .ss_flags = flags};
+    return sigaltstack(&new, NULL);
+}
+
+static void tell(const char *when)
+{
+    stack_t now;
+    int result = sigaltstack(NULL, &now);
+    printf("%s: %d, in force: %s, flags %#x\n", when, result,
+           now.ss_flags & SS_DISABLE  ? "none"
+           : now.ss_sp == first       ? "first"
+           : now.ss_sp == second      ? "second"
+                                      : "third",
+           now.ss_flags);
+    fprintf(stderr, "%s: locked %ld %ld %ld\n", when, locked_pages(first, STACK_SIZE),
+            locked_pages(second, STACK_SIZE), locked_pages(third, STACK_SIZE));
+}
+
+static void on_second(int signal)
+{
+    char here;
+    (void)signal;
+    printf("on the second: %d\n", &here >= second && &here < second + STACK_SIZE);
+    // Not disarmed, and so it cannot be changed.
+    printf("set: %d errno %d\n", set(third, 0), errno);
+}
+
+static void on_first(int signal)
+{
+    char here;
+    (void)signal;
+    printf("on the first: %d\n", &here >= first && &here < first + STACK_SIZE);
+    if (nested) {
+        tell("before a second");
+        MUST(set(second, 0) == 0);
+        tell("with a second");
+        MUST(raise(SIGUSR2) == 0);
+        tell("after a signal on the second");
+        if (nested == 2)
+            MUST(drop_altstack() == 0);
+        tell("at the end of the handler");
+    }
+}
+
+int main(void)
+{
+    dead_man(20);
+    setvbuf(stdout, NULL, _IONBF, 0);
+    first = fresh_pages(STACK_SIZE), second = fresh_pages(STACK_SIZE), third = fresh_pages(STACK_SIZE);
+    on_signal(SIGUSR1, on_first, SA_ONSTACK);
+    on_signal(SIGUSR2, on_second, SA_ONSTACK);
+    for (nested = 0; nested < 3; nested++) {
+        MUST(set(first, SS_AUTODISARM) == 0);
+        MUST(raise(SIGUSR1) == 0);
+        tell("back");
+        MUST(raise(SIGUSR1) == 0);
+        tell("back again");
+        MUST(set(third, 0) == 0);
+        tell("with a third");
+        MUST(set(first, SS_AUTODISARM) == 0);
+        MUST(raise(SIGUSR1) == 0);
+        MUST(drop_altstack() == 0);
+        tell("without any");
+    }
+    return 0;
+}

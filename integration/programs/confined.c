@@ -1,0 +1,104 @@
+// A program that confines itself. The argument says how:
+// "status"  not at all
+// "prctl"   by prctl, to the calls of its own that are listed below: any other is fatal
+// "seccomp" the same by seccomp(2), which has no function of its own
+// "proof"   the same, then it makes a call that is not listed
+// "bad"     it tries to, and fails
+// "vfork"   a vfork child does, and ends
+#include "common.h"
+#include <sys/prctl.h>
+
+// From <linux/filter.h> and <linux/seccomp.h>, which musl-gcc does not find.
+struct instruction {
+    uint16_t code;
+    uint8_t if_true, if_false;
+    uint32_t value;
+};
+#define LOAD_NUMBER {0x20, 0, 0, 0}
+#define RETURN(action) {0x06, 0, 0, action}
+#define ALLOW(number) {0x15, 0, 1, number}, RETURN(0x7fff0000)
+#define KILL RETURN(0x80000000)
+#define MODE_FILTER 2
+#define SET_MODE_FILTER 1
+
+static struct instruction code[] = {
+    LOAD_NUMBER,
+    ALLOW(SYS_write),
+    ALLOW(SYS_writev),
+    ALLOW(SYS_open),
+    ALLOW(SYS_openat),
+    ALLOW(SYS_read),
+    ALLOW(SYS_readv),
+    ALLOW(SYS_lseek),
+    ALLOW(SYS_fstat),
+    ALLOW(SYS_newfstatat),
+    ALLOW(SYS_fcntl),
+    ALLOW(SYS_ioctl),
+    ALLOW(SYS_close),
+    ALLOW(SYS_brk),
+    ALLOW(SYS_mmap),
+    ALLOW(SYS_munmap),
+    ALLOW(SYS_madvise),
+    ALLOW(SYS_sigaltstack),
+    ALLOW(SYS_rt_sigaction),
+    ALLOW(SYS_rt_sigreturn),
+    ALLOW(SYS_kill),
+    ALLOW(SYS_exit_group),
+    KILL,
+};
+
+static struct program {
+    unsigned short length;
+    struct instruction *code;
+} program = {sizeof code / sizeof *code, code}, none = {0, code};
+static volatile sig_atomic_t seen;
+
+static void handler(int signal) { seen += signal == SIGUSR1; }
+
+static void confine(const char *how)
+{
+    long result = 0;
+    errno = 0;
+    if (!strcmp(how, "prctl") || !strcmp(how, "proof"))
+        result = prctl(PR_SET_SECCOMP, MODE_FILTER, &program);
+    else if (!strcmp(how, "seccomp"))
+        result = syscall(SYS_seccomp, SET_MODE_FILTER, 0, &program);
+    else if (!strcmp(how, "bad"))
+        result = prctl(PR_SET_SECCOMP, MODE_FILTER, &none);
+    else if (!strcmp(how, "vfork")) {
+        pid_t child = vfork();
+        if (child == 0)
+            _exit(prctl(PR_SET_SECCOMP, MODE_FILTER, &program) == 0 ? 3 : 4);
+        int status;
+        MUST(waitpid(child, &status, 0) == child);
+        result = status;
+    }
+    printf("confined: %ld errno %d\n", result, errno);
+    if (!strcmp(how, "proof"))
+        syscall(SYS_gettid);
+}
+
+int main(int argc, char **argv)
+{
+    dead_man(20);
+    MUST(argc == 2);
+    pid_t own = getpid();
+    char *stack = fresh_pages(STACK_SIZE), *other = fresh_pages(STACK_SIZE);
+    on_signal(SIGUSR1, handler, SA_ONSTACK);
+    MUST(set_altstack(stack, STACK_SIZE) == 0);
+    fprintf(stderr, "locked before: %ld\n", locked_pages(stack, STACK_SIZE));
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    confine(argv[1]);
+    fprintf(stderr, "locked after: %ld\n", locked_pages(stack, STACK_SIZE));
+
+    // What the program does goes on as before.
+    MUST(kill(own, SIGUSR1) == 0);
+    errno = ENOTTY;
+    printf("madvise: %d", madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    printf(" set: %d", set_altstack(other, STACK_SIZE));
+    printf(" munmap: %d errno %d\n", munmap(stack, STACK_SIZE), errno);
+    MUST(kill(own, SIGUSR1) == 0);
+    on_signal(SIGUSR1, handler, SA_ONSTACK);
+    printf("drop: %d signals: %d\n", drop_altstack(), (int)seen);
+    return 0;
+}
