@@ -95,6 +95,13 @@ impl Record {
         self.key % 4 == Place::Ordinary as usize
     }
 
+    /// Whether the first attempt of the ladder held.
+    fn at_its_best(&self) -> bool {
+        let Wanted { stack, window, start, .. } = self.wanted;
+        let best = ladder::attempts(stack, window, start).next();
+        best.is_none_or(|best| best.rung == self.rung)
+    }
+
     fn pinned(&self) -> bool {
         !self.held.is_empty() && self.rung < Rung::Touch
     }
@@ -174,13 +181,32 @@ impl Registry {
             wiped: false,
             proven: false,
         };
-        let refused = self.hold(&mut record, memory);
+        let mut refused = self.hold(&mut record, memory);
+        if refused.is_some() && place != Place::Ordinary && self.yield_ordinary(tid, memory) {
+            self.let_go(&mut record, memory);
+            refused = self.hold(&mut record, memory);
+        }
         record.proven = !record.ordinary() && record.pinned() && origin::proven(wanted.stack);
         self.release(tid, place, memory);
         if !self.records.insert(record) {
             self.let_go(&mut record, memory);
         }
         Adopted { rung: record.rung, held: record.held, refused, first }
+    }
+
+    /// Takes the lock off the own stack of thread `tid`, for the sake of its
+    /// alternate one, whose handlers were meant to be safe. False if there is
+    /// none to take.
+    fn yield_ordinary(&mut self, tid: c_int, memory: &mut impl Memory) -> bool {
+        let own = self.records.get(key(tid, Place::Ordinary)).copied();
+        let Some(mut record) = own.filter(Record::pinned) else { return false };
+        self.let_go(&mut record, memory);
+        record.wanted.start = Rung::Touch;
+        let _ = self.hold(&mut record, memory);
+        if let Some(place) = self.records.get_mut(record.key) {
+            *place = record;
+        }
+        true
     }
 
     /// Climbs the ladder for `record`, which holds nothing. Returns the error
@@ -234,11 +260,15 @@ impl Registry {
 
     /// Moves the record at `from` to `to`, releasing what was there.
     pub fn promote(&mut self, tid: c_int, from: Place, to: Place, memory: &mut impl Memory) {
-        if let Some(record) = self.records.remove(key(tid, from)) {
-            self.release(tid, to, memory);
-            // There is room: one was just taken out.
-            let _ = self.records.insert(Record { key: key(tid, to), ..record });
+        let Some(mut record) = self.records.remove(key(tid, from)) else { return };
+        self.release(tid, to, memory);
+        if !record.at_its_best() {
+            // What was released may have left room for a lock.
+            self.let_go(&mut record, memory);
+            let _ = self.hold(&mut record, memory);
         }
+        // There is room: one was just taken out.
+        let _ = self.records.insert(Record { key: key(tid, to), ..record });
     }
 
     /// The stack recorded at `place`.

@@ -27,7 +27,7 @@ pub fn by_number(number: c_long, first: usize, commit: Commit<'_>) -> isize {
     if confines { standdown::confining(|result| *result < 0, commit) } else { commit() }
 }
 
-static PRCTL: AtomicPtr<()> = AtomicPtr::new(prctl_slowly as *const () as *mut ());
+static PRCTL: AtomicPtr<()> = AtomicPtr::new((prctl_slowly as *const ()).cast_mut());
 
 /// Makes the export jump straight on. To be called once, at load.
 pub fn ready() {
