@@ -6,7 +6,7 @@ use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::{Outcome, Run, artifacts};
 
 fn program(libc: Libc) -> Run {
-    Run::new(build("chaos_calls", libc).unwrap())
+    Run::new(build("chaos_calls", libc).unwrap()).arg("locked")
 }
 
 /// The same output, end, and locks left: ordinary stacks, which stay held, are not.

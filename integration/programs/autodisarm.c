@@ -1,5 +1,6 @@
 // SS_AUTODISARM: while a handler runs on such a stack it is not in force, and the handler may set
-// another; the kernel puts the first back when the handler returns. What is locked is on stderr.
+// another; the kernel puts the first back when the handler returns. With the argument "locked" it
+// tells on stderr what is locked.
 #include "common.h"
 
 #ifndef SS_AUTODISARM
@@ -7,7 +8,7 @@
 #endif
 
 static char *first, *second, *third;
-static int nested;
+static int nested, tells;
 
 static int set(char *stack, unsigned flags)
 {
@@ -25,8 +26,9 @@ static void tell(const char *when)
            : now.ss_sp == second      ? "second"
                                       : "third",
            now.ss_flags);
-    fprintf(stderr, "%s: locked %ld %ld %ld\n", when, locked_pages(first, STACK_SIZE),
-            locked_pages(second, STACK_SIZE), locked_pages(third, STACK_SIZE));
+    if (tells)
+        fprintf(stderr, "%s: locked %ld %ld %ld\n", when, locked_pages(first, STACK_SIZE),
+                locked_pages(second, STACK_SIZE), locked_pages(third, STACK_SIZE));
 }
 
 static void on_second(int signal)
@@ -55,8 +57,9 @@ static void on_first(int signal)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    tells = argc > 1 && !strcmp(argv[1], "locked");
     dead_man(20);
     setvbuf(stdout, NULL, _IONBF, 0);
     first = fresh_pages(STACK_SIZE), second = fresh_pages(STACK_SIZE), third = fresh_pages(STACK_SIZE);

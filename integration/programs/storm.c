@@ -1,5 +1,6 @@
 // Handlers that interrupt a call and make the same call: a timer fires all the time while the
 // program calls. Arguments: the call; "onstack" if the handlers run on the alternate stack.
+// With "sigaltstack" the kernel undoes what a handler has set as soon as that returns.
 #include "common.h"
 #include <sys/time.h>
 
@@ -84,30 +85,18 @@ int main(int argc, char **argv)
     char *own = onstack ? fresh_pages(STACK_SIZE) : stacks[0];
     MUST(set_altstack(own, STACK_SIZE) == 0);
     on_signal(SIGALRM, on_timer, SA_RESTART | (onstack ? SA_ONSTACK : 0));
-    struct itimerval often = {{0, 60}, {0, 60}}, never = {{0, 0}, {0, 0}};
+    // A fork that is interrupted begins again: leave it the time to end.
+    int pause = !strcmp(kind, "fork") ? 5000 : 60;
+    struct itimerval often = {{0, pause}, {0, pause}}, never = {{0, 0}, {0, 0}};
     MUST(setitimer(ITIMER_REAL, &often, NULL) == 0);
     int round = 0;
-    long unheld = 0;
-    while (seen < wanted && !bad) {
+    while (seen < wanted && !bad)
         call(0, round++);
-        if (round % 100 == 0 && !strcmp(kind, "sigaltstack")) {
-            // Between two signals: is the stack in force held?
-            sigset_t all, old;
-            stack_t now;
-            sigfillset(&all);
-            MUST(sigprocmask(SIG_SETMASK, &all, &old) == 0);
-            MUST(sigaltstack(NULL, &now) == 0);
-            if (!(now.ss_flags & SS_DISABLE))
-                unheld += locked_pages(now.ss_sp, STACK_SIZE) != 16;
-            MUST(sigprocmask(SIG_SETMASK, &old, NULL) == 0);
-        }
-    }
     MUST(setitimer(ITIMER_REAL, &never, NULL) == 0);
     MUST(drop_altstack() == 0);
     for (int i = 0; i < 4; i++)
         munlock(stacks[i], STACK_SIZE);
     printf("%s: bad line %d, enough %d, locked at the end %ld kB more\n", kind, bad, seen >= wanted,
            status_kb("VmLck") - before);
-    fprintf(stderr, "unheld: %ld\n", unheld);
     return 0;
 }
