@@ -182,15 +182,11 @@ impl Run {
     /// The worker ends with its stack registered, and another takes its place.
     fn renew(&mut self, index: usize) {
         self.end(index);
-        let stack = self.shared.world().stacks[index].take();
-        if let Some(stack) = stack.filter(|stack| !stack.gone) {
-            let pages = kernel::pages(stack.base, stack.size);
-            if stack.memory == world::Memory::Mapped {
-                self.shared.world().programs.retain(|page| !pages.contains(page));
-                // SAFETY: nobody's any more.
-                unsafe { libc::munmap(stack.base as *mut c_void, stack.size) };
-            }
+        let mut world = self.shared.world();
+        if let Some(stack) = world.stacks[index].take() {
+            steps::discard(stack, &mut world);
         }
+        drop(world);
         self.threads[index] = spawn(self.shared, index);
     }
 
@@ -263,5 +259,7 @@ fn main() -> ExitCode {
     }
     let locked = kernel::status_kib("VmLck");
     println!("VmLck {locked_before} KiB at the start, {locked} KiB at the end");
-    if locked == locked_before { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // Where room was short, main's own stack may have given its lock to a worker's.
+    let back = locked == locked_before || (!unlimited && locked < locked_before);
+    if back { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

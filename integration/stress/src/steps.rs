@@ -58,6 +58,28 @@ fn fresh(size: usize) -> usize {
     }
 }
 
+/// Frees the memory of a stack that is in force no more.
+pub fn discard(stack: Stack, world: &mut World) {
+    let pages = kernel::pages(stack.base, stack.size);
+    let programs = pages.clone().any(|page| world.programs.contains(&page));
+    // SAFETY: memory that `set` got, in use no more.
+    unsafe {
+        match stack.memory {
+            _ if stack.gone => return,
+            Memory::Shared => return,
+            Memory::Mapped => drop(libc::munmap(at(stack.base), stack.size)),
+            Memory::Allocated => {
+                // As a program does that is to free locked memory.
+                if programs {
+                    libc::munlock(at(stack.base), stack.size);
+                }
+                libc::free(at(stack.base));
+            }
+        }
+    }
+    world.programs.retain(|page| !pages.contains(page));
+}
+
 impl Shared {
     pub fn new(workers: usize, unlimited: bool) -> Self {
         let stacks = (0..workers).map(|_| None).collect();
@@ -143,27 +165,8 @@ impl Worker<'_> {
         demand(unsafe { libc::sigaltstack(&raw const new, at(0).cast()) } == 0, "sigaltstack")?;
         let mut world = self.shared.world();
         let old = std::mem::replace(&mut world.stacks[self.index], stack);
-        if let Some(old) = old.filter(|old| !old.gone) {
-            // SAFETY: memory that `set` got, in use no more.
-            unsafe {
-                match old.memory {
-                    Memory::Mapped => drop(libc::munmap(at(old.base), old.size)),
-                    Memory::Allocated => {
-                        // As a program does that is to free locked memory.
-                        let pages = kernel::pages(old.base, old.size);
-                        if pages.clone().any(|page| world.programs.contains(&page)) {
-                            libc::munlock(at(old.base), old.size);
-                            world.programs.retain(|page| !pages.contains(page));
-                        }
-                        libc::free(at(old.base));
-                    }
-                    Memory::Shared => {}
-                }
-            }
-            if old.memory == Memory::Mapped {
-                let pages = kernel::pages(old.base, old.size);
-                world.programs.retain(|page| !pages.contains(page));
-            }
+        if let Some(old) = old {
+            discard(old, &mut world);
         }
         Ok(())
     }
