@@ -2,6 +2,8 @@
 # make demo     what the library does to four real programs
 # make test     all tests
 # make vm       the defects in virtual machines; writes docs/proof.md
+# make soak     ten minutes (SECONDS_LONG=600) of random operations
+# make fuzz     the model and property tests, with many more cases (CASES=20000)
 # make lint     formatting and clippy
 # make bench    the benches; writes docs/performance.md
 # make install  into $(DESTDIR)$(PREFIX)
@@ -15,7 +17,10 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib/sigward
 docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
 
-.PHONY: build demo test vm lint bench install uninstall clean
+SECONDS_LONG ?= 600
+CASES ?= 20000
+
+.PHONY: build demo test soak fuzz vm lint bench install uninstall clean
 
 # The library is built by a call of its own: see the workspace's Cargo.toml.
 build:
@@ -32,6 +37,13 @@ test: build
 vm: build
 	$(CARGO) run --quiet -p sigward-vm -- --library target/release/libsigward.so \
 		--command target/release/sigward --write docs/proof.md
+
+soak: build
+	SIGWARD_STRESS_SECONDS=$(SECONDS_LONG) $(CARGO) test -p sigward-stress -- --nocapture --test-threads 1
+
+# The loaded-object walk, the registry, its table, the parsers.
+fuzz:
+	PROPTEST_CASES=$(CASES) $(CARGO) test --release --lib
 
 lint:
 	$(CARGO) fmt --all --check

@@ -3,8 +3,8 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
-use crate::altstack::Duty;
 use crate::altstack::ladder::Rung;
+use crate::altstack::{self, Duty};
 use crate::sys::line::Line;
 use crate::sys::{call, page};
 
@@ -121,7 +121,8 @@ fn print() {
     }
     let _ = write!(
         line,
-        " locked_kib={} most_locked_kib={} refused={} too_small={} windows={} restarts_avoided={}",
+        " live={} locked_kib={} most_locked_kib={} refused={} too_small={} windows={} restarts_avoided={}",
+        altstack::stacks_on_record(),
         kib(&PINNED.now),
         kib(&PINNED.most),
         REFUSED.read(),

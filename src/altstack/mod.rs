@@ -351,6 +351,12 @@ fn tell(adopted: &Adopted) {
     }
 }
 
+/// How many stacks are on record now. Async-signal-safe.
+#[must_use]
+pub fn stacks_on_record() -> usize {
+    charge().map_or(0, |state| state.registry.stacks())
+}
+
 /// The calling thread ends: its stacks are released. Async-signal-safe.
 pub fn thread_exit() {
     if let Some(mut state) = charge() {

@@ -218,10 +218,14 @@ impl Registry {
             let pages = attempt.pages;
             reach::raise(pages);
             let done = match attempt.rung {
-                Rung::Lock | Rung::Frame => self.pin(pages, memory).inspect(|()| {
-                    // Locking a file's shared pages leaves them read-only.
+                Rung::Lock | Rung::Frame => {
+                    // First, as locking a file's shared pages leaves them
+                    // read-only. It also binds the whole mapping to one
+                    // anon_vma before the lock splits it: else its parts may
+                    // never merge again, and mremap(2) would fail on them.
                     let _ = memory.touch(ladder::frames(wanted.stack, wanted.window));
-                }),
+                    self.pin(pages, memory)
+                }
                 Rung::Touch | Rung::Report => memory.touch(pages),
             };
             match done {

@@ -1,0 +1,65 @@
+//! The kernel's word on memory: what is locked, what is resident, how often
+//! this thread has faulted.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+/// Bytes in a page.
+pub const PAGE: usize = 4096;
+
+/// Numbers of the pages that hold a byte of `[start, start + length)`.
+pub fn pages(start: usize, length: usize) -> std::ops::Range<usize> {
+    start / PAGE..(start + length).div_ceil(PAGE)
+}
+
+/// The numbers of all pages of this process that lie in locked mappings.
+pub fn locked() -> BTreeSet<usize> {
+    let smaps = fs::read_to_string("/proc/thread-self/smaps").expect("smaps is read");
+    let mut locked = BTreeSet::new();
+    let mut mapping = 0..0;
+    for line in smaps.lines() {
+        if let Some(flags) = line.strip_prefix("VmFlags:") {
+            if flags.split_whitespace().any(|flag| flag == "lo") {
+                locked.extend(mapping.clone());
+            }
+        } else if let Some((start, end)) = range(line) {
+            mapping = start / PAGE..end / PAGE;
+        }
+    }
+    locked
+}
+
+/// The address range at the head of a mapping's entry.
+fn range(line: &str) -> Option<(usize, usize)> {
+    let (start, end) = line.split(' ').next()?.split_once('-')?;
+    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+}
+
+/// Whether all pages of the range are in memory.
+pub fn resident(start: usize, length: usize) -> bool {
+    let range = pages(start, length);
+    let mut state = vec![0_u8; range.len()];
+    let address = (range.start * PAGE) as *mut libc::c_void;
+    // SAFETY: a byte for each page.
+    let outcome = unsafe { libc::mincore(address, range.len() * PAGE, state.as_mut_ptr()) };
+    outcome == 0 && state.iter().all(|page| page & 1 == 1)
+}
+
+/// A field of /proc/self/status in KiB.
+pub fn status_kib(field: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("status is read");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).expect("the field is there")
+}
+
+/// Page faults of the calling thread so far.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "nothing may lie between the signal and the count")]
+pub fn faults() -> i64 {
+    // SAFETY: plain C data.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: a live place for the answer.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    usage.ru_minflt + usage.ru_majflt
+}

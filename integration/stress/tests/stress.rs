@@ -1,0 +1,51 @@
+//! The stress program with the library, with little to lock, and alone.
+//!
+//! `SIGWARD_STRESS_SECONDS` says how long in all (CI: 60; `make soak`: 600).
+
+use std::time::Duration;
+
+use sigward_harness::{Outcome, Run};
+
+fn seconds() -> u64 {
+    let asked = std::env::var("SIGWARD_STRESS_SECONDS").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or(if std::env::var_os("CI").is_some() { 60 } else { 6 })
+}
+
+fn stress(seconds: u64) -> Run {
+    let run = Run::new(env!("CARGO_BIN_EXE_stress")).args(["--seconds", &seconds.to_string()]);
+    run.env("SIGWARD_STATS", "1").deadline(Duration::from_secs(2 * seconds + 120))
+}
+
+#[track_caller]
+fn passes(outcome: &Outcome) {
+    let Outcome { stdout, stderr, .. } = outcome;
+    assert!(outcome.success(), "{stdout}{stderr}");
+    println!("{stdout}{stderr}");
+}
+
+#[test]
+fn with_room_for_locks() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return; // the next one is all that there is
+    }
+    passes(&stress(seconds() / 3).sigward("on").env("SIGWARD_STACK", "off").output().unwrap());
+    passes(&stress(seconds() / 3).sigward("on").output().unwrap());
+}
+
+/// 64 KiB, the field's usual limit on old systems. The program's own locks
+/// have the whole of it whenever they ask.
+#[test]
+fn with_little_to_lock() {
+    let run = stress(seconds() / 3).sigward("on").unprivileged().memlock(64 << 10);
+    let outcome = run.output().unwrap();
+    passes(&outcome);
+    assert!(!outcome.stderr.contains(" touch=0 "), "nothing was refused: {}", outcome.stderr);
+}
+
+/// The control arm: without the library, the first comparison fails.
+#[test]
+fn alone_it_fails() {
+    let outcome = stress(6).output().unwrap();
+    assert_eq!(outcome.code(), 1, "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("is not resident"), "{}", outcome.stdout);
+}
