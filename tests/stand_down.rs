@@ -192,7 +192,9 @@ fn a_sanitized_program_is_left_alone() {
         (&["-fsanitize=thread"], TSAN),
     ] {
         let program = build_with("confined", Libc::Glibc, flags).unwrap();
-        let run = Run::new(program).args(["status", "locked"]).env("ASAN_OPTIONS", "verify_asan_link_order=0");
+        let run = Run::new(program)
+            .args(["status", "locked"])
+            .env("ASAN_OPTIONS", "verify_asan_link_order=0");
         let outcome = same(&run);
         assert_eq!((reason(&outcome), locked(&outcome)), (Some(expected), (0, 0)), "{outcome:?}");
         assert!(outcome.success());

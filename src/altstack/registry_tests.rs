@@ -287,9 +287,11 @@ impl World {
         prop_assert_eq!(adopted.first, first);
         // An alternate stack gets its own thread's other lock, if it needs it.
         let ordinary = self.adopted.get_mut(&(tid, Place::Ordinary as u8));
-        match ordinary.filter(|_| place != Place::Ordinary && adopted.rung < best) {
-            Some(ordinary) => ordinary.start = Rung::Touch,
-            None => prop_assert_eq!(adopted.rung, best),
+        let yields = place != Place::Ordinary && adopted.rung < best;
+        if let Some(ordinary) = ordinary.filter(|_| yields) {
+            ordinary.start = Rung::Touch;
+        } else {
+            prop_assert_eq!(adopted.rung, best);
         }
         self.dead.remove(&tid);
         self.adopted.insert((tid, place as u8), wanted);
