@@ -31,7 +31,7 @@ demo: build
 	$(CARGO) run --quiet -p sigward-harness --bin demo
 
 test: build
-	$(CARGO) test --workspace --exclude sigward-preload
+	$(CARGO) test --workspace --exclude sigward-preload --no-fail-fast
 
 # The first time this builds two kernels: see docs/vm.md.
 vm: build
