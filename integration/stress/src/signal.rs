@@ -87,13 +87,13 @@ fn deliver(delivery: &mut Delivery) {
 
 /// Runs the handler as a function, so that its code and our stack are there.
 fn warm_up(delivery: &Delivery) {
-    let mut rehearsal = Delivery { nested: 0, forks: false, ..*delivery };
+    let before = kernel::faults();
+    let mut rehearsal = Delivery { nested: 0, forks: false, before, ..*delivery };
     // SAFETY: as in `deliver`.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         (&raw mut info).cast::<*mut Delivery>().add(3).write(&raw mut rehearsal);
         libc::syscall(libc::SYS_getpid);
-        rehearsal.before = kernel::faults();
         handler(SIGNAL, &raw mut info, std::ptr::null_mut());
     }
 }

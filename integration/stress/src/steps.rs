@@ -1,7 +1,7 @@
 //! What a worker may do, one random step at a time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use fastrand::Rng;
 use libc::{c_int, c_void};
@@ -18,6 +18,8 @@ pub struct Shared {
     /// Steps under way that disturb the pages of others, and how many began.
     disturbing: AtomicUsize,
     disturbances: AtomicUsize,
+    /// Held to read by who has a frame on a stack.
+    frames: RwLock<()>,
     /// Forks made in all.
     pub forks: AtomicUsize,
 }
@@ -58,6 +60,14 @@ fn fresh(size: usize) -> usize {
     }
 }
 
+/// The pages on which nothing lies but stacks: beside a malloc'ed one is the heap.
+fn own_pages(stack: &Stack) -> std::ops::Range<usize> {
+    match stack.memory {
+        Memory::Allocated => (stack.base.div_ceil(PAGE))..((stack.base + stack.size) / PAGE),
+        _ => kernel::pages(stack.base, stack.size),
+    }
+}
+
 /// Frees the memory of a stack that is in force no more.
 pub fn discard(stack: Stack, world: &mut World) {
     let pages = kernel::pages(stack.base, stack.size);
@@ -86,6 +96,7 @@ impl Shared {
         Shared {
             world: Mutex::new(World { stacks, unlimited, ..World::default() }),
             region: fresh((workers * PIECE).next_multiple_of(PAGE)),
+            frames: RwLock::new(()),
             disturbing: AtomicUsize::new(0),
             disturbances: AtomicUsize::new(0),
             forks: AtomicUsize::new(0),
@@ -179,7 +190,10 @@ impl Worker<'_> {
         let nested = usize::from(stack.size > 12 << 10 && self.rng.bool());
         let began = self.shared.disturbances.load(Ordering::SeqCst);
         let quiet = self.shared.disturbing.load(Ordering::SeqCst) == 0;
-        let faults = signal::raise(stack.base, stack.size, nested, forks)?;
+        let faults = {
+            let _frames = self.shared.frames.read();
+            signal::raise(stack.base, stack.size, nested, forks)?
+        };
         let quiet = quiet && self.shared.disturbances.load(Ordering::SeqCst) == began;
         demand(faults == 0 || (self.storm && !quiet), &format!("{faults} faults on {stack:x?}"))
     }
@@ -216,11 +230,7 @@ impl Worker<'_> {
         let count = self.shared.world().stacks.len();
         let whose = if self.rng.u8(..3) == 0 { self.rng.usize(..count) } else { self.index };
         let stack = self.shared.world().stacks[whose].filter(|stack| !stack.gone)?;
-        // Beside a malloc'ed stack lies the heap.
-        let pages = match stack.memory {
-            Memory::Allocated => (stack.base.div_ceil(PAGE))..((stack.base + stack.size) / PAGE),
-            _ => kernel::pages(stack.base, stack.size),
-        };
+        let pages = own_pages(&stack);
         let first = self.rng.usize(pages.clone());
         let end = self.rng.usize(first + 1..=pages.end);
         let whole = self.rng.bool();
@@ -242,8 +252,19 @@ impl Worker<'_> {
         let advice = *self.rng.choice(ADVICE.iter()).unwrap_or(&libc::MADV_DONTNEED);
         let refusing = advice != libc::MADV_WILLNEED;
         if self.storm {
-            // SAFETY: what lies in stacks below their frames means nothing.
-            self.shared.disturb(|| unsafe { libc::madvise(at(start), length, advice) });
+            // Nobody may free a stack meanwhile, or have a frame on it: what lies there
+            // then means something.
+            let _frames = self.shared.frames.write();
+            let world = self.shared.world();
+            let pages = kernel::pages(start, length);
+            let within = |stack: &Stack| {
+                let own = own_pages(stack);
+                !stack.gone && own.start <= pages.start && pages.end <= own.end
+            };
+            if world.stacks.iter().flatten().any(within) {
+                // SAFETY: memory of stacks without a frame.
+                self.shared.disturb(|| unsafe { libc::madvise(at(start), length, advice) });
+            }
             return Ok(());
         }
         let locked = {
@@ -397,19 +418,16 @@ impl Worker<'_> {
         if locked > 0 {
             return Ok(()); // the lock would move with it
         }
-        // SAFETY: no frame is on it.
+        let mut world = self.shared.world();
+        // SAFETY: no frame is on it, and nobody else looks for it where it was.
         let moved =
             unsafe { libc::mremap(at(stack.base), length, 2 * length, libc::MREMAP_MAYMOVE) };
         if moved == libc::MAP_FAILED && (stack.cut || self.storm) {
             return Ok(());
         }
         demand(moved != libc::MAP_FAILED, &format!("mremap of {stack:x?}"))?;
-        {
-            // Unmapped whole when the next is put.
-            let mut world = self.shared.world();
-            world.stacks[self.index] =
-                Some(Stack { size: 2 * length, base: moved as usize, gone: true, ..stack });
-        }
+        world.stacks[self.index] = Some(Stack { gone: true, ..stack });
+        drop(world);
         let now = Stack { base: moved as usize, size: 2 * length, ..stack };
         self.put(Some(now))
     }
@@ -440,7 +458,12 @@ impl Worker<'_> {
             outcome
         };
         let held = kernel::locked();
-        let left = kernel::pages(base, size).any(|page| held.contains(&page));
+        // It may lie where the stack of a worker was, which is in force still.
+        let stacks: Vec<_> = self.shared.world().stacks.iter().flatten().copied().collect();
+        let claimed = |page: &usize| {
+            stacks.iter().any(|stack| kernel::pages(stack.base, stack.size).contains(page))
+        };
+        let left = kernel::pages(base, size).any(|page| held.contains(&page) && !claimed(&page));
         // SAFETY: nobody's any more.
         unsafe { libc::munmap(at(base), size) };
         demand(outcome.is_null(), "the short thread's signal")?;
