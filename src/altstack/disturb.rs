@@ -52,7 +52,9 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
     drop(state);
     let result = commit();
     if let Some(mut state) = charge() {
-        state.registry.resume(replaced, &mut Kernel);
+        for &(start, length) in ranges {
+            state.registry.resume(pages(start, length), replaced, &mut Kernel);
+        }
         stats::PINNED.set(state.registry.pinned_pages());
     }
     result

@@ -132,7 +132,7 @@ pub fn stand_down() -> Option<Duty> {
 /// Takes up the duty that [`stand_down`] left. Async-signal-safe.
 pub fn stand_up(duty: Duty) {
     if let Some(mut state) = STATE.hold() {
-        state.registry.resume(false, &mut Kernel);
+        state.registry.resume(Pages::ALL, false, &mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }
     DUTY.store(duty as u8, Ordering::Release);

@@ -69,8 +69,8 @@ struct Record {
     watched: Pages,
     /// How; decides whether `held` is pinned.
     rung: Rung,
-    /// Let go of while a memory call is under way.
-    suspended: bool,
+    /// How many memory calls are under way for which it is let go of.
+    suspended: u32,
     /// Kept from being copied by the fork under way.
     wiped: bool,
     /// Filled a mapping of the program's own when it was adopted (see
@@ -177,7 +177,7 @@ impl Registry {
             held: Pages::NONE,
             watched: Pages::NONE,
             rung: Rung::Report,
-            suspended: false,
+            suspended: 0,
             wiped: false,
             proven: false,
         };
@@ -253,13 +253,19 @@ impl Registry {
         if room { self.pins.pin(pages, memory) } else { Err(Errno::EAGAIN) }
     }
 
-    /// Lets go of what `record` holds.
+    /// Lets go of what `record` holds, and watches it no longer.
     fn let_go(&mut self, record: &mut Record, memory: &mut impl Memory) {
+        self.unpin(record, memory);
+        reach::lower(record.watched);
+        record.watched = Pages::NONE;
+    }
+
+    /// Lets go of what `record` holds.
+    fn unpin(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if record.pinned() {
             self.pins.release(record.held, memory);
         }
-        reach::lower(record.watched);
-        (record.held, record.watched, record.rung) = (Pages::NONE, Pages::NONE, Rung::Report);
+        (record.held, record.rung) = (Pages::NONE, Rung::Report);
     }
 
     /// Moves the record at `from` to `to`, releasing what was there.
@@ -319,31 +325,39 @@ impl Registry {
         }
     }
 
-    /// Lets go of every stack that holds one of `pages`, until
-    /// [`Registry::resume`]. Returns how many of them are not `own`: their
-    /// threads may meet a page that is not resident meanwhile.
+    /// Lets go of every stack that has one of `pages`, until as many calls of
+    /// [`Registry::resume`] with the same pages: other threads may be at the
+    /// same. Returns how many of them are not `own`: their threads may meet a
+    /// page that is not resident meanwhile.
     pub fn suspend(&mut self, pages: Pages, own: c_int, memory: &mut impl Memory) -> usize {
         let mut others = 0_usize;
         self.each(|registry, record| {
             if record.concerns(pages) {
                 let loses = record.tid() != own && !record.held.is_empty();
                 others = others.wrapping_add(usize::from(loses));
-                doubt(record, memory);
-                registry.let_go(record, memory);
-                record.suspended = true;
+                if record.suspended == 0 {
+                    doubt(record, memory);
+                }
+                registry.unpin(record, memory);
+                record.suspended = record.suspended.saturating_add(1);
             }
         });
         others
     }
 
-    /// Holds the suspended stacks again, as far as the memory is still there.
-    /// With `replaced`, what was proven of it is forgotten.
-    pub fn resume(&mut self, replaced: bool, memory: &mut impl Memory) {
+    /// Holds the suspended stacks that have one of `pages` again, as far as
+    /// the memory is still there and no other call needs them let go of. With
+    /// `replaced`, what was proven of it is forgotten.
+    pub fn resume(&mut self, pages: Pages, replaced: bool, memory: &mut impl Memory) {
         self.each(|registry, record| {
-            if record.suspended {
-                record.suspended = false;
-                let _ = registry.hold(record, memory);
-                record.proven &= record.pinned() && !replaced;
+            if record.suspended > 0 && record.concerns(pages) {
+                record.suspended -= 1;
+                record.proven &= !replaced;
+                if record.suspended == 0 {
+                    registry.let_go(record, memory);
+                    let _ = registry.hold(record, memory);
+                    record.proven &= record.pinned();
+                }
             }
         });
     }
@@ -373,6 +387,9 @@ impl Registry {
     /// rung; where nothing was held, or that was lost, it climbs the ladder
     /// anew.
     fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
+        if record.suspended > 0 {
+            return;
+        }
         doubt(record, memory);
         let pinned = record.pinned();
         // mlock(2) also fails for memory that is locked, but unreadable now.

@@ -306,7 +306,7 @@ impl World {
     ) -> R {
         self.registry.suspend(pages, 1, &mut self.kernel);
         let result = call(self);
-        self.registry.resume(replaced, &mut self.kernel);
+        self.registry.resume(pages, replaced, &mut self.kernel);
         result
     }
 
@@ -486,7 +486,7 @@ impl World {
 
         let mut held = BTreeSet::new();
         for record in &records {
-            prop_assert!(!record.suspended && !record.wiped);
+            prop_assert!(record.suspended == 0 && !record.wiped);
             held.extend(record.held.numbers());
             if record.rung == Rung::Report {
                 prop_assert!(record.held.is_empty());
