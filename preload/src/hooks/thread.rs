@@ -65,11 +65,27 @@ fn set(round: usize) {
 
 /// One round of destructors: other destructors may still run, be interrupted
 /// by signals and use the stack, so it is released in the last.
-unsafe extern "C" fn round(round: *mut c_void) {
+unsafe extern "C" fn one_round(round: *mut c_void) {
     match round as usize {
         ROUNDS.. => altstack::thread_exit(),
         earlier => set(earlier + 1),
     }
+}
+
+/// What libc calls for a round: musl's asynchronous cancellation jumps into
+/// pthread_exit(3) from any instruction, and so with a stack pointer that may
+/// not be aligned as the ABI has it.
+#[unsafe(naked)]
+unsafe extern "C" fn round(round: *mut c_void) {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "and rsp, -16",
+        "call {one_round}",
+        "leave",
+        "ret",
+        one_round = sym one_round,
+    )
 }
 
 /// Threads that may be between their creation and their start at one time;
