@@ -37,6 +37,7 @@ static struct instruction code[] = {
     ALLOW(SYS_ioctl),
     ALLOW(SYS_close),
     ALLOW(SYS_brk),
+    ALLOW(SYS_getrandom),
     ALLOW(SYS_mmap),
     ALLOW(SYS_munmap),
     ALLOW(SYS_madvise),
