@@ -47,7 +47,8 @@ impl<T> Lock<T> {
     /// in a vfork child.
     pub fn hold(&self) -> Option<Held<'_, T>> {
         let blocked = Blocked::all();
-        acquire(&self.state).then_some(Held { lock: self, blocked })
+        // Lazily: one that is dropped would release what it does not hold.
+        acquire(&self.state).then(|| Held { lock: self, blocked })
     }
 
     /// Takes up the lock that [`Held::leave_held`] left, with the mask that it
@@ -277,6 +278,19 @@ mod tests {
                 word.wake_one();
             }
         });
+    }
+
+    #[test]
+    fn who_gives_up_on_a_fork_leaves_the_lock_to_it() {
+        let lock = Lock::new(());
+        let mask = lock.hold().unwrap().leave_held();
+        for _ in 0..2 {
+            assert!(lock.hold().is_none());
+            assert_eq!(lock.state.load(Ordering::Relaxed), LEFT);
+        }
+        // SAFETY: left above.
+        drop(unsafe { lock.take_over(mask) });
+        assert!(lock.hold().is_some());
     }
 
     #[test]
