@@ -14,7 +14,7 @@ const HELD_AND_AWAITED: u32 = 2;
 const LEFT: u32 = 3;
 
 /// How long a fork is waited for: this many times [`NAP`].
-const NAPS: u32 = 20;
+const NAPS: u32 = 200;
 /// One wait, in nanoseconds.
 const NAP: i64 = 5_000_000;
 
@@ -26,7 +26,7 @@ const NAP: i64 = 5_000_000;
 /// is left held over it, so that a child does not find it held by a thread that
 /// it lacks, and the program's own fork handlers run meanwhile. One of those
 /// may wait for a lock of the program's whose holder waits for this one; so
-/// nobody waits for a fork for ever, but gives up after a tenth of a second.
+/// nobody waits for a fork for ever, but gives up after a second.
 pub struct Lock<T> {
     state: AtomicU32,
     value: UnsafeCell<T>,
