@@ -40,7 +40,11 @@ pub extern "C" fn prepare() {
     if DUTY.load(Ordering::Relaxed) == Duty::Inert as u8 || !ours() {
         return;
     }
-    let Some(mut state) = STATE.hold() else { return };
+    let Some(mut state) = STATE.hold() else {
+        // Another fork was too slow for us: here all is copied, for good in the child.
+        stats::WINDOWS.add(1);
+        return;
+    };
     let tid = call::gettid();
     let pid = OWNER.load(Ordering::Relaxed);
     state.registry.before_fork(tid, |other| call::thread_exists(pid, other), &mut Kernel);

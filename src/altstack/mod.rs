@@ -148,7 +148,14 @@ pub fn on_duty() -> bool {
 /// The registry and its policy, if residency is ours to keep here and now.
 fn charge() -> Option<Held<'static, State>> {
     let acts = || DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    let held = if acts() && ours() { STATE.hold() } else { None };
+    let held = if acts() && ours() {
+        let held = STATE.hold();
+        // A fork was too slow for us, and what was to be held now is not.
+        stats::WINDOWS.add(usize::from(held.is_none()));
+        held
+    } else {
+        None
+    };
     // Asked again: somebody may have stood down while we waited.
     held.filter(|_| acts())
 }

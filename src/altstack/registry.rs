@@ -521,10 +521,10 @@ impl Registry {
     }
 }
 
-/// Flags `pages`: all of them, or none.
+/// Flags `pages`: all of them, or none. True if there are some, and they were.
 fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
-    let flagged = memory.wipe_on_fork(pages, true).is_ok();
-    if !flagged {
+    let flagged = !pages.is_empty() && memory.wipe_on_fork(pages, true).is_ok();
+    if !flagged && !pages.is_empty() {
         // A failure may have flagged a part.
         let _ = memory.wipe_on_fork(pages, false);
     }

@@ -14,7 +14,7 @@ const HELD_AND_AWAITED: u32 = 2;
 const LEFT: u32 = 3;
 
 /// How long a fork is waited for: this many times [`NAP`].
-const NAPS: u32 = 20;
+const NAPS: u32 = 200;
 /// One wait, in nanoseconds.
 const NAP: i64 = 5_000_000;
 
@@ -26,7 +26,7 @@ const NAP: i64 = 5_000_000;
 /// is left held over it, so that a child does not find it held by a thread that
 /// it lacks, and the program's own fork handlers run meanwhile. One of those
 /// may wait for a lock of the program's whose holder waits for this one; so
-/// nobody waits for a fork for ever, but gives up after a tenth of a second.
+/// nobody waits for a fork for ever, but gives up after a second.
 pub struct Lock<T> {
     state: AtomicU32,
     value: UnsafeCell<T>,
@@ -47,7 +47,8 @@ impl<T> Lock<T> {
     /// in a vfork child.
     pub fn hold(&self) -> Option<Held<'_, T>> {
         let blocked = Blocked::all();
-        acquire(&self.state).then_some(Held { lock: self, blocked })
+        // Lazily: one that is dropped would release what it does not hold.
+        acquire(&self.state).then(|| Held { lock: self, blocked })
     }
 
     /// Takes up the lock that [`Held::leave_held`] left, with the mask that it
@@ -277,6 +278,19 @@ mod tests {
                 word.wake_one();
             }
         });
+    }
+
+    #[test]
+    fn who_gives_up_on_a_fork_leaves_the_lock_to_it() {
+        let lock = Lock::new(());
+        let mask = lock.hold().unwrap().leave_held();
+        for _ in 0..2 {
+            assert!(lock.hold().is_none());
+            assert_eq!(lock.state.load(Ordering::Relaxed), LEFT);
+        }
+        // SAFETY: left above.
+        drop(unsafe { lock.take_over(mask) });
+        assert!(lock.hold().is_some());
     }
 
     #[test]

@@ -373,14 +373,17 @@ impl Worker<'_> {
         let pages = kernel::pages(stack.base, stack.size);
         let mut world = self.shared.world();
         let programs = pages.clone().any(|page| world.programs.contains(&page));
-        // SAFETY: memory that `set` got, and that no frame is on.
         match stack.memory {
             Memory::Mapped => {
+                // SAFETY: memory that `set` got, and that no frame is on.
                 let outcome = unsafe { libc::munmap(at(stack.base), stack.size) };
                 world.programs.retain(|page| !pages.contains(page));
                 demand(outcome == 0, "munmap")?;
             }
-            Memory::Allocated if !programs => unsafe { libc::free(at(stack.base)) },
+            Memory::Allocated if !programs => {
+                // SAFETY: as above.
+                unsafe { libc::free(at(stack.base)) }
+            }
             _ => return Ok(()),
         }
         if let Some(stack) = &mut world.stacks[self.index] {
@@ -457,9 +460,9 @@ impl Worker<'_> {
             libc::pthread_join(thread, &raw mut outcome);
             outcome
         };
-        let held = kernel::locked();
         // It may lie where the stack of a worker was, which is in force still.
         let stacks: Vec<_> = self.shared.world().stacks.iter().flatten().copied().collect();
+        let held = kernel::locked();
         let claimed = |page: &usize| {
             stacks.iter().any(|stack| kernel::pages(stack.base, stack.size).contains(page))
         };
