@@ -4,6 +4,7 @@
 # make vm       the defects in virtual machines; writes docs/proof.md
 # make lint     formatting and clippy
 # make bench    the benches; writes docs/performance.md
+# make faults   page faults per delivery for every scenario; writes docs/faults.md
 # make install  into $(DESTDIR)$(PREFIX)
 
 PREFIX  ?= /usr/local
@@ -41,6 +42,9 @@ lint:
 # The bench program measures other programs and needs no optimization of its own.
 bench: build
 	$(CARGO) bench --profile dev -p sigward --bench performance
+
+faults: build
+	$(CARGO) run --quiet -p sigward-harness --bin fault-table
 
 # No build here: `make && sudo make install` must not leave root's files in target/.
 install:
