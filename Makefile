@@ -6,6 +6,7 @@
 # make fuzz     the model and property tests, with many more cases (CASES=20000)
 # make lint     formatting and clippy
 # make bench    the benches; writes docs/performance.md
+# make faults   page faults per delivery for every scenario; writes docs/faults.md
 # make install  into $(DESTDIR)$(PREFIX)
 
 PREFIX  ?= /usr/local
@@ -53,6 +54,9 @@ lint:
 # The bench program measures other programs and needs no optimization of its own.
 bench: build
 	$(CARGO) bench --profile dev -p sigward --bench performance
+
+faults: build
+	$(CARGO) run --quiet -p sigward-harness --bin fault-table
 
 # No build here: `make && sudo make install` must not leave root's files in target/.
 install:

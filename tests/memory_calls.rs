@@ -1,6 +1,8 @@
 //! The program's own memory calls over its stacks: each returns what it would without the
 //! library, the next delivery does not fault, and the program's memory locks stay its own.
 
+use std::time::Duration;
+
 use sigward_harness::Run;
 use sigward_harness::programs::{self, build};
 use sigward_harness::scenarios::MEMORY_CALLS;
@@ -77,5 +79,29 @@ fn a_program_gets_all_of_its_limit() {
                 assert!(with.success(), "{scenario}, {limit} bytes: {with:?}");
             }
         }
+    }
+}
+
+/// The known reproducer gives its own stack away without end. It must neither fail, as it does
+/// where the stack is simply locked, nor take a fault. `make soak` has it run for a minute.
+#[test]
+fn the_reproducer_runs_on() {
+    let seconds = std::env::var("SOAK_SECONDS").unwrap_or_else(|_| "3".to_owned());
+    for &libc in programs::libcs() {
+        let run = Run::new(build("winch_storm", libc).unwrap());
+        let run = run.deadline(Duration::from_secs(600));
+        // The control: a stack that the program locks, as a simple cure would.
+        let naive = run.clone().args(["1", "naive"]).output().unwrap();
+        assert_eq!(naive.code(), 2, "{naive:?}");
+        assert!(naive.stderr.contains("madvise: "), "{naive:?}");
+
+        let with = run.clone().sigward("on");
+        let outcome = with.clone().arg(&seconds).output().unwrap();
+        assert!(outcome.success(), "{outcome:?}");
+
+        assert!(run.arg("1").frames().unwrap().faulting() > 0);
+        let trace = with.arg("1").frames().unwrap();
+        assert!(trace.outcome.success() && !trace.frames.is_empty(), "{:?}", trace.outcome);
+        assert_eq!(trace.faulting(), 0, "of {} frames", trace.frames.len());
     }
 }
