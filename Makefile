@@ -4,6 +4,7 @@
 # make vm       the defects in virtual machines; writes docs/proof.md
 # make soak     ten minutes (SECONDS_LONG=600) of random operations
 # make fuzz     the model and property tests, with many more cases (CASES=20000)
+# make freebsd  libsigward.so for FreeBSD, and its test under a supervisor that plays that kernel
 # make lint     formatting and clippy
 # make bench    the benches; writes docs/performance.md
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
@@ -21,7 +22,7 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
 SECONDS_LONG ?= 600
 CASES ?= 20000
 
-.PHONY: build demo test soak fuzz vm lint bench install uninstall clean
+.PHONY: build demo test soak fuzz vm freebsd lint bench install uninstall clean
 
 # The library is built by a call of its own: see the workspace's Cargo.toml.
 build:
@@ -45,6 +46,11 @@ soak: build
 # The loaded-object walk, the registry, its table, the parsers.
 fuzz:
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release --lib
+
+# The first time this fetches the Rust library's source: see the script.
+freebsd:
+	packaging/freebsd/build
+	$(CARGO) test --quiet -p sigward-restart --test freebsd
 
 lint:
 	$(CARGO) fmt --all --check

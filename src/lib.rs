@@ -18,14 +18,24 @@
 //! | [`log`], [`stats`] | the two ways of speaking, both off by default |
 #![cfg_attr(not(test), no_std)]
 
+#[cfg(target_os = "linux")]
 pub mod altstack;
+#[cfg(target_os = "linux")]
 pub mod bounds;
 pub mod config;
+#[cfg(target_os = "linux")]
 pub mod loaded;
+#[cfg(target_os = "linux")]
 pub mod log;
 pub mod quirks;
+#[cfg(target_os = "linux")]
 pub mod standdown;
+#[cfg(target_os = "linux")]
 pub mod stats;
 pub mod sys;
 pub mod verdict;
+#[cfg(target_os = "linux")]
+pub mod wait;
+#[cfg(target_os = "freebsd")]
+#[path = "wait/freebsd.rs"]
 pub mod wait;

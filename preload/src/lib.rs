@@ -9,8 +9,13 @@
 //! links only if no panic path is in it (see [`link`]).
 #![no_std]
 
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
 mod hooks;
+#[cfg(target_os = "linux")]
 mod init;
 mod link;
+#[cfg(target_os = "linux")]
 mod originals;
 mod weak;

@@ -4,11 +4,15 @@
 //! Each costs a look-up in every exec; what can be found by the walk of
 //! [`super::originals`] is not named here.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::c_char;
+#[cfg(target_os = "linux")]
+use core::ffi::{c_int, c_void};
 
 /// What dl_iterate_phdr(3) calls for each object.
+#[cfg(target_os = "linux")]
 pub type Visit = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
 /// dl_iterate_phdr(3).
+#[cfg(target_os = "linux")]
 pub type Iterate = unsafe extern "C" fn(Visit, *mut c_void) -> c_int;
 
 /// Defines a function that returns the address the loader bound `name` to.
@@ -33,6 +37,7 @@ macro_rules! weak {
     };
 }
 
+#[cfg(target_os = "linux")]
 weak!(
     /// `dl_iterate_phdr`, by which the loaded objects are walked.
     dl_iterate_phdr as iterate_address
@@ -41,6 +46,7 @@ weak!(
     /// `dlsym`, in libdl before glibc 2.34: absent from half of the programs.
     dlsym as dlsym
 );
+#[cfg(target_os = "linux")]
 weak!(
     /// Where `argc` lies: glibc and nobody else.
     __libc_stack_end as libc_stack_end
@@ -50,7 +56,14 @@ weak!(
     environ as environ_variable
 );
 
+#[cfg(target_os = "freebsd")]
+weak!(
+    /// `__error`, which tells where `errno` is.
+    __error as error_location
+);
+
 /// dl_iterate_phdr(3), if the process has one.
+#[cfg(target_os = "linux")]
 pub fn dl_iterate_phdr() -> Option<Iterate> {
     // SAFETY: bound under that name.
     iterate_address().map(|address| unsafe { core::mem::transmute::<usize, Iterate>(address) })

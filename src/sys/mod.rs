@@ -22,13 +22,24 @@
 //! 9. Memory calls are hot: they are turned away by two relaxed loads.
 //! 10. No libc function that allocates or opens files.
 
+#[cfg(target_os = "linux")]
 pub mod call;
 pub mod errno;
+#[cfg(target_os = "freebsd")]
+pub mod freebsd;
+#[cfg(target_os = "linux")]
 pub mod futex;
+#[cfg(target_os = "linux")]
 pub mod kernel;
+#[cfg(target_os = "linux")]
 pub mod line;
+#[cfg(target_os = "linux")]
 pub mod lock;
+#[cfg(target_os = "linux")]
 pub mod page;
+#[cfg(target_os = "linux")]
 pub mod probe;
+#[cfg(target_os = "linux")]
 pub mod signals;
+#[cfg(target_os = "linux")]
 pub mod startup;

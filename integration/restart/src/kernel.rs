@@ -1,10 +1,12 @@
 //! The ptrace requests that nix cannot express: it has no real-time signals.
 
-use std::io;
+use std::ffi::{CString, OsString};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use libc::{c_int, c_long, c_void, pid_t};
-use nix::sys::ptrace;
-use nix::unistd::Pid;
+use nix::sys::ptrace::{self, Options};
+use nix::unistd::{ForkResult, Pid};
 
 pub use libc::user_regs_struct as Registers;
 
@@ -33,10 +35,19 @@ pub enum Change {
     /// Killed by this signal.
     Killed(i32),
     /// Stopped: the signal, and the ptrace event (0: none).
-    Stopped { signal: i32, event: i32 },
+    Stopped {
+        /// The signal; for system calls `SIGTRAP | 0x80`, if that was asked for.
+        signal: i32,
+        /// The ptrace event.
+        event: i32,
+    },
 }
 
-/// Waits for the next state change of any tracee.
+/// Waits for the next state change of any tracee; `None`: there are none.
+///
+/// # Errors
+///
+/// As waitpid(2).
 pub fn next_change() -> io::Result<Option<(pid_t, Change)>> {
     loop {
         let mut status = 0;
@@ -71,6 +82,7 @@ pub fn resume(tid: pid_t, request: u32, signal: c_int) {
 }
 
 /// The registers of a stopped tracee; `None` if it was killed meanwhile.
+#[must_use]
 pub fn registers(tid: pid_t) -> Option<Registers> {
     ptrace::getregs(Pid::from_raw(tid)).ok()
 }
@@ -81,6 +93,7 @@ pub fn set_registers(tid: pid_t, registers: Registers) -> bool {
 }
 
 /// A word of a tracee's memory.
+#[must_use]
 pub fn peek(tid: pid_t, address: u64) -> Option<u64> {
     ptrace::read(Pid::from_raw(tid), address as ptrace::AddressType).ok().map(|word| word as u64)
 }
@@ -92,17 +105,32 @@ pub fn poke(tid: pid_t, address: u64, word: u64) -> bool {
 
 /// Whether the tracee, stopped with these registers, is inside a call that
 /// asks for a restart.
+#[must_use]
 pub fn asks_for_restart(registers: &Registers) -> bool {
     registers.orig_rax as i64 >= 0 && RESTARTS.contains(&(registers.rax as i64))
 }
 
 /// Whether the call is continued by another one, without arguments
 /// (`-ERESTART_RESTARTBLOCK`), as poll is: nothing to lose.
+#[must_use]
 pub fn asks_for_continuation(registers: &Registers) -> bool {
     registers.orig_rax as i64 >= 0 && registers.rax as i64 == -516
 }
 
+/// Whether a tracee in a stop for a system call has not made it yet.
+#[must_use]
+pub fn is_at_entry(tid: pid_t) -> bool {
+    // The first byte is the kind of stop. (nix 0.30 gives no room for any.)
+    let mut kind = [0_u8; 8];
+    // SAFETY: the kernel writes at most as many bytes as it is told.
+    unsafe {
+        libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, tid, kind.len(), kind.as_mut_ptr());
+    }
+    kind[0] == libc::PTRACE_SYSCALL_INFO_ENTRY
+}
+
 /// By which instruction the interrupted call was entered.
+#[must_use]
 pub fn entry(tid: pid_t, registers: &Registers) -> Entry {
     match peek(tid, registers.rip.wrapping_sub(2)).map(|word| word & 0xffff) {
         Some(0x050f) => Entry::Syscall,
@@ -112,6 +140,7 @@ pub fn entry(tid: pid_t, registers: &Registers) -> Entry {
 }
 
 /// Whether the process catches `signal` with a handler.
+#[must_use]
 pub fn catches(tid: pid_t, signal: c_int) -> bool {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{tid}/status")) else {
         return false;
@@ -124,6 +153,7 @@ pub fn catches(tid: pid_t, signal: c_int) -> bool {
 }
 
 /// The process that a thread belongs to.
+#[must_use]
 pub fn process_of(tid: pid_t) -> Option<pid_t> {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
@@ -131,6 +161,7 @@ pub fn process_of(tid: pid_t) -> Option<pid_t> {
 
 /// The middle of the program's own largest writable mapping: memory that a
 /// kernel with garbage in R10 would overwrite without an error.
+#[must_use]
 pub fn writable_memory(tid: pid_t) -> Option<u64> {
     let program = std::fs::read_link(format!("/proc/{tid}/exe")).ok()?;
     let program = program.to_str()?;
@@ -149,4 +180,35 @@ pub fn writable_memory(tid: pid_t) -> Option<u64> {
         })
         .max()
         .map(|(length, start)| (start + length / 2) & !0xfff)
+}
+
+/// Starts `command` with a supervisor attached from its first instruction on;
+/// `options` are those of `PTRACE_SEIZE`.
+///
+/// # Errors
+///
+/// When it cannot be started or traced.
+pub fn start(command: &[OsString], options: Options) -> io::Result<pid_t> {
+    let arguments: Vec<CString> = command
+        .iter()
+        .map(|argument| CString::new(argument.as_bytes()))
+        .collect::<Result<_, _>>()?;
+    let (mut go_read, mut go_write) = io::pipe()?;
+    // SAFETY: the supervisors have one thread.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => {
+            drop(go_read);
+            ptrace::seize(child, options | Options::PTRACE_O_EXITKILL)?;
+            go_write.write_all(b"!")?;
+            Ok(child.as_raw())
+        }
+        ForkResult::Child => {
+            drop(go_write);
+            let _ = go_read.read_exact(&mut [0]);
+            drop(go_read);
+            let Err(error) = nix::unistd::execvp(&arguments[0], &arguments);
+            eprintln!("{}: {error}", command[0].display());
+            std::process::exit(127);
+        }
+    }
 }

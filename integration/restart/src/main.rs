@@ -23,7 +23,6 @@
 //! the emulation milder.
 
 mod defect;
-mod kernel;
 mod supervisor;
 
 use std::process::ExitCode;

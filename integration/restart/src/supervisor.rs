@@ -1,17 +1,16 @@
 //! Follows the program and overwrites registers where a call is restarted.
 
 use std::collections::HashMap;
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 
 use libc::{PTRACE_CONT, PTRACE_EVENT_STOP, PTRACE_LISTEN, PTRACE_SINGLESTEP, pid_t};
 use nix::sys::ptrace::{self, Options};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::Pid;
 
 use crate::defect::{Arguments, Defect, SignalFrame};
-use crate::kernel::{self, Change, Entry, Registers};
+use sigward_restart::kernel::{self, Change, Entry, Registers};
 
 /// What the supervisor saw and did.
 #[derive(Debug, Default)]
@@ -81,7 +80,13 @@ struct Supervisor {
 /// Runs `command` under the defect. With `boundary`, a fork interrupts the
 /// other threads of its process.
 pub fn run(command: &[OsString], defect: Defect, boundary: bool) -> io::Result<Outcome> {
-    let program = start(command)?;
+    let program = kernel::start(
+        command,
+        Options::PTRACE_O_TRACEFORK
+            | Options::PTRACE_O_TRACEVFORK
+            | Options::PTRACE_O_TRACECLONE
+            | Options::PTRACE_O_TRACEEXEC,
+    )?;
     let mut supervisor = Supervisor {
         defect,
         boundary,
@@ -108,39 +113,6 @@ pub fn run(command: &[OsString], defect: Defect, boundary: bool) -> io::Result<O
         }
     }
     Ok(Outcome { status, counts: supervisor.counts })
-}
-
-/// Starts the program with the supervisor attached from its first instruction.
-fn start(command: &[OsString]) -> io::Result<pid_t> {
-    let arguments: Vec<CString> = command
-        .iter()
-        .map(|argument| CString::new(argument.as_bytes()))
-        .collect::<Result<_, _>>()?;
-    let (mut go_read, mut go_write) = io::pipe()?;
-    // SAFETY: this program has one thread.
-    match unsafe { nix::unistd::fork() }? {
-        ForkResult::Parent { child } => {
-            drop(go_read);
-            ptrace::seize(
-                child,
-                Options::PTRACE_O_EXITKILL
-                    | Options::PTRACE_O_TRACEFORK
-                    | Options::PTRACE_O_TRACEVFORK
-                    | Options::PTRACE_O_TRACECLONE
-                    | Options::PTRACE_O_TRACEEXEC,
-            )?;
-            go_write.write_all(b"!")?;
-            Ok(child.as_raw())
-        }
-        ForkResult::Child => {
-            drop(go_write);
-            let _ = go_read.read_exact(&mut [0]);
-            drop(go_read);
-            let Err(error) = nix::unistd::execvp(&arguments[0], &arguments);
-            eprintln!("sigward-restart: {}: {error}", command[0].display());
-            std::process::exit(127);
-        }
-    }
 }
 
 impl Supervisor {

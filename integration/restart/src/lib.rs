@@ -1,0 +1,3 @@
+//! What both supervisors need of ptrace.
+
+pub mod kernel;

@@ -1,0 +1,189 @@
+//! The library on `FreeBSD`: the calls that an affected kernel cannot restart.
+//!
+//! libc has each call under three names: `NAME` and `_NAME`, in whose place
+//! libthr puts functions that are cancellation points, and `__sys_NAME`, which
+//! both end in. We take all three. Where the first two are libthr's we jump on
+//! to those, and meet the call again in `__sys_NAME`; so cancellation is
+//! libthr's business as before.
+//!
+//! Nothing is hooked by its number: on the kernels concerned SYSCALL(2) of
+//! libc cannot be told from other uses of that instruction.
+
+use core::arch::naked_asm;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use sigward_core::config::{self, Mode, Wait};
+use sigward_core::sys::errno;
+use sigward_core::sys::freebsd::Outcome;
+use sigward_core::wait::{self, Strategy};
+
+use crate::weak;
+
+/// Called by the loader: `build.rs` makes it `DT_INIT`, as loaders before 9.1
+/// know no `DT_INIT_ARRAY`.
+#[unsafe(no_mangle)]
+extern "C" fn sigward_on_load() {
+    // SAFETY: found under that name, or 0.
+    unsafe { errno::locate(weak::error_location().unwrap_or(0)) };
+    let config = config::parse(environment(), b"", |_| {});
+    let wanted = if config.mode == Mode::Off { Wait::Off } else { config.wait };
+    direct(wait::choose(wanted));
+}
+
+/// The entries `NAME=VALUE`.
+fn environment() -> impl Iterator<Item = &'static [u8]> {
+    let mut next = weak::environ();
+    core::iter::from_fn(move || {
+        let place = next?;
+        // SAFETY: within the environment, up to the null that ends it.
+        let entry = unsafe { *place };
+        if entry.is_null() {
+            return None;
+        }
+        // SAFETY: not at the null yet.
+        next = Some(unsafe { place.add(1) });
+        // SAFETY: the entries are NUL-terminated.
+        Some(unsafe { CStr::from_ptr(entry) }.to_bytes())
+    })
+}
+
+/// The function behind ours of that name.
+fn original(name: &CStr) -> *mut () {
+    type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+    let Some(address) = weak::dlsym() else { return core::ptr::null_mut() };
+    // SAFETY: the loader's `dlsym`.
+    let dlsym = unsafe { core::mem::transmute::<usize, Dlsym>(address) };
+    // SAFETY: a NUL-terminated name.
+    unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }.cast()
+}
+
+/// A raw outcome as libc gives it.
+fn give(outcome: Outcome) -> isize {
+    match outcome {
+        Ok(value) => value as isize,
+        Err(error) => {
+            errno::set(error.0);
+            -1
+        }
+    }
+}
+
+/// Where an export jumps to whose original is `own`; `inner` is that of the
+/// innermost name, `acting` what we do instead.
+fn choose(cured: bool, own: *mut (), inner: *mut (), acting: *const ()) -> *mut () {
+    if own.is_null() && inner.is_null() {
+        // A libc, and so perhaps a kernel, without this call: to try it there
+        // would be SIGSYS.
+        return missing as *const () as *mut ();
+    }
+    // libc's own is the innermost under another name, libthr's is another.
+    let wrapper = !own.is_null() && !inner.is_null() && own != inner;
+    if !own.is_null() && (!cured || wrapper) { own } else { acting.cast_mut() }
+}
+
+extern "C" fn missing() -> isize {
+    errno::set(libc::ENOSYS);
+    -1
+}
+
+/// The name of a function as a C string.
+macro_rules! name {
+    ($name:ident) => {
+        // SAFETY: one NUL, at the end.
+        unsafe { CStr::from_bytes_with_nul_unchecked(concat!(stringify!($name), "\0").as_bytes()) }
+    };
+}
+/// Defines the three exports of each call, what they do while a strategy is in
+/// force, and `direct`, which decides where each jumps to.
+macro_rules! calls {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident $wrapper:ident $inner:ident
+            ($($argument:ident: $type:ty),*) -> $result:ty, $cure:pat => $body:expr;
+    )*) => {
+        $(
+            mod $name {
+                use super::*;
+                /// Where the outer two names jump to, and the innermost.
+                pub static OUTER: [AtomicPtr<()>; 2] =
+                    [const { AtomicPtr::new(acting as *const () as *mut ()) }; 2];
+                pub static INNER: AtomicPtr<()> = AtomicPtr::new(acting as *const () as *mut ());
+
+                pub unsafe extern "C" fn acting($($argument: $type),*) -> $result {
+                    give($body) as $result
+                }
+            }
+            calls!(@export $(#[$meta])* $name jumps to $name::OUTER, 0);
+            calls!(@export $(#[$meta])* $wrapper jumps to $name::OUTER, 8);
+            calls!(@export $(#[$meta])* $inner jumps to $name::INNER, 0);
+        )*
+
+        fn direct(strategy: Strategy) {
+            $(
+                let names = [name!($name), name!($wrapper)];
+                let inner = original(name!($inner));
+                let cured = matches!(strategy, $cure);
+                $name::INNER.store(choose(cured, inner, inner, $name::acting as *const ()), Ordering::Relaxed);
+                for (name, place) in names.into_iter().zip(&$name::OUTER) {
+                    let next = choose(cured, original(name), inner, $name::acting as *const ());
+                    place.store(next, Ordering::Relaxed);
+                }
+            )*
+        }
+    };
+    (@export $(#[$meta:meta])* $name:ident jumps to $target:path, $offset:literal) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        /// As the function of libc.
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name() {
+            naked_asm!(
+                "jmp qword ptr [rip + {target} + {offset}]",
+                target = sym $target,
+                offset = const $offset,
+            )
+        }
+    };
+}
+
+calls! {
+    /// wait4(2), in which waitpid, wait, wait3, system and pclose end, too.
+    fn wait4 _wait4 __sys_wait4(
+        pid: c_int, status: *mut c_int, options: c_int, usage: *mut c_void
+    ) -> c_int, Strategy::Int80 | Strategy::TwoPhase =>
+        // SAFETY: the caller's own arguments.
+        unsafe { wait::wait4(pid, status, options, usage) };
+
+    /// wait6(2), in which waitid ends, too.
+    fn wait6 _wait6 __sys_wait6(
+        kind: c_int, id: i64, status: *mut c_int, options: c_int, usage: *mut c_void,
+        info: *mut c_void
+    ) -> c_int, Strategy::Int80 | Strategy::TwoPhase =>
+        // SAFETY: the caller's own arguments.
+        unsafe { wait::wait6(kind, id, status, options, usage, info) };
+
+    /// recvfrom(2).
+    fn recvfrom _recvfrom __sys_recvfrom(
+        socket: usize, bytes: usize, length: usize, flags: usize, from: usize, from_length: usize
+    ) -> isize, Strategy::Int80 =>
+        // SAFETY: the caller's own arguments.
+        unsafe { wait::run(29, [socket, bytes, length, flags, from, from_length]) };
+
+    /// sendto(2).
+    fn sendto _sendto __sys_sendto(
+        socket: usize, bytes: usize, length: usize, flags: usize, to: usize, to_length: usize
+    ) -> isize, Strategy::Int80 =>
+        // SAFETY: the caller's own arguments.
+        unsafe { wait::run(133, [socket, bytes, length, flags, to, to_length]) };
+
+    /// openat(2), which sleeps at a FIFO. Its fourth argument need not be
+    /// there; the kernel ignores it then.
+    fn openat _openat __sys_openat(
+        folder: usize, path: usize, flags: usize, mode: usize
+    ) -> c_int, Strategy::Int80 =>
+        // SAFETY: the caller's own arguments.
+        unsafe { wait::run(499, [folder, path, flags, mode, 0, 0]) };
+}

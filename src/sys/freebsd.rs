@@ -1,0 +1,165 @@
+//! `FreeBSD`/amd64: the two ways into the kernel, and what it says of itself.
+//!
+//! Numbers and structures are those of `sys/syscall.h` and the man pages,
+//! section 2, unchanged from 7.0 on for the calls used here.
+
+use core::arch::asm;
+use core::ffi::{CStr, c_int};
+
+use super::errno::Errno;
+
+/// A system call's outcome: what it returned, or the error it gave.
+pub type Outcome = Result<usize, Errno>;
+
+/// wait4(2).
+pub const SYS_WAIT4: usize = 7;
+/// wait6(2), from 9.1 on.
+pub const SYS_WAIT6: usize = 532;
+const SYS_SYSCTL: usize = 202;
+const SYS_NANOSLEEP: usize = 240;
+const SYS_SIGACTION: usize = 416;
+
+/// Errors are told by the carry flag.
+fn judge(value: usize, failed: u8) -> Outcome {
+    if failed == 0 { Ok(value) } else { Err(Errno(value as c_int)) }
+}
+
+/// Enters by SYSCALL. On an affected kernel R8 to R10 are lost, for us too, if
+/// the call is restarted.
+///
+/// # Safety
+/// As the system call `number` demands of its arguments.
+#[inline]
+pub unsafe fn by_syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> Outcome {
+    let (value, failed);
+    // SAFETY: the caller vouches for the call; what the kernel may lose or
+    // return a second value in is declared.
+    unsafe {
+        asm!(
+            "syscall",
+            "setc cl",
+            inlateout("rax") number => value,
+            in("rdi") a,
+            in("rsi") b,
+            inlateout("rdx") c => _,
+            inlateout("r10") d => _,
+            inlateout("r8") e => _,
+            inlateout("r9") f => _,
+            lateout("cl") failed,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    judge(value, failed)
+}
+
+/// Enters by INT 0x80, with native numbers and 64-bit arguments, the fourth in
+/// RCX. A restart leaves them as they are.
+///
+/// # Safety
+/// As [`by_syscall`]; and the kernel has that entry (`COMPAT_FREEBSD32`).
+#[inline]
+pub unsafe fn by_int80(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> Outcome {
+    let (value, failed);
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "int 0x80",
+            "setc r11b",
+            inlateout("rax") number => value,
+            in("rdi") a,
+            in("rsi") b,
+            inlateout("rdx") c => _,
+            inlateout("rcx") d => _,
+            inlateout("r8") e => _,
+            inlateout("r9") f => _,
+            lateout("r10") _,
+            lateout("r11b") failed,
+            options(nostack),
+        );
+    }
+    judge(value, failed)
+}
+
+/// `struct timespec`.
+#[repr(C)]
+struct Timespec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+/// Sleeps for at most `milliseconds`: a call of two arguments, and one that is
+/// never restarted.
+///
+/// # Errors
+/// EINTR when any handler ran.
+pub fn nap(milliseconds: u32) -> Outcome {
+    let time =
+        Timespec { seconds: 0, nanoseconds: i64::from(milliseconds).wrapping_mul(1_000_000) };
+    // SAFETY: a live time.
+    unsafe { by_syscall(SYS_NANOSLEEP, [(&raw const time) as usize, 0, 0, 0, 0, 0]) }
+}
+
+/// `struct sigaction`.
+#[repr(C)]
+struct Action {
+    handler: usize,
+    flags: c_int,
+    mask: [u32; 4],
+}
+
+/// Whether any signal has a handler without `SA_RESTART`. Asks the kernel, once
+/// per signal.
+#[must_use]
+pub fn some_handler_interrupts() -> bool {
+    (1..=128_usize).any(|signal| {
+        let mut action = Action { handler: 0, flags: 0, mask: [0; 4] };
+        let old = (&raw mut action) as usize;
+        // SAFETY: no new action, and a live place for the old one.
+        let told = unsafe { by_syscall(SYS_SIGACTION, [signal, 0, old, 0, 0, 0]) };
+        // SIG_DFL is 0, SIG_IGN 1.
+        told.is_ok() && action.handler > 1 && action.flags & libc::SA_RESTART == 0
+    })
+}
+
+/// sysctl(3) of a number.
+fn sysctl(name: &[c_int]) -> Result<c_int, Errno> {
+    let mut value: c_int = 0;
+    let mut size = size_of::<c_int>();
+    let (to, length) = ((&raw mut value) as usize, (&raw mut size) as usize);
+    // SAFETY: live places of the sizes given. The call does not sleep.
+    unsafe { by_syscall(SYS_SYSCTL, [name.as_ptr() as usize, name.len(), to, length, 0, 0]) }?;
+    Ok(value)
+}
+
+/// `kern.osreldate`, by which the releases are told apart.
+///
+/// # Errors
+/// As sysctl(3).
+pub fn release_date() -> Result<c_int, Errno> {
+    sysctl(&[libc::CTL_KERN, libc::KERN_OSRELDATE])
+}
+
+/// Whether the kernel has INT 0x80 for native programs: it comes with the
+/// 32-bit compatibility. Never found out by executing it.
+#[must_use]
+pub fn has_int80() -> bool {
+    const NAME: &CStr = c"kern.features.compat_freebsd_32bit";
+    // The undocumented name-to-number call that sysctlbyname(3) makes.
+    let ask: [c_int; 2] = [0, 3];
+    let mut number: [c_int; 24] = [0; 24];
+    let mut size = size_of_val(&number);
+    let args = [
+        ask.as_ptr() as usize,
+        ask.len(),
+        number.as_mut_ptr() as usize,
+        (&raw mut size) as usize,
+        NAME.as_ptr() as usize,
+        NAME.count_bytes(),
+    ];
+    // SAFETY: live places of the sizes given.
+    if unsafe { by_syscall(SYS_SYSCTL, args) }.is_err() {
+        return false;
+    }
+    number.get(..size / size_of::<c_int>()).is_some_and(|name| sysctl(name) == Ok(1))
+}
