@@ -39,11 +39,11 @@ pub enum Pages {
 
 /// What came of it.
 #[derive(Serialize)]
-pub struct Deliveries {
+pub struct Arm {
     pub deliveries: u64,
-    /// Deliveries that moved the thread's count of page faults.
+    /// Arm that moved the thread's count of page faults.
     pub faulted: u64,
-    /// Deliveries after which a register held another value.
+    /// Arm after which a register held another value.
     pub corrupted: u64,
     pub seconds: f64,
     /// Why the figures are less than they should be.
@@ -65,10 +65,9 @@ extern "C" fn take(_: c_int) {
 }
 
 /// Takes signals on all processors for `time`.
-pub fn measure(pages: Pages, time: Duration, progress: impl Fn()) -> Deliveries {
+pub fn measure(pages: Pages, time: Duration, progress: impl Fn()) -> Arm {
     let start = Instant::now();
-    let mut result =
-        Deliveries { deliveries: 0, faulted: 0, corrupted: 0, seconds: 0.0, trouble: None };
+    let mut result = Arm { deliveries: 0, faulted: 0, corrupted: 0, seconds: 0.0, trouble: None };
     let counts = match shared::<Counts>() {
         Ok(counts) if is_x86_feature_detected!("avx") => counts,
         Ok(_) => {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sigward::quirks::{FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
 use sigward::verdict::{Standing, Verdict};
 
-use super::registers::Deliveries;
+use super::registers::Arm;
 use super::waits::Waits;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -25,8 +25,8 @@ pub struct Report {
 
 #[derive(Serialize)]
 struct Registers {
-    faulting: Deliveries,
-    locked: Deliveries,
+    faulting: Arm,
+    locked: Arm,
 }
 
 /// What `sigward check` says of the same kernel.
@@ -40,7 +40,7 @@ struct Check {
 }
 
 impl Report {
-    pub fn new(faulting: Deliveries, locked: Deliveries, waits: Waits, verdict: &Verdict) -> Self {
+    pub fn new(faulting: Arm, locked: Arm, waits: Waits, verdict: &Verdict) -> Self {
         let mut seen = Vec::new();
         if faulting.corrupted + locked.corrupted > 0 {
             seen.push(LINUX_SIGFRAME_FPU.id);
@@ -103,8 +103,8 @@ impl Report {
     }
 }
 
-fn arm(name: &str, arm: &Deliveries, seen: &str) -> Vec<String> {
-    let Deliveries { deliveries, faulted, corrupted, .. } = *arm;
+fn arm(name: &str, arm: &Arm, seen: &str) -> Vec<String> {
+    let Arm { deliveries, faulted, corrupted, .. } = *arm;
     let mut lines = vec![format!("  {name}: {deliveries} deliveries, {faulted} frames faulted")];
     let how = if corrupted == 0 { not_seen(arm.seconds) } else { seen.to_owned() };
     if deliveries > 0 {
