@@ -6,11 +6,11 @@ use std::process::ExitCode;
 /// `sigward run` the status is the program's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; `check`: not affected.
+    /// Done; `check`: not affected; `probe`: no defect seen.
     Success = 0,
-    /// `check`: affected.
+    /// `check`: affected; `probe`: a defect seen.
     Affected = 1,
-    /// `check`: the texts do not tell.
+    /// `check`: the texts do not tell; `probe`: not all could be tried.
     Unknown = 2,
     /// sigward failed or refused: bad arguments, bad `SIGWARD_*` value, no
     /// usable library, a program that cannot be covered.
@@ -24,9 +24,9 @@ pub enum Exit {
 /// The table as the command shows it.
 pub const HELP: &str = "\
 Exit codes:
-    0  done; check: not affected
-    1  check: affected
-    2  check: the kernel's texts do not tell
+    0  done; check: not affected; probe: no defect seen
+    1  check: affected; probe: a defect seen
+    2  check: the kernel's texts do not tell; probe: not all could be tried
   125  sigward failed or refused
   126  run: the program was found but cannot be executed
   127  run: the program was not found

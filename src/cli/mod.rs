@@ -9,6 +9,7 @@ mod check;
 mod exit;
 mod failure;
 mod library;
+mod probe;
 mod run;
 mod target;
 
@@ -33,6 +34,8 @@ enum Command {
     Run(run::Run),
     /// Say whether this kernel is affected, and why
     Check(check::Check),
+    /// Provoke the defects on the running kernel, and tell what was seen
+    Probe(probe::Probe),
     /// Measure what things cost on this machine
     Bench(bench::Bench),
 }
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(run) => run.execute().map(|never| match never {}),
         Command::Check(check) => check.execute(),
+        Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report()).into()

@@ -109,6 +109,7 @@ impl Guest {
         let busybox = output(Command::new("sh").args(["-c", "command -v busybox"]))?;
         install(Path::new(busybox.trim()), root, "bin/busybox")?;
         install(&home().join("guest/init"), root, "init")?;
+        install(&home().join("guest/probe"), root, "meters/probe")?;
         if let Some(library) = library {
             install(library, root, "lib/libsigward.so")?;
         }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use guest::{Guest, home, output};
 use report::Row;
-use scenario::{Arm, BOOTS, Boot, Scenario};
+use scenario::{Arm, BOOTS, Boot, Kind, Scenario};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,6 +67,7 @@ fn run(options: &Options) -> Result<usize> {
     let scenarios: Vec<_> = scenario::all()
         .into_iter()
         .filter(|s| s.title.contains(&options.only) || s.meter.contains(&options.only))
+        .filter(|s| s.kind != Kind::Probe || options.command.is_some())
         .collect();
     let mut tables = Vec::new();
     let mut faults = 0;

@@ -36,6 +36,7 @@ impl Row<'_> {
             Kind::Registers => self.judge_registers(arm, report),
             Kind::Waits => judge_waits(arm, report),
             Kind::Size => judge_size(arm, report),
+            Kind::Probe => judge_probe(self.scenario, arm, report),
         }
     }
 
@@ -98,6 +99,29 @@ fn judge_size(arm: &Arm, report: &Report) -> Result<(), String> {
     }
 }
 
+/// The probe says that there is a defect by its exit status, and by its counts
+/// which; it must not see one that is not there.
+fn judge_probe(scenario: &Scenario, arm: &Arm, report: &Report) -> Result<(), String> {
+    for name in ["faulting.deliveries", "locked.deliveries", "waits.calls"] {
+        expect_enough(report, name)?;
+    }
+    let found = |name, setting| {
+        let count = count(report, name)?;
+        let there = arm.expect == Expect::Struck && scenario.settings.contains(setting);
+        match (there, count) {
+            (true, 0) => Err(format!("{name} is 0: the probe did not see the defect")),
+            (false, 1..) => Err(format!("{name} is {count}: the probe saw what is not there")),
+            _ => Ok(()),
+        }
+    };
+    found("faulting.corrupted", "fpu_bug")?;
+    found("waits.failed", "r10_bug")?;
+    match (arm.expect, report.status) {
+        (Expect::Struck, 1) | (Expect::Clean, 0) => Ok(()),
+        (_, status) => Err(format!("sigward probe ended with status {status}")),
+    }
+}
+
 fn expect_exit(report: &Report) -> Result<(), String> {
     match report.status {
         0 => Ok(()),
@@ -144,7 +168,7 @@ pub fn tables(boot: Boot, kernel: &str, rows: &[Row]) -> String {
         let _ = write!(text, ", QEMU run with `{}`", boot.qemu.join(" "));
     }
     text.push('\n');
-    for kind in [Kind::Registers, Kind::Waits, Kind::Size] {
+    for kind in [Kind::Registers, Kind::Waits, Kind::Size, Kind::Probe] {
         let rows: Vec<_> =
             rows.iter().filter(|row| row.boot == boot && row.scenario.kind == kind).collect();
         if rows.is_empty() {
@@ -165,6 +189,7 @@ pub fn tables(boot: Boot, kernel: &str, rows: &[Row]) -> String {
                 "size of the alternate stack",
                 &["registered", "deliveries", "overflowed"],
             ),
+            Kind::Probe => probe_table(&mut text, &rows),
         }
     }
     text
@@ -221,6 +246,38 @@ fn arms_table(text: &mut String, rows: &[&Row], what: &str, names: &[&str]) {
         for (arm, report) in row.scenario.arms.iter().zip(&row.reports) {
             let _ = write!(text, "| {} | {} |", row.scenario.title, arm.label);
             text.push_str(&cells(report.as_ref(), names));
+            text.push('\n');
+        }
+    }
+}
+
+/// One line for each arm: what the command said, by its exit status, and why.
+fn probe_table(text: &mut String, rows: &[&Row]) {
+    text.push_str(
+        "| `sigward probe`, the defect | run | says | deliveries | frames that faulted \
+         | corruptions | stack locked: deliveries | corruptions | waits | failed |\n\
+         |---|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for row in rows {
+        for (arm, report) in row.scenario.arms.iter().zip(&row.reports) {
+            let says = match report.as_ref().map(|report| report.status) {
+                Some(0) => "not seen",
+                Some(1) => "has it",
+                _ => "–",
+            };
+            let _ = write!(text, "| {} | {} | {says} |", row.scenario.title, arm.label);
+            text.push_str(&cells(
+                report.as_ref(),
+                &[
+                    "faulting.deliveries",
+                    "faulting.faulted",
+                    "faulting.corrupted",
+                    "locked.deliveries",
+                    "locked.corrupted",
+                    "waits.calls",
+                    "waits.failed",
+                ],
+            ));
             text.push('\n');
         }
     }

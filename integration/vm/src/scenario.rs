@@ -65,6 +65,8 @@ pub enum Kind {
     Waits,
     /// Alternate stacks that are too small.
     Size,
+    /// What the command finds out itself, untold.
+    Probe,
 }
 
 /// One way in which a program meets a defect.
@@ -121,7 +123,8 @@ impl Scenario {
 
 /// Every scenario, in the order of the report.
 pub fn all() -> Vec<Scenario> {
-    [programs(), deep_stacks(), surroundings(), verdicts(), bounds(), waits(), sizes()].concat()
+    [programs(), deep_stacks(), surroundings(), verdicts(), bounds(), waits(), sizes(), probes()]
+        .concat()
 }
 
 /// What programs do with their stacks.
@@ -250,4 +253,25 @@ fn sizes() -> Vec<Scenario> {
         boots: vec![NO_PREEMPT, STRICT_SIZE],
         ..Scenario::registers("2048 bytes", "small_stack")
     }]
+}
+
+/// `sigward probe` tells the kernel that has a defect from the one that has
+/// not, and is not deceived where the library is preloaded.
+fn probes() -> Vec<Scenario> {
+    let plain = |expect| Arm { label: "plain", library: None, expect };
+    let preloaded = Arm { label: "preloaded", expect: Expect::Struck, ..HARDENED };
+    [
+        ("no defect", "", vec![plain(Expect::Clean)]),
+        ("registers, faults do not sleep", "fpu_bug=1", vec![plain(Expect::Struck)]),
+        ("registers", "fpu_bug=2", vec![plain(Expect::Struck), preloaded]),
+        ("R10 lost", "r10_bug=1", vec![plain(Expect::Struck), preloaded]),
+        ("R10, R8 and R9 lost", "r10_bug=2", vec![plain(Expect::Struck)]),
+    ]
+    .map(|(title, settings, arms)| Scenario {
+        kind: Kind::Probe,
+        settings,
+        arms,
+        ..Scenario::registers(title, "probe --seconds 6")
+    })
+    .to_vec()
 }

@@ -1,0 +1,135 @@
+//! The processes that provoke the defects: none outlives the probe.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, alarm, fork, getpid, getppid};
+use sigward::sys::call;
+
+/// What a process may take longer than it was asked to, on a slow machine.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// A value that children share with us. It stays mapped until the process ends.
+pub fn shared<T: Default + Sync>() -> Result<&'static T, String> {
+    let memory = call::map_shared(size_of::<T>())
+        .map_err(|error| format!("no memory to share with children ({})", name(error.0)))?;
+    let place = memory as *mut T;
+    // SAFETY: fresh pages of at least that size, which nobody unmaps.
+    unsafe {
+        place.write(T::default());
+        Ok(&*place)
+    }
+}
+
+/// Processes that do one thing. Those that still run when it is dropped are killed.
+pub struct Crew {
+    members: Vec<Pid>,
+    limit: Duration,
+}
+
+impl Crew {
+    /// For work that takes `time`.
+    pub fn new(time: Duration) -> Self {
+        Self { members: Vec::new(), limit: time + GRACE }
+    }
+
+    /// Starts a process that lives `life` and ends.
+    ///
+    /// To be called without other threads: the child allocates.
+    pub fn start(&mut self, life: impl FnOnce() -> Result<(), Errno>) -> Result<Pid, String> {
+        let parent = getpid();
+        // SAFETY: this process has one thread, so the child may do as it likes.
+        match unsafe { fork() } {
+            Ok(ForkResult::Parent { child }) => {
+                self.members.push(child);
+                Ok(child)
+            }
+            Ok(ForkResult::Child) => {
+                let all = || tie(parent, self.limit).and_then(|()| life());
+                // Unwinding further would run the parent's code a second time.
+                let ended = catch_unwind(AssertUnwindSafe(all));
+                let code = ended.unwrap_or(Err(Errno::ENOTRECOVERABLE)).err();
+                end(code.map_or(0, |error| error as i32))
+            }
+            Err(error) => Err(format!("cannot start a process: {error}")),
+        }
+    }
+
+    /// Waits until all have ended of their own accord; `meanwhile` sets the pace.
+    pub fn finish(mut self, mut meanwhile: impl FnMut()) -> Result<(), String> {
+        let start = Instant::now();
+        while let Some(&member) = self.members.last() {
+            // A wait that does not sleep is not restarted, and so not struck itself.
+            match waitpid(member, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) if start.elapsed() > self.limit => {
+                    return Err("a process of the probe does not end".to_owned());
+                }
+                Ok(WaitStatus::StillAlive) => {
+                    meanwhile();
+                    continue;
+                }
+                Ok(WaitStatus::Exited(_, 0)) => {}
+                Ok(WaitStatus::Exited(_, code)) => {
+                    return Err(format!("a process of the probe failed ({})", name(code)));
+                }
+                Ok(WaitStatus::Signaled(_, signal, _)) => {
+                    return Err(format!("a process of the probe died of {signal}"));
+                }
+                Ok(_) => continue,
+                Err(error) => return Err(format!("a process of the probe was lost: {error}")),
+            }
+            self.members.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        for &member in &self.members {
+            let _ = kill(member, Signal::SIGKILL);
+        }
+        for &member in &self.members {
+            let killed = Instant::now();
+            while waitpid(member, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive)
+                && killed.elapsed() < GRACE
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+/// Makes this child die with `parent` or after `limit`, and do harm to nobody.
+fn tie(parent: Pid, limit: Duration) -> Result<(), Errno> {
+    /// Of least importance but for idle work: others go first.
+    const NICE: i32 = 10;
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if getppid() != parent {
+        return Err(Errno::ESRCH);
+    }
+    // Both may have been inherited otherwise.
+    // SAFETY: the default action is no function.
+    unsafe { signal(Signal::SIGALRM, SigHandler::SigDfl)? };
+    SigSet::empty().thread_set_mask()?;
+    alarm::set(limit.as_secs() as u32);
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // SAFETY: takes three numbers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+    Ok(())
+}
+
+/// Ends a child without what `exit` would do a second time.
+pub fn end(code: i32) -> ! {
+    // SAFETY: takes a number.
+    unsafe { libc::_exit(code) }
+}
+
+fn name(errno: i32) -> Errno {
+    Errno::from_raw(errno)
+}

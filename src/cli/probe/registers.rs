@@ -1,0 +1,243 @@
+//! `linux-sigframe-fpu`: are vector registers the same after a signal?
+
+use std::arch::asm;
+use std::ffi::c_int;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap_anonymous};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::{Pid, getpid, gettid};
+use serde::Serialize;
+
+use super::crew::{Crew, shared};
+
+/// Room for the frames of all processors so far, and for a handler.
+const STACK: usize = 32 * 1024;
+/// More processors than this are not kept busy.
+const MOST_CPUS: usize = 16;
+/// Of those that take signals, on each processor.
+const WORKERS: usize = 2;
+/// Fewer deliveries would say nothing; on a slow machine they are waited for.
+const LEAST: u64 = 50;
+/// Turns of the loops around the signal: room to be preempted in. QEMU's
+/// emulation interrupts only at branches.
+const TURNS: u64 = 100;
+
+/// What is done to the pages of the alternate stack before each signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// `MADV_DONTNEED`: the frame faults.
+    GivenBack,
+    /// Nothing, they were locked once: it does not fault.
+    Locked,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+pub struct Arm {
+    pub deliveries: u64,
+    /// Arm that moved the thread's count of page faults.
+    pub faulted: u64,
+    /// Arm after which a register held another value.
+    pub corrupted: u64,
+    pub seconds: f64,
+    /// Why the figures are less than they should be.
+    pub trouble: Option<String>,
+}
+
+#[derive(Default)]
+struct Counts {
+    deliveries: AtomicU64,
+    faulted: AtomicU64,
+    corrupted: AtomicU64,
+}
+
+/// Signals taken in this process.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn take(_: c_int) {
+    TAKEN.fetch_add(1, Relaxed);
+}
+
+/// Takes signals on all processors for `time`.
+pub fn measure(pages: Pages, time: Duration, progress: impl Fn()) -> Arm {
+    let start = Instant::now();
+    let mut result = Arm { deliveries: 0, faulted: 0, corrupted: 0, seconds: 0.0, trouble: None };
+    let counts = match shared::<Counts>() {
+        Ok(counts) if is_x86_feature_detected!("avx") => counts,
+        Ok(_) => {
+            result.trouble = Some("this processor or kernel has no AVX".to_owned());
+            return result;
+        }
+        Err(error) => {
+            result.trouble = Some(error);
+            return result;
+        }
+    };
+    result.trouble = run(pages, time, counts, progress).err();
+    result.seconds = start.elapsed().as_secs_f64();
+    result.deliveries = counts.deliveries.load(Relaxed);
+    result.faulted = counts.faulted.load(Relaxed);
+    result.corrupted = counts.corrupted.load(Relaxed);
+    if pages == Pages::GivenBack && result.faulted == 0 && result.trouble.is_none() {
+        result.trouble = Some("no frame faulted, though its pages were given back".to_owned());
+    }
+    result
+}
+
+fn run(
+    pages: Pages,
+    time: Duration,
+    counts: &'static Counts,
+    progress: impl Fn(),
+) -> Result<(), String> {
+    let allowed = sched_getaffinity(Pid::from_raw(0))
+        .map_err(|error| format!("cannot tell which processors are ours: {error}"))?;
+    let cpus = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu) == Ok(true));
+    let deadline = Instant::now() + time;
+    let (mut noise, mut workers) = (Crew::new(time), Crew::new(time));
+    for cpu in cpus.take(MOST_CPUS) {
+        for wakes in [false, true] {
+            noise.start(|| make_noise(cpu, wakes))?;
+        }
+        for _ in 0..WORKERS {
+            workers.start(|| work(cpu, pages, deadline, counts))?;
+        }
+    }
+    workers.finish(|| {
+        std::thread::sleep(Duration::from_millis(20));
+        progress();
+    })
+}
+
+fn stay_on(cpu: usize) -> Result<(), Errno> {
+    let mut only = CpuSet::new();
+    only.set(cpu)?;
+    sched_setaffinity(Pid::from_raw(0), &only)
+}
+
+/// Keeps other values in the registers of a processor: those that a worker
+/// finds if its own are lost. One process is always ready to run, another
+/// wakes up often and preempts.
+fn make_noise(cpu: usize, wakes: bool) -> Result<(), Errno> {
+    stay_on(cpu)?;
+    loop {
+        hold(&[0xa5; 32], if wakes { 1 } else { 100_000 });
+        if wakes {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+}
+
+fn hold(value: &[u8; 32], turns: u64) {
+    // SAFETY: reads 32 bytes of `value`. AVX is there.
+    unsafe {
+        asm!(
+            "vmovdqu ymm0, [r12]",
+            "vmovdqa ymm3, ymm0",
+            "vmovdqa ymm7, ymm0",
+            "2: dec r13",
+            "jnz 2b",
+            in("r12") value,
+            inout("r13") turns => _,
+            out("xmm0") _, out("xmm3") _, out("xmm7") _,
+            options(nostack, readonly),
+        );
+    }
+}
+
+fn work(cpu: usize, pages: Pages, deadline: Instant, counts: &'static Counts) -> Result<(), Errno> {
+    stay_on(cpu)?;
+    let length = NonZeroUsize::new(STACK).ok_or(Errno::EINVAL)?;
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: new memory.
+    let stack = unsafe { mmap_anonymous(None, length, access, MapFlags::MAP_PRIVATE)? };
+    if pages == Pages::Locked {
+        // SAFETY: all of the mapping, which nobody uses yet.
+        unsafe {
+            stack.cast::<u8>().write_bytes(1, STACK);
+            // If the limit forbids it: present they are now, and faults are counted.
+            let _ = mlock(stack, STACK);
+        }
+    }
+    let alternate = libc::stack_t { ss_sp: stack.as_ptr(), ss_flags: 0, ss_size: STACK };
+    // SAFETY: a live structure; its memory stays for as long as the process.
+    Errno::result(unsafe { libc::sigaltstack(&raw const alternate, std::ptr::null_mut()) })?;
+    let action = SigAction::new(SigHandler::Handler(take), SaFlags::SA_ONSTACK, SigSet::empty());
+    // SAFETY: the handler adds to an atomic.
+    unsafe { sigaction(Signal::SIGUSR1, &action)? };
+
+    // After the fork our own first writes fault too. They are not to be counted.
+    let mut warm = false;
+    let mut serial = 0_u8;
+    while Instant::now() < deadline || counts.deliveries.load(Relaxed) < LEAST {
+        if pages == Pages::GivenBack {
+            // SAFETY: no handler is running, so nothing on this stack is of use.
+            unsafe { madvise(stack, STACK, MmapAdvise::MADV_DONTNEED)? };
+        }
+        serial = serial.wrapping_add(1);
+        let (taken, faults) = (TAKEN.load(Relaxed), page_faults()?);
+        let kept = pass(serial);
+        let faulted = page_faults()? > faults;
+        if warm {
+            counts.deliveries.fetch_add(TAKEN.load(Relaxed) - taken, Relaxed);
+            counts.faulted.fetch_add(u64::from(faulted), Relaxed);
+            counts.corrupted.fetch_add(u64::from(!kept), Relaxed);
+        }
+        warm = true;
+    }
+    Ok(())
+}
+
+fn page_faults() -> Result<i64, Errno> {
+    Ok(getrusage(UsageWho::RUSAGE_THREAD)?.minor_page_faults())
+}
+
+/// Takes one signal with known values in the vector registers. The signal is
+/// sent by the very block that fills and reads them, as nothing else can be
+/// sure to be in between. Returns whether they were kept.
+fn pass(serial: u8) -> bool {
+    let pid = getpid().as_raw();
+    let mut value: [u8; 32] =
+        std::array::from_fn(|i| (i as u8).wrapping_mul(7).wrapping_add(serial));
+    // No two processes have the same.
+    value[..4].copy_from_slice(&pid.to_le_bytes());
+    let mut found = [[0_u8; 32]; 3];
+    // SAFETY: reads 32 bytes of `value` and writes the 96 of `found`; tgkill to
+    // ourselves, whose handler returns. AVX is there. As any vector register may
+    // have been lost, all are declared overwritten, and so are those that a
+    // system call or the loops change.
+    unsafe {
+        asm!(
+            "vmovdqu ymm0, [r12]",
+            "vmovdqa ymm3, ymm0",
+            "vmovdqa ymm7, ymm0",
+            "mov rcx, r14",
+            "2: dec rcx",
+            "jnz 2b",
+            "syscall",
+            "mov rcx, r14",
+            "3: dec rcx",
+            "jnz 3b",
+            "vmovdqu [r13], ymm0",
+            "vmovdqu [r13 + 32], ymm3",
+            "vmovdqu [r13 + 64], ymm7",
+            "vzeroupper",
+            in("r12") &raw const value,
+            in("r13") &raw mut found,
+            in("r14") TURNS,
+            inlateout("rax") libc::SYS_tgkill => _,
+            in("rdi") pid,
+            in("rsi") gettid().as_raw(),
+            in("rdx") libc::SIGUSR1,
+            clobber_abi("sysv64"),
+            options(nostack),
+        );
+    }
+    found == [value; 3]
+}

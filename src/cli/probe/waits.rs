@@ -1,0 +1,164 @@
+//! `freebsd-restart-r10`: does a wait keep its arguments when it is restarted?
+
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::unistd::Pid;
+use serde::Serialize;
+
+use super::crew::{self, Crew, shared};
+
+/// How long the children live that are waited for.
+const LIFE: Duration = Duration::from_millis(5);
+/// Fewer waits would say nothing; on a slow machine they are waited for.
+const LEAST: u64 = 20;
+
+/// What came of it.
+#[derive(Default, Serialize)]
+pub struct Waits {
+    pub calls: u64,
+    /// Stops and signals that the waiting process got.
+    pub interruptions: u64,
+    /// Calls that failed, or succeeded and told something wrong.
+    pub failed: u64,
+    pub efault: u64,
+    pub einval: u64,
+    /// Children that were reaped by a call that failed.
+    pub lost: u64,
+    pub seconds: f64,
+    /// Why the figures are less than they should be.
+    pub trouble: Option<String>,
+}
+
+#[derive(Default)]
+struct Counts {
+    ready: AtomicBool,
+    calls: AtomicU64,
+    failed: AtomicU64,
+    efault: AtomicU64,
+    einval: AtomicU64,
+    lost: AtomicU64,
+}
+
+extern "C" fn ignore(_: c_int) {}
+
+/// Disturbs a process that waits, for `time`.
+pub fn measure(time: Duration, progress: impl Fn()) -> Waits {
+    let start = Instant::now();
+    let counts = match shared::<Counts>() {
+        Ok(counts) => counts,
+        Err(error) => return Waits { trouble: Some(error), ..Waits::default() },
+    };
+    let mut interruptions = 0;
+    let mut crew = Crew::new(time);
+    let ended = crew.start(|| wait_in_two_threads(start + time, counts)).and_then(|waiter| {
+        crew.finish(|| {
+            if counts.ready.load(Relaxed) {
+                interrupt(waiter, interruptions);
+                interruptions += 1;
+            }
+            thread::sleep(Duration::from_millis(1));
+            progress();
+        })
+    });
+    Waits {
+        calls: counts.calls.load(Relaxed),
+        interruptions,
+        failed: counts.failed.load(Relaxed),
+        efault: counts.efault.load(Relaxed),
+        einval: counts.einval.load(Relaxed),
+        lost: counts.lost.load(Relaxed),
+        seconds: start.elapsed().as_secs_f64(),
+        trouble: ended.err(),
+    }
+}
+
+/// A stop and a continue, or a signal whose handler wants calls restarted.
+fn interrupt(waiter: Pid, turn: u64) {
+    // If it has just ended it is a zombie still: its pid cannot be another's.
+    let _ = match turn % 4 {
+        0 => kill(waiter, Signal::SIGUSR1),
+        1 => kill(waiter, Signal::SIGCHLD),
+        _ => {
+            let stopped = kill(waiter, Signal::SIGSTOP);
+            thread::sleep(Duration::from_micros(300));
+            stopped.and(kill(waiter, Signal::SIGCONT))
+        }
+    };
+}
+
+/// Two, as the defect strikes a thread that waits while another one takes the
+/// signal.
+fn wait_in_two_threads(deadline: Instant, counts: &'static Counts) -> Result<(), Errno> {
+    let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::SA_RESTART, SigSet::empty());
+    for signal in [Signal::SIGUSR1, Signal::SIGCHLD] {
+        // SAFETY: the handler does nothing.
+        unsafe { sigaction(signal, &action)? };
+    }
+    let other = thread::Builder::new()
+        .spawn(move || wait_for_children(deadline, counts))
+        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+    counts.ready.store(true, Relaxed);
+    wait_for_children(deadline, counts)?;
+    other.join().unwrap_or(Err(Errno::ENOTRECOVERABLE))
+}
+
+fn wait_for_children(deadline: Instant, counts: &Counts) -> Result<(), Errno> {
+    let mut code = 0;
+    while Instant::now() < deadline || counts.calls.load(Relaxed) < LEAST {
+        code = (code + 1) % 100;
+        // SAFETY: the child makes two calls, both async-signal-safe.
+        let child = Errno::result(unsafe { libc::fork() })?;
+        if child == 0 {
+            thread::sleep(LIFE);
+            crew::end(code);
+        }
+        let right = wait_for(child, code, counts)?;
+        counts.failed.fetch_add(u64::from(!right), Relaxed);
+        counts.calls.fetch_add(1, Relaxed);
+    }
+    Ok(())
+}
+
+/// Whether a wait for `child` told what it should.
+fn wait_for(child: c_int, code: c_int, counts: &Counts) -> Result<bool, Errno> {
+    let mut status = -1;
+    let mut usage = MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: all bytes are valid in a `rusage`; both places are live.
+    let (got, usage) = unsafe {
+        usage.as_mut_ptr().write_bytes(0xff, 1);
+        let got = libc::wait4(child, &raw mut status, 0, usage.as_mut_ptr());
+        (Errno::result(got), usage.assume_init())
+    };
+    let error = match got {
+        // A call that has succeeded has also filled the rusage that it was given.
+        Ok(pid) => {
+            let exited = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == code;
+            return Ok(pid == child && exited && usage.ru_utime.tv_usec != -1);
+        }
+        Err(error) => error,
+    };
+    match error {
+        Errno::EFAULT => counts.efault.fetch_add(1, Relaxed),
+        Errno::EINVAL => counts.einval.fetch_add(1, Relaxed),
+        _ => 0,
+    };
+    // A wait that does not sleep is never restarted.
+    loop {
+        // SAFETY: no status is asked for.
+        match Errno::result(unsafe { libc::waitpid(child, std::ptr::null_mut(), libc::WNOHANG) }) {
+            Ok(0) => thread::sleep(Duration::from_millis(1)),
+            Ok(_) => return Ok(false),
+            Err(Errno::ECHILD) => {
+                counts.lost.fetch_add(1, Relaxed);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
