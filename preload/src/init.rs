@@ -223,11 +223,8 @@ fn announce(config: &Config, verdict: &Verdict, duty: Duty) {
     for (name, value) in config.describe() {
         log::info!("{name}={value}");
     }
-    for reason in verdict.reasons.iter() {
-        log::info!("{reason}");
-    }
     log::info!(
-        "kernel {}; duty: {}; signal frame: {} bytes",
+        "kernel {} (`sigward check` says why); duty: {}; signal frame: {} bytes",
         verdict.standing,
         duty.name(),
         frame::size()
