@@ -101,7 +101,7 @@ pub fn filter() -> Option<Reason> {
 /// Async-signal-safe.
 pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> R {
     // A filter that checks the architecture kills for it.
-    wait::drop_int80();
+    wait::stand_down();
     let Some(left) = altstack::stand_down() else { return commit() };
     let remedy = size::stand_down();
     // Not at exit: the filter may kill for a write then.

@@ -91,9 +91,10 @@ fn address() -> usize {
     sigward_wait_gate as *const () as usize
 }
 
-/// Whether the program's handlers are installed behind the gate.
-fn is_up() -> bool {
-    super::strategy() != super::Strategy::Off
+/// Whether handlers were ever installed behind the gate. They stay there when
+/// the strategy is given up.
+fn is_raised() -> bool {
+    OWNER.load(Ordering::Relaxed) != 0
 }
 
 fn is_real(handler: usize) -> bool {
@@ -113,7 +114,7 @@ pub unsafe fn action(
     commit: impl FnOnce(*const libc::sigaction) -> c_int,
 ) -> c_int {
     let place = usize::try_from(signal).ok().and_then(|signal| HANDLERS.get(signal));
-    let Some(place) = place.filter(|_| is_up()) else { return commit(new) };
+    let Some(place) = place.filter(|_| is_raised()) else { return commit(new) };
     let before = place.load(Ordering::Relaxed);
     let mut behind_gate: libc::sigaction;
     let mut installed = new;
@@ -122,7 +123,8 @@ pub unsafe fn action(
         let handler = behind_gate.sa_sigaction;
         let restarts = behind_gate.sa_flags & libc::SA_RESTART != 0;
         // A vfork child's handlers are its own, but this table is its parent's.
-        if is_real(handler) && !restarts && !in_vfork_child() {
+        let wanted = super::strategy() != super::Strategy::Off;
+        if wanted && is_real(handler) && !restarts && !in_vfork_child() {
             place.store(handler, Ordering::Relaxed);
             behind_gate.sa_sigaction = address();
             installed = &raw const behind_gate;

@@ -95,12 +95,12 @@ pub fn strategy() -> Strategy {
     }
 }
 
-/// Stops the use of `int 0x80` for good: the program is about to install a
-/// seccomp filter, and one that checks the architecture kills.
-/// Async-signal-safe.
-pub fn drop_int80() {
-    let (from, to) = (Strategy::Int80 as u8, Strategy::TwoPhase as u8);
-    let _ = STRATEGY.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+/// Gives the strategy up for good, and leaves waits to libc: the program is
+/// about to install a seccomp filter. One that checks the architecture kills
+/// for `int 0x80`, one that knows the program's own calls for any other of
+/// ours. Async-signal-safe.
+pub fn stand_down() {
+    STRATEGY.store(Strategy::Off as u8, Ordering::Relaxed);
 }
 
 /// Whether the wait hooks have anything to do but to jump on.

@@ -88,6 +88,7 @@ pub fn registers(tid: pid_t) -> Option<Registers> {
 }
 
 /// Overwrites the registers of a stopped tracee.
+#[allow(clippy::must_use_candidate, reason = "a tracee may be killed at any time")]
 pub fn set_registers(tid: pid_t, registers: Registers) -> bool {
     ptrace::setregs(Pid::from_raw(tid), registers).is_ok()
 }
@@ -99,6 +100,7 @@ pub fn peek(tid: pid_t, address: u64) -> Option<u64> {
 }
 
 /// Overwrites a word of a tracee's memory.
+#[allow(clippy::must_use_candidate, reason = "a tracee may be killed at any time")]
 pub fn poke(tid: pid_t, address: u64, word: u64) -> bool {
     ptrace::write(Pid::from_raw(tid), address as ptrace::AddressType, word as c_long).is_ok()
 }

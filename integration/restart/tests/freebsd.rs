@@ -41,6 +41,15 @@ type Counts = HashMap<String, u64>;
 
 /// A run of fbsd_wait on the kernel that `options` describe.
 fn freebsd(options: &[&str], library: Option<&PathBuf>, arguments: &[&str]) -> (Outcome, Counts) {
+    program("fbsd_wait", options, library, arguments)
+}
+
+fn program(
+    name: &str,
+    options: &[&str],
+    library: Option<&PathBuf>,
+    arguments: &[&str],
+) -> (Outcome, Counts) {
     let report = tempfile::NamedTempFile::new().unwrap();
     let mut run = Run::new(env!("CARGO_BIN_EXE_sigward-freebsd"))
         .args(options)
@@ -51,7 +60,7 @@ fn freebsd(options: &[&str], library: Option<&PathBuf>, arguments: &[&str]) -> (
     if let Some(library) = library {
         run = run.arg(format!("LD_PRELOAD={}", library.display()));
     }
-    let program = build("fbsd_wait", Libc::Glibc).unwrap();
+    let program = build(name, Libc::Glibc).unwrap();
     let outcome = run.arg(program).args(arguments).output().unwrap();
     let text = std::fs::read_to_string(report.path()).unwrap();
     let counts = text
@@ -121,4 +130,16 @@ fn each_way_says_what_a_fixed_kernel_says() {
     }
     let (wrong, _) = freebsd(AFFECTED, None, &["semantics"]);
     assert!(wrong.stdout.contains("restarted: Bad address\n"), "{wrong:?}");
+}
+
+/// Cancellation is libthr's business: its functions are still passed, and what
+/// they end in is ours.
+#[test]
+fn libthr_stays_in_between() {
+    let Some(library) = library() else { return };
+    let arguments = ["race", "1000", "wait4"];
+    let (outcome, counts) = program("fbsd_thr", AFFECTED, Some(&library), &arguments);
+    let expected = "forks 1000 failed 0 wrong 0\nthrough libthr 1000\n";
+    assert_eq!(outcome.stdout, expected, "{outcome:?}");
+    assert_eq!(counts["calls_int80"], 1000, "{counts:?}");
 }
