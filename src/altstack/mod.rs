@@ -28,7 +28,6 @@ use once_cell::race::OnceRef;
 
 use crate::stats;
 use crate::sys::lock::{Held, Lock};
-use crate::sys::page::Pages;
 use crate::sys::{call, signals};
 use ladder::{Rung, Stack};
 use pins::Kernel;
@@ -121,18 +120,18 @@ pub fn stand_down() -> Option<Duty> {
     }
     let duty = Duty::from(DUTY.swap(Duty::Inert as u8, Ordering::Relaxed));
     if let Some(mut state) = STATE.hold() {
-        // No window is counted: nothing is promised from here on.
-        let _ = state.registry.suspend(Pages::ALL, 0, &mut Kernel);
+        state.registry.let_go_of_all(&mut Kernel);
         stats::PINNED.set(0);
+    } else {
+        reach::clear();
     }
-    reach::clear();
     Some(duty)
 }
 
 /// Takes up the duty that [`stand_down`] left. Async-signal-safe.
 pub fn stand_up(duty: Duty) {
     if let Some(mut state) = STATE.hold() {
-        state.registry.resume(Pages::ALL, false, &mut Kernel);
+        state.registry.hold_all(&mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }
     DUTY.store(duty as u8, Ordering::Release);

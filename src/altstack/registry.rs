@@ -362,6 +362,22 @@ impl Registry {
         });
     }
 
+    /// Lets go of every stack and watches none: memory calls pass from now on.
+    pub fn let_go_of_all(&mut self, memory: &mut impl Memory) {
+        self.each(|registry, record| registry.let_go(record, memory));
+        reach::clear();
+    }
+
+    /// Holds again what [`Registry::let_go_of_all`] let go of.
+    pub fn hold_all(&mut self, memory: &mut impl Memory) {
+        self.each(|registry, record| {
+            registry.let_go(record, memory);
+            record.suspended = 0;
+            record.proven = false;
+            let _ = registry.hold(record, memory);
+        });
+    }
+
     /// Tries to hold those stacks by a better rung that are not on their
     /// first: there may be room for locks again.
     pub fn climb(&mut self, memory: &mut impl Memory) {
