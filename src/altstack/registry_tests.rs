@@ -43,6 +43,7 @@ struct PageMap {
 
 impl PageMap {
     fn slice(&mut self, pages: Pages) -> &mut [Page] {
+        assert!(!pages.is_empty(), "a call for nothing");
         self.calls += 1;
         &mut self.pages[pages.first - BASE..pages.end - BASE]
     }
@@ -237,6 +238,8 @@ struct World {
     programs: BTreeSet<usize>,
     /// Pages that libc replaced behind our back since they were held.
     stale: BTreeSet<usize>,
+    /// Pages that libc ever replaced behind our back.
+    unseen: BTreeSet<usize>,
     /// The program's own mappings, whole.
     made: Vec<Pages>,
     /// All that is left of them: pages which libc never uses for its heap.
@@ -257,6 +260,7 @@ impl World {
             kernel: PageMap { pages: vec![page; PAGES], limit: 60, calls: 0 },
             programs: BTreeSet::new(),
             stale: BTreeSet::new(),
+            unseen: BTreeSet::new(),
             made: Vec::new(),
             own: BTreeSet::new(),
             adopted: BTreeMap::new(),
@@ -345,6 +349,7 @@ impl World {
         for page in pages.numbers().filter(libcs) {
             self.kernel.replace(Pages { first: page, end: page + 1 }, mapped);
             self.stale.insert(page);
+            self.unseen.insert(page);
         }
     }
 
@@ -488,11 +493,15 @@ impl World {
         for record in &records {
             prop_assert!(record.suspended == 0 && !record.wiped);
             held.extend(record.held.numbers());
+            let frames = ladder::frames(record.wanted.stack, record.wanted.window);
             if record.rung == Rung::Report {
                 prop_assert!(record.held.is_empty());
+                let usable = self.kernel.all(frames, |page| page.mapped && page.writable);
+                let unseen = frames.numbers().any(|page| self.unseen.contains(&page));
+                let wanted = record.wanted.start < Rung::Report;
+                prop_assert!(!usable || unseen || !wanted, "could be held: {record:?}");
                 continue;
             }
-            let frames = ladder::frames(record.wanted.stack, record.wanted.window);
             prop_assert_eq!(record.held.common(frames), frames, "frames are held");
             for number in frames.numbers().filter(|number| !self.stale.contains(number)) {
                 let page = self.kernel.get(number);
