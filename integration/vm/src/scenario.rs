@@ -271,7 +271,7 @@ fn probes() -> Vec<Scenario> {
         kind: Kind::Probe,
         settings,
         arms,
-        ..Scenario::registers(title, "probe --seconds 6")
+        ..Scenario::registers(title, "probe --seconds 3")
     })
     .to_vec()
 }

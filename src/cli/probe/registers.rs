@@ -1,14 +1,17 @@
 //! `linux-sigframe-fpu`: are vector registers the same after a signal?
 
 use std::arch::asm;
-use std::ffi::c_int;
+use std::convert::Infallible;
+use std::ffi::{c_int, c_void};
 use std::num::NonZeroUsize;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap_anonymous};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap_anonymous, mprotect};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{Pid, getpid, gettid};
@@ -27,6 +30,8 @@ const LEAST: u64 = 50;
 /// Turns of the loops around the signal: room to be preempted in. QEMU's
 /// emulation interrupts only at branches.
 const TURNS: u64 = 100;
+
+const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
 /// What is done to the pages of the alternate stack before each signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,7 +115,7 @@ fn run(
         }
     }
     workers.finish(|| {
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
         progress();
     })
 }
@@ -129,7 +134,7 @@ fn make_noise(cpu: usize, wakes: bool) -> Result<(), Errno> {
     loop {
         hold(&[0xa5; 32], if wakes { 1 } else { 100_000 });
         if wakes {
-            std::thread::sleep(Duration::from_micros(100));
+            thread::sleep(Duration::from_micros(100));
         }
     }
 }
@@ -152,11 +157,14 @@ fn hold(value: &[u8; 32], turns: u64) {
 }
 
 fn work(cpu: usize, pages: Pages, deadline: Instant, counts: &'static Counts) -> Result<(), Errno> {
+    if pages == Pages::GivenBack {
+        // Before this thread is bound to its processor, so that it may run elsewhere.
+        thread::Builder::new()
+            .spawn(hold_up_faults)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+    }
     stay_on(cpu)?;
-    let length = NonZeroUsize::new(STACK).ok_or(Errno::EINVAL)?;
-    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: new memory.
-    let stack = unsafe { mmap_anonymous(None, length, access, MapFlags::MAP_PRIVATE)? };
+    let stack = map(STACK)?;
     if pages == Pages::Locked {
         // SAFETY: all of the mapping, which nobody uses yet.
         unsafe {
@@ -192,6 +200,32 @@ fn work(cpu: usize, pages: Pages, deadline: Instant, counts: &'static Counts) ->
         warm = true;
     }
     Ok(())
+}
+
+fn map(length: usize) -> Result<NonNull<c_void>, Errno> {
+    let length = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+    // SAFETY: new memory.
+    unsafe { mmap_anonymous(None, length, READ_WRITE, MapFlags::MAP_PRIVATE) }
+}
+
+/// Keeps the lock of this process's address space busy, so that a page fault
+/// sleeps for it, as it would for a disk: that is when another task gets the
+/// processor. Without kernel preemption hardly anything else lets it.
+fn hold_up_faults() -> Result<Infallible, Errno> {
+    /// Many pages, but no huge one, which would be changed at once.
+    const MEMORY: usize = 1 << 20;
+    let memory = map(MEMORY)?;
+    loop {
+        // SAFETY: our own fresh memory; written only while that is allowed. The
+        // change of each page that is present takes the kernel a moment.
+        unsafe {
+            memory.cast::<u8>().write_bytes(1, MEMORY);
+            for _ in 0..100 {
+                mprotect(memory, MEMORY, ProtFlags::PROT_READ)?;
+                mprotect(memory, MEMORY, READ_WRITE)?;
+            }
+        }
+    }
 }
 
 fn page_faults() -> Result<i64, Errno> {

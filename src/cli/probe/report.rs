@@ -150,7 +150,7 @@ impl Check {
                     ": believe that, as a defect may be there and not be seen".to_owned()
                 }
                 Standing::NotAffected => ", which agrees".to_owned(),
-                Standing::Unknown => ", and nothing seen does not settle it".to_owned(),
+                Standing::Unknown => ", and a probe that saw nothing does not settle it".to_owned(),
             }
         };
         Self {
@@ -159,6 +159,44 @@ impl Check {
             defect: judged,
             auto_acts: verdict.acts(),
             comparison: format!("{says}{then}."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sigward::verdict::{CpuTraits, KernelTexts, judge};
+
+    fn comparison(release: &str, seen: &[&str]) -> String {
+        let verdict = judge(&KernelTexts {
+            sysname: b"Linux",
+            release: release.as_bytes(),
+            version: b"#1 SMP",
+            machine: b"x86_64",
+            proc_version: Some(b"Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827) #1"),
+            version_signature: None,
+            cpu: CpuTraits::MODERN,
+        });
+        Check::new(&verdict, seen).comparison
+    }
+
+    #[test]
+    fn what_is_seen_weighs_more_than_texts_and_what_is_not_seen_weighs_less() {
+        let (registers, waits) = (LINUX_SIGFRAME_FPU.id, FREEBSD_RESTART_R10.id);
+        for (release, seen, says) in [
+            ("5.3.5", &[registers][..], "kernel affected (high confidence), and so it is."),
+            ("5.3.5", &[], "kernel affected (high confidence): believe that, "),
+            ("5.3.5", &[waits], "weighs more: harden programs by --mode on --set SIGWARD_WAIT="),
+            (
+                "6.1.0",
+                &[registers],
+                "not affected (high confidence), from its texts; what was seen",
+            ),
+            ("6.1.0", &[], "not affected (high confidence), which agrees."),
+        ] {
+            let text = comparison(release, seen);
+            assert!(text.contains(says), "{release} {seen:?}: {text}");
         }
     }
 }

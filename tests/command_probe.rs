@@ -1,0 +1,217 @@
+//! `sigward probe`: on a healthy kernel, and where a library plays an unhealthy one.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const REGISTERS: &str = "linux-sigframe-fpu";
+const WAITS: &str = "freebsd-restart-r10";
+/// What a preloaded library is taken for ours by.
+const OURS: &str = "libsigward.so";
+
+/// One second in all, and as much longer as a busy machine needs.
+fn probe(arguments: &[&str]) -> Command {
+    let mut command = cargo_bin_cmd!("sigward");
+    command.args(["probe", "--seconds", "1"]).args(arguments).timeout(Duration::from_secs(200));
+    command
+}
+
+fn json(command: &mut Command) -> Value {
+    let output = command.output().expect("it runs");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn count(report: &Value, path: &str) -> u64 {
+    report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path}: {report}"))
+}
+
+fn has_avx() -> bool {
+    std::arch::is_x86_feature_detected!("avx")
+}
+
+/// Fails on a kernel that has a defect, as it should.
+#[test]
+fn a_healthy_kernel_is_told_what_that_means() {
+    let code = if has_avx() { 0 } else { 2 };
+    probe(&[])
+        .assert()
+        .code(code)
+        .stderr("")
+        .stdout(contains(format!("{REGISTERS}: ")))
+        .stdout(contains(format!("{WAITS}: ")))
+        .stdout(contains("    failed 0 of "))
+        .stdout(contains(" seconds (which is no proof)\n"))
+        .stdout(contains("\nsigward check calls this kernel "))
+        .stdout(contains("HAS the defect").not());
+}
+
+/// The arms do what they say: one faults, one does not; and all were long enough.
+#[test]
+fn json_tells_the_counts_and_the_arms_differ() {
+    let report = json(&mut probe(&["--json"]));
+    assert_eq!(report["seen"], Value::Array(vec![]));
+    assert!(count(&report, "/waits/calls") >= 20, "{report}");
+    assert!(count(&report, "/waits/interruptions") > 0, "{report}");
+    assert_eq!(count(&report, "/waits/failed"), 0);
+    assert!(report["check"]["comparison"].is_string());
+    assert_eq!(report["check"]["defect"], REGISTERS);
+    if !has_avx() {
+        assert_eq!(report["complete"], false);
+        return;
+    }
+    assert_eq!(report["complete"], true);
+    for arm in ["faulting", "locked"] {
+        assert!(count(&report, &format!("/registers/{arm}/deliveries")) >= 50, "{report}");
+        assert_eq!(count(&report, &format!("/registers/{arm}/corrupted")), 0);
+    }
+    let rate = |arm| {
+        let count = |name| count(&report, &format!("/registers/{arm}/{name}"));
+        count("faulted") * 100 / count("deliveries")
+    };
+    assert!(rate("faulting") > 90 && rate("locked") < 10, "{report}");
+}
+
+/// Plays a kernel with both defects: spoils a register in each signal frame,
+/// reaps the child and then says EFAULT.
+const UNHEALTHY: &str = r#"
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <errno.h>
+    #include <signal.h>
+    #include <string.h>
+    #include <sys/wait.h>
+    #include <ucontext.h>
+    static void (*theirs)(int);
+    static void spoil(int sig, siginfo_t *info, void *context) {
+        ucontext_t *interrupted = context;
+        (void)info;
+        memset(&interrupted->uc_mcontext.fpregs->_xmm[3], 0x55, 16);
+        theirs(sig);
+    }
+    int sigaction(int sig, const struct sigaction *new, struct sigaction *old) {
+        int (*next)(int, const struct sigaction *, struct sigaction *) = dlsym(RTLD_NEXT, "sigaction");
+        struct sigaction mine;
+        if (sig == SIGUSR1 && new && new->sa_flags & SA_ONSTACK) {
+            theirs = new->sa_handler;
+            mine = *new;
+            mine.sa_sigaction = spoil;
+            mine.sa_flags |= SA_SIGINFO;
+            new = &mine;
+        }
+        return next(sig, new, old);
+    }
+    pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage) {
+        pid_t (*next)(pid_t, int *, int, struct rusage *) = dlsym(RTLD_NEXT, "wait4");
+        pid_t got = next(pid, status, options, usage);
+        if (got <= 0 || options)
+            return got;
+        errno = EFAULT;
+        return -1;
+    }
+"#;
+
+/// The library that plays it, as a file of that name.
+fn unhealthy(folder: &Path, name: &str) -> PathBuf {
+    let (source, library) = (folder.join("unhealthy.c"), folder.join(name));
+    std::fs::write(&source, UNHEALTHY).expect("a file in the temporary folder");
+    let status = std::process::Command::new("gcc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .arg("-ldl")
+        .status();
+    assert!(status.expect("gcc").success());
+    library
+}
+
+#[test]
+fn an_unhealthy_kernel_is_found_out() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let library = unhealthy(folder.path(), "libunhealthy.so");
+    probe(&[])
+        .env("LD_PRELOAD", &library)
+        .assert()
+        .code(1)
+        .stdout(contains("this kernel HAS the defect (EFAULT "))
+        .stdout(contains("corrupted 0 of").or(contains("failed 0 of")).not())
+        .stdout(contains("what was seen weighs more"));
+
+    let report = json(probe(&["--json"]).env("LD_PRELOAD", &library));
+    let calls = count(&report, "/waits/calls");
+    for name in ["failed", "efault", "lost"] {
+        assert_eq!(count(&report, &format!("/waits/{name}")), calls);
+    }
+    let seen: &[&str] = if has_avx() { &[REGISTERS, WAITS] } else { &[WAITS] };
+    assert_eq!(report["seen"], Value::from(seen));
+    if has_avx() {
+        let all = count(&report, "/registers/faulting/deliveries");
+        assert_eq!(count(&report, "/registers/faulting/corrupted"), all);
+    }
+}
+
+/// The same library under our name: what is preloaded as libsigward.so changes
+/// nothing, and that is said.
+#[test]
+fn our_own_library_does_not_change_what_is_seen() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let library = unhealthy(folder.path(), OURS);
+    probe(&[])
+        .env("LD_PRELOAD", &library)
+        .assert()
+        .code(if has_avx() { 0 } else { 2 })
+        .stderr(contains("libsigward.so is preloaded"))
+        .stdout(contains("HAS the defect").not());
+}
+
+/// Running processes of a process group.
+fn members(group: u32) -> usize {
+    let stat = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // PID (NAME) STATE PPID PGRP
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+        let running = fields.next()? != "Z";
+        (running && fields.nth(1)? == group.to_string()).then_some(())
+    };
+    std::fs::read_dir("/proc").expect("/proc").flatten().filter_map(stat).count()
+}
+
+fn wait_until(what: &str, reached: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !reached() {
+        assert!(start.elapsed() < Duration::from_secs(50), "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// No sooner than by this would the children's own alarm end them.
+#[test]
+fn nothing_outlives_a_probe_that_is_killed() {
+    let mut probe = std::process::Command::new(cargo_bin("sigward"))
+        .args(["probe", "--seconds", "600"])
+        .process_group(0)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let group = probe.id();
+    wait_until("it starts processes", || members(group) > 2);
+    probe.kill().expect("SIGKILL");
+    probe.wait().expect("its end");
+    wait_until("processes are left", || members(group) == 0);
+}
+
+#[test]
+fn no_time_is_refused() {
+    cargo_bin_cmd!("sigward")
+        .args(["probe", "--seconds", "0"])
+        .assert()
+        .code(125)
+        .stderr(contains("--seconds"));
+}
