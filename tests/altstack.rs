@@ -18,9 +18,7 @@ fn program(name: &str, libc: Libc) -> Run {
 
 #[test]
 fn a_program_sees_no_difference() {
-    let mut programs = programs::all().unwrap();
-    // The programs of the other defect take their time, and some need a partner.
-    programs.retain(|(name, _)| !name.starts_with("wait_"));
+    let programs = programs::comparable().unwrap();
     assert!(programs.len() > 20, "{programs:?}");
     for (name, libc) in programs {
         let run = program(&name, libc);

@@ -1,6 +1,7 @@
 // Makes one kind of call many times: bench_calls CALL ROUNDS CALLS. Prints the least and the
 // median number of nanoseconds per call over the rounds; nothing for one round, which is for
 // counting instructions.
+// compared: elsewhere
 #include "bench.h"
 
 static char *stacks[2];

@@ -1,5 +1,6 @@
 // An allocator at work: allocations of 16 bytes to 512 KiB, a thousand live at a time, in an order
 // that is the same in each run. bench_churn ROUNDS
+// compared: elsewhere
 #include "common.h"
 
 #define LIVE 1000

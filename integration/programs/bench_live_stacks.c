@@ -1,5 +1,6 @@
 // What a call costs beside many live alternate stacks: bench_live_stacks set|fork THREADS ROUNDS.
 // Each parked thread has one of its own. Prints the least and the median number of nanoseconds.
+// compared: elsewhere
 #include "bench.h"
 
 static pthread_barrier_t parked;

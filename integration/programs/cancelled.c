@@ -1,5 +1,6 @@
 // Threads that are cancelled while they make hooked calls: at a cancellation point, and, with the
 // argument "async", anywhere.
+// compared: elsewhere
 #include "common.h"
 #include <sched.h>
 

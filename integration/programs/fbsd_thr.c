@@ -1,4 +1,5 @@
 /* fbsd_wait with threads: libthr's functions stand before libc's. */
+// compared: elsewhere
 // links: libfthr libfbsd
 #define main fbsd_main
 #include "fbsd_wait.c"

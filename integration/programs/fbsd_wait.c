@@ -6,6 +6,7 @@
  *                                 has SA_RESTART; counts as wait_race
  * fbsd_wait semantics             single situations, as text
  */
+// compared: elsewhere
 // links: libfbsd
 #include "common.h"
 

@@ -1,6 +1,7 @@
 // Jumps out of whatever a timer's signal interrupts: by siglongjmp out of handlers on the
 // alternate stack, and between contexts by swapcontext.
 // only: glibc
+// compared: elsewhere
 #include "common.h"
 #include <setjmp.h>
 #include <sys/time.h>

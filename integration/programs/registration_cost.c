@@ -2,6 +2,7 @@
 //
 // Their threads sleep. The main thread then sets two stacks of its own in turn, the second
 // argument times, each of which releases the one before.
+// compared: elsewhere
 #include "common.h"
 #include <time.h>
 

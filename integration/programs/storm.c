@@ -1,6 +1,7 @@
 // Handlers that interrupt a call and make the same call: a timer fires all the time while the
 // program calls. Arguments: the call; "onstack" if the handlers run on the alternate stack.
 // With "sigaltstack" the kernel undoes what a handler has set as soon as that returns.
+// compared: elsewhere
 #include "common.h"
 #include <sys/time.h>
 

@@ -1,5 +1,6 @@
 // So many threads (10,000, or the first argument) come and go, a few at a time, each with an
 // alternate stack that it never disables, each ending in another way. Then VmLck must be back.
+// compared: elsewhere
 #include "common.h"
 
 #define AT_ONCE 16

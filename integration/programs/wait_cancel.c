@@ -6,6 +6,7 @@
  *                       the child must be reported to the thread or be left to
  *                       others. Prints how many were lost.
  */
+// compared: elsewhere
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>

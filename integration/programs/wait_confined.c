@@ -6,6 +6,7 @@
  * wait_confined early    it does, and executes itself: the filter is in place
  *                        when the library is loaded
  */
+// compared: elsewhere
 #include "common.h"
 
 #include <linux/audit.h>

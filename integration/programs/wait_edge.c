@@ -5,6 +5,7 @@
  *
  * wait_edge [bypass]   bypass: the handler is installed by a raw system call
  */
+// compared: elsewhere
 #include "common.h"
 
 static volatile struct {

@@ -1,4 +1,5 @@
 /* INT 0x80 under the filter of wait_confined: the program is killed. */
+// compared: elsewhere
 #define main unused_main
 #include "wait_confined.c"
 #undef main

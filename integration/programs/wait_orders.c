@@ -10,6 +10,7 @@
  *        sleeps: end:CHILD ..., signal (no SA_RESTART), restart
  *                                -> CHILD STATUS | none | ERROR
  */
+// compared: elsewhere
 #include "common.h"
 
 #define CHILDREN 64

@@ -2,6 +2,7 @@
  * One wait that finds no child, between two breakpoints: what it costs when
  * there is nothing to do.
  */
+// compared: elsewhere
 #include "common.h"
 
 int main(void)

@@ -10,6 +10,7 @@
  * Says how many waits failed, how many children were lost and how many were
  * reported twice or with another child's status. Exit status 0: none.
  */
+// compared: elsewhere
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
 /* A wait that two alarms without SA_RESTART interrupt; the second ends the child. */
+// compared: elsewhere
 #include "common.h"
 
 static volatile sig_atomic_t handled;

@@ -6,6 +6,7 @@
  *
  * A line is "SITUATION FUNCTION: RESULT". Pids are printed as names.
  */
+// compared: elsewhere
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -4,6 +4,7 @@
 //
 // Arguments: seconds, and "naive" to lock the stack first, as a simple cure would. The first failing
 // madvise and the first wrong copy end a process.
+// compared: elsewhere
 #include <sys/sysinfo.h>
 #include <time.h>
 #include "common.h"

@@ -61,17 +61,21 @@ pub fn libcs() -> &'static [Libc] {
     if musl { &[Libc::Glibc, Libc::Musl] } else { &[Libc::Glibc] }
 }
 
-/// Every program, with each C library that it is meant for.
+/// Every program that prints the same in each run and is done at once, with each C library that
+/// it is meant for. The others say `compared: elsewhere`, and have tests of their own.
 ///
 /// # Errors
 ///
 /// When the folder of the programs cannot be read.
-pub fn all() -> io::Result<Vec<(String, Libc)>> {
+pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder())? {
         let path = entry?.path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if path.extension().is_none_or(|extension| extension != "c") || name.starts_with("lib") {
+            continue;
+        }
+        if directive(&source(&name)?, "compared").next().is_some() {
             continue;
         }
         for &libc in libcs() {
