@@ -8,6 +8,8 @@
 // compared: elsewhere
 #include "common.h"
 
+#include <sys/prctl.h>
+
 static volatile struct {
     int ready;   /* the round that may begin */
     int go;      /* set by the tracer */
@@ -109,9 +111,12 @@ int main(int argc, char **argv)
             _exit(1);
         until_zombie(first);
         second = fork();
-        if (!second)
+        if (!second) {
+            /* The tracer may kill us in the middle of a round. */
+            prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
             for (;;)
                 pause();
+        }
         control.go = control.steal = control.stolen = control.finish = control.handled = control.result = 0;
         control.ready = round;
         while (!control.go)
