@@ -47,8 +47,10 @@ static void *thief(void *argument)
             raw_wait4(first, WNOHANG);
             control.stolen = 1;
         }
+        /* Read in this order: the next round's child comes after `finish` is reset. */
+        pid_t victim = second;
         if (control.finish)
-            kill(second, SIGKILL);
+            kill(victim, SIGKILL);
         usleep(200);
     }
     return argument;
@@ -106,6 +108,7 @@ int main(int argc, char **argv)
     printf("%d %p\n", (int)getpid(), (void *)&control);
     fflush(stdout);
     for (int round = 1;; round++) {
+        control.finish = 0;
         first = fork();
         if (!first)
             _exit(1);
@@ -117,7 +120,7 @@ int main(int argc, char **argv)
             for (;;)
                 pause();
         }
-        control.go = control.steal = control.stolen = control.finish = control.handled = control.result = 0;
+        control.go = control.steal = control.stolen = control.handled = control.result = 0;
         control.ready = round;
         while (!control.go)
             ;
