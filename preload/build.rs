@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::{env, fs, io};
 
 /// For the compiler that links: no start files and no libraries, one file for
-/// every libc, old and new.
-const LINUX: &[&str] = &["-nostdlib", "-nostartfiles"];
+/// every libc, old and new. `initfirst` has glibc run our constructor before
+/// all others, so that our fork handlers, being registered first, run last
+/// before a fork: those of other libraries may wait for threads that wait for
+/// us. musl runs it first anyway; before glibc 2.34 libpthread is preferred.
+const LINUX: &[&str] = &["-nostdlib", "-nostartfiles", "-Wl,-z,initfirst"];
 
 /// The ABI's mark, which rtld asks for, and the constructor.
 const FREEBSD: &[&str] = &["-melf_x86_64_fbsd", "-init=sigward_on_load"];

@@ -1,6 +1,7 @@
 //! Forks: no delivery faults afterwards, on either side, and not one byte is lost.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc, build};
@@ -88,5 +89,37 @@ fn a_stack_that_is_copied_is_counted() {
         assert_eq!(windows(forked("threads-in-a-storm")), 0);
         // Four threads with malloc'ed stacks, two forks.
         assert_eq!(windows(bytes("heap", libc)), 8);
+    }
+}
+
+/// The library without `DF_1_INITFIRST`, in `folder`: its fork handlers are then registered
+/// after those of the program's libraries, as before glibc 2.34 where libpthread goes first.
+fn initialised_late(folder: &Path) -> PathBuf {
+    const FLAGS_1: [u8; 8] = 0x6fff_fffb_u64.to_le_bytes();
+    const INITFIRST: u8 = 0x20;
+    let mut bytes = fs::read(artifacts::preload()).unwrap();
+    let entry = bytes.windows(8).position(|tag| tag == FLAGS_1).expect("DT_FLAGS_1");
+    assert_ne!(bytes[entry + 8] & INITFIRST, 0);
+    bytes[entry + 8] &= !INITFIRST;
+    let late = folder.join("libsigward.so");
+    fs::write(&late, bytes).unwrap();
+    late
+}
+
+/// Another library's fork handlers may wait for threads of its own, which may be waiting for
+/// us: by a lock, or to join them. Nothing may hang, and no call may fail.
+#[test]
+fn handlers_that_wait_for_threads_are_no_deadlock() {
+    let folder = tempfile::tempdir().unwrap();
+    let late = initialised_late(folder.path());
+    for &libc in programs::libcs() {
+        for scenario in ["lock", "join"] {
+            let run = Run::new(build("quiet", libc).unwrap()).arg(scenario);
+            let without = run.output().unwrap();
+            assert!(without.success(), "{without:?}");
+            assert_eq!(run.clone().sigward("on").output().unwrap(), without, "{scenario}");
+            let run = run.preload(&late).env("SIGWARD", "on");
+            assert_eq!(run.output().unwrap(), without, "{scenario}, initialised late");
+        }
     }
 }

@@ -9,7 +9,7 @@
 use core::ffi::c_int;
 
 use super::pins::Kernel;
-use super::{charge, origin};
+use super::{charge, fork, origin};
 use crate::stats;
 use crate::sys::errno::{self, Errno};
 use crate::sys::page::{self, Pages};
@@ -42,6 +42,11 @@ pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
 fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
     let blocked = Blocked::all();
     let Some(mut state) = charge() else {
+        // In the middle of a fork that waits for this thread, say. The call
+        // must not fail for our locks; what is left is held after the fork.
+        if fork::under_way() {
+            fork::unlock_meanwhile(ranges);
+        }
         drop(blocked);
         return commit();
     };

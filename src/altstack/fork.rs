@@ -13,11 +13,12 @@
 //! - All others are copied and made resident again at once; a signal to their
 //!   thread in between meets a fault. These windows are counted.
 
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Kernel;
 use super::{DUTY, Duty, OWNER, STATE, ours};
 use crate::stats;
+use crate::sys::page::Pages;
 use crate::sys::{call, startup};
 
 /// The thread that is between prepare and parent or child, by its thread
@@ -32,6 +33,24 @@ static MASK: AtomicU64 = AtomicU64::new(0);
 pub fn under_way_here() -> bool {
     let forking = FORKING.load(Ordering::Relaxed);
     forking != 0 && forking == startup::thread_pointer()
+}
+
+/// Whether any thread of this process is in the middle of a fork.
+pub fn under_way() -> bool {
+    FORKING.load(Ordering::Relaxed) != 0 && OWNER.load(Ordering::Relaxed) == call::getpid()
+}
+
+/// Stacks were unlocked while a fork was under way.
+static UNLOCKED: AtomicBool = AtomicBool::new(false);
+
+/// Unlocks ranges (start and length in bytes) of which the registry cannot be
+/// asked, for a call that would fail otherwise. They are locked again after
+/// the fork, where they hold stacks. A lock of the program's goes, too.
+pub fn unlock_meanwhile(ranges: &[(usize, usize)]) {
+    UNLOCKED.store(true, Ordering::Relaxed);
+    for &(start, length) in ranges {
+        let _ = call::munlock(start, length);
+    }
 }
 
 /// Before a fork.
@@ -63,6 +82,9 @@ pub extern "C" fn parent() {
     FORKING.store(0, Ordering::Relaxed);
     let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
     stats::WINDOWS.add(windows);
+    if UNLOCKED.swap(false, Ordering::Relaxed) {
+        state.registry.refresh(Pages::ALL, &mut Kernel);
+    }
 }
 
 /// After a fork, in the child.

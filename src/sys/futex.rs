@@ -19,11 +19,11 @@ pub(super) fn wait(word: &AtomicU32, value: u32, nanoseconds: Option<i64>) {
     let _ = unsafe { call::raw(libc::SYS_futex, [at, WAIT, value as usize, limit, 0, 0]) };
 }
 
-/// Wakes one sleeper of `word`.
-pub(super) fn wake_one(word: &AtomicU32) {
+/// Wakes `count` sleepers of `word`.
+pub(super) fn wake(word: &AtomicU32, count: u32) {
     let at = core::ptr::from_ref(word) as usize;
     // SAFETY: a live word.
-    let _ = unsafe { call::raw(libc::SYS_futex, [at, WAKE, 1, 0, 0, 0]) };
+    let _ = unsafe { call::raw(libc::SYS_futex, [at, WAKE, count as usize, 0, 0, 0]) };
 }
 
 /// Makes the page that holds `address` present and writable, as a write

@@ -12,6 +12,8 @@ const HELD: u32 = 1;
 const HELD_AND_AWAITED: u32 = 2;
 /// Left held over a fork, which runs foreign code: see [`Held::leave_held`].
 const LEFT: u32 = 3;
+/// Left held over a fork that somebody has given up waiting for.
+const GIVEN_UP: u32 = 4;
 
 /// How long a fork is waited for: this many times [`NAP`].
 const NAPS: u32 = 200;
@@ -26,7 +28,8 @@ const NAP: i64 = 5_000_000;
 /// is left held over it, so that a child does not find it held by a thread that
 /// it lacks, and the program's own fork handlers run meanwhile. One of those
 /// may wait for a lock of the program's whose holder waits for this one; so
-/// nobody waits for a fork for ever, but gives up after a second.
+/// nobody waits for a fork for ever, but gives up after a second, and who
+/// comes later does not wait for that fork at all.
 pub struct Lock<T> {
     state: AtomicU32,
     value: UnsafeCell<T>,
@@ -74,6 +77,8 @@ trait Word {
     fn wait(&self, state: u32, nanoseconds: Option<i64>);
     /// Wakes one sleeper.
     fn wake_one(&self);
+    /// Wakes all sleepers.
+    fn wake_all(&self);
 }
 
 impl Word for AtomicU32 {
@@ -94,7 +99,11 @@ impl Word for AtomicU32 {
     }
 
     fn wake_one(&self) {
-        futex::wake_one(self);
+        futex::wake(self, 1);
+    }
+
+    fn wake_all(&self) {
+        futex::wake(self, i32::MAX as u32);
     }
 }
 
@@ -113,7 +122,11 @@ fn acquire(word: &impl Word) -> bool {
                 Ok(_) => state = HELD_AND_AWAITED,
                 Err(now) => state = now,
             },
-            LEFT if naps == NAPS => return false,
+            GIVEN_UP => return false,
+            LEFT if naps == NAPS => match word.turn(LEFT, GIVEN_UP) {
+                Ok(_) => return false,
+                Err(now) => state = now,
+            },
             LEFT => {
                 word.wait(LEFT, Some(NAP));
                 naps += 1;
@@ -133,6 +146,14 @@ fn release(word: &impl Word) {
     }
 }
 
+/// From held to left. Who sleeps already must wake up to wait no longer than
+/// for a fork.
+fn leave(word: &impl Word) {
+    if word.replace(LEFT, Ordering::Relaxed) != HELD {
+        word.wake_all();
+    }
+}
+
 /// The lock, held; signals are unblocked after it is released.
 pub struct Held<'a, T> {
     lock: &'a Lock<T>,
@@ -146,8 +167,7 @@ impl<T> Held<'_, T> {
     #[must_use]
     pub fn leave_held(self) -> Mask {
         let mask = self.blocked.before();
-        // Who sleeps already is woken by the release, as after any other.
-        self.lock.state.replace(LEFT, Ordering::Relaxed);
+        leave(&self.lock.state);
         core::mem::forget(self);
         mask
     }
@@ -220,12 +240,17 @@ mod tests {
             let _queue = self.queue.lock().unwrap();
             self.sleepers.notify_one();
         }
+
+        fn wake_all(&self) {
+            let _queue = self.queue.lock().unwrap();
+            self.sleepers.notify_all();
+        }
     }
 
     /// A fork in between: what sleeps is woken after it, and what comes
     /// meanwhile waits or gives up.
-    fn leave(word: &Model) {
-        word.replace(LEFT, Ordering::Relaxed);
+    fn forked(word: &Model) {
+        leave(word);
         release(word);
     }
 
@@ -257,7 +282,7 @@ mod tests {
     fn no_order_of_steps_breaks_it() {
         explore(2, release);
         explore(3, release);
-        explore(2, leave);
+        explore(2, forked);
     }
 
     /// The control arm: a release that forgets to wake is found out.
@@ -286,7 +311,7 @@ mod tests {
         let mask = lock.hold().unwrap().leave_held();
         for _ in 0..2 {
             assert!(lock.hold().is_none());
-            assert_eq!(lock.state.load(Ordering::Relaxed), LEFT);
+            assert_eq!(lock.state.load(Ordering::Relaxed), GIVEN_UP);
         }
         // SAFETY: left above.
         drop(unsafe { lock.take_over(mask) });
@@ -302,6 +327,22 @@ mod tests {
             }
         });
         assert_eq!(*COUNT.hold().unwrap(), 160_000);
+    }
+
+    #[test]
+    fn who_sleeps_already_when_a_fork_begins_gives_up_too() {
+        static LOCK: Lock<()> = Lock::new(());
+        let held = LOCK.hold().unwrap();
+        std::thread::scope(|scope| {
+            let sleepers = [(); 2].map(|()| scope.spawn(|| LOCK.hold().is_none()));
+            while LOCK.state.load(Ordering::Relaxed) != HELD_AND_AWAITED {
+                std::thread::yield_now();
+            }
+            let mask = held.leave_held();
+            assert!(sleepers.map(|sleeper| sleeper.join().unwrap()).iter().all(|gave_up| *gave_up));
+            // SAFETY: left held by this thread, above.
+            drop(unsafe { LOCK.take_over(mask) });
+        });
     }
 
     #[test]

@@ -28,6 +28,9 @@ those frames? Counted from outside, by ptrace (`integration/harness/src/frames.r
 library and with it under `SIGWARD=on`. Figures are `faults / deliveries`. On a healthy kernel a
 fault is only time; on an affected one it is where vector registers get lost. Where the first
 column is 0 the kernel takes no fault anyway, and the row shows that the library adds none.
+
+At a delivery the kernel also writes to the thread's rseq area, before the frame. A fault there is
+not part of the defect, so rseq is switched off here (`GLIBC_TUNABLES=glibc.pthread.rseq=0`).
 ";
 
 fn main() -> ExitCode {

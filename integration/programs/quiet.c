@@ -1,0 +1,34 @@
+// Forks while a library's own fork handlers wait for its threads, which are in our hooks: by a lock
+// ("lock") or by joining them ("join").
+// links: libquiet
+#include "scenario.h"
+
+void start_worker_of_library(int joining) __asm__("start_worker");
+void end_worker_of_library(void) __asm__("end_worker");
+
+enum { FORKS = 5 };
+
+static void fork_amid(int joining)
+{
+    warm_up(plain_pages(STACK_SIZE), STACK_SIZE);
+    start_worker_of_library(joining);
+    for (int i = 0; i < FORKS; i++) {
+        int status;
+        pid_t child = fork();
+        MUST(child >= 0);
+        deliver();
+        if (child == 0)
+            _exit(0);
+        MUST(waitpid(child, &status, 0) == child && status == 0);
+    }
+    end_worker_of_library();
+}
+
+static void by_lock(void) { fork_amid(0); }
+static void by_join(void) { fork_amid(1); }
+
+int main(int argc, char **argv)
+{
+    static const struct scenario all[] = {{"lock", by_lock}, {"join", by_join}, {NULL, NULL}};
+    return run_scenario(argc, argv, all);
+}
