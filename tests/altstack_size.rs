@@ -1,0 +1,68 @@
+//! `altstack-size`: alternate stacks too small for a frame are told of, or served with a larger
+//! one, and the program is told its own all the same.
+//!
+//! `SIGWARD_FRAME` makes the old `SIGSTKSZ` too small on every machine.
+
+use sigward_harness::Run;
+use sigward_harness::programs::{build, libcs};
+
+/// What a frame with AMX state takes.
+const FRAME: (&str, &str) = ("SIGWARD_FRAME", "11952");
+
+fn small(libc: sigward_harness::programs::Libc, mode: &str, remedy: &str) -> Run {
+    Run::new(build("altstack_small", libc).unwrap())
+        .sigward(mode)
+        .env("SIGWARD_SIZE", remedy)
+        .env(FRAME.0, FRAME.1)
+        .env("SIGWARD_STATS", "1")
+}
+
+#[test]
+fn the_program_is_told_its_own_stack() {
+    for &libc in libcs() {
+        let plain = Run::new(build("altstack_small", libc).unwrap()).output().unwrap();
+        for mode in ["on", "auto", "observe"] {
+            for remedy in ["fix", "report", "off", "auto"] {
+                let with = small(libc, mode, remedy).output().unwrap();
+                assert_eq!(with.stdout, plain.stdout, "{libc:?}, {mode}, {remedy}");
+                assert_eq!(with.status, plain.status, "{libc:?}, {mode}, {remedy}");
+            }
+        }
+    }
+}
+
+/// The control: only with `fix` does the handler run elsewhere than in the small stack.
+#[test]
+fn the_kernel_gets_a_larger_one() {
+    for &libc in libcs() {
+        for (mode, remedy, inside) in [
+            ("on", "fix", 0),
+            ("auto", "fix", 0),
+            ("on", "report", 1),
+            ("auto", "off", 1),
+            ("off", "fix", 1),
+        ] {
+            let outcome = small(libc, mode, remedy).args(["where"]).output().unwrap();
+            let wanted = format!("inside {inside}\n");
+            assert!(outcome.stdout.ends_with(&wanted), "{libc:?}, {mode}, {remedy}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn it_is_told_once_with_both_sizes_and_counted() {
+    for &libc in libcs() {
+        let told = small(libc, "auto", "report").env("SIGWARD_LOG", "warn").output().unwrap();
+        let lines: Vec<_> = told.stderr.lines().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(lines.len(), 1, "{told:?}");
+        for what in ["8192 bytes", "11952", "SIGWARD_SIZE=fix"] {
+            assert!(lines[0].contains(what), "{what}: {}", lines[0]);
+        }
+        assert!(told.stderr.contains(" too_small=1 "), "{}", told.stderr);
+        // One that is large enough is not told of.
+        let large = small(libc, "auto", "report").env(FRAME.0, "4096").env("SIGWARD_LOG", "warn");
+        let large = large.output().unwrap();
+        assert!(large.stderr.contains(" too_small=0 "), "{}", large.stderr);
+        assert!(!large.stderr.contains("WARN"), "{}", large.stderr);
+    }
+}
