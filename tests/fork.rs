@@ -1,7 +1,6 @@
 //! Forks: no delivery faults afterwards, on either side, and not one byte is lost.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc, build};
@@ -92,26 +91,11 @@ fn a_stack_that_is_copied_is_counted() {
     }
 }
 
-/// The library without `DF_1_INITFIRST`, in `folder`: its fork handlers are then registered
-/// after those of the program's libraries, as before glibc 2.34 where libpthread goes first.
-fn initialised_late(folder: &Path) -> PathBuf {
-    const FLAGS_1: [u8; 8] = 0x6fff_fffb_u64.to_le_bytes();
-    const INITFIRST: u8 = 0x20;
-    let mut bytes = fs::read(artifacts::preload()).unwrap();
-    let entry = bytes.windows(8).position(|tag| tag == FLAGS_1).expect("DT_FLAGS_1");
-    assert_ne!(bytes[entry + 8] & INITFIRST, 0);
-    bytes[entry + 8] &= !INITFIRST;
-    let late = folder.join("libsigward.so");
-    fs::write(&late, bytes).unwrap();
-    late
-}
-
 /// Another library's fork handlers may wait for threads of its own, which may be waiting for
 /// us: by a lock, or to join them. Nothing may hang, and no call may fail.
 #[test]
 fn handlers_that_wait_for_threads_are_no_deadlock() {
-    let folder = tempfile::tempdir().unwrap();
-    let late = initialised_late(folder.path());
+    let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
         for scenario in ["lock", "join"] {
             let run = Run::new(build("quiet", libc).unwrap()).arg(scenario);

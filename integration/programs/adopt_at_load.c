@@ -1,6 +1,7 @@
 // The alternate stack of the main thread is older than main, and was not registered by libc.
 // The handler is not either, so nothing but the loading of a library can have seen the stack.
-// musl runs the constructors of preloaded libraries first: there no stack is older than ours.
+// musl runs the constructors of preloaded libraries first, and so does glibc with ours since 2.34:
+// there no stack is older than our constructor.
 // links: libearly
 // only: glibc
 #include "common.h"

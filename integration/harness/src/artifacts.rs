@@ -4,6 +4,7 @@
 //! be stale. So each test process asks cargo once; a build that is fresh costs some 50 ms.
 
 use std::env;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -52,6 +53,33 @@ pub fn chaos() -> &'static Path {
         cargo(&["build", "-p", "sigward-chaos"]).expect("libchaos.so is built");
         target().join("debug/libchaos.so")
     })
+}
+
+/// A copy of `libsigward.so` without `DF_1_INITFIRST`: glibc then runs its constructor after
+/// those of the program's libraries, as it does before 2.34 where libpthread goes first.
+///
+/// # Errors
+///
+/// When it cannot be written.
+///
+/// # Panics
+///
+/// When the library has no such flag.
+pub fn initialised_late() -> io::Result<PathBuf> {
+    const FLAGS_1: [u8; 8] = 0x6fff_fffb_u64.to_le_bytes();
+    const INITFIRST: u8 = 0x20;
+    let mut bytes = fs::read(preload())?;
+    let entry = bytes.windows(8).position(|tag| tag == FLAGS_1).expect("DT_FLAGS_1");
+    assert_ne!(bytes[entry + 8] & INITFIRST, 0, "initialised first");
+    bytes[entry + 8] &= !INITFIRST;
+    let folder = target().join("late");
+    fs::create_dir_all(&folder)?;
+    // Atomic: tests may make it at the same time.
+    let fresh = tempfile::NamedTempFile::new_in(&folder)?;
+    fs::write(&fresh, bytes)?;
+    let late = folder.join("libsigward.so");
+    fresh.persist(&late)?;
+    Ok(late)
 }
 
 /// The path of the release build of the `sigward` command, built now if it was stale.
