@@ -22,7 +22,7 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
 SECONDS_LONG ?= 600
 CASES ?= 20000
 
-.PHONY: build demo test soak fuzz vm freebsd lint bench install uninstall clean
+.PHONY: build demo test soak fuzz vm freebsd lint bench faults install uninstall clean
 
 # The library is built by a call of its own: see the workspace's Cargo.toml.
 build:
@@ -42,6 +42,7 @@ vm: build
 
 soak: build
 	SIGWARD_STRESS_SECONDS=$(SECONDS_LONG) $(CARGO) test -p sigward-stress -- --nocapture --test-threads 1
+	SOAK_SECONDS=60 $(CARGO) test -p sigward --test memory_calls the_reproducer
 
 # The loaded-object walk, the registry, its table, the parsers.
 fuzz:
