@@ -119,6 +119,30 @@ pub fn unlock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     if altstack::on_duty() { disturb::unlocking(range, commit) } else { commit() }
 }
 
+/// process_madvise(2).
+pub fn advise_by_vector(commit: Commit<'_>) -> isize {
+    if reach::misses(0, usize::MAX) { commit() } else { disturb::advising_by_vector(commit) }
+}
+
+/// shmat(2): with `SHM_REMAP` it replaces what is mapped. The segment's size is
+/// not at hand: all above its start is looked at.
+pub fn attach(start: usize, flags: c_int, commit: Commit<'_>) -> isize {
+    if flags & libc::SHM_REMAP != 0 {
+        origin::forget_within(start, usize::MAX - start);
+        return weaken(start, usize::MAX - start, commit);
+    }
+    let result = commit();
+    if result != -1 {
+        appeared(result as usize, usize::MAX - result as usize);
+    }
+    result
+}
+
+/// shmdt(2): a stack in the segment goes with it; nothing else does.
+pub fn detach(start: usize, commit: Commit<'_>) -> isize {
+    weaken(start, usize::MAX - start, commit)
+}
+
 hook! {
     /// madvise(2).
     fn madvise(start: *mut c_void, length: size_t, advice: c_int) -> c_int, as libc::madvise;
@@ -213,35 +237,21 @@ hook! {
 }
 
 hook! {
-    /// shmat(2): with `SHM_REMAP` it replaces what is mapped.
+    /// shmat(2).
     fn shmat(id: c_int, start: *const c_void, flags: c_int) -> *mut c_void, as libc::shmat;
     failing usize::MAX as *mut c_void;
-    |original| {
+    |original| attach(start as usize, flags, &|| {
         // SAFETY: the caller's own arguments.
-        let commit = || unsafe { original(id, start, flags) as isize };
-        // The segment's size is not at hand: all above its start is looked at.
-        let above = |at: usize| usize::MAX - at;
-        if flags & libc::SHM_REMAP != 0 {
-            let at = start as usize;
-            origin::forget_within(at, above(at));
-            return weaken(at, above(at), &commit) as *mut c_void;
-        }
-        let result = commit();
-        if result != -1 {
-            appeared(result as usize, above(result as usize));
-        }
-        result as *mut c_void
-    }
+        unsafe { original(id, start, flags) as isize }
+    }) as *mut c_void
 }
 
 hook! {
-    /// shmdt(2): a stack in the segment goes with it; nothing else does.
+    /// shmdt(2).
     fn shmdt(start: *const c_void) -> c_int, as libc::shmdt;
     failing -1;
-    |original| weaken(start as usize, usize::MAX - start as usize, &|| {
-        // SAFETY: the caller's own argument.
-        unsafe { original(start) as isize }
-    }) as c_int
+    // SAFETY: the caller's own argument.
+    |original| detach(start as usize, &|| unsafe { original(start) as isize }) as c_int
 }
 
 hook! {
@@ -278,7 +288,7 @@ hook! {
     |original| {
         // SAFETY: the caller's own arguments.
         let commit = || unsafe { original(pidfd, vectors, count, advice, flags) };
-        if reach::misses(0, usize::MAX) { commit() } else { disturb::advising_by_vector(&commit) }
+        advise_by_vector(&commit)
     }
 }
 
