@@ -1,6 +1,7 @@
 # make build    target/release/libsigward.so and target/release/sigward
 # make demo     what the library does to four real programs
 # make test     all tests
+# make suites   the tests of real software, all; installs what they need; writes docs/suites.md
 # make vm       the defects in virtual machines; writes docs/proof.md
 # make soak     ten minutes (SECONDS_LONG=600) of random operations
 # make fuzz     the model and property tests, with many more cases (CASES=20000)
@@ -22,7 +23,7 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
 SECONDS_LONG ?= 600
 CASES ?= 20000
 
-.PHONY: build demo test soak fuzz vm freebsd lint bench faults install uninstall clean
+.PHONY: build demo test soak fuzz suites vm freebsd lint bench faults install uninstall clean
 
 # The library is built by a call of its own: see the workspace's Cargo.toml.
 build:
@@ -34,6 +35,11 @@ demo: build
 
 test: build
 	$(CARGO) test --workspace --exclude sigward-preload --no-fail-fast
+
+# A short selection: cargo test -p sigward-suites -- --ignored
+suites: build
+	$(CARGO) run --quiet -p sigward-suites -- --install
+	$(CARGO) run --quiet -p sigward-suites -- --write docs/suites.md
 
 # The first time this builds two kernels: see docs/vm.md.
 vm: build

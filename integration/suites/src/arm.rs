@@ -1,0 +1,254 @@
+//! One run of one suite, with one choice of libraries.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use sigward_harness::{Run, artifacts, programs};
+use tempfile::TempDir;
+
+use crate::suite::Suite;
+
+/// What stands in `LD_PRELOAD`, behind the library that counts, and how it is set.
+#[derive(Clone, Copy, Debug)]
+pub struct Arm {
+    /// Its name in the tables.
+    pub label: &'static str,
+    /// The files, in order.
+    pub libraries: &'static [&'static str],
+    /// Variables.
+    pub settings: &'static [(&'static str, &'static str)],
+}
+
+const LIBRARY: &str = "libsigward.so";
+
+/// The software as it is.
+pub const PLAIN: Arm = Arm { label: "without", libraries: &[], settings: &[] };
+/// Stacks are held, waits are left alone.
+pub const ON: Arm = Arm { label: "on", libraries: &[LIBRARY], settings: &[("SIGWARD", "on")] };
+/// The waits, too, by `int 0x80`.
+pub const INT80: Arm = Arm {
+    label: "int80",
+    libraries: &[LIBRARY],
+    settings: &[("SIGWARD", "on"), ("SIGWARD_WAIT", "int80")],
+};
+/// The waits in two steps.
+pub const TWO_PHASE: Arm = Arm {
+    label: "two-phase",
+    libraries: &[LIBRARY],
+    settings: &[("SIGWARD", "on"), ("SIGWARD_WAIT", "two-phase")],
+};
+
+/// How often each hooked function was called, by the suite's programs together.
+pub type Calls = BTreeMap<String, u64>;
+
+/// What one run told.
+pub struct Told {
+    /// The verdict of each test, and of the run as a whole.
+    pub verdicts: BTreeMap<String, String>,
+    /// How often each hooked function was called.
+    pub calls: Calls,
+}
+
+/// The name under which the end of the whole run stands among the verdicts.
+pub const WHOLE_RUN: &str = "(the run)";
+
+/// The libraries, where everybody may read them, and what suites build for themselves.
+pub struct Bench {
+    libraries: TempDir,
+    hooked: Vec<String>,
+    cache: PathBuf,
+}
+
+impl Bench {
+    /// Builds `calls.c` for what `libsigward.so` hooks, and lays both out.
+    ///
+    /// # Errors
+    ///
+    /// When a compiler or nm(1) is missing or fails.
+    pub fn new() -> Result<Self> {
+        let libraries = tempfile::Builder::new().prefix("sigward-suites-").tempdir_in("/tmp")?;
+        fs::set_permissions(libraries.path(), Permissions::from_mode(0o755))?;
+        let hooked = exports(artifacts::preload())?;
+        let calls = format!("CALL({})", hooked.join(") CALL("));
+        output(
+            Command::new("gcc")
+                .args(["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"])
+                .args(["-fno-toplevel-reorder", &format!("-DHOOKED={calls}"), "-o"])
+                .arg(libraries.path().join("calls.so"))
+                .arg(home().join("calls.c")),
+        )?;
+        let cache = artifacts::target().join("suites");
+        fs::create_dir_all(&cache)?;
+        let bench = Self { libraries, hooked, cache };
+        bench.lay_out(artifacts::preload())?;
+        Ok(bench)
+    }
+
+    /// Puts a library beside the others, for arms that name it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be copied.
+    pub fn lay_out(&self, library: &Path) -> Result<()> {
+        let name = library.file_name().context("a library has a name")?;
+        Ok(programs::copy(library, &self.libraries.path().join(name))?)
+    }
+
+    /// Where the logs of all runs are kept.
+    #[must_use]
+    pub fn logs(&self) -> &Path {
+        &self.cache
+    }
+
+    /// Sees to it that what the arm asks for is what it gets.
+    ///
+    /// # Errors
+    ///
+    /// When the library stands aside, or another strategy is used.
+    pub fn check(&self, arm: &Arm) -> Result<()> {
+        let library = self.libraries.path().join(LIBRARY);
+        let mut run = Run::new("/bin/true").preload(library).env("SIGWARD_STATS", "1");
+        for (name, value) in arm.settings {
+            run = run.env(name, value);
+        }
+        let told = run.env("SIGWARD_LOG", "warn").output()?.stderr;
+        let good = told.contains("duty=act") && told.lines().count() == 1;
+        ensure!(good, "the arm '{}' is not in force: {told}", arm.label);
+        Ok(())
+    }
+
+    /// Lets the suite build what all its runs share, without any library.
+    ///
+    /// # Errors
+    ///
+    /// With its last words when it fails.
+    pub fn prepare(&self, suite: &Suite) -> Result<()> {
+        let prepare = format!("{}.prepare", suite.script);
+        let own = script(&prepare).exists().then_some((&*prepare, ""));
+        for (name, argument) in suite.sources.iter().map(|name| ("source", *name)).chain(own) {
+            // One at a time, also where two of us share the folder.
+            let run = Run::new("flock").arg(self.cache.join("lock"));
+            let run = run.arg("/bin/bash").arg(script(name)).arg(argument);
+            let run = run.env("SUITE_CACHE", &self.cache).env("HOME", &self.cache);
+            let outcome = run.env("PATH", PATH).deadline(Duration::from_secs(900)).output()?;
+            ensure!(outcome.success(), "{name}: {}{}", outcome.stdout, outcome.stderr);
+        }
+        Ok(())
+    }
+
+    /// Runs `suite` once.
+    ///
+    /// # Errors
+    ///
+    /// When its script cannot be started. A suite that fails or hangs is no error but a verdict.
+    pub fn run(&self, suite: &Suite, arm: &Arm) -> Result<Told> {
+        let work = tempfile::Builder::new().prefix("sigward-suite-").tempdir_in("/tmp")?;
+        fs::set_permissions(work.path(), Permissions::from_mode(0o777))?;
+        let counts = work.path().join(".calls");
+        fs::write(&counts, vec![0; self.hooked.len() * size_of::<u64>()])?;
+        fs::set_permissions(&counts, Permissions::from_mode(0o666))?;
+
+        let preload: Vec<String> = ["calls.so"]
+            .iter()
+            .chain(arm.libraries)
+            .map(|name| self.libraries.path().join(name).display().to_string())
+            .collect();
+        let mut run = Run::new("/bin/bash").arg(script(suite.script)).args(suite.args);
+        for (name, value) in arm.settings {
+            run = run.env(name, value);
+        }
+        let run = run
+            .env("PATH", PATH)
+            .env("HOME", work.path())
+            .env("TMPDIR", work.path())
+            .env("SUITE_WORK", work.path())
+            .env("SUITE_CACHE", &self.cache)
+            .env("SUITE_CALLS", &counts)
+            .env("UNDER", format!("env LD_PRELOAD={}", preload.join(":")))
+            .deadline(Duration::from_secs(suite.seconds));
+        let (text, end) = match run.output() {
+            Ok(outcome) => {
+                let text = format!("{}\n--- stderr\n{}", outcome.stdout, outcome.stderr);
+                (text, format!("exit status {}", outcome.code()))
+            }
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                (error.to_string(), "killed: it hung".to_owned())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let log = format!("{}.{}.log", suite.name, arm.label).replace('/', "-");
+        fs::write(self.cache.join(log), &text)?;
+        let mut verdicts = read(&text);
+        verdicts.insert(WHOLE_RUN.to_owned(), end);
+        Ok(Told { verdicts, calls: self.counted(&fs::read(&counts)?) })
+    }
+
+    fn counted(&self, words: &[u8]) -> Calls {
+        let (words, _) = words.as_chunks();
+        let counts = words.iter().map(|&word| u64::from_ne_bytes(word));
+        let calls = self.hooked.iter().cloned().zip(counts);
+        calls.filter(|&(_, count)| count > 0).collect()
+    }
+}
+
+/// The scripts find the system's own programs, not a developer's.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn home() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn script(name: &str) -> PathBuf {
+    home().join("scripts").join(format!("{name}.sh"))
+}
+
+/// The verdict lines among others. Tests of one name are numbered.
+fn read(text: &str) -> BTreeMap<String, String> {
+    let mut verdicts = BTreeMap::new();
+    for line in text.lines() {
+        for verdict in ["ok", "not ok", "skip"] {
+            let Some(name) = line.strip_prefix(verdict).and_then(|rest| rest.strip_prefix(' '))
+            else {
+                continue;
+            };
+            let names = (1..).map(|n| if n == 1 { name.into() } else { format!("{name} ({n})") });
+            let fresh = names.into_iter().find(|name: &String| !verdicts.contains_key(name));
+            verdicts.extend(fresh.map(|name| (name, verdict.to_owned())));
+        }
+    }
+    verdicts
+}
+
+/// The names that a library defines for others.
+fn exports(library: &Path) -> Result<Vec<String>> {
+    let table = output(Command::new("nm").args(["-D", "--defined-only"]).arg(library))?;
+    let names = table.lines().filter_map(|line| line.split_whitespace().nth(2));
+    Ok(names.map(str::to_owned).collect())
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| command.get_program().display().to_string())?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_read() {
+        let text = "ok a\nnoise\nnot ok b\nok a\nskip c d\nokay\n";
+        let read: Vec<_> = read(text).into_iter().collect();
+        let expected = [("a", "ok"), ("a (2)", "ok"), ("b", "not ok"), ("c d", "skip")];
+        assert_eq!(read, expected.map(|(name, verdict)| (name.into(), verdict.into())));
+    }
+}

@@ -1,0 +1,153 @@
+//! Runs all suites and writes the table. `make suites` runs this.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use sigward_suites::arm::{Bench, INT80, ON, TWO_PHASE};
+use sigward_suites::suite::{SUITES, Suite};
+use sigward_suites::{row, table};
+
+/// Run the tests of real software without and with libsigward.so, and compare the verdicts.
+#[derive(Parser)]
+struct Options {
+    /// Only the short selection.
+    #[arg(long)]
+    short: bool,
+    /// Only the suites whose name contains TEXT.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// Print the Debian packages that the suites need, and stop.
+    #[arg(long)]
+    packages: bool,
+    /// Install what is missing, and stop.
+    #[arg(long)]
+    install: bool,
+    /// Runs without the library; what they disagree about is flaky.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    plain: usize,
+    /// Suites that are run at the same time; most of them sleep.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
+    /// Write the table into this file.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(bad) => {
+            eprintln!("suites: {bad} of them do not hold");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("suites: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The number of suites that do not hold.
+fn run(options: &Options) -> Result<usize> {
+    let suites: Vec<&'static Suite> = SUITES
+        .iter()
+        .filter(|suite| suite.selected(options.short))
+        .filter(|suite| suite.name.contains(&options.only))
+        .collect();
+    ensure!(!suites.is_empty(), "no suite matches");
+    if options.packages {
+        println!("{}", packages(suites.iter().copied()));
+        return Ok(0);
+    }
+    let missing = packages(suites.iter().copied().filter(|suite| !suite.installed()));
+    if options.install {
+        return install(&missing).map(|()| 0);
+    }
+
+    let bench = Bench::new()?;
+    print!("{}", table::HEAD);
+    let next = AtomicUsize::new(0);
+    let told: Vec<OnceLock<Told>> = suites.iter().map(|_| OnceLock::new()).collect();
+    let work = || {
+        while let Some((suite, place)) = {
+            let next = next.fetch_add(1, Ordering::Relaxed);
+            suites.get(next).zip(told.get(next))
+        } {
+            let told = place.get_or_init(|| compare(&bench, suite, options.plain));
+            print!("{}{}", told.line, told.remarks);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..options.jobs {
+            scope.spawn(work);
+        }
+    });
+    let told: Vec<Told> = told.into_iter().filter_map(OnceLock::into_inner).collect();
+    let lines = told.iter().map(|told| &*told.line);
+    let text: String = [include_str!("../suites.md"), table::HEAD]
+        .into_iter()
+        .chain(lines)
+        .chain(["\n"])
+        .chain(told.iter().map(|told| &*told.remarks))
+        .collect();
+    let bad = told.iter().filter(|told| !told.holds).count();
+    if let Some(file) = &options.write {
+        fs::write(file, text).with_context(|| file.display().to_string())?;
+    }
+    println!("logs of all runs: {}", bench.logs().display());
+    Ok(bad)
+}
+
+/// What a suite told.
+struct Told {
+    line: String,
+    remarks: String,
+    holds: bool,
+}
+
+fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
+    let remark = |words: String| Told {
+        line: String::new(),
+        remarks: format!("- {}: {words}\n", suite.name),
+        holds: false,
+    };
+    if !suite.installed() {
+        return remark(format!("NOT RUN: install {}", packages([suite].into_iter())));
+    }
+    match row::compare(bench, suite, plain, &[ON, INT80, TWO_PHASE]) {
+        Err(error) => remark(format!("NOT RUN: {error:#}")),
+        Ok(row) => Told {
+            line: table::line(&row),
+            remarks: row.remarks().iter().flat_map(|words| ["- ", words, "\n"]).collect(),
+            holds: row.holds(),
+        },
+    }
+}
+
+/// The packages of all suites, each once.
+fn packages<'a>(suites: impl Iterator<Item = &'a Suite>) -> String {
+    let mut all: Vec<_> = suites.flat_map(Suite::packages).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.join(" ")
+}
+
+fn install(packages: &str) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    println!("installing {packages}");
+    let script = format!(
+        "sudo=; [ $(id -u) = 0 ] || sudo=sudo; $sudo apt-get update -q && \
+         $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends {packages}"
+    );
+    let status = Command::new("sh").args(["-c", &script]).stdout(Stdio::null()).status()?;
+    ensure!(status.success(), "apt-get: {status}");
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! All runs of one suite, and what differs between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::arm::{Arm, Bench, Calls, PLAIN, Told};
+use crate::suite::Suite;
+
+/// Where a hardened run gave a verdict that no plain run gave.
+#[derive(Debug)]
+pub struct Difference {
+    /// The test.
+    pub test: String,
+    /// The arm.
+    pub arm: &'static str,
+    /// Its verdict without the library.
+    pub without: String,
+    /// And with it.
+    pub with: String,
+}
+
+/// What all runs of a suite told.
+pub struct Row {
+    /// The suite.
+    pub suite: &'static Suite,
+    /// The tests that the plain runs know.
+    pub tests: usize,
+    /// Those of them that do not pass without the library either.
+    pub failing: usize,
+    /// Those that were skipped, always.
+    pub skipped: usize,
+    /// The calls of the first hardened run.
+    pub calls: Calls,
+    /// Tests that plain runs disagree about.
+    pub flaky: Vec<String>,
+    /// What differs.
+    pub differing: Vec<Difference>,
+    /// Runs that were made, of all arms.
+    pub runs: usize,
+}
+
+/// Plain runs are repeated so often before a difference counts.
+const PLAIN_RUNS: usize = 4;
+
+const WAITS: [&str; 7] = ["wait", "waitpid", "wait3", "wait4", "waitid", "__wait", "__waitpid"];
+
+/// All verdicts that plain runs gave to each test.
+type Usual = BTreeMap<String, BTreeSet<String>>;
+
+/// Runs `suite` `plain` times without the library, and with it in each of `arms`. Those that
+/// change how waits are made are left out for a suite that does not wait.
+///
+/// # Errors
+///
+/// When a run cannot be made.
+pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize, arms: &[Arm]) -> Result<Row> {
+    bench.prepare(suite)?;
+    let mut usual = Usual::new();
+    let mut calls = Calls::new();
+    for _ in 0..plain {
+        let told = bench.run(suite, &PLAIN)?;
+        learn(&mut usual, told.verdicts);
+        calls = told.calls;
+    }
+    let waits = calls.keys().any(|name| WAITS.contains(&name.as_str()));
+    let about_waits = |arm: &Arm| arm.settings.iter().any(|(name, _)| *name == "SIGWARD_WAIT");
+    let mut runs = plain;
+    let mut hardened = Vec::new();
+    for arm in arms.iter().filter(|arm| waits || !about_waits(arm)) {
+        bench.check(arm)?;
+        hardened.push((arm.label, bench.run(suite, arm)?));
+        runs += 1;
+    }
+    // A verdict that comes and goes without the library, too, is flaky.
+    for _ in plain..PLAIN_RUNS {
+        if differing(&usual, &hardened).is_empty() {
+            break;
+        }
+        learn(&mut usual, bench.run(suite, &PLAIN)?.verdicts);
+        runs += 1;
+    }
+    let always = |verdict: &str| {
+        usual.values().filter(|all| all.len() == 1 && all.contains(verdict)).count()
+    };
+    let differing = differing(&usual, &hardened);
+    Ok(Row {
+        suite,
+        // Not counted: the run as a whole.
+        tests: usual.len() - 1,
+        failing: always("not ok"),
+        skipped: always("skip"),
+        calls: hardened.into_iter().next().map_or(calls, |(_, told)| told.calls),
+        flaky: usual
+            .iter()
+            .filter(|(_, all)| all.len() > 1)
+            .map(|(test, _)| test.clone())
+            .collect(),
+        differing,
+        runs,
+    })
+}
+
+const ABSENT: &str = "did not run";
+
+fn learn(usual: &mut Usual, verdicts: BTreeMap<String, String>) {
+    let first = usual.is_empty();
+    for (test, all) in &mut *usual {
+        if !verdicts.contains_key(test) {
+            all.insert(ABSENT.to_owned());
+        }
+    }
+    for (test, verdict) in verdicts {
+        let all = usual.entry(test).or_insert_with(|| {
+            if first { BTreeSet::new() } else { BTreeSet::from([ABSENT.to_owned()]) }
+        });
+        all.insert(verdict);
+    }
+}
+
+fn differing(usual: &Usual, hardened: &[(&'static str, Told)]) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for (arm, told) in hardened {
+        let tests: BTreeSet<&String> = usual.keys().chain(told.verdicts.keys()).collect();
+        for test in tests {
+            let absent = || BTreeSet::from([ABSENT.to_owned()]);
+            let without = usual.get(test).cloned().unwrap_or_else(absent);
+            let with = told.verdicts.get(test).map_or(ABSENT, String::as_str);
+            if !without.contains(with) {
+                let without = without.into_iter().collect::<Vec<_>>().join(" or ");
+                found.push(Difference { test: test.clone(), arm, without, with: with.to_owned() });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdicts(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+        all.iter().map(|&(test, verdict)| (test.into(), verdict.into())).collect()
+    }
+
+    fn seen(plain: &[&[(&str, &str)]], with: &[(&str, &str)]) -> Vec<String> {
+        let mut usual = Usual::new();
+        for run in plain {
+            learn(&mut usual, verdicts(run));
+        }
+        let told = Told { verdicts: verdicts(with), calls: Calls::new() };
+        differing(&usual, &[("on", told)]).into_iter().map(|found| found.test).collect()
+    }
+
+    #[test]
+    fn what_no_plain_run_gave_differs() {
+        assert!(seen(&[&[("a", "ok")]], &[("a", "ok")]).is_empty());
+        assert_eq!(seen(&[&[("a", "ok")]], &[("a", "not ok")]), ["a"]);
+        assert_eq!(seen(&[&[("a", "ok")]], &[]), ["a"]);
+        assert_eq!(seen(&[&[]], &[("a", "ok")]), ["a"]);
+    }
+
+    #[test]
+    fn what_a_plain_run_gave_is_flaky() {
+        let plain: &[&[(&str, &str)]] = &[&[("a", "ok")], &[("a", "not ok")]];
+        assert!(seen(plain, &[("a", "not ok")]).is_empty());
+        let plain: &[&[(&str, &str)]] = &[&[("a", "ok"), ("b", "ok")], &[("a", "ok")]];
+        assert!(seen(plain, &[("a", "ok")]).is_empty());
+        assert_eq!(seen(plain, &[("b", "ok")]), ["a"]);
+    }
+}

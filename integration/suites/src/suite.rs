@@ -1,0 +1,138 @@
+//! The table of suites.
+
+use std::path::Path;
+
+/// One suite: a script, its arguments, and what they need.
+#[derive(Clone, Copy, Debug)]
+pub struct Suite {
+    /// Its name in the tables.
+    pub name: &'static str,
+    /// `scripts/NAME.sh`; `NAME.prepare.sh`, if there is one, builds what all runs share.
+    pub script: &'static str,
+    /// Arguments of the script.
+    pub args: &'static [&'static str],
+    /// What it needs installed: a file, and the Debian packages that have it.
+    pub needs: &'static [(&'static str, &'static str)],
+    /// The Debian source packages whose tests it runs.
+    pub sources: &'static [&'static str],
+    /// The selections that it is in.
+    pub selection: Selection,
+    /// It hangs when one run takes longer, in seconds.
+    pub seconds: u64,
+}
+
+/// When a suite is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// By `make test`; a longer one stands for it in `make suites`.
+    Short,
+    /// By `make suites`.
+    Long,
+    /// By both.
+    Both,
+}
+
+const GCC: (&str, &str) = ("/usr/bin/gcc", "gcc libc6-dev");
+const PYTHON: (&str, &str) = ("/usr/bin/python3", "python3");
+const CPYTHON: &[(&str, &str)] =
+    &[PYTHON, ("/usr/lib/python3.11/test/test_signal.py", "libpython3.11-testsuite")];
+const GDB: &[(&str, &str)] = &[GCC, ("/usr/bin/gdb", "gdb"), ("/usr/bin/pgrep", "procps")];
+const GO: &[(&str, &str)] =
+    &[GCC, ("/usr/bin/go", "golang-go"), ("/usr/lib/go-1.19/misc/cgo/test", "golang-src")];
+const KERNEL: &[(&str, &str)] = &[
+    GCC,
+    ("/usr/src/linux-source-6.1.tar.xz", "linux-source-6.1"),
+    ("/usr/include/sys/capability.h", "libcap-dev"),
+    ("/usr/bin/xz", "xz-utils"),
+];
+const POSTGRES: &[(&str, &str)] = &[("/usr/lib/postgresql/15/bin/pgbench", "postgresql")];
+
+const fn cpython(name: &'static str, args: &'static [&'static str]) -> Suite {
+    other(name, "cpython", args, CPYTHON)
+}
+
+const fn other(
+    name: &'static str,
+    script: &'static str,
+    args: &'static [&'static str],
+    needs: &'static [(&'static str, &'static str)],
+) -> Suite {
+    Suite { name, script, args, needs, sources: &[], selection: Selection::Long, seconds: 600 }
+}
+
+const fn short(suite: Suite) -> Suite {
+    Suite { selection: Selection::Short, ..suite }
+}
+
+const fn both(suite: Suite) -> Suite {
+    Suite { selection: Selection::Both, ..suite }
+}
+
+const fn from(sources: &'static [&'static str], suite: Suite) -> Suite {
+    Suite { sources, ..suite }
+}
+
+/// All of them.
+#[rustfmt::skip] // a table
+pub static SUITES: &[Suite] = &[
+    cpython("CPython test_signal", &["test_signal"]),
+    cpython("CPython test_faulthandler", &["test_faulthandler"]),
+    cpython("CPython test_wait3, test_wait4, test_fork1", &["test_wait3", "test_wait4", "test_fork1"]),
+    both(cpython("CPython test_posix, test_mmap, test_pty", &["test_posix", "test_mmap", "test_pty"])),
+    cpython("CPython test_subprocess", &["test_subprocess"]),
+    cpython("CPython test_os", &["test_os"]),
+    cpython("CPython test_threading", &["test_threading"]),
+    cpython("CPython test_threadsignals", &["test_threadsignals"]),
+    cpython("CPython test_asyncio (subprocesses, signals)",
+        &["test_asyncio.test_subprocess", "test_asyncio.test_unix_events"]),
+    cpython("CPython test_multiprocessing_fork (processes, pools)",
+        &["test_multiprocessing_fork", "-m", "*Process*", "-m", "*Pool*"]),
+    short(cpython("CPython: signals and crashes, a selection", &["test_signal", "test_faulthandler",
+        "-m", "*PosixTests*", "-m", "*SiginterruptTest*", "-m", "*PendingSignalsTests*", "-m", "*ItimerTest*",
+        "-m", "test_sigsegv", "-m", "test_sigabrt", "-m", "test_sigfpe", "-m", "test_stack_overflow",
+        "-m", "test_register*", "-m", "test_fatal_error*"])),
+    short(other("stress-ng --verify (brief)", "stress-ng", &["signal", "bad-altstack", "wait", "fork",
+        "vfork", "mlock", "madvise", "stack", "sigchld", "zombie", "munmap"],
+        &[("/usr/bin/stress-ng", "stress-ng")])),
+    other("stress-ng --verify", "stress-ng", &[], &[("/usr/bin/stress-ng", "stress-ng")]),
+    other("Go misc/cgo/test", "go", &[], GO),
+    both(other("kernel selftests", "kselftest", &[], KERNEL)),
+    from(&["perl"], other("perl t/", "perl", &["op/fork", "op/alarm", "op/die_exit", "op/exec", "op/kill0",
+        "op/sigdispatch", "op/sigsystem", "op/waitpid", "io/pipe"], &[("/usr/bin/perl", "perl")])),
+    from(&["ruby3.1"], other("ruby test_signal, test_process, test_thread", "ruby", &["signal", "process", "thread"],
+        &[("/usr/bin/ruby", "ruby")])),
+    from(&["bash"], other("bash tests/", "bash", &["trap", "jobs", "execscript", "builtins", "procsub", "comsub",
+        "coproc", "lastpipe", "redir", "set-e", "errors", "exportfunc", "read", "posix2", "func", "heredoc"], &[GCC])),
+    from(&["make-dfsg"], other("GNU make tests/", "make", &[],
+        &[GCC, ("/usr/bin/make", "make"), ("/usr/bin/perl", "perl")])),
+    both(other("job control; make -j", "jobs", &[], &[("/usr/bin/make", "make"), ("/usr/bin/script", "bsdutils")])),
+    from(&["redis"], other("redis tests/", "redis", &["unit/aofrw", "unit/introspection", "unit/lazyfree",
+        "unit/shutdown", "integration/rdb", "integration/aof", "integration/logging"],
+        &[("/usr/bin/redis-server", "redis-server"), ("/usr/bin/tclsh", "tcl")])),
+    other("nginx: reloads, killed workers", "nginx", &[],
+        &[("/usr/sbin/nginx", "nginx-light"), PYTHON, ("/usr/bin/pgrep", "procps")]),
+    other("PostgreSQL: pgbench -C, crash recovery", "postgres", &[], POSTGRES),
+    other("OpenJDK", "java", &[], &[("/usr/bin/javac", "openjdk-17-jdk-headless")]),
+    other("node", "node", &[], &[("/usr/bin/node", "nodejs")]),
+    other("gdb", "gdb", &[], GDB),
+    both(other("strace", "strace", &[], &[GCC, ("/usr/bin/strace", "strace")])),
+];
+
+impl Suite {
+    /// Whether it is in the short selection, or in the long one.
+    #[must_use]
+    pub fn selected(&self, short: bool) -> bool {
+        self.selection != if short { Selection::Long } else { Selection::Short }
+    }
+
+    /// Whether all that it needs is there.
+    #[must_use]
+    pub fn installed(&self) -> bool {
+        self.needs.iter().all(|(file, _)| Path::new(file).exists())
+    }
+
+    /// The Debian packages that have what it needs.
+    pub fn packages(&self) -> impl Iterator<Item = &'static str> {
+        self.needs.iter().flat_map(|(_, packages)| packages.split(' '))
+    }
+}

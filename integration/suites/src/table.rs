@@ -1,0 +1,84 @@
+//! What is written down: one line for each suite, and below what needs words.
+
+use std::fmt::Write as _;
+
+use crate::arm::Calls;
+use crate::row::Row;
+
+impl Row {
+    /// Whether the suite is evidence that the library changes nothing.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.differing.is_empty() && self.tests > 0 && !self.calls.is_empty()
+    }
+
+    /// One line for each thing that is wrong or flaky.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let name = self.suite.name;
+        let mut remarks = Vec::new();
+        for found in &self.differing {
+            let (test, arm) = (&found.test, found.arm);
+            let (with, without) = (&found.with, &found.without);
+            remarks.push(format!("{name}: DIFFERS: {test}: {arm}: {with}; without: {without}"));
+        }
+        if self.tests == 0 {
+            remarks.push(format!("{name}: NO EVIDENCE: it told no verdict"));
+        }
+        if self.calls.is_empty() {
+            remarks.push(format!("{name}: NO EVIDENCE: it called nothing that is hooked"));
+        }
+        for test in &self.flaky {
+            remarks.push(format!("{name}: flaky without the library: {test}"));
+        }
+        remarks
+    }
+}
+
+/// The head of the table.
+pub const HEAD: &str = "\
+| suite | runs | tests | skipped | failing without, too | calls of what is hooked | flaky | differing |
+|---|--:|--:|--:|--:|---|--:|--:|
+";
+
+/// The line of one suite.
+#[must_use]
+pub fn line(row: &Row) -> String {
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        row.suite.name,
+        row.runs,
+        row.tests,
+        row.skipped,
+        row.failing,
+        families(&row.calls),
+        row.flaky.len(),
+        row.differing.len(),
+    )
+}
+
+/// What the hooked functions are about.
+const FAMILIES: [(&str, &[&str]); 5] = [
+    ("alternate stacks", &["sigaltstack", "sigstack"]),
+    ("handlers", &["sigaction", "__sigaction"]),
+    ("waits", &["wait", "waitpid", "wait3", "wait4", "waitid", "__wait", "__waitpid"]),
+    ("threads", &["pthread_create", "thrd_create"]),
+    ("syscall(2), prctl(2), forks", &["syscall", "prctl", "_Fork"]),
+];
+
+/// The sum of the calls of each family, and of the rest: memory.
+fn families(calls: &Calls) -> String {
+    let mut text = String::new();
+    let mut memory = calls.values().sum::<u64>();
+    for (family, names) in FAMILIES {
+        let sum: u64 = names.iter().filter_map(|name| calls.get(*name)).sum();
+        memory -= sum;
+        if sum > 0 {
+            let _ = write!(text, "{family} {sum}, ");
+        }
+    }
+    if memory > 0 {
+        let _ = write!(text, "memory {memory}, ");
+    }
+    text.trim_end_matches(", ").to_owned()
+}

@@ -1,0 +1,49 @@
+//! The suites bite: with a fault planted behind the library, verdicts differ.
+
+use sigward_harness::{artifacts, need};
+use sigward_suites::arm::{Arm, Bench};
+use sigward_suites::row;
+use sigward_suites::suite::SUITES;
+
+/// The library with the fault injector behind it: what its originals do wrong, it does wrong.
+const fn broken(label: &'static str, settings: &'static [(&'static str, &'static str)]) -> Arm {
+    Arm { label, libraries: &["libsigward.so", "libchaos.so"], settings }
+}
+
+/// What is broken, and the suite that must notice.
+const FAULTS: [(&str, Arm); 3] = [
+    (
+        "job control; make -j",
+        broken(
+            "a child lost in 50 waits",
+            &[("SIGWARD", "on"), ("CHAOS", "waitpid:after-ECHILD:every50")],
+        ),
+    ),
+    (
+        "kernel selftests",
+        broken("MADV_DONTNEED refused", &[("SIGWARD", "on"), ("CHAOS", "madvise@DONTNEED:EINVAL")]),
+    ),
+    (
+        "CPython: signals and crashes, a selection",
+        broken("oact wrongly filled", &[("SIGWARD", "on"), ("CHAOS", "sigaction:garbled")]),
+    ),
+];
+
+#[test]
+#[ignore = "minutes of other software's tests, and packages to install: make suites"]
+fn planted_faults_are_found() {
+    let bench = Bench::new().unwrap();
+    bench.lay_out(artifacts::chaos()).unwrap();
+    for (name, arm) in FAULTS {
+        let suite = SUITES.iter().find(|suite| suite.name == name).unwrap();
+        if !need::required(suite.installed(), name, "see `make suites`") {
+            continue;
+        }
+        let sound = broken("no fault", &[("SIGWARD", "on")]);
+        let row = row::compare(&bench, suite, 1, &[sound, arm]).unwrap();
+        let found = |label| row.differing.iter().filter(move |found| found.arm == label).count();
+        eprintln!("{}: {} verdicts of {name} differ", arm.label, found(arm.label));
+        assert_eq!(found(sound.label), 0, "without a fault: {:#?}", row.differing);
+        assert!(found(arm.label) > 0, "{name} did not notice: {}", arm.label);
+    }
+}
