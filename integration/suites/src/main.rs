@@ -120,7 +120,7 @@ fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
     if !suite.installed() {
         return remark(format!("NOT RUN: install {}", packages([suite].into_iter())));
     }
-    match row::compare(bench, suite, plain, &[ON, INT80, TWO_PHASE]) {
+    match row::compare(bench, suite, plain..=plain.max(4), &[ON, INT80, TWO_PHASE]) {
         Err(error) => remark(format!("NOT RUN: {error:#}")),
         Ok(row) => Told {
             line: table::line(&row),

@@ -1,6 +1,7 @@
 //! All runs of one suite, and what differs between them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use anyhow::Result;
 
@@ -40,32 +41,35 @@ pub struct Row {
     pub runs: usize,
 }
 
-/// Plain runs are repeated so often before a difference counts.
-const PLAIN_RUNS: usize = 4;
-
 const WAITS: [&str; 7] = ["wait", "waitpid", "wait3", "wait4", "waitid", "__wait", "__waitpid"];
 
 /// All verdicts that plain runs gave to each test.
 type Usual = BTreeMap<String, BTreeSet<String>>;
 
-/// Runs `suite` `plain` times without the library, and with it in each of `arms`. Those that
-/// change how waits are made are left out for a suite that does not wait.
+/// Runs `suite` without the library, first as often as `plain` starts with, and with it in each of `arms`. Those that
+/// change how waits are made are left out for a suite that does not wait. Before a difference
+/// counts, plain runs are repeated up to the end of `plain`.
 ///
 /// # Errors
 ///
 /// When a run cannot be made.
-pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize, arms: &[Arm]) -> Result<Row> {
+pub fn compare(
+    bench: &Bench,
+    suite: &'static Suite,
+    plain: RangeInclusive<usize>,
+    arms: &[Arm],
+) -> Result<Row> {
     bench.prepare(suite)?;
     let mut usual = Usual::new();
     let mut calls = Calls::new();
-    for _ in 0..plain {
+    for _ in 0..*plain.start() {
         let told = bench.run(suite, &PLAIN)?;
         learn(&mut usual, told.verdicts);
         calls = told.calls;
     }
     let waits = calls.keys().any(|name| WAITS.contains(&name.as_str()));
     let about_waits = |arm: &Arm| arm.settings.iter().any(|(name, _)| *name == "SIGWARD_WAIT");
-    let mut runs = plain;
+    let mut runs = *plain.start();
     let mut hardened = Vec::new();
     for arm in arms.iter().filter(|arm| waits || !about_waits(arm)) {
         bench.check(arm)?;
@@ -73,7 +77,7 @@ pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize, arms: &[Arm])
         runs += 1;
     }
     // A verdict that comes and goes without the library, too, is flaky.
-    for _ in plain..PLAIN_RUNS {
+    for _ in plain.skip(1) {
         if differing(&usual, &hardened).is_empty() {
             break;
         }
