@@ -32,7 +32,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 2)]
     plain: usize,
     /// Suites that are run at the same time; most of them sleep.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     jobs: usize,
     /// Write the table into this file.
     #[arg(long, value_name = "FILE")]
