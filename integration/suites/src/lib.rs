@@ -5,6 +5,7 @@
 //! | [`suite`] | the table of suites: one row of data each; how each is run is in `scripts/` |
 //! | [`arm`] | one run of one suite, with one choice of libraries; its verdicts and calls |
 //! | [`row`] | all runs of one suite, and what differs between them |
+//! | [`session`] | many suites, some at the same time |
 //! | [`table`] | what is written to `docs/suites.md` |
 //!
 //! A script runs the software's tests and prints a line for each: `ok NAME`, `not ok NAME` or
@@ -14,5 +15,6 @@
 
 pub mod arm;
 pub mod row;
+pub mod session;
 pub mod suite;
 pub mod table;

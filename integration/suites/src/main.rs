@@ -3,15 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use sigward_suites::arm::{Bench, INT80, ON, TWO_PHASE};
-use sigward_suites::suite::{SUITES, Suite};
-use sigward_suites::{row, table};
+use sigward_suites::arm::Bench;
+use sigward_suites::session::{self, Told};
+use sigward_suites::suite::{SUITES, Suite, packages};
+use sigward_suites::table;
 
 /// Run the tests of real software without and with libsigward.so, and compare the verdicts.
 #[derive(Parser)]
@@ -72,23 +70,11 @@ fn run(options: &Options) -> Result<usize> {
 
     let bench = Bench::new()?;
     print!("{}", table::HEAD);
-    let next = AtomicUsize::new(0);
-    let told: Vec<OnceLock<Told>> = suites.iter().map(|_| OnceLock::new()).collect();
-    let work = || {
-        while let Some((suite, place)) = {
-            let next = next.fetch_add(1, Ordering::Relaxed);
-            suites.get(next).zip(told.get(next))
-        } {
-            let told = place.get_or_init(|| compare(&bench, suite, options.plain));
-            print!("{}{}", told.line, told.remarks);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..options.jobs {
-            scope.spawn(work);
-        }
+    let told: Vec<Told> = session::run(&suites, options.jobs, |suite| {
+        let told = session::compare(&bench, suite, options.plain);
+        print!("{}{}", told.line, told.remarks);
+        told
     });
-    let told: Vec<Told> = told.into_iter().filter_map(OnceLock::into_inner).collect();
     let lines = told.iter().map(|told| &*told.line);
     let text: String = [include_str!("../suites.md"), table::HEAD]
         .into_iter()
@@ -102,40 +88,6 @@ fn run(options: &Options) -> Result<usize> {
     }
     println!("logs of all runs: {}", bench.logs().display());
     Ok(bad)
-}
-
-/// What a suite told.
-struct Told {
-    line: String,
-    remarks: String,
-    holds: bool,
-}
-
-fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
-    let remark = |words: String| Told {
-        line: String::new(),
-        remarks: format!("- {}: {words}\n", suite.name),
-        holds: false,
-    };
-    if !suite.installed() {
-        return remark(format!("NOT RUN: install {}", packages([suite].into_iter())));
-    }
-    match row::compare(bench, suite, plain..=plain.max(4), &[ON, INT80, TWO_PHASE]) {
-        Err(error) => remark(format!("NOT RUN: {error:#}")),
-        Ok(row) => Told {
-            line: table::line(&row),
-            remarks: row.remarks().iter().flat_map(|words| ["- ", words, "\n"]).collect(),
-            holds: row.holds(),
-        },
-    }
-}
-
-/// The packages of all suites, each once.
-fn packages<'a>(suites: impl Iterator<Item = &'a Suite>) -> String {
-    let mut all: Vec<_> = suites.flat_map(Suite::packages).collect();
-    all.sort_unstable();
-    all.dedup();
-    all.join(" ")
 }
 
 fn install(packages: &str) -> Result<()> {

@@ -95,7 +95,8 @@ pub static SUITES: &[Suite] = &[
         "vfork", "mlock", "madvise", "stack", "sigchld", "zombie", "munmap"],
         &[("/usr/bin/stress-ng", "stress-ng")])),
     other("stress-ng --verify", "stress-ng", &[], &[("/usr/bin/stress-ng", "stress-ng")]),
-    other("Go misc/cgo/test", "go", &[], GO),
+    other("Go misc/cgo/test", "go", &["cgo"], GO),
+    other("Go runtime (cgo, crashes, signals)", "go", &["runtime"], GO),
     both(other("kernel selftests", "kselftest", &[], KERNEL)),
     from(&["perl"], other("perl t/", "perl", &["op/fork", "op/alarm", "op/die_exit", "op/exec", "op/kill0",
         "op/sigdispatch", "op/sigsystem", "op/waitpid", "io/pipe"], &[("/usr/bin/perl", "perl")])),
@@ -135,4 +136,12 @@ impl Suite {
     pub fn packages(&self) -> impl Iterator<Item = &'static str> {
         self.needs.iter().flat_map(|(_, packages)| packages.split(' '))
     }
+}
+
+/// The packages of all these suites, each once.
+pub fn packages<'a>(suites: impl Iterator<Item = &'a Suite>) -> String {
+    let mut all: Vec<_> = suites.flat_map(Suite::packages).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.join(" ")
 }

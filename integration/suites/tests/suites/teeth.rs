@@ -1,9 +1,9 @@
 //! The suites bite: with a fault planted behind the library, verdicts differ.
 
-use sigward_harness::{artifacts, need};
+use sigward_harness::artifacts;
 use sigward_suites::arm::{Arm, Bench};
-use sigward_suites::row;
 use sigward_suites::suite::SUITES;
+use sigward_suites::{row, session};
 
 /// The library with the fault injector behind it: what its originals do wrong, it does wrong.
 const fn broken(label: &'static str, settings: &'static [(&'static str, &'static str)]) -> Arm {
@@ -30,14 +30,13 @@ const FAULTS: [(&str, Arm); 3] = [
 ];
 
 #[test]
-#[ignore = "minutes of other software's tests, and packages to install: make suites"]
 fn planted_faults_are_found() {
     let bench = Bench::new().unwrap();
     bench.lay_out(artifacts::chaos()).unwrap();
-    for (name, arm) in FAULTS {
+    session::run(&FAULTS, 3, |&(name, arm)| {
         let suite = SUITES.iter().find(|suite| suite.name == name).unwrap();
-        if !need::required(suite.installed(), name, "see `make suites`") {
-            continue;
+        if !super::runnable(suite) {
+            return;
         }
         let sound = broken("no fault", &[("SIGWARD", "on")]);
         let row = row::compare(&bench, suite, 1..=2, &[sound, arm]).unwrap();
@@ -45,5 +44,5 @@ fn planted_faults_are_found() {
         eprintln!("{}: {} verdicts of {name} differ", arm.label, found(arm.label));
         assert_eq!(found(sound.label), 0, "without a fault: {:#?}", row.differing);
         assert!(found(arm.label) > 0, "{name} did not notice: {}", arm.label);
-    }
+    });
 }

@@ -1,0 +1,63 @@
+//! Suites, some of them at the same time: they sleep more than they compute.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::arm::{Bench, INT80, ON, TWO_PHASE};
+use crate::suite::{Suite, packages};
+use crate::{row, table};
+
+/// What a suite told.
+pub struct Told {
+    /// Its line of the table; empty when it was not run.
+    pub line: String,
+    /// What needs words, a line each.
+    pub remarks: String,
+    /// Whether it is evidence that the library changes nothing.
+    pub holds: bool,
+}
+
+/// Does `work` for each of `all`, for `jobs` of them at a time; the results are in their order.
+pub fn run<T: Sync, R: Send + Sync>(
+    all: &[T],
+    jobs: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done: Vec<OnceLock<R>> = all.iter().map(|_| OnceLock::new()).collect();
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some((one, place)) = {
+                    let next = next.fetch_add(1, Ordering::Relaxed);
+                    all.get(next).zip(done.get(next))
+                } {
+                    place.get_or_init(|| work(one));
+                }
+            });
+        }
+    });
+    done.into_iter().filter_map(OnceLock::into_inner).collect()
+}
+
+/// Runs a suite without the library, at first `plain` times, and with each setting of it.
+#[must_use]
+pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
+    let remark = |words: String| Told {
+        line: String::new(),
+        remarks: format!("- {}: {words}\n", suite.name),
+        holds: false,
+    };
+    if !suite.installed() {
+        return remark(format!("NOT RUN: install {}", packages([suite].into_iter())));
+    }
+    match row::compare(bench, suite, plain..=plain.max(4), &[ON, INT80, TWO_PHASE]) {
+        Err(error) => remark(format!("NOT RUN: {error:#}")),
+        Ok(row) => Told {
+            line: table::line(&row),
+            remarks: row.remarks().iter().flat_map(|words| ["- ", words, "\n"]).collect(),
+            holds: row.holds(),
+        },
+    }
+}
