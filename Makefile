@@ -1,6 +1,6 @@
 # make build    target/release/libsigward.so and target/release/sigward
 # make demo     what the library does to four real programs
-# make test     all tests of our own
+# make test     all tests, of other software a short selection
 # make suites   the tests of real software, all; installs what they need; writes docs/suites.md
 # make vm       the defects in virtual machines; writes docs/proof.md
 # make soak     ten minutes (SECONDS_LONG=600) of random operations
@@ -36,7 +36,6 @@ demo: build
 test: build
 	$(CARGO) test --workspace --exclude sigward-preload --no-fail-fast
 
-# A short selection: cargo test -p sigward-suites -- --ignored
 suites: build
 	$(CARGO) run --quiet -p sigward-suites -- --install
 	$(CARGO) run --quiet -p sigward-suites -- --write docs/suites.md
