@@ -77,10 +77,11 @@ static pid_t child_that(int code, int ms)
     return child;
 }
 
-static void on_alarm(int ms, int flags)
+// Again and again: one may come between two naps of ours.
+static void on_alarms(int ms, int flags)
 {
     on_signal(SIGALRM, nothing, flags);
-    ualarm(ms * 1000, 0);
+    ualarm(ms * 1000, ms * 1000);
 }
 
 static void semantics(void)
@@ -92,10 +93,11 @@ static void semantics(void)
     say("none left", wait4(-1, &status, 0, usage), child, &status);
     child = child_that(8, 1000); // long after the alarms, also on a busy machine
     say("no hang", wait4(child, &status, FB_WNOHANG, NULL), child, &status);
-    on_alarm(30, 0);
+    on_alarms(30, 0);
     say("interrupted", wait4(child, &status, 0, NULL), child, &status);
-    on_alarm(20, SA_RESTART);
+    on_alarms(20, SA_RESTART);
     say("restarted", wait4(-1, &status, 0, usage), child, &status);
+    ualarm(0, 0);
     child = child_that(9, 30);
     say("bad status", wait4(child, (int *)8, 0, NULL), child, &status);
     say("and gone", wait4(child, &status, 0, NULL), child, &status);
