@@ -4,9 +4,9 @@ place=$SUITE_CACHE/go
 [ ! -e "$place/built" ] || exit 0
 mkdir -p "$place"
 root=$(go env GOROOT)
-cp -rL "$root/misc/cgo/test" "$place/cgo"
+cp -rL "$root/misc/cgo/test" "$place/test"
 cp -rL "$root/src/runtime" "$place/runtime"
 export GOFLAGS=-mod=mod GO111MODULE=off GOCACHE=$place/cache
-(cd "$place/cgo" && go test -c -o "$place/cgo.test")
+(cd "$place/test" && go test -c -o "$place/test.test")
 go test -c -o "$place/runtime.test" runtime
 touch "$place/built"

@@ -170,7 +170,8 @@ impl Bench {
             .env("SUITE_WORK", work.path())
             .env("SUITE_CACHE", &self.cache)
             .env("SUITE_CALLS", &counts)
-            .env("UNDER", format!("env LD_PRELOAD={}", preload.join(":")))
+            // Whoever runs us may ignore signals, as nohup(1) does; tests of signals would fail.
+            .env("UNDER", format!("env --default-signal LD_PRELOAD={}", preload.join(":")))
             .deadline(Duration::from_secs(suite.seconds));
         let (text, end) = match run.output() {
             Ok(outcome) => {

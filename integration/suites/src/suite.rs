@@ -95,7 +95,7 @@ pub static SUITES: &[Suite] = &[
         "vfork", "mlock", "madvise", "stack", "sigchld", "zombie", "munmap"],
         &[("/usr/bin/stress-ng", "stress-ng")])),
     other("stress-ng --verify", "stress-ng", &[], &[("/usr/bin/stress-ng", "stress-ng")]),
-    other("Go misc/cgo/test", "go", &["cgo"], GO),
+    other("Go misc/cgo/test", "go", &["test"], GO),
     other("Go runtime (cgo, crashes, signals)", "go", &["runtime"], GO),
     both(other("kernel selftests", "kselftest", &[], KERNEL)),
     from(&["perl"], other("perl t/", "perl", &["op/fork", "op/alarm", "op/die_exit", "op/exec", "op/kill0",
