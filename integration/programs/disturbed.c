@@ -395,7 +395,7 @@ static void harmless_advice(void)
 
 static void by_process_madvise(void)
 {
-#ifdef __GLIBC__
+#if defined __GLIBC__ && SINCE_GLIBC(36)
     start();
     int self = syscall(SYS_pidfd_open, getpid(), 0);
     MUST(self >= 0);

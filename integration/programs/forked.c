@@ -5,6 +5,10 @@
 #include <spawn.h>
 #include "scenario.h"
 
+#if !SINCE_GLIBC(34)
+static pid_t _Fork(void) { not_here(); }
+#endif
+
 enum { THREADS = 4 };
 
 extern char **environ;

@@ -64,6 +64,13 @@ __attribute__((unused)) static void tell(const char *call, long result)
 // Tells the result of a call, which starts with errno clear.
 #define TELL(call) (errno = 0, tell(#call, (long)(call)))
 
+// What only newer libcs have; musl has all of it that it will ever have.
+#ifdef __GLIBC__
+#define SINCE_GLIBC(minor) __GLIBC_PREREQ(2, minor)
+#else
+#define SINCE_GLIBC(minor) 1
+#endif
+
 // What this libc does not have.
 __attribute__((unused, noreturn)) static void not_here(void) { exit(77); }
 

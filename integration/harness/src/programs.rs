@@ -1,4 +1,4 @@
-//! Builds the C programs of `integration/programs`, one behaviour each, for both libcs.
+//! Builds the C programs of `integration/programs`, one behaviour each, for each libc.
 //!
 //! A program says in comment lines how it wants to be built:
 //!
@@ -17,6 +17,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::artifacts::{target, workspace};
 use crate::need;
@@ -27,38 +28,73 @@ const FLAGS: &[&str] =
 /// A C library to build for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Libc {
-    /// glibc, by `gcc`.
+    /// The machine's glibc, by `gcc`.
     Glibc,
+    /// glibc 2.31, whose libpthread is a library of its own, by what `integration/harness/fetch-old-glibc`
+    /// leaves.
+    OldGlibc,
     /// musl, by `musl-gcc` of Debian's `musl-tools`.
     Musl,
 }
 
 impl Libc {
-    const fn compiler(self) -> &'static str {
+    fn compiler(self) -> PathBuf {
         match self {
-            Self::Glibc => "gcc",
-            Self::Musl => "musl-gcc",
+            Self::Glibc => "gcc".into(),
+            Self::OldGlibc => target().join("old-glibc/gcc"),
+            Self::Musl => "musl-gcc".into(),
         }
     }
 
-    const fn folder(self) -> &'static str {
+    /// Its name, for headings and folders.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Glibc => "glibc",
+            Self::OldGlibc => "glibc-2.31",
             Self::Musl => "musl",
+        }
+    }
+
+    /// What `// only:` calls it.
+    const fn family(self) -> &'static str {
+        match self {
+            Self::Glibc | Self::OldGlibc => "glibc",
+            Self::Musl => "musl",
+        }
+    }
+
+    fn present(self) -> bool {
+        let compiler = self.compiler();
+        match self {
+            Self::Glibc => true,
+            // The mirrors will drop Debian 11 some day.
+            Self::OldGlibc => need::optional(
+                compiler.exists(),
+                "glibc 2.31",
+                "integration/harness/fetch-old-glibc",
+            ),
+            Self::Musl => {
+                let remedy = "apt-get install musl-tools";
+                need::required(installed("musl-gcc").is_some(), "musl-gcc", remedy)
+            }
         }
     }
 }
 
-/// The C libraries whose compiler is here: musl may be absent, but not in CI.
+/// The C libraries whose compiler is here: others than the machine's glibc may be absent, but
+/// musl not in CI.
 ///
 /// # Panics
 ///
 /// When `musl-gcc` is missing in CI.
 #[must_use]
 pub fn libcs() -> &'static [Libc] {
-    let musl = installed(Libc::Musl.compiler()).is_some();
-    let musl = need::required(musl, "musl-gcc", "apt-get install musl-tools");
-    if musl { &[Libc::Glibc, Libc::Musl] } else { &[Libc::Glibc] }
+    static PRESENT: OnceLock<Vec<Libc>> = OnceLock::new();
+    PRESENT.get_or_init(|| {
+        let all = [Libc::Glibc, Libc::OldGlibc, Libc::Musl];
+        all.into_iter().filter(|libc| libc.present()).collect()
+    })
 }
 
 /// Every program that prints the same in each run and is done at once, with each C library that
@@ -94,7 +130,7 @@ pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
 ///
 /// When there is no such program.
 pub fn suits(name: &str, libc: Libc) -> io::Result<bool> {
-    Ok(directive(&source(name)?, "only").all(|only| only == libc.folder()))
+    Ok(directive(&source(name)?, "only").all(|only| only == libc.family()))
 }
 
 /// Builds `integration/programs/NAME.c` and returns the path of the result.
@@ -120,8 +156,7 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
     // One folder per content, so that the program keeps its name and a stale one is never met.
     let mut key = DefaultHasher::new();
     (FLAGS, flags, libc, &text, &libraries, shared_sources()?).hash(&mut key);
-    let place =
-        target().join("programs").join(libc.folder()).join(format!("{:016x}", key.finish()));
+    let place = target().join("programs").join(libc.name()).join(format!("{:016x}", key.finish()));
     let shared = name.starts_with("lib");
     let default = if shared { format!("{name}.so") } else { name.to_owned() };
     let result = place.join(directive(&text, "output").next().unwrap_or(&default));

@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use clap::Parser;
 use sigward_harness::artifacts;
-use sigward_harness::programs::{self, Libc};
+use sigward_harness::programs;
 use sigward_harness::scenarios::{ALL, Family, NOT_HERE, Seen};
 
 /// Measure the page faults per delivery for every scenario, and write the table
@@ -82,8 +82,7 @@ fn table(
     }
     let _ = write!(text, "\n## {} (`{}`)\n\n| scenario | measured |", family.title, family.program);
     for libc in programs::libcs() {
-        let name = if *libc == Libc::Glibc { "glibc" } else { "musl" };
-        let _ = write!(text, " {name}, without | with |");
+        let _ = write!(text, " {}, without | with |", libc.name());
     }
     let _ = write!(text, "\n|---|---|{}\n{rows}", "--:|--:|".repeat(programs::libcs().len()));
     Ok(())
