@@ -29,6 +29,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE /* headers before Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define SKIP_UNLESS(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, n)
 #define ANSWER(action) BPF_STMT(BPF_RET | BPF_K, action)

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// How long the serial line may be silent before the machine counts as hung.
 const SILENCE: Duration = Duration::from_secs(120);
 
+/// Where the meters are that were built for an old C library.
+const OLD_METERS: &str = "meters/old";
+
 /// The folder of this crate, where meters, patches and scripts are.
 pub fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -53,7 +56,7 @@ pub fn check_tools() -> Result<()> {
 }
 
 /// Builds the meters into `folder`.
-fn build_meters(folder: &Path) -> Result<Vec<PathBuf>> {
+fn build_meters(compiler: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut programs = Vec::new();
     for entry in fs::read_dir(home().join("meters"))? {
         let source = entry?.path();
@@ -62,7 +65,7 @@ fn build_meters(folder: &Path) -> Result<Vec<PathBuf>> {
         }
         let program = folder.join(source.file_stem().unwrap_or_default());
         output(
-            Command::new("gcc")
+            Command::new(compiler)
                 .args(["-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
                 .arg(&program)
                 .arg(&source),
@@ -96,8 +99,12 @@ pub struct Guest {
 
 impl Guest {
     /// Gathers meters, libraries and, where given, the library and the command
-    /// under test.
-    pub fn new(library: Option<&Path>, command: Option<&Path>) -> Result<Self> {
+    /// under test, and the compiler for an old C library.
+    pub fn new(
+        library: Option<&Path>,
+        command: Option<&Path>,
+        old_glibc: Option<&Path>,
+    ) -> Result<Self> {
         let guest = Self { root: tempfile::tempdir()? };
         let root = guest.root.path();
         // For everyone, as some meters run as nobody.
@@ -105,7 +112,12 @@ impl Guest {
         for folder in ["bin", "meters", "proc", "sys", "dev", "tmp"] {
             fs::create_dir(root.join(folder))?;
         }
-        let mut programs = build_meters(&root.join("meters"))?;
+        let mut programs = build_meters(Path::new("gcc"), &root.join("meters"))?;
+        if let Some(compiler) = old_glibc {
+            let folder = root.join(OLD_METERS);
+            fs::create_dir(&folder)?;
+            programs.extend(build_meters(compiler, &folder)?);
+        }
         let busybox = output(Command::new("sh").args(["-c", "command -v busybox"]))?;
         install(Path::new(busybox.trim()), root, "bin/busybox")?;
         install(&home().join("guest/init"), root, "init")?;

@@ -82,6 +82,8 @@ pub struct Scenario {
     pub confine: &'static str,
     /// Settings of the kernel, as in `/sys/module/sigward/parameters`.
     pub settings: &'static str,
+    /// Whether the meter runs with glibc 2.31, not with this machine's.
+    pub old_glibc: bool,
     /// How many times longer than others it measures.
     pub longer: u32,
     /// The runs.
@@ -99,6 +101,7 @@ impl Scenario {
             confine: "",
             // 2: the page fault sleeps, as real paging does.
             settings: "fpu_bug=2",
+            old_glibc: false,
             longer: 1,
             arms: vec![CONTROL, HARDENED],
             boots: vec![NO_PREEMPT, PREEMPT],
@@ -123,8 +126,18 @@ impl Scenario {
 
 /// Every scenario, in the order of the report.
 pub fn all() -> Vec<Scenario> {
-    [programs(), deep_stacks(), surroundings(), verdicts(), bounds(), waits(), sizes(), probes()]
-        .concat()
+    [
+        programs(),
+        deep_stacks(),
+        surroundings(),
+        with_old_glibc(),
+        verdicts(),
+        bounds(),
+        waits(),
+        sizes(),
+        probes(),
+    ]
+    .concat()
 }
 
 /// What programs do with their stacks.
@@ -181,6 +194,23 @@ fn surroundings() -> Vec<Scenario> {
     ]
     .map(|(title, meter, confine)| Scenario { confine, ..Scenario::registers(title, meter) })
     .to_vec()
+}
+
+/// The C library of the kernels' own time, with a libpthread of its own.
+fn with_old_glibc() -> Vec<Scenario> {
+    let registers = [
+        ("glibc 2.31: own `MADV_DONTNEED`", "evict dontneed"),
+        ("glibc 2.31: several threads", "registrations mmap"),
+        ("glibc 2.31: program with several threads forks", "fork_threads"),
+        ("glibc 2.31: ordinary stack of fresh threads", "ordinary_stack thread 6"),
+    ];
+    let mut all: Vec<_> =
+        registers.iter().map(|(title, meter)| Scenario::registers(title, meter)).collect();
+    all.push(Scenario::waits("glibc 2.31: R10, R8 and R9 lost", "r10_bug=2", ""));
+    for scenario in &mut all {
+        scenario.old_glibc = true;
+    }
+    all
 }
 
 /// `SIGWARD=auto` acts where the kernel is in a known range, and only there.
@@ -271,7 +301,7 @@ fn probes() -> Vec<Scenario> {
         kind: Kind::Probe,
         settings,
         arms,
-        ..Scenario::registers(title, "probe --seconds 3")
+        ..Scenario::registers(title, "probe --seconds 2")
     })
     .to_vec()
 }
