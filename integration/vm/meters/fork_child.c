@@ -9,17 +9,7 @@ int main(void)
 	raise(SIGUSR1);
 
 	begin();
-	while (running()) {
-		pid_t pid = fork();
-		if (pid < 0)
-			err(1, "fork");
-		if (pid == 0) {
-			tie_to_parent();
-			for (int i = 0; i < 3; i++)
-				pass(SIGUSR1, 100);
-			_exit(0);
-		}
-		waitpid(pid, NULL, 0);
-	}
+	while (running())
+		signal_a_child();
 	finish();
 }

@@ -247,4 +247,20 @@ static inline pthread_t start_thread(void *(*body)(void *), void *arg)
 	return thread;
 }
 
+/* A child that takes signals as its parent does, and ends. */
+static inline void signal_a_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		err(1, "fork");
+	if (pid == 0) {
+		tie_to_parent();
+		for (int i = 0; i < 3; i++)
+			pass(SIGUSR1, 100);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
 #endif

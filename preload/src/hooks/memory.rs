@@ -162,25 +162,8 @@ hook! {
 }
 
 hook! {
-    /// mmap(2).
-    fn mmap(
-        start: *mut c_void,
-        length: size_t,
-        protection: c_int,
-        flags: c_int,
-        fd: c_int,
-        offset: off_t
-    ) -> *mut c_void, as libc::mmap;
-    failing libc::MAP_FAILED;
-    |original| map(start as usize, length, flags, &|| {
-        // SAFETY: the caller's own arguments.
-        unsafe { original(start, length, protection, flags, fd, offset) as isize }
-    }) as *mut c_void
-}
-
-hook! {
-    /// mmap(2) by its name for 64-bit offsets: the same on x86-64.
-    fn mmap64(
+    /// mmap(2), also by its name for 64-bit offsets: they are the same on x86-64.
+    fn mmap, mmap64 (
         start: *mut c_void,
         length: size_t,
         protection: c_int,

@@ -30,6 +30,26 @@ macro_rules! hook {
             $body
         }
     };
+    // Two names of one function.
+    (
+        $(#[$meta:meta])*
+        fn $name:ident, $other:ident $signature:tt -> $result:ty $(, as $declared:path)?;
+        failing $failure:expr;
+        |$original:ident| $body:expr
+    ) => {
+        hook! {
+            $(#[$meta])*
+            fn $name $signature -> $result $(, as $declared)?;
+            failing $failure;
+            |$original| $body
+        }
+        hook! {
+            $(#[$meta])*
+            fn $other $signature -> $result $(, as $declared)?;
+            failing $failure;
+            |$original| $body
+        }
+    };
 }
 
 pub mod confine;

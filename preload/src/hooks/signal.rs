@@ -51,41 +51,18 @@ hook! {
     }
 }
 
-/// sigaction(2) as libc declares it.
-type Sigaction = unsafe extern "C" fn(c_int, *const sigaction_t, *mut sigaction_t) -> c_int;
-
-/// What sigaction(2) means, by either name.
-///
-/// # Safety
-/// As sigaction(2).
-unsafe fn act(
-    signal: c_int,
-    new: *const sigaction_t,
-    old: *mut sigaction_t,
-    original: Sigaction,
-) -> c_int {
-    if altstack::on_duty() {
-        altstack::before_handler(new);
+hook! {
+    /// sigaction(2), also by glibc's other name for it: with `SA_ONSTACK`, the
+    /// thread's stack is adopted first if it is not known. Async-signal-safe.
+    fn sigaction, __sigaction
+        (signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int,
+        as libc::sigaction;
+    failing -1;
+    |original| {
+        if altstack::on_duty() {
+            altstack::before_handler(new);
+        }
+        // SAFETY: the caller's own arguments; libc writes `old` where it succeeds.
+        unsafe { gate::action(signal, new, old, |new| original(signal, new, old)) }
     }
-    // SAFETY: the caller's own arguments; libc writes `old` where it succeeds.
-    unsafe { gate::action(signal, new, old, |new| original(signal, new, old)) }
-}
-
-hook! {
-    /// sigaction(2): with `SA_ONSTACK`, the thread's stack is adopted first
-    /// if it is not known. Async-signal-safe.
-    fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int,
-        as libc::sigaction;
-    failing -1;
-    // SAFETY: the caller's own arguments.
-    |original| unsafe { act(signal, new, old, original) }
-}
-
-hook! {
-    /// glibc's other name for sigaction(2).
-    fn __sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int,
-        as libc::sigaction;
-    failing -1;
-    // SAFETY: the caller's own arguments.
-    |original| unsafe { act(signal, new, old, original) }
 }
