@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::Uid;
 use sigward_harness::{Run, artifacts, programs};
 use tempfile::TempDir;
 
@@ -159,6 +160,13 @@ impl Bench {
             .chain(arm.libraries)
             .map(|name| self.libraries.path().join(name).display().to_string())
             .collect();
+        // Whoever runs us may ignore signals, as nohup(1) does; tests of signals would fail.
+        let under = format!("env --default-signal LD_PRELOAD={}", preload.join(":"));
+        let under = match suite.confined {
+            true if Uid::effective().is_root() => format!("{LITTLE} {AS_NOBODY} {under}"),
+            true => format!("{LITTLE} {under}"),
+            false => under,
+        };
         let mut run = Run::new("/bin/bash").arg(script(suite.script)).args(suite.args);
         for (name, value) in arm.settings {
             run = run.env(name, value);
@@ -170,8 +178,7 @@ impl Bench {
             .env("SUITE_WORK", work.path())
             .env("SUITE_CACHE", &self.cache)
             .env("SUITE_CALLS", &counts)
-            // Whoever runs us may ignore signals, as nohup(1) does; tests of signals would fail.
-            .env("UNDER", format!("env --default-signal LD_PRELOAD={}", preload.join(":")))
+            .env("UNDER", under)
             .deadline(Duration::from_secs(suite.seconds));
         let (text, end) = match run.output() {
             Ok(outcome) => {
@@ -200,6 +207,10 @@ impl Bench {
 
 /// The scripts find the system's own programs, not a developer's.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Starts a program that may lock little: 64 KiB. Root may lock anything.
+const LITTLE: &str = "prlimit --memlock=65536";
+const AS_NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
 
 fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -15,6 +15,8 @@ pub struct Suite {
     pub needs: &'static [(&'static str, &'static str)],
     /// The Debian source packages whose tests it runs.
     pub sources: &'static [&'static str],
+    /// It runs as somebody who may lock 64 KiB of memory: as nobody, where we are root.
+    pub confined: bool,
     /// The selections that it is in.
     pub selection: Selection,
     /// It hangs when one run takes longer, in seconds.
@@ -45,6 +47,20 @@ const KERNEL: &[(&str, &str)] = &[
     ("/usr/include/sys/capability.h", "libcap-dev"),
     ("/usr/bin/xz", "xz-utils"),
 ];
+const STRESS: &[(&str, &str)] = &[("/usr/bin/stress-ng", "stress-ng")];
+const BRIEF: &[&str] = &[
+    "signal",
+    "bad-altstack",
+    "wait",
+    "fork",
+    "vfork",
+    "mlock",
+    "madvise",
+    "stack",
+    "sigchld",
+    "zombie",
+    "munmap",
+];
 const POSTGRES: &[(&str, &str)] = &[("/usr/lib/postgresql/15/bin/pgbench", "postgresql")];
 
 const fn cpython(name: &'static str, args: &'static [&'static str]) -> Suite {
@@ -57,7 +73,16 @@ const fn other(
     args: &'static [&'static str],
     needs: &'static [(&'static str, &'static str)],
 ) -> Suite {
-    Suite { name, script, args, needs, sources: &[], selection: Selection::Long, seconds: 600 }
+    Suite {
+        name,
+        script,
+        args,
+        needs,
+        sources: &[],
+        confined: false,
+        selection: Selection::Long,
+        seconds: 600,
+    }
 }
 
 const fn short(suite: Suite) -> Suite {
@@ -66,6 +91,10 @@ const fn short(suite: Suite) -> Suite {
 
 const fn both(suite: Suite) -> Suite {
     Suite { selection: Selection::Both, ..suite }
+}
+
+const fn confined(suite: Suite) -> Suite {
+    Suite { confined: true, ..suite }
 }
 
 const fn from(sources: &'static [&'static str], suite: Suite) -> Suite {
@@ -91,10 +120,10 @@ pub static SUITES: &[Suite] = &[
         "-m", "*PosixTests*", "-m", "*SiginterruptTest*", "-m", "*PendingSignalsTests*", "-m", "*ItimerTest*",
         "-m", "test_sigsegv", "-m", "test_sigabrt", "-m", "test_sigfpe", "-m", "test_stack_overflow",
         "-m", "test_register*", "-m", "test_fatal_error*"])),
-    short(other("stress-ng --verify (brief)", "stress-ng", &["signal", "bad-altstack", "wait", "fork",
-        "vfork", "mlock", "madvise", "stack", "sigchld", "zombie", "munmap"],
-        &[("/usr/bin/stress-ng", "stress-ng")])),
-    other("stress-ng --verify", "stress-ng", &[], &[("/usr/bin/stress-ng", "stress-ng")]),
+    confined(cpython("CPython test_signal, test_faulthandler, confined", &["test_signal", "test_faulthandler"])),
+    short(other("stress-ng --verify (brief)", "stress-ng", BRIEF, STRESS)),
+    confined(other("stress-ng --verify (brief), confined", "stress-ng", BRIEF, STRESS)),
+    other("stress-ng --verify", "stress-ng", &[], STRESS),
     other("Go misc/cgo/test", "go", &["test"], GO),
     other("Go runtime (cgo, crashes, signals)", "go", &["runtime"], GO),
     both(other("kernel selftests", "kselftest", &[], KERNEL)),
