@@ -33,7 +33,7 @@ struct Options {
     #[arg(long, value_parser = BOOTS.map(|boot| boot.name))]
     boot: Option<String>,
     /// How long each arm measures, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 500)]
+    #[arg(long, value_name = "MS", default_value_t = 400)]
     time: u32,
     /// Write the tables into this file.
     #[arg(long, value_name = "FILE")]

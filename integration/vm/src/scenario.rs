@@ -206,7 +206,9 @@ fn with_old_glibc() -> Vec<Scenario> {
     ];
     let mut all: Vec<_> =
         registers.iter().map(|(title, meter)| Scenario::registers(title, meter)).collect();
-    all.push(Scenario::waits("glibc 2.31: R10, R8 and R9 lost", "r10_bug=2", ""));
+    // Only of wait4: this glibc's fork(2) does not survive that its clone loses them.
+    let waits = ("glibc 2.31: R10, R8 and R9 of wait4 lost", "r10_bug=2 r10_nr=61");
+    all.push(Scenario::waits(waits.0, waits.1, ""));
     for scenario in &mut all {
         scenario.old_glibc = true;
     }
@@ -246,7 +248,7 @@ fn bounds() -> Vec<Scenario> {
             )
         },
         Scenario {
-            longer: 10,
+            longer: 5,
             arms: vec![Arm { expect: Expect::Told, ..CONTROL }],
             ..Scenario::registers("stack locked by the program itself", "pinned")
         },
