@@ -22,9 +22,9 @@ pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {
     let program = programs::build("bench_calls", Libc::Glibc)?;
     let mut rows = Vec::new();
     for (call, what) in CALLS {
-        let ns = least_ns(&program, &[call, "50", "1000"], libraries)?;
+        let ns = least_ns(&program, &[call, "50", "1000"], Mode::STACKS, libraries)?;
         let mut instructions = [0.0; 3];
-        for (mode, instructions) in Mode::ALL.into_iter().zip(&mut instructions) {
+        for (mode, instructions) in Mode::STACKS.into_iter().zip(&mut instructions) {
             let environment = mode.environment(libraries, None);
             let environment = borrowed(&environment);
             *instructions = counter.per_call(&program, &[call, "1"], [1000, 3000], &environment)?;

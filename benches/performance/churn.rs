@@ -33,7 +33,7 @@ pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {
             continue;
         }
         let mut counts = [0.0; 3];
-        for (mode, count) in Mode::ALL.into_iter().zip(&mut counts) {
+        for (mode, count) in Mode::STACKS.into_iter().zip(&mut counts) {
             let environment = mode.environment(libraries, behind);
             *count = counter.per_call(&program, &[], [20_000, 120_000], &borrowed(&environment))?;
         }

@@ -6,7 +6,7 @@ use sigward_harness::programs::{self, Libc};
 
 use crate::counter::Counter;
 use crate::document::{Section, grouped, ratio};
-use crate::subject::{Libraries, least_ns};
+use crate::subject::{Libraries, Mode, least_ns};
 
 const CASES: &[(&str, &str, &[&str])] = &[
     ("sigaltstack, set", "set", &["10", "1000", "10000"]),
@@ -18,7 +18,7 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     let mut rows = Vec::new();
     for (what, call, counts) in CASES {
         for count in *counts {
-            let ns = least_ns(&program, &[call, count, "100"], libraries)?;
+            let ns = least_ns(&program, &[call, count, "100"], Mode::STACKS, libraries)?;
             let mut row = vec![(*what).to_owned(), (*count).to_owned()];
             row.extend(ns.map(grouped));
             row.extend([ratio(ns[1], ns[0]), ratio(ns[2], ns[0])]);

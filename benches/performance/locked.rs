@@ -23,7 +23,7 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
             let mut args = vec![*threads];
             args.extend(*size);
             let mut row = vec![(*what).to_owned(), (*threads).to_owned()];
-            for mode in Mode::ALL {
+            for mode in Mode::STACKS {
                 let numbers = printed(&program, &args, mode, libraries)?;
                 let kib = numbers.first().copied().unwrap_or(f64::NAN);
                 row.push(format!("{:.1}", kib / threads.parse::<f64>().unwrap_or(f64::NAN)));

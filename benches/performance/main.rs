@@ -6,7 +6,7 @@
 //! | [`counter`] | counting user instructions, by perf or by callgrind |
 //! | [`subject`] | the libraries under test, and timed runs of the programs |
 //! | [`document`] | sections, tables, numbers |
-//! | [`exec`], [`calls`], [`live_stacks`], [`locked`], [`churn`] | one table each |
+//! | [`exec`], [`calls`], [`live_stacks`], [`waits`], [`locked`], [`churn`] | one table each |
 
 mod calls;
 mod churn;
@@ -16,6 +16,7 @@ mod exec;
 mod live_stacks;
 mod locked;
 mod subject;
+mod waits;
 
 use std::fs;
 use std::io;
@@ -34,6 +35,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("exec", exec::run),
     ("calls", calls::run),
     ("live-stacks", live_stacks::run),
+    ("waits", waits::run),
     ("locked", locked::run),
     ("churn", churn::run),
 ];

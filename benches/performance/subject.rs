@@ -54,10 +54,17 @@ pub enum Mode {
     Auto,
     /// With it, made to act.
     On,
+    /// The same, and waits enter the kernel by `int 0x80`.
+    Int80,
+    /// The same, and waits are made in two steps.
+    TwoPhase,
 }
 
 impl Mode {
-    pub const ALL: [Self; 3] = [Self::Without, Self::Auto, Self::On];
+    /// Those that tables about stacks compare.
+    pub const STACKS: [Self; 3] = [Self::Without, Self::Auto, Self::On];
+    /// Those that tables about waits compare.
+    pub const WAITS: [Self; 4] = [Self::Without, Self::On, Self::Int80, Self::TwoPhase];
 
     /// The variables of such a run; `behind` is one more preload.
     pub fn environment(
@@ -69,11 +76,14 @@ impl Mode {
         let preloads: Vec<&OsStr> =
             sigward.into_iter().chain(behind).map(Path::as_os_str).collect();
         let mut variables = vec![("LD_PRELOAD", preloads.join(OsStr::new(":")))];
-        match self {
-            Self::Without => {}
-            Self::Auto => variables.push(("SIGWARD", "auto".into())),
-            Self::On => variables.push(("SIGWARD", "on".into())),
-        }
+        let settings: &[_] = match self {
+            Self::Without => &[],
+            Self::Auto => &[("SIGWARD", "auto")],
+            Self::On => &[("SIGWARD", "on")],
+            Self::Int80 => &[("SIGWARD", "on"), ("SIGWARD_WAIT", "int80")],
+            Self::TwoPhase => &[("SIGWARD", "on"), ("SIGWARD_WAIT", "two-phase")],
+        };
+        variables.extend(settings.iter().map(|&(name, value)| (name, value.into())));
         variables
     }
 }
@@ -104,10 +114,15 @@ pub fn printed(
 
 /// The least number of nanoseconds of a program's rounds in each mode, over runs of the modes
 /// in turn, so that a busy moment of the machine meets all of them.
-pub fn least_ns(program: &Path, args: &[&str], libraries: &Libraries) -> io::Result<[f64; 3]> {
-    let mut least = [f64::INFINITY; 3];
+pub fn least_ns<const MODES: usize>(
+    program: &Path,
+    args: &[&str],
+    modes: [Mode; MODES],
+    libraries: &Libraries,
+) -> io::Result<[f64; MODES]> {
+    let mut least = [f64::INFINITY; MODES];
     for _ in 0..3 {
-        for (mode, least) in Mode::ALL.into_iter().zip(&mut least) {
+        for (mode, least) in modes.into_iter().zip(&mut least) {
             let numbers = printed(program, args, mode, libraries)?;
             *least = least.min(numbers.first().copied().unwrap_or(f64::INFINITY));
         }

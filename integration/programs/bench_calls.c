@@ -43,13 +43,37 @@ static void waitpid_none(void)
     MUST(waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD);
 }
 
+static void waitpid_blocking(void)
+{
+    int status;
+    MUST(waitpid(-1, &status, 0) == -1 && errno == ECHILD);
+}
+
+static void wait_for_child(useconds_t sleep)
+{
+    int status;
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        if (sleep)
+            usleep(sleep);
+        _exit(0);
+    }
+    MUST(waitpid(child, &status, 0) == child);
+}
+
+static void child_ended(void) { wait_for_child(0); }
+static void child_sleeps(void) { wait_for_child(5000); }
+
 static const struct {
     const char *name;
     void (*call)(void);
 } CALLS[] = {
-    {"sigaction", plain_handler},      {"sigaction-onstack", altstack_handler},
-    {"sigaltstack-set", altstack_set}, {"sigaltstack-query", altstack_query},
-    {"wait4", wait_none},              {"waitpid", waitpid_none},
+    {"sigaction", plain_handler},        {"sigaction-onstack", altstack_handler},
+    {"sigaltstack-set", altstack_set},   {"sigaltstack-query", altstack_query},
+    {"wait4", wait_none},                {"waitpid", waitpid_none},
+    {"waitpid-block", waitpid_blocking}, {"child-ended", child_ended},
+    {"child-sleeps", child_sleeps},
 };
 
 int main(int argc, char **argv)

@@ -213,7 +213,7 @@ impl Seen {
 }
 
 impl Family {
-    /// Holds every scenario against the promise, for both libcs: with the library no delivery
+    /// Holds every scenario against the promise, for each libc: with the library no delivery
     /// faults, and the program prints what it prints without. The control is the same
     /// program without the library: where `shown`, it faults. Returns what is broken.
     #[must_use]
