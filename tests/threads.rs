@@ -1,9 +1,27 @@
 //! Threads that end, in whatever way: their stacks are held to the last and released then.
 
+use sigward_harness::Run;
+use sigward_harness::programs::{build, libcs};
 use sigward_harness::scenarios::THREADS;
 
 #[test]
 fn stacks_are_held_to_the_last_and_then_released() {
     let broken = THREADS.broken();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Before glibc 2.34 the functions of threads may come with a library that is loaded late.
+#[test]
+fn threads_that_come_late_are_seen_to_end() {
+    for &libc in libcs() {
+        let library = build("liblate", libc).unwrap();
+        let run = Run::new(build("late_threads", libc).unwrap()).arg(library);
+        for stack in ["off", "auto"] {
+            let run =
+                run.clone().sigward("on").env("SIGWARD_STACK", stack).env("SIGWARD_STATS", "1");
+            let outcome = run.output().unwrap();
+            assert_eq!(outcome.stdout, "locks left: 0 KiB\n", "{libc:?} {stack}: {outcome:?}");
+            assert!(outcome.stderr.contains("stacks=4 lock=4 "), "{}", outcome.stderr);
+        }
+    }
 }

@@ -23,16 +23,19 @@ type Destructor = unsafe extern "C" fn(*mut c_void);
 type Create = unsafe extern "C" fn(*mut c_uint, Option<Destructor>) -> c_int;
 type Set = unsafe extern "C" fn(c_uint, *const c_void) -> c_int;
 
-/// No key: one that no libc hands out.
-const NONE: u32 = u32::MAX;
+/// No key yet: before glibc 2.34 libpthread may be loaded later than we. No
+/// libc hands this one out.
+const NOT_YET: u32 = u32::MAX;
+/// No key, as it would be a dear one.
+const NONE: u32 = u32::MAX - 1;
 /// Keys below this are stored without allocation in glibc and musl.
 const CHEAP_KEYS: u32 = 32;
 /// The rounds of destructors that POSIX promises.
 const ROUNDS: usize = 4;
 
-static KEY: AtomicU32 = AtomicU32::new(NONE);
+static KEY: AtomicU32 = AtomicU32::new(NOT_YET);
 
-/// Makes the key. To be called once, at load.
+/// Makes the key, if there are functions for that. To be called at load.
 pub fn make_key() {
     let (Some(create), Some(_)) =
         (originals::peek(Id::pthread_key_create), originals::peek(Id::pthread_setspecific))
@@ -43,8 +46,14 @@ pub fn make_key() {
     // SAFETY: found under that name; a live place for the key.
     let result =
         unsafe { core::mem::transmute::<usize, Create>(create)(&raw mut key, Some(round)) };
-    if result == 0 && key < CHEAP_KEYS {
-        KEY.store(key, Ordering::Relaxed);
+    let cheap = result == 0 && key < CHEAP_KEYS;
+    KEY.store(if cheap { key } else { NONE }, Ordering::Relaxed);
+}
+
+/// Makes the key before the first thread, if it could not be made at load.
+fn make_late_key() {
+    if KEY.load(Ordering::Relaxed) == NOT_YET && altstack::on_duty() {
+        make_key();
     }
 }
 
@@ -56,7 +65,10 @@ pub fn ask_for_notice() {
 
 fn set(round: usize) {
     let key = KEY.load(Ordering::Relaxed);
-    if let Some(address) = originals::peek(Id::pthread_setspecific).filter(|_| key != NONE) {
+    if key >= CHEAP_KEYS {
+        return;
+    }
+    if let Some(address) = originals::peek(Id::pthread_setspecific) {
         let _errno = errno::Kept::now();
         // SAFETY: found under that name; the key is ours.
         unsafe { core::mem::transmute::<usize, Set>(address)(key, round as *const c_void) };
@@ -184,7 +196,6 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
         // SAFETY: attributes that were initialised, by the caller or below.
         (unsafe { get(from, &raw mut value) } == 0).then_some(value)
     };
-    let _errno = errno::Kept::now();
     // musl adds the guard to the size.
     let inside = originals::peek(Id::__register_atfork).is_some();
     let guard = |from| if inside { number(Id::pthread_attr_getguardsize, from) } else { Some(0) };
@@ -256,6 +267,7 @@ hook! {
     ) -> c_int, as libc::pthread_create;
     failing libc::EAGAIN;
     |original| {
+        make_late_key();
         if !ordinary::wanted() {
             // SAFETY: the caller's own arguments.
             return unsafe { original(thread, attr, function, argument) };
@@ -276,6 +288,7 @@ hook! {
     ) -> c_int;
     failing THREAD_ERROR;
     |original| {
+        make_late_key();
         if !ordinary::wanted() {
             // SAFETY: the caller's own arguments.
             return unsafe { original(thread, function, argument) };
