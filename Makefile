@@ -1,4 +1,4 @@
-# make build    target/release/libsigward.so and target/release/sigward
+# make build    the library and the command
 # make demo     what the library does to four real programs
 # make test     all tests, of other software a short selection
 # make suites   the tests of real software, all; installs what they need; writes docs/suites.md
@@ -16,6 +16,11 @@ DESTDIR ?=
 CARGO   ?= cargo
 INSTALL ?= install
 
+# Where cargo leaves them.
+target  = $(or $(CARGO_TARGET_DIR),target)
+library = $(target)/release/libsigward.so
+command = $(target)/x86_64-unknown-linux-gnu/release/sigward
+
 bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib/sigward
 docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
@@ -27,8 +32,8 @@ CASES ?= 20000
 
 # The library is built by a call of its own: see the workspace's Cargo.toml.
 build:
-	$(CARGO) build --release -p sigward
 	$(CARGO) build --release -p sigward-preload
+	$(CARGO) static-command
 
 demo: build
 	$(CARGO) run --quiet -p sigward-harness --bin demo
@@ -41,9 +46,11 @@ suites: build
 	$(CARGO) run --quiet -p sigward-suites -- --write docs/suites.md
 
 # The first time this builds two kernels: see docs/vm.md.
+# The command is dynamic here, as one row preloads into it.
 vm: build
-	$(CARGO) run --quiet -p sigward-vm -- --library target/release/libsigward.so \
-		--command target/release/sigward --write docs/proof.md
+	$(CARGO) build --release -p sigward
+	$(CARGO) run --quiet -p sigward-vm -- --library $(library) \
+		--command $(target)/release/sigward --write docs/proof.md
 
 soak: build
 	SIGWARD_STRESS_SECONDS=$(SECONDS_LONG) $(CARGO) test -p sigward-stress -- --nocapture --test-threads 1
@@ -72,15 +79,17 @@ faults: build
 
 # No build here: `make && sudo make install` must not leave root's files in target/.
 install:
-	$(INSTALL) -d $(bindir) $(libdir) $(docdir)
-	$(INSTALL) -m 755 target/release/sigward $(bindir)/sigward
-	$(INSTALL) -m 755 target/release/libsigward.so $(libdir)/libsigward.so
-	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE $(wildcard README.md docs/*.md) $(docdir)
+	@test -x $(command) -a -e $(library) || { echo "nothing to install: run make build first" >&2; exit 1; }
+	$(INSTALL) -d $(bindir) $(libdir) $(docdir)/docs
+	$(INSTALL) -m 755 $(command) $(bindir)/sigward
+	$(INSTALL) -m 755 $(library) $(libdir)/libsigward.so
+	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
+	$(INSTALL) -m 644 docs/*.md $(docdir)/docs
 
 uninstall:
 	rm -f $(bindir)/sigward $(libdir)/libsigward.so
 	rm -rf $(docdir)
-	-rmdir $(libdir)
+	[ ! -d $(libdir) ] || rmdir --ignore-fail-on-non-empty $(libdir)
 
 clean:
 	$(CARGO) clean

@@ -82,20 +82,6 @@ pub fn initialised_late() -> io::Result<PathBuf> {
     Ok(late)
 }
 
-/// The path of the release build of the `sigward` command, built now if it was stale.
-///
-/// # Panics
-///
-/// When the build fails.
-#[must_use]
-pub fn sigward() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        cargo(&["build", "--release", "-p", "sigward"]).expect("the sigward command is built");
-        target().join("release/sigward")
-    })
-}
-
 /// The path of a program of this package (`src/bin`), built now if it was stale.
 ///
 /// # Errors

@@ -32,8 +32,8 @@ struct Options {
     /// Suites that are run at the same time; most of them sleep.
     #[arg(long, value_name = "N", default_value_t = 3)]
     jobs: usize,
-    /// Write the table into this file.
-    #[arg(long, value_name = "FILE")]
+    /// Write the table into this file, if every suite was run.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["short", "only"])]
     write: Option<PathBuf>,
 }
 
@@ -83,7 +83,8 @@ fn run(options: &Options) -> Result<usize> {
         .chain(told.iter().map(|told| &*told.remarks))
         .collect();
     let bad = told.iter().filter(|told| !told.holds).count();
-    if let Some(file) = &options.write {
+    let complete = told.iter().all(|told| !told.line.is_empty());
+    if let Some(file) = options.write.as_ref().filter(|_| complete) {
         fs::write(file, text).with_context(|| file.display().to_string())?;
     }
     println!("logs of all runs: {}", bench.logs().display());

@@ -53,7 +53,11 @@ pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
         return remark(format!("NOT RUN: install {}", packages([suite].into_iter())));
     }
     match row::compare(bench, suite, plain..=plain.max(4), &[ON, INT80, TWO_PHASE]) {
-        Err(error) => remark(format!("NOT RUN: {error:#}")),
+        Err(error) => {
+            let told = format!("{error:#}");
+            // The last of what a failed command said is why.
+            remark(format!("NOT RUN: {}", told.trim().lines().next_back().unwrap_or_default()))
+        }
         Ok(row) => Told {
             line: table::line(&row),
             remarks: row.remarks().iter().flat_map(|words| ["- ", words, "\n"]).collect(),
