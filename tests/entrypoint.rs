@@ -1,0 +1,69 @@
+//! The command as the first process of a container: an empty root with one program and its
+//! libraries and /proc, and a process number space of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sigward_harness::artifacts::{cargo_command, preload, target};
+use sigward_harness::need;
+use sigward_harness::programs::{Libc, build, copy, libcs};
+
+/// The command as it is installed.
+fn command() -> PathBuf {
+    let output = cargo_command().arg("static-command").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    target().join("x86_64-unknown-linux-gnu/release/sigward")
+}
+
+/// What a program needs to be loaded.
+fn loaded_files(program: &Path, libc: Libc) -> Vec<PathBuf> {
+    if libc == Libc::Musl {
+        return vec!["/lib/ld-musl-x86_64.so.1".into()];
+    }
+    let output = Command::new(program).env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let words = text.split_whitespace().filter(|word| word.starts_with('/'));
+    words.map(PathBuf::from).collect()
+}
+
+fn container(program: &Path, libc: Libc) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let place = |file: &Path, at: &Path| {
+        let to = root.path().join(at.strip_prefix("/").unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        copy(file, &to).unwrap();
+    };
+    place(&command(), Path::new("/opt/sigward/sigward"));
+    place(preload(), Path::new("/opt/sigward/libsigward.so"));
+    place(program, Path::new("/program"));
+    for file in loaded_files(program, libc) {
+        place(&file, &file);
+    }
+    root
+}
+
+#[test]
+fn a_program_is_hardened_as_the_first_process() {
+    let may = Command::new("unshare").args(["--pid", "--mount", "--fork", "true"]).status();
+    let may = may.is_ok_and(|status| status.success());
+    if !need::optional(may, "namespaces of their own", "run them with CAP_SYS_ADMIN") {
+        return;
+    }
+    for &libc in libcs() {
+        let program = build("altstack_threads", libc).unwrap();
+        let root = container(&program, libc);
+        let mut unshare = Command::new("unshare");
+        fs::create_dir(root.path().join("proc")).unwrap();
+        unshare
+            .args(["--pid", "--fork"])
+            .arg(format!("--mount-proc={}/proc", root.path().display()));
+        unshare.arg("chroot").arg(root.path());
+        unshare.args(["/opt/sigward/sigward", "run", "--mode", "on", "--set", "SIGWARD_STATS=1"]);
+        let output = unshare.args(["--", "/program", "8"]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "threads: 8, signals: 8\n", "{told}");
+        assert!(told.starts_with("sigward[1]: duty=act stacks=8 lock=8 "), "{libc:?}: {told}");
+        assert!(output.status.success());
+    }
+}
