@@ -1,6 +1,7 @@
 //! What the program finds in its environment, and its limits.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 
 use assert_cmd::cargo::cargo_bin;
 use predicates::prelude::*;
@@ -18,7 +19,6 @@ fn preload_shown(existing: &str) -> String {
 #[test]
 fn an_existing_ld_preload_is_kept_behind_ours() {
     let other = folder().join("libother.so");
-    std::fs::copy(probe(), &other).expect("copy");
     let (ours, other) = (probe().display().to_string(), other.display().to_string());
     assert_eq!(preload_shown(""), ours);
     assert_eq!(preload_shown(&other), format!("{ours}:{other}"));
@@ -31,12 +31,17 @@ fn an_existing_ld_preload_is_kept_behind_ours() {
 fn a_second_libsigward_is_refused() {
     let folder = TempDir::new().expect("a folder");
     let second = folder.path().join("libsigward.so");
+    let renamed = folder.path().join("renamed.so");
     std::fs::copy(probe(), &second).expect("copy");
-    run(["true"])
-        .env("LD_PRELOAD", &second)
-        .assert()
-        .code(125)
-        .stderr(contains("another libsigward.so").and(contains(second.to_str().expect("UTF-8"))));
+    std::fs::copy(probe(), &renamed).expect("copy");
+    // The last one is for the loader to look for.
+    for path in [second.as_path(), &renamed, Path::new("libsigward.so")] {
+        run(["true"])
+            .env("LD_PRELOAD", path)
+            .assert()
+            .code(125)
+            .stderr(contains("another libsigward.so").and(contains(path.to_str().expect("UTF-8"))));
+    }
 }
 
 #[test]

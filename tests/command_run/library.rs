@@ -14,15 +14,18 @@ use super::{LOADED, NOBODY, bare, folder, limited, mode, probe};
 
 #[test]
 fn a_library_that_cannot_be_preloaded_is_refused() {
-    let text = folder().join("main.c");
+    let (text, other) = (folder().join("main.c"), folder().join("libother.so"));
     for (path, why) in [
         (Path::new("/no/such.so"), "cannot read"),
-        (&text, "not a 64-bit ELF shared object"),
+        (&text, "is not libsigward.so"),
+        // The loader would take it, and protect nothing.
+        (&other, "is not libsigward.so"),
         // Position-independent programs are ET_DYN too.
-        (Path::new("/bin/true"), "not a 64-bit ELF shared object"),
+        (Path::new("/bin/true"), "is not libsigward.so"),
     ] {
         let mut command = bare();
-        command.arg("--library").arg(path).arg("true");
+        // Without a library there is nothing to force.
+        command.arg("--library").arg(path).args(["--force", "true"]);
         let why = contains(why).and(contains(path.to_str().expect("UTF-8")));
         limited(command).assert().code(125).stderr(why).stderr(contains("--library PATH"));
     }

@@ -22,7 +22,8 @@ use tempfile::TempDir;
 const LOADED: &str = "PROBE LOADED\n";
 const NOBODY: u32 = 65534;
 
-/// A folder that everybody can read, with the probe library in it.
+/// A folder that everybody can read. In it are the probe library, which says
+/// that it is libsigward.so, and libother.so, which does not.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     FOLDER
@@ -37,7 +38,10 @@ fn folder() -> &'static Path {
                      write(2, \"PROBE LOADED\\n\", 13);\n\
                  }\n",
             );
-            gcc(&["-shared", "-fPIC", "-o"], &folder.path().join("libprobe.so"), &source);
+            let shared = ["-shared", "-fPIC", "-o"];
+            let ours = [&["-Wl,-soname,libsigward.so"], &shared[..]].concat();
+            gcc(&ours, &folder.path().join("libprobe.so"), &source);
+            gcc(&shared, &folder.path().join("libother.so"), &source);
             write(&folder.path().join("main.c"), "int main(void) { return 0; }\n");
             folder
         })
