@@ -41,6 +41,7 @@ fn a_fixed_kernel_exits_0() {
         .assert()
         .code(0)
         .stdout(contains("not affected (high confidence)"))
+        .stdout(contains("\njudged: linux-sigframe-fpu: "))
         .stdout(contains("SIGWARD=auto does nothing here."));
 }
 
@@ -57,7 +58,10 @@ fn ubuntus_signature_decides() {
 
 #[test]
 fn texts_that_do_not_tell_exit_2() {
-    check(&["--release", "5.3.5"]).assert().code(2).stdout(contains("compiler is not known"));
+    check(&["--release", "5.3.5"])
+        .assert()
+        .code(2)
+        .stdout(contains("compiler is not known: give --proc-version"));
     check(&["--release", "mystery"]).assert().code(2).stdout(contains("SIGWARD=auto does nothing"));
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use serde::Serialize;
 use sigward::sys::kernel;
-use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Standing, Verdict, judge};
+use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Reason, Standing, Verdict, judge};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -43,7 +43,8 @@ impl Check {
             Some(release) => self.judge_given(release),
             None => kernel::judge(),
         };
-        let report = Report::of(&verdict);
+        let reasons = verdict.reasons.iter().map(|reason| self.words(reason)).collect();
+        let report = Report::of(&verdict, reasons);
         let text = if self.json { report.json()? } else { report.text() };
         std::io::stdout()
             .write_all(text.as_bytes())
@@ -65,6 +66,16 @@ impl Check {
             version_signature: self.version_signature.as_deref().map(str::as_bytes),
             cpu: CpuTraits::MODERN,
         })
+    }
+
+    fn words(&self, reason: Reason) -> String {
+        let unread = self.release.is_some() && self.proc_version.is_none();
+        match reason {
+            Reason::CompilerUnknown if unread => {
+                "the compiler is not known: give --proc-version".to_owned()
+            }
+            _ => reason.to_string(),
+        }
     }
 }
 
@@ -89,7 +100,7 @@ struct Report {
 }
 
 impl Report {
-    fn of(verdict: &Verdict) -> Self {
+    fn of(verdict: &Verdict, reasons: Vec<String>) -> Self {
         Self {
             standing: verdict.standing.as_str(),
             confidence: verdict.confidence.as_str(),
@@ -107,7 +118,7 @@ impl Report {
             gvisor: verdict.gvisor,
             auto_acts: verdict.acts(),
             only_reduces: verdict.only_reduces(),
-            reasons: verdict.reasons.iter().map(|reason| reason.to_string()).collect(),
+            reasons,
         }
     }
 
@@ -120,7 +131,7 @@ impl Report {
     fn text(&self) -> String {
         let mut lines = vec![format!("{} ({} confidence)", self.standing, self.confidence)];
         if let (Some(defect), Some(summary)) = (self.defect, self.summary) {
-            lines.push(format!("defect: {defect}: {summary}"));
+            lines.push(format!("judged: {defect}: {summary}"));
         }
         lines.push("because:".to_owned());
         lines.extend(self.reasons.iter().map(|reason| format!("  - {reason}")));
