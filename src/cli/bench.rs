@@ -5,7 +5,6 @@ mod entry;
 mod plot;
 mod report;
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -13,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::output;
 use entry::{Effort, PATHS};
 use report::{Report, Row};
 
@@ -64,10 +64,7 @@ impl Syscalls {
             std::fs::write(file, plot::svg(&report))
                 .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
         }
-        let text = if self.json { report.json()? } else { report.text() };
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Failure::new(format!("cannot write the figures: {error}")))?;
+        output::print(&report, self.json, Report::text)?;
         Ok(Exit::Success)
     }
 

@@ -1,7 +1,5 @@
 //! `sigward check`: the verdict and its reasons.
 
-use std::io::Write;
-
 use clap::Args;
 use serde::Serialize;
 use sigward::sys::kernel;
@@ -9,6 +7,7 @@ use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Reason, Standing, Verdi
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::output;
 
 /// With `--release`, judge another machine by its texts (its processor is
 /// taken to have AVX); without, the running kernel.
@@ -44,11 +43,7 @@ impl Check {
             None => kernel::judge(),
         };
         let reasons = verdict.reasons.iter().map(|reason| self.words(reason)).collect();
-        let report = Report::of(&verdict, reasons);
-        let text = if self.json { report.json()? } else { report.text() };
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Failure::new(format!("cannot write the verdict: {error}")))?;
+        output::print(&Report::of(&verdict, reasons), self.json, Report::text)?;
         Ok(match verdict.standing {
             Standing::NotAffected => Exit::Success,
             Standing::Affected => Exit::Affected,
@@ -120,12 +115,6 @@ impl Report {
             only_reduces: verdict.only_reduces(),
             reasons,
         }
-    }
-
-    fn json(&self) -> Result<String, Failure> {
-        serde_json::to_string_pretty(self)
-            .map(|json| json + "\n")
-            .map_err(|error| Failure::new(format!("cannot print the verdict: {error}")))
     }
 
     fn text(&self) -> String {

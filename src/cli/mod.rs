@@ -1,5 +1,6 @@
 //! The command: one file per subcommand, [`exit`] = the one table of exit
-//! codes, [`failure`] = errors that name thing, value and remedy.
+//! codes, [`failure`] = errors that name thing, value and remedy, [`output`] =
+//! how all of them print.
 
 // Doc comments of arguments are what --help prints, where backticks are noise.
 #![allow(clippy::doc_markdown)]
@@ -9,6 +10,7 @@ mod check;
 mod exit;
 mod failure;
 mod library;
+mod output;
 mod probe;
 mod run;
 mod target;
