@@ -16,6 +16,7 @@ use super::output;
 use entry::{Effort, PATHS};
 use report::{Report, Row};
 
+/// Measure what things cost on this machine
 #[derive(Args)]
 pub struct Bench {
     #[command(subcommand)]
@@ -24,10 +25,11 @@ pub struct Bench {
 
 #[derive(Subcommand)]
 enum What {
-    /// Compare the ways in which a call enters the kernel
     Syscalls(Syscalls),
 }
 
+/// Compare the ways in which a call enters the kernel
+///
 /// Calls getppid, which no libc caches, by libc, syscall, int 0x80 and (in a
 /// 32-bit child) sysenter; and the clock by vsyscall and vDSO. What this machine
 /// does not have is found out in children and said with its reason.

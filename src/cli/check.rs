@@ -9,7 +9,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output;
 
-/// With `--release`, judge another machine by its texts (its processor is
+/// Say whether this kernel is affected, and why
+///
+/// With --release, judge another machine by its texts (its processor is
 /// taken to have AVX); without, the running kernel.
 #[derive(Args)]
 pub struct Check {

@@ -32,13 +32,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a program with libsigward.so preloaded
+    // Each is described where it is defined: a comment here would hide that one.
     Run(run::Run),
-    /// Say whether this kernel is affected, and why
     Check(check::Check),
-    /// Provoke the defects on the running kernel, and tell what was seen
     Probe(probe::Probe),
-    /// Measure what things cost on this machine
     Bench(bench::Bench),
 }
 

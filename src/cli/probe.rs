@@ -20,6 +20,8 @@ use super::output;
 use registers::Pages;
 use report::Report;
 
+/// Provoke the defects on the running kernel, and tell what was seen
+///
 /// Takes signals on stacks that fault and on stacks that do not, and waits for
 /// children while it is stopped and signalled; counts the vector registers and
 /// the waits that are lost. Everything happens in child processes of low

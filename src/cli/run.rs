@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::library::Library;
 use super::target;
 
-/// Run a program with libsigward.so preloaded.
+/// Run a program with libsigward.so preloaded
 ///
 /// sigward becomes the program: its process id, signals and exit status are the
 /// program's own. An existing LD_PRELOAD is kept, behind the library. Settings
@@ -46,7 +46,10 @@ pub struct Run {
     /// no cure: resident stacks or a fixed kernel are.
     #[arg(long)]
     avoid_avx: bool,
-    /// Run the program even if it cannot be protected
+    /// Run the program even if the library cannot get into it
+    ///
+    /// For static, setuid and other programs that the loader keeps the library
+    /// out of; a warning says why. The library itself must be there.
     #[arg(long)]
     force: bool,
     /// The program and its arguments

@@ -78,6 +78,26 @@ fn help_names_every_variable() {
 }
 
 #[test]
+fn help_tells_what_each_command_does() {
+    let help = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(cargo_bin!("sigward"));
+        command.args(arguments).arg("--help");
+        limited(command).assert().success()
+    };
+    for (command, summary, more) in [
+        (&["run"][..], "Run a program with libsigward.so preloaded", "sigward becomes the program"),
+        (&["check"], "Say whether this kernel is affected, and why", "judge another machine"),
+        (&["probe"], "Provoke the defects on the running kernel", "one that is not seen may"),
+        (&["bench", "syscalls"], "Compare the ways in which a call enters", "Calls getppid"),
+    ] {
+        let (name, group) = command.split_last().expect("a name");
+        help(group).stdout(contains(format!("{name} ")).and(contains(summary)));
+        help(command).stdout(contains(summary).and(contains(more)));
+    }
+    help(&["run"]).stdout(contains("The library itself must be there"));
+}
+
+#[test]
 fn options_override_the_environment() {
     run([
         "--mode",
