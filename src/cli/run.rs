@@ -7,7 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -33,8 +34,9 @@ pub struct Run {
     #[arg(long, value_name = "PATH")]
     library: Option<PathBuf>,
     /// Set SIGWARD: act only on an affected kernel, always, never, or only count
-    #[arg(long, value_name = "MODE")]
-    mode: Option<Mode>,
+    #[arg(long, value_name = "MODE",
+          value_parser = PossibleValuesParser::new(config::Mode::WORDS))]
+    mode: Option<String>,
     /// Set a variable, as in SIGWARD_LOG=warn
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<OsString>,
@@ -57,25 +59,6 @@ pub struct Run {
     command: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Mode {
-    Auto,
-    On,
-    Off,
-    Observe,
-}
-
-impl Mode {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Auto => config::Mode::Auto.as_str(),
-            Self::On => config::Mode::On.as_str(),
-            Self::Off => config::Mode::Off.as_str(),
-            Self::Observe => config::Mode::Observe.as_str(),
-        }
-    }
-}
-
 /// The table of variables, for `--help`.
 fn variables() -> String {
     let row = |row: &config::Variable| {
@@ -96,8 +79,8 @@ impl Run {
             let (name, value) = split_setting(setting)?;
             environment.set(name, value);
         }
-        if let Some(mode) = self.mode {
-            environment.set(b"SIGWARD", mode.word().as_bytes());
+        if let Some(mode) = &self.mode {
+            environment.set(b"SIGWARD", mode.as_bytes());
         }
         let program = target::resolve(command, environment.get(b"PATH"))?;
         let config = environment.config(program.as_os_str())?;
