@@ -34,6 +34,12 @@ impl Failure {
         output::remark(self);
         self.exit
     }
+
+    /// Writes it to stderr as what the user has asked to put up with: in one
+    /// line, without the remedy.
+    pub fn warn(&self) {
+        output::remark(format_args!("warning: {}", self.message));
+    }
 }
 
 impl std::fmt::Display for Failure {

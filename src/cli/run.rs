@@ -86,11 +86,14 @@ impl Run {
         let config = environment.config(program.as_os_str())?;
 
         let library = Library::find(self.library.as_deref())?;
-        if let Err(failure) = target::require_coverable(&program, &library) {
+        // A program that is to be left alone loses nothing without the library.
+        if config.mode != config::Mode::Off
+            && let Err(failure) = target::require_coverable(&program, &library)
+        {
             if !self.force {
                 return Err(failure);
             }
-            failure.report();
+            failure.warn();
         }
         let preload = library.in_front_of(environment.get(b"LD_PRELOAD"))?;
         environment.set(b"LD_PRELOAD", preload.as_bytes());

@@ -37,7 +37,22 @@ fn a_static_program_is_refused() {
     let folder = TempDir::new().expect("a folder");
     let program = static_program(folder.path());
     assert_refused(&program, "statically linked");
-    run([OsStr::new("--force"), program.as_os_str()]).assert().success();
+    // One line, without the advice that was taken.
+    run([OsStr::new("--force"), program.as_os_str()]).assert().success().stderr(format!(
+        "sigward: warning: {} would run without protection: \
+         it is statically linked, no loader runs in it\n",
+        program.display()
+    ));
+}
+
+#[test]
+fn a_program_that_is_to_be_left_alone_need_not_be_reached() {
+    let folder = TempDir::new().expect("a folder");
+    let program = static_program(folder.path());
+    run([&program]).env("SIGWARD", "off").assert().success().stderr("");
+    run([&program]).env("SIGWARD_EXCEPT", "stat*").assert().success().stderr("");
+    run([&program]).env("SIGWARD_ONLY", "another").assert().success().stderr("");
+    run([&program]).env("SIGWARD", "observe").assert().code(125);
 }
 
 #[test]
