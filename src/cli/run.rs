@@ -235,8 +235,12 @@ fn become_program(program: PathBuf, command: &[OsString], environment: Environme
         arguments.splice(..1, [shell.clone(), path]);
         Err(error) = execve(&shell, &arguments, &environment);
     }
-    let exit = if error == Errno::ENOENT { Exit::NotFound } else { Exit::NotExecutable };
-    Failure::new(format!("{name}: {}", error.desc())).exit(exit)
+    // The program was found: what is not there is what the kernel starts for it.
+    let why = match error {
+        Errno::ENOENT => "its loader or interpreter is missing",
+        _ => error.desc(),
+    };
+    Failure::new(format!("{name}: {why}")).exit(Exit::NotExecutable)
 }
 
 /// Whether SIGPIPE was ignored when we were started. Rust's runtime ignores it

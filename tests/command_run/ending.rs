@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use predicates::str::contains;
 use tempfile::TempDir;
 
-use super::{LOADED, bare, folder, limited, mode, probe, run, script, write};
+use super::{LOADED, bare, folder, gcc, limited, mode, probe, run, script, write};
 
 #[test]
 fn the_library_is_loaded_into_the_program() {
@@ -94,7 +94,21 @@ fn a_file_that_cannot_be_executed_exits_126() {
     run([folder.path()]).assert().code(126).stderr(contains("not a regular file"));
     run(["plain"]).env("PATH", folder.path()).assert().code(126);
     let orphan = script(folder.path(), "orphan", "#!/no/such/interpreter\n");
-    run([&orphan]).assert().code(126).stderr(contains("/no/such/interpreter"));
+    let why = "its interpreter cannot be executed: /no/such/interpreter: No such file";
+    run([&orphan]).assert().code(126).stderr(contains(why));
+    let foreign = folder.path().join("foreign");
+    let options = ["-Wl,--dynamic-linker=/no/such/loader", "-o"];
+    gcc(&options, &foreign, &self::folder().join("main.c"));
+    let why = "its loader cannot be executed: /no/such/loader: No such file";
+    run([&foreign]).assert().code(126).stderr(contains(why));
+    // Where nobody looked before the kernel did, it is not said to be missing itself.
+    for program in [&orphan, &foreign] {
+        run([program])
+            .env("SIGWARD", "off")
+            .assert()
+            .code(126)
+            .stderr(contains("its loader or interpreter is missing"));
+    }
 }
 
 #[test]
