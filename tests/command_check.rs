@@ -1,7 +1,9 @@
 //! `sigward check`: what it prints and how it exits.
 
+use std::process::Stdio;
+
 use assert_cmd::Command;
-use assert_cmd::cargo::cargo_bin_cmd;
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use predicates::prelude::*;
 use predicates::str::contains;
 
@@ -41,6 +43,7 @@ fn a_fixed_kernel_exits_0() {
         .assert()
         .code(0)
         .stdout(contains("not affected (high confidence)"))
+        .stdout(contains("\njudged: linux-sigframe-fpu: "))
         .stdout(contains("SIGWARD=auto does nothing here."));
 }
 
@@ -57,7 +60,10 @@ fn ubuntus_signature_decides() {
 
 #[test]
 fn texts_that_do_not_tell_exit_2() {
-    check(&["--release", "5.3.5"]).assert().code(2).stdout(contains("compiler is not known"));
+    check(&["--release", "5.3.5"])
+        .assert()
+        .code(2)
+        .stdout(contains("compiler is not known: give --proc-version"));
     check(&["--release", "mystery"]).assert().code(2).stdout(contains("SIGWARD=auto does nothing"));
 }
 
@@ -93,6 +99,45 @@ fn json_holds_the_same() {
 fn the_running_kernel_is_judged() {
     let answers = predicate::in_iter([0, 1, 2]);
     check(&[]).assert().code(answers).stdout(contains("because:"));
+}
+
+/// A script may read the first line only: the exit code still tells.
+#[test]
+fn a_reader_that_has_gone_changes_nothing() {
+    for format in [&[][..], &["--json"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = std::process::Command::new(cargo_bin("sigward"))
+            .args(["check", "--release", "5.3.5", "--proc-version", GCC9])
+            .args(format)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .and_then(std::process::Child::wait_with_output)
+            .expect("sigward");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(output.stderr, b"", "{output:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let mut command = std::process::Command::new(cargo_bin("sigward"));
+    let output = command.arg("check").stdout(full).stderr(Stdio::piped()).spawn();
+    let output = output.and_then(std::process::Child::wait_with_output).expect("sigward");
+    assert_eq!(output.status.code(), Some(125), "{output:?}");
+    assert!(output.stderr.starts_with(b"sigward: cannot write to standard output: "), "{output:?}");
+}
+
+/// Nobody to tell is no reason to die of a panic.
+#[test]
+fn a_failure_keeps_its_code_where_nobody_hears_of_it() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = std::process::Command::new(cargo_bin("sigward"));
+    let status = command.args(["run", "/no/such/program"]).stderr(writer).status();
+    assert_eq!(status.expect("sigward").code(), Some(127));
 }
 
 #[test]

@@ -5,7 +5,6 @@ mod entry;
 mod plot;
 mod report;
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -13,9 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::output;
 use entry::{Effort, PATHS};
 use report::{Report, Row};
 
+/// Measure what things cost on this machine
 #[derive(Args)]
 pub struct Bench {
     #[command(subcommand)]
@@ -24,10 +25,11 @@ pub struct Bench {
 
 #[derive(Subcommand)]
 enum What {
-    /// Compare the ways in which a call enters the kernel
     Syscalls(Syscalls),
 }
 
+/// Compare the ways in which a call enters the kernel
+///
 /// Calls getppid, which no libc caches, by libc, syscall, int 0x80 and (in a
 /// 32-bit child) sysenter; and the clock by vsyscall and vDSO. What this machine
 /// does not have is found out in children and said with its reason.
@@ -64,10 +66,7 @@ impl Syscalls {
             std::fs::write(file, plot::svg(&report))
                 .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
         }
-        let text = if self.json { report.json()? } else { report.text() };
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Failure::new(format!("cannot write the figures: {error}")))?;
+        output::print(&report, self.json, Report::text)?;
         Ok(Exit::Success)
     }
 

@@ -1,16 +1,17 @@
 //! `sigward check`: the verdict and its reasons.
 
-use std::io::Write;
-
 use clap::Args;
 use serde::Serialize;
 use sigward::sys::kernel;
-use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Standing, Verdict, judge};
+use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Reason, Standing, Verdict, judge};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::output;
 
-/// With `--release`, judge another machine by its texts (its processor is
+/// Say whether this kernel is affected, and why
+///
+/// With --release, judge another machine by its texts (its processor is
 /// taken to have AVX); without, the running kernel.
 #[derive(Args)]
 pub struct Check {
@@ -43,11 +44,8 @@ impl Check {
             Some(release) => self.judge_given(release),
             None => kernel::judge(),
         };
-        let report = Report::of(&verdict);
-        let text = if self.json { report.json()? } else { report.text() };
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Failure::new(format!("cannot write the verdict: {error}")))?;
+        let reasons = verdict.reasons.iter().map(|reason| self.words(reason)).collect();
+        output::print(&Report::of(&verdict, reasons), self.json, Report::text)?;
         Ok(match verdict.standing {
             Standing::NotAffected => Exit::Success,
             Standing::Affected => Exit::Affected,
@@ -65,6 +63,16 @@ impl Check {
             version_signature: self.version_signature.as_deref().map(str::as_bytes),
             cpu: CpuTraits::MODERN,
         })
+    }
+
+    fn words(&self, reason: Reason) -> String {
+        let unread = self.release.is_some() && self.proc_version.is_none();
+        match reason {
+            Reason::CompilerUnknown if unread => {
+                "the compiler is not known: give --proc-version".to_owned()
+            }
+            _ => reason.to_string(),
+        }
     }
 }
 
@@ -89,7 +97,7 @@ struct Report {
 }
 
 impl Report {
-    fn of(verdict: &Verdict) -> Self {
+    fn of(verdict: &Verdict, reasons: Vec<String>) -> Self {
         Self {
             standing: verdict.standing.as_str(),
             confidence: verdict.confidence.as_str(),
@@ -107,20 +115,14 @@ impl Report {
             gvisor: verdict.gvisor,
             auto_acts: verdict.acts(),
             only_reduces: verdict.only_reduces(),
-            reasons: verdict.reasons.iter().map(|reason| reason.to_string()).collect(),
+            reasons,
         }
-    }
-
-    fn json(&self) -> Result<String, Failure> {
-        serde_json::to_string_pretty(self)
-            .map(|json| json + "\n")
-            .map_err(|error| Failure::new(format!("cannot print the verdict: {error}")))
     }
 
     fn text(&self) -> String {
         let mut lines = vec![format!("{} ({} confidence)", self.standing, self.confidence)];
         if let (Some(defect), Some(summary)) = (self.defect, self.summary) {
-            lines.push(format!("defect: {defect}: {summary}"));
+            lines.push(format!("judged: {defect}: {summary}"));
         }
         lines.push("because:".to_owned());
         lines.extend(self.reasons.iter().map(|reason| format!("  - {reason}")));

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::exit::Exit;
+use super::output;
 
 /// Names the thing that is wrong, its value, and what to do about it.
 #[derive(Debug)]
@@ -30,8 +31,14 @@ impl Failure {
 
     /// Writes it to stderr and gives the exit code.
     pub fn report(&self) -> Exit {
-        eprintln!("sigward: {self}");
+        output::remark(self);
         self.exit
+    }
+
+    /// Writes it to stderr as what the user has asked to put up with: in one
+    /// line, without the remedy.
+    pub fn warn(&self) {
+        output::remark(format_args!("warning: {}", self.message));
     }
 }
 

@@ -1,16 +1,17 @@
 //! Finding libsigward.so, and putting it in front of `LD_PRELOAD`.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use object::elf::PT_INTERP;
-use object::read::elf::{ElfFile64, ProgramHeader};
-use object::{Object, ObjectKind};
+use object::elf::DT_SONAME;
+use object::read::ReadCache;
+use object::read::elf::{Dyn, ElfFile64};
 
 use super::failure::Failure;
 
-/// The file name that the command looks for.
+/// The file name that the command looks for, and the SONAME in the file.
 pub const NAME: &str = "libsigward.so";
 
 /// A library that the loader will take.
@@ -40,14 +41,14 @@ impl Library {
             ))
             .remedy("move the library, or name a path without blanks, colons and $ by --library"));
         }
-        let bytes = std::fs::read(&path).map_err(|error| {
+        let file = File::open(&path).map_err(|error| {
             Failure::new(format!("cannot read the library {}: {error}", path.display()))
                 .remedy("name the file by --library PATH")
         })?;
-        match shared_object_machine(&bytes) {
+        match machine_if_ours(file) {
             Some(machine) => Ok(Self { path, machine }),
             None => Err(Failure::new(format!(
-                "the library {} is not a 64-bit ELF shared object",
+                "{} is not {NAME}: no 64-bit ELF shared object of that SONAME",
                 path.display()
             ))
             .remedy("name another file by --library PATH")),
@@ -68,7 +69,7 @@ impl Library {
             if same_file(path, &self.path) {
                 continue;
             }
-            if path.file_name() == Some(OsStr::new(NAME)) {
+            if is_ours(path) {
                 return Err(Failure::new(format!(
                     "LD_PRELOAD already holds another {NAME}: {}, ours is {}",
                     path.display(),
@@ -83,14 +84,27 @@ impl Library {
     }
 }
 
-/// The machine of a shared object. A position-independent program is of the
-/// same ELF type; the loader refuses to preload it, with one line, and goes on.
-fn shared_object_machine(bytes: &[u8]) -> Option<u16> {
-    let elf = ElfFile64::<object::Endianness>::parse(bytes).ok()?;
-    let endian = elf.endian();
-    let program = elf.elf_program_headers().iter().any(|s| s.p_type(endian) == PT_INTERP);
-    let shared = elf.kind() == ObjectKind::Dynamic && !program;
-    shared.then(|| elf.elf_header().e_machine.get(endian))
+/// The machine of the library, if that is what `file` is. By its SONAME: any
+/// other shared object would be preloaded without a word, and protect nothing.
+fn machine_if_ours(file: File) -> Option<u16> {
+    // Reads what is looked at only.
+    let data = ReadCache::new(file);
+    let elf = ElfFile64::<object::Endianness, _>::parse(&data).ok()?;
+    let (endian, sections) = (elf.endian(), elf.elf_section_table());
+    let (entries, names) = sections.dynamic(endian, &data).ok()??;
+    let names = sections.strings(endian, &data, names).ok()?;
+    let soname = entries.iter().find(|entry| entry.tag32(endian) == Some(DT_SONAME))?;
+    let ours = names.get(soname.val32(endian)?) == Ok(NAME.as_bytes());
+    ours.then(|| elf.elf_header().e_machine.get(endian))
+}
+
+/// Whether an entry of `LD_PRELOAD` is the library; by its file name if the
+/// loader must look for it, or it cannot be read.
+fn is_ours(entry: &Path) -> bool {
+    match File::open(entry) {
+        Ok(file) => machine_if_ours(file).is_some(),
+        Err(_) => entry.file_name() == Some(OsStr::new(NAME)),
+    }
 }
 
 /// Bytes at which ld.so cuts `LD_PRELOAD`, or that it expands.

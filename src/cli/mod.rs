@@ -1,5 +1,6 @@
 //! The command: one file per subcommand, [`exit`] = the one table of exit
-//! codes, [`failure`] = errors that name thing, value and remedy.
+//! codes, [`failure`] = errors that name thing, value and remedy, [`output`] =
+//! how all of them print.
 
 // Doc comments of arguments are what --help prints, where backticks are noise.
 #![allow(clippy::doc_markdown)]
@@ -9,6 +10,7 @@ mod check;
 mod exit;
 mod failure;
 mod library;
+mod output;
 mod probe;
 mod run;
 mod target;
@@ -30,13 +32,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a program with libsigward.so preloaded
+    // Each is described where it is defined: a comment here would hide that one.
     Run(run::Run),
-    /// Say whether this kernel is affected, and why
     Check(check::Check),
-    /// Provoke the defects on the running kernel, and tell what was seen
     Probe(probe::Probe),
-    /// Measure what things cost on this machine
     Bench(bench::Bench),
 }
 

@@ -5,7 +5,6 @@ mod registers;
 mod report;
 mod waits;
 
-use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -17,9 +16,12 @@ use sigward::sys::kernel;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::output;
 use registers::Pages;
 use report::Report;
 
+/// Provoke the defects on the running kernel, and tell what was seen
+///
 /// Takes signals on stacks that fault and on stacks that do not, and waits for
 /// children while it is stopped and signalled; counts the vector registers and
 /// the waits that are lost. Everything happens in child processes of low
@@ -40,10 +42,7 @@ impl Probe {
     pub fn execute(&self) -> Result<Exit, Failure> {
         without_our_library()?;
         let report = self.measure();
-        let text = if self.json { report.json()? } else { report.text() };
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Failure::new(format!("cannot write what was seen: {error}")))?;
+        output::print(&report, self.json, Report::text)?;
         Ok(report.exit())
     }
 
@@ -85,7 +84,7 @@ fn without_our_library() -> Result<(), Failure> {
     if std::env::var_os("LD_PRELOAD").is_none() {
         return Err(cannot("not by LD_PRELOAD; perhaps by /etc/ld.so.preload".to_owned()));
     }
-    eprintln!("sigward: libsigward.so is preloaded, and hides the defects: probing without it");
+    output::remark("libsigward.so is preloaded, and hides the defects: probing without it");
     let mut arguments = std::env::args_os();
     let mut again = Command::new("/proc/self/exe");
     if let Some(name) = arguments.next() {

@@ -7,7 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -20,7 +21,7 @@ use super::failure::Failure;
 use super::library::Library;
 use super::target;
 
-/// Run a program with libsigward.so preloaded.
+/// Run a program with libsigward.so preloaded
 ///
 /// sigward becomes the program: its process id, signals and exit status are the
 /// program's own. An existing LD_PRELOAD is kept, behind the library. Settings
@@ -33,8 +34,9 @@ pub struct Run {
     #[arg(long, value_name = "PATH")]
     library: Option<PathBuf>,
     /// Set SIGWARD: act only on an affected kernel, always, never, or only count
-    #[arg(long, value_name = "MODE")]
-    mode: Option<Mode>,
+    #[arg(long, value_name = "MODE",
+          value_parser = PossibleValuesParser::new(config::Mode::WORDS))]
+    mode: Option<String>,
     /// Set a variable, as in SIGWARD_LOG=warn
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<OsString>,
@@ -46,31 +48,15 @@ pub struct Run {
     /// no cure: resident stacks or a fixed kernel are.
     #[arg(long)]
     avoid_avx: bool,
-    /// Run the program even if it cannot be protected
+    /// Run the program even if the library cannot get into it
+    ///
+    /// For static, setuid and other programs that the loader keeps the library
+    /// out of; a warning says why. The library itself must be there.
     #[arg(long)]
     force: bool,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Mode {
-    Auto,
-    On,
-    Off,
-    Observe,
-}
-
-impl Mode {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Auto => config::Mode::Auto.as_str(),
-            Self::On => config::Mode::On.as_str(),
-            Self::Off => config::Mode::Off.as_str(),
-            Self::Observe => config::Mode::Observe.as_str(),
-        }
-    }
 }
 
 /// The table of variables, for `--help`.
@@ -93,18 +79,21 @@ impl Run {
             let (name, value) = split_setting(setting)?;
             environment.set(name, value);
         }
-        if let Some(mode) = self.mode {
-            environment.set(b"SIGWARD", mode.word().as_bytes());
+        if let Some(mode) = &self.mode {
+            environment.set(b"SIGWARD", mode.as_bytes());
         }
         let program = target::resolve(command, environment.get(b"PATH"))?;
         let config = environment.config(program.as_os_str())?;
 
         let library = Library::find(self.library.as_deref())?;
-        if let Err(failure) = target::require_coverable(&program, &library) {
+        // A program that is to be left alone loses nothing without the library.
+        if config.mode != config::Mode::Off
+            && let Err(failure) = target::require_coverable(&program, &library)
+        {
             if !self.force {
                 return Err(failure);
             }
-            failure.report();
+            failure.warn();
         }
         let preload = library.in_front_of(environment.get(b"LD_PRELOAD"))?;
         environment.set(b"LD_PRELOAD", preload.as_bytes());
@@ -246,8 +235,12 @@ fn become_program(program: PathBuf, command: &[OsString], environment: Environme
         arguments.splice(..1, [shell.clone(), path]);
         Err(error) = execve(&shell, &arguments, &environment);
     }
-    let exit = if error == Errno::ENOENT { Exit::NotFound } else { Exit::NotExecutable };
-    Failure::new(format!("{name}: {}", error.desc())).exit(exit)
+    // The program was found: what is not there is what the kernel starts for it.
+    let why = match error {
+        Errno::ENOENT => "its loader or interpreter is missing",
+        _ => error.desc(),
+    };
+    Failure::new(format!("{name}: {why}")).exit(Exit::NotExecutable)
 }
 
 /// Whether SIGPIPE was ignored when we were started. Rust's runtime ignores it

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, getegid, geteuid, getgid, getuid};
-use object::elf::{FileHeader64, PT_INTERP};
+use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::read::{ReadCache, ReadRef};
 
@@ -85,14 +85,8 @@ pub fn require_coverable(path: &Path, library: &Library) -> Result<(), Failure> 
         path = match script_interpreter(&head) {
             Some(interpreter) => {
                 let interpreter = PathBuf::from(interpreter);
-                executable(&interpreter).map_err(|_| {
-                    Failure::new(format!(
-                        "{}: its interpreter {} cannot be executed",
-                        path.display(),
-                        interpreter.display()
-                    ))
-                    .exit(Exit::NotExecutable)
-                })?;
+                started_for(&path, "interpreter", &interpreter)
+                    .map_err(|failure| failure.remedy("install it, or name another after #!"))?;
                 interpreter
             }
             None => PathBuf::from(SHELL),
@@ -100,6 +94,14 @@ pub fn require_coverable(path: &Path, library: &Library) -> Result<(), Failure> 
     }
     Err(Failure::new(format!("{}: too many #! lines lead to one another", path.display()))
         .exit(Exit::NotExecutable))
+}
+
+/// What the kernel starts in the place of `path` must be executable, too.
+fn started_for(path: &Path, what: &str, starter: &Path) -> Result<(), Failure> {
+    executable(starter).map_err(|why| {
+        Failure::new(format!("{}: its {what} cannot be executed: {why}", path.display()))
+            .exit(Exit::NotExecutable)
+    })
 }
 
 fn open(path: &Path) -> Result<(File, Vec<u8>), Failure> {
@@ -145,11 +147,13 @@ fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
         return Err(uncovered(path, &why));
     }
     let segments = header.program_headers(endian, &data).map_err(|error| unreadable(&error))?;
-    if segments.iter().any(|segment| segment.p_type(endian) == PT_INTERP) {
-        Ok(())
-    } else {
-        Err(uncovered(path, "it is statically linked, no loader runs in it"))
+    for segment in segments {
+        if let Some(loader) = segment.interpreter(endian, &data).map_err(|e| unreadable(&e))? {
+            return started_for(path, "loader", Path::new(OsStr::from_bytes(loader)))
+                .map_err(|failure| failure.remedy("install the libc that it was built for"));
+        }
     }
+    Err(uncovered(path, "it is statically linked, no loader runs in it"))
 }
 
 /// Programs that run with other credentials than ours: the kernel sets

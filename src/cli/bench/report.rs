@@ -5,7 +5,6 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::entry::{Effort, Path, Published, REFERENCE, Rounds};
-use crate::cli::failure::Failure;
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
@@ -94,12 +93,6 @@ impl Report {
             ratio_to: REFERENCE,
             paths,
         }
-    }
-
-    pub fn json(&self) -> Result<String, Failure> {
-        serde_json::to_string_pretty(self)
-            .map(|json| json + "\n")
-            .map_err(|error| Failure::new(format!("cannot print the figures: {error}")))
     }
 
     pub fn text(&self) -> String {

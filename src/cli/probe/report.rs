@@ -7,7 +7,6 @@ use sigward::verdict::{Standing, Verdict};
 use super::registers::Arm;
 use super::waits::Waits;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
@@ -64,12 +63,6 @@ impl Report {
             (true, true) => Exit::Success,
             (true, false) => Exit::Unknown,
         }
-    }
-
-    pub fn json(&self) -> Result<String, Failure> {
-        serde_json::to_string_pretty(self)
-            .map(|json| json + "\n")
-            .map_err(|error| Failure::new(format!("cannot print what was seen: {error}")))
     }
 
     pub fn text(&self) -> String {

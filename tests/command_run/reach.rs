@@ -1,0 +1,165 @@
+//! Programs that a preload does not reach.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use assert_cmd::cargo::cargo_bin;
+use predicates::prelude::*;
+use predicates::str::contains;
+use sigward_harness::need;
+use sigward_harness::programs::copy;
+use tempfile::TempDir;
+
+use super::{LOADED, NOBODY, limited, mode, patched_true, probe, run, script, static_program};
+
+fn assert_refused(program: &Path, why: &str) {
+    run([program])
+        .assert()
+        .code(125)
+        .stderr(contains("would run without protection").and(contains(why)))
+        .stderr(contains(program.to_str().expect("UTF-8")).and(contains("--force")))
+        .stderr(contains(LOADED).not());
+}
+
+/// The refusal was right: run all the same, the library is not in it.
+fn assert_unprotected(program: &Path, why: &str) {
+    run([OsStr::new("--force"), program.as_os_str()])
+        .assert()
+        .success()
+        .stderr(contains(why).and(contains(LOADED).not()));
+}
+
+#[test]
+fn a_static_program_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let program = static_program(folder.path());
+    assert_refused(&program, "statically linked");
+    // One line, without the advice that was taken.
+    run([OsStr::new("--force"), program.as_os_str()]).assert().success().stderr(format!(
+        "sigward: warning: {} would run without protection: \
+         it is statically linked, no loader runs in it\n",
+        program.display()
+    ));
+}
+
+#[test]
+fn a_program_that_is_to_be_left_alone_need_not_be_reached() {
+    let folder = TempDir::new().expect("a folder");
+    let program = static_program(folder.path());
+    run([&program]).env("SIGWARD", "off").assert().success().stderr("");
+    run([&program]).env("SIGWARD_EXCEPT", "stat*").assert().success().stderr("");
+    run([&program]).env("SIGWARD_ONLY", "another").assert().success().stderr("");
+    run([&program]).env("SIGWARD", "observe").assert().code(125);
+}
+
+#[test]
+fn a_program_of_another_class_or_machine_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    assert_refused(&patched_true(folder.path(), &[(4, 1)]), "not a 64-bit program");
+    assert_refused(&patched_true(folder.path(), &[(18, 183), (19, 0)]), "another machine");
+    // The same file unpatched is taken.
+    run([patched_true(folder.path(), &[])]).assert().success().stderr(LOADED);
+}
+
+#[test]
+fn setuid_and_setgid_programs_are_refused() {
+    if !need::root() {
+        return;
+    }
+    let folder = TempDir::new().expect("a folder");
+    mode(folder.path(), 0o755);
+    let program = patched_true(folder.path(), &[]);
+    for (bits, why) in [(0o4755, "setuid"), (0o2755, "setgid")] {
+        chown(&program, Some(NOBODY), Some(NOBODY)).expect("chown");
+        mode(&program, bits);
+        assert_refused(&program, why);
+        assert_unprotected(&program, why);
+        // Bits that change nothing do not keep the loader from us.
+        chown(&program, Some(0), Some(0)).expect("chown");
+        mode(&program, bits);
+        run([&program]).assert().success().stderr(LOADED);
+    }
+    // Without the execute bit of the group, setgid means something else.
+    chown(&program, Some(0), Some(NOBODY)).expect("chown");
+    mode(&program, 0o2745);
+    run([&program]).assert().success().stderr(LOADED);
+}
+
+/// A copy of sigward that `nobody` may run, as `nobody`.
+fn as_nobody(folder: &Path, program: &Path) -> assert_cmd::assert::Assert {
+    let command = folder.join("sigward");
+    if !command.exists() {
+        copy(cargo_bin!("sigward"), &command).expect("copy");
+        mode(&command, 0o755);
+    }
+    let mut command = std::process::Command::new(&command);
+    command.uid(NOBODY).gid(NOBODY).env_remove("LD_PRELOAD");
+    command.arg("run").arg("--library").arg(probe()).arg(program);
+    limited(command).assert()
+}
+
+#[test]
+fn a_program_that_cannot_be_read_is_refused() {
+    if !need::root() {
+        return;
+    }
+    let folder = TempDir::new().expect("a folder");
+    mode(folder.path(), 0o755);
+    let program = patched_true(folder.path(), &[]);
+    as_nobody(folder.path(), &program).success().stderr(LOADED);
+    mode(&program, 0o711);
+    as_nobody(folder.path(), &program)
+        .code(125)
+        .stderr(contains("cannot be read").and(contains("--force")));
+}
+
+#[test]
+fn a_program_with_file_capabilities_is_refused() {
+    if !need::root() {
+        return;
+    }
+    let folder = TempDir::new().expect("a folder");
+    mode(folder.path(), 0o755);
+    let program = patched_true(folder.path(), &[]);
+    as_nobody(folder.path(), &program).success().stderr(LOADED);
+    // struct vfs_cap_data, revision 2, effective: CAP_NET_BIND_SERVICE.
+    let mut data = [0_u8; 20];
+    data[..4].copy_from_slice(&0x0200_0001_u32.to_le_bytes());
+    data[4..8].copy_from_slice(&(1_u32 << 10).to_le_bytes());
+    let path = std::ffi::CString::new(program.as_os_str().as_bytes()).expect("no NUL");
+    // SAFETY: NUL-terminated names, and `data` is 20 bytes long.
+    let set = unsafe {
+        libc::setxattr(path.as_ptr(), c"security.capability".as_ptr(), data.as_ptr().cast(), 20, 0)
+    };
+    let remedy = "set TMPDIR to a file system that has them";
+    if !need::optional(set == 0, "file capabilities", remedy) {
+        return;
+    }
+    as_nobody(folder.path(), &program).code(125).stderr(contains("file capabilities"));
+    // To root they add nothing, and the loader obeys.
+    run([&program]).assert().success().stderr(LOADED);
+}
+
+#[test]
+fn scripts_are_judged_by_their_interpreter() {
+    let folder = TempDir::new().expect("a folder");
+    let at = folder.path();
+    let fine = script(at, "fine", "#! /bin/sh -e\necho \"ran $1\"\n");
+    run([fine.as_os_str(), OsStr::new("it")]).assert().success().stdout("ran it\n").stderr(LOADED);
+    let without = script(at, "without", "echo \"shell $1\"\n");
+    run([without.as_os_str(), OsStr::new("it")])
+        .assert()
+        .success()
+        .stdout("shell it\n")
+        .stderr(LOADED);
+    let nested = script(at, "nested", &format!("#!{}\n", fine.display()));
+    run([&nested]).assert().success().stderr(LOADED);
+    let program = static_program(at);
+    let bound = script(at, "bound", &format!("#!{}\n", program.display()));
+    run([&bound]).assert().code(125).stderr(contains("statically linked"));
+    let circle = script(at, "circle", &format!("#!{}\n", at.join("circle").display()));
+    run([&circle]).assert().code(126).stderr(contains("too many"));
+}
