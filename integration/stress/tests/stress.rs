@@ -1,13 +1,13 @@
 //! The stress program with the library, with little to lock, and alone.
 //!
-//! `SIGWARD_STRESS_SECONDS` says how long in all (CI: 60; `make soak`: 600).
+//! `STRESS_SECONDS` says how long in all (CI: 60; `make soak`: 600).
 
 use std::time::Duration;
 
 use sigward_harness::{Outcome, Run};
 
 fn seconds() -> u64 {
-    let asked = std::env::var("SIGWARD_STRESS_SECONDS").ok().and_then(|text| text.parse().ok());
+    let asked = std::env::var("STRESS_SECONDS").ok().and_then(|text| text.parse().ok());
     asked.unwrap_or(if std::env::var_os("CI").is_some() { 60 } else { 6 })
 }
 
