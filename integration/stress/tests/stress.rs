@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sigward_harness::{Outcome, Run};
+use sigward_harness::{Outcome, Run, need};
 
 fn seconds() -> u64 {
     let asked = std::env::var("STRESS_SECONDS").ok().and_then(|text| text.parse().ok());
@@ -25,8 +25,8 @@ fn passes(outcome: &Outcome) {
 
 #[test]
 fn with_room_for_locks() {
-    if !nix::unistd::Uid::effective().is_root() {
-        return; // the next one is all that there is
+    if !need::root() {
+        return;
     }
     passes(&stress(seconds() / 3).sigward("on").env("SIGWARD_STACK", "off").output().unwrap());
     passes(&stress(seconds() / 3).sigward("on").output().unwrap());
