@@ -1,9 +1,10 @@
 //! Every `SIGWARD_*` variable: one table, one parser over bytes.
 //!
-//! [`TABLE`] is what the README, the manual and the command are checked
-//! against. [`parse`] is async-signal-safe: it neither allocates nor panics,
-//! makes no system call and reads nothing but its arguments. In an environment
-//! without `SIGWARD` variables it costs one prefix comparison per variable.
+//! [`TABLE`] is what the README, `docs/environment.md` and the command are
+//! checked against. [`parse`] is async-signal-safe: it neither allocates nor
+//! panics, makes no system call and reads nothing but its arguments. In an
+//! environment without `SIGWARD` variables it costs one prefix comparison per
+//! variable.
 
 use core::fmt;
 
@@ -69,7 +70,7 @@ pub enum Stack {
     Auto,
     /// Nothing.
     Off,
-    /// This many bytes below the current depth.
+    /// This many bytes below the thread's start.
     Bytes(usize),
     /// All of it.
     Full,
@@ -118,15 +119,15 @@ words! {
     Log {
         /// Silence.
         Off = "off",
-        /// Errors.
+        /// Errors; no message is one yet.
         Error = "error",
-        /// And refusals an operator should know of.
+        /// And refusals that an operator should know of.
         Warn = "warn",
         /// And decisions.
         Info = "info",
         /// And each stack.
         Debug = "debug",
-        /// And each call.
+        /// And more detail; no message is of this level yet.
         Trace = "trace",
     }
 }
@@ -229,7 +230,7 @@ const fn words(
     Variable { name, default, accepted: Accepted::Words(words), meaning, field }
 }
 
-/// Every variable that sigward reads, in the order of the manual.
+/// Every variable that sigward reads, in the order of `docs/environment.md`.
 pub static TABLE: &[Variable] = &[
     words(
         "SIGWARD",
@@ -273,7 +274,7 @@ pub static TABLE: &[Variable] = &[
     words(
         "SIGWARD_LOG",
         Log::WORDS,
-        "the most detailed level of messages on standard error",
+        "the most detailed level of messages on standard error (used are warn, info and debug)",
         Field::Log,
     ),
     words(
