@@ -106,25 +106,12 @@ fn a_library_that_breaks_all_of_it_is_told() {
     }
 }
 
-/// Builds the library with `plant` in it, apart from the good one; what cargo says.
-fn planted(plant: &str) -> Result<(), String> {
-    let mut cargo = artifacts::cargo_command();
-    cargo.args(["rustc", "--quiet", "--release", "-p", "sigward-preload", "--target-dir"]);
-    cargo.arg(artifacts::target().join("planted"));
-    cargo.args(["--", "--cfg"]).arg(format!("sigward_plant=\"{plant}\""));
-    let output = cargo.output().unwrap();
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
 #[test]
 fn a_panic_path_or_a_stray_name_fails_the_build() {
     // The control: with nothing planted the same build succeeds.
-    assert_eq!(planted(""), Ok(()));
+    artifacts::planted("nothing").unwrap();
     for (plant, undefined) in [("panic", "sigward_a_panic_path_is_linked"), ("stray", "getpid")] {
-        let words = planted(plant).expect_err(plant);
+        let words = artifacts::planted(plant).expect_err(plant).to_string();
         let named = |line: &str| line.contains("undefined") && line.contains(undefined);
         assert!(words.lines().any(named), "{plant}: {words}");
     }
