@@ -53,7 +53,7 @@ vm: build
 		--command $(target)/release/sigward --write docs/proof.md
 
 soak: build
-	SIGWARD_STRESS_SECONDS=$(SECONDS_LONG) $(CARGO) test -p sigward-stress -- --nocapture --test-threads 1
+	STRESS_SECONDS=$(SECONDS_LONG) $(CARGO) test -p sigward-stress -- --nocapture --test-threads 1
 	SOAK_SECONDS=60 $(CARGO) test -p sigward --test memory_calls the_reproducer
 
 # The loaded-object walk, the registry, its table, the parsers.

@@ -203,15 +203,6 @@ fn memory_that_cannot_be_locked_uses_up_no_warning() {
     }
 }
 
-/// The figures that `SIGWARD_STATS=1` printed, by their names.
-fn figure(outcome: &Outcome, name: &str) -> String {
-    let lines = said(outcome);
-    let [line] = lines[..] else { panic!("one line: {outcome:?}") };
-    let figures = line.split(' ').filter_map(|word| word.split_once('='));
-    let figure = figures.into_iter().find(|(key, _)| *key == name);
-    figure.unwrap_or_else(|| panic!("{name}: {line}")).1.to_owned()
-}
-
 #[test]
 fn the_figures_are_true() {
     // Limit; stacks, on the rungs lock and touch; KiB locked at the end and at most; refusals.
@@ -228,9 +219,10 @@ fn the_figures_are_true() {
             let run = preloaded(name, libc).args(*args).unprivileged().memlock(*limit);
             let run = run.env("SIGWARD", "on").env("SIGWARD_STACK", "off");
             let outcome = run.env("SIGWARD_STATS", "1").output().unwrap();
-            let figures = names.map(|name| figure(&outcome, name).parse::<usize>().unwrap());
+            let figures = names.map(|name| outcome.figure(name).parse::<usize>().unwrap());
             assert_eq!(figures, *expected, "{libc:?}: {outcome:?}");
-            assert_eq!(figure(&outcome, "duty"), "act");
+            assert_eq!(outcome.figure("duty"), "act");
+            assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
             if *name == "residency" {
                 // And the kernel says so, too.
                 let vmlck = format!("VmLck {} kB\n", expected[3]);
@@ -247,8 +239,8 @@ fn stacks_that_the_kernel_refuses_are_not_counted() {
     for (mode, locked) in [("on", "64"), ("observe", "0")] {
         let outcome = run.clone().env("SIGWARD", mode).output().unwrap();
         // Three of sigaltstack, one of syscall; two more are too small.
-        assert_eq!(figure(&outcome, "stacks"), "4", "{outcome:?}");
-        assert_ne!(figure(&outcome, "most_locked_kib") == "0", locked != "0", "{outcome:?}");
+        assert_eq!(outcome.figure("stacks"), "4", "{outcome:?}");
+        assert_ne!(outcome.figure("most_locked_kib") == "0", locked != "0", "{outcome:?}");
     }
 }
 
@@ -256,10 +248,7 @@ fn stacks_that_the_kernel_refuses_are_not_counted() {
 fn auto_on_a_healthy_kernel_counts_nothing() {
     let run = preloaded("altstack_mmap", Libc::Glibc).env("SIGWARD_STATS", "1");
     let outcome = run.output().unwrap();
-    assert_eq!(
-        (figure(&outcome, "duty"), figure(&outcome, "stacks")),
-        ("inert".into(), "0".into())
-    );
+    assert_eq!((outcome.figure("duty"), outcome.figure("stacks")), ("inert", "0"));
 }
 
 /// Builds the program `secure` with our library linked to it, as nobody can preload it there.

@@ -1,7 +1,5 @@
 //! Forks: no delivery faults afterwards, on either side, and not one byte is lost.
 
-use std::path::PathBuf;
-
 use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc, build};
 use sigward_harness::scenarios::FORKS;
@@ -36,17 +34,6 @@ fn no_byte_is_lost() {
     }
 }
 
-/// The library with a wrong choice planted in it.
-fn planted(plant: &str) -> PathBuf {
-    let folder = artifacts::target().join("planted").join(plant);
-    let mut cargo = artifacts::cargo_command();
-    cargo.args(["build", "--quiet", "--release", "-p", "sigward-preload", "--target-dir"]);
-    cargo.arg(&folder).env("RUSTFLAGS", format!("--cfg sigward_plant=\"{plant}\""));
-    let output = cargo.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    folder.join("release/libsigward.so")
-}
-
 fn complete(outcome: &Outcome) -> bool {
     outcome.success() && !outcome.stdout.contains("incomplete")
 }
@@ -59,7 +46,7 @@ fn a_wrong_choice_loses_bytes() {
         ("wipe_ordinary", &["ordinary"]),
         ("wipe_own", &["own", "in-a-handler"]),
     ] {
-        let library = planted(plant);
+        let library = artifacts::planted(plant).unwrap();
         for scenario in losing {
             let run = bytes(scenario, Libc::Glibc).preload(&library).env("SIGWARD", "on");
             let outcome = run.output().unwrap();
@@ -68,26 +55,19 @@ fn a_wrong_choice_loses_bytes() {
     }
 }
 
-/// The number behind `name=` in the line of `SIGWARD_STATS`.
-fn figure(outcome: &Outcome, name: &str) -> u64 {
-    let mut words = outcome.stderr.split_whitespace();
-    let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name}: {outcome:?}"))
-}
-
 #[test]
 fn a_stack_that_is_copied_is_counted() {
     for &libc in programs::libcs() {
         let windows = |run: Run| {
             let run = run.sigward("on").env("SIGWARD_STATS", "1").env("SIGWARD_STACK", "off");
-            figure(&run.output().unwrap(), "windows")
+            run.output().unwrap().figure("windows").to_owned()
         };
         let forked = |scenario| Run::new(build("forked", libc).unwrap()).arg(scenario);
         // Four threads with mappings of their own: none is copied.
-        assert_eq!(windows(forked("other-threads")), 0);
-        assert_eq!(windows(forked("threads-in-a-storm")), 0);
+        assert_eq!(windows(forked("other-threads")), "0");
+        assert_eq!(windows(forked("threads-in-a-storm")), "0");
         // Four threads with malloc'ed stacks, two forks.
-        assert_eq!(windows(bytes("heap", libc)), 8);
+        assert_eq!(windows(bytes("heap", libc)), "8");
     }
 }
 

@@ -9,7 +9,7 @@ set -eu
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 package=linux-source-6.1
 source=/usr/src/$package.tar.xz
-cache=${SIGWARD_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sigward/vm}
+cache=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sigward/vm}
 
 say() { echo "vm: $*" >&2; }
 die() { say "$*"; exit 2; }

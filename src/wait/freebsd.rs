@@ -7,27 +7,16 @@
 //! and sleep in nanosleep(2), which has two arguments. `docs/wait.md` has the
 //! details.
 
+mod strategy;
+
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::config::Wait;
 use crate::quirks::{FREEBSD_RELEASES, Int80};
 use crate::sys::errno::Errno;
 use crate::sys::freebsd::{self, Outcome, SYS_WAIT4, SYS_WAIT6};
-
-/// How a blocking call is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Strategy {
-    /// By SYSCALL, as libc does it.
-    Off,
-    /// By INT 0x80.
-    Int80,
-    /// Waits by `WNOHANG` and naps; other calls as libc does them.
-    TwoPhase,
-}
-
-static STRATEGY: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
+use strategy::put_in_force;
+pub use strategy::{Strategy, strategy};
 
 /// Milliseconds.
 const LONGEST_NAP: u32 = 16;
@@ -49,18 +38,8 @@ pub fn choose(wanted: Wait) -> Strategy {
         Wait::Auto | Wait::Int80 => by_entry(),
         Wait::TwoPhase => Strategy::TwoPhase,
     };
-    STRATEGY.store(strategy as u8, Ordering::Relaxed);
+    put_in_force(strategy);
     strategy
-}
-
-/// The strategy in force. Async-signal-safe.
-#[must_use]
-pub fn strategy() -> Strategy {
-    match STRATEGY.load(Ordering::Relaxed) {
-        1 => Strategy::Int80,
-        2 => Strategy::TwoPhase,
-        _ => Strategy::Off,
-    }
 }
 
 /// Carries out a restartable call of up to six arguments: by INT 0x80, if that

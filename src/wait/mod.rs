@@ -10,6 +10,7 @@
 //!
 //! | module | |
 //! | --- | --- |
+//! | [`Strategy`] | the ways to carry a wait out, and the one in force |
 //! | [`request`] | what the program asked for, in terms of both halves |
 //! | [`int80`] | sleeps in `int 0x80` waitid |
 //! | [`two_phase`] | sleeps in naps, where there is no `int 0x80` |
@@ -24,6 +25,7 @@ pub mod int80;
 pub mod probe;
 pub mod request;
 pub mod sleep;
+mod strategy;
 pub mod two_phase;
 
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -32,30 +34,8 @@ use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
 use cancel::Cancellation;
 use request::Request;
-
-/// How a blocking wait is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Strategy {
-    /// By libc's own function.
-    Off,
-    /// [`int80`].
-    Int80,
-    /// [`two_phase`].
-    TwoPhase,
-}
-
-impl Strategy {
-    /// Its name in `SIGWARD_WAIT` and in messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Strategy::Off => "off",
-            Strategy::Int80 => "int80",
-            Strategy::TwoPhase => "two-phase",
-        }
-    }
-}
+use strategy::put_in_force;
+pub use strategy::{Strategy, strategy};
 
 /// What the program sees when a handler without `SA_RESTART` interrupts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +47,6 @@ pub enum Interrupted {
     Retry,
 }
 
-static STRATEGY: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
 static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
 
 /// Chooses the strategy; at load. `int80` becomes `two-phase` where
@@ -81,18 +60,8 @@ pub fn choose(wanted: Strategy, interrupted: Interrupted) -> Strategy {
         gate::raise();
     }
     INTERRUPTED.store(interrupted as u8, Ordering::Relaxed);
-    STRATEGY.store(strategy as u8, Ordering::Relaxed);
+    put_in_force(strategy);
     strategy
-}
-
-/// The strategy in force. Async-signal-safe.
-#[must_use]
-pub fn strategy() -> Strategy {
-    match STRATEGY.load(Ordering::Relaxed) {
-        1 => Strategy::Int80,
-        2 => Strategy::TwoPhase,
-        _ => Strategy::Off,
-    }
 }
 
 /// Gives the strategy up for good, and leaves waits to libc: the program is
@@ -100,7 +69,7 @@ pub fn strategy() -> Strategy {
 /// for `int 0x80`, one that knows the program's own calls for any other of
 /// ours. Async-signal-safe.
 pub fn stand_down() {
-    STRATEGY.store(Strategy::Off as u8, Ordering::Relaxed);
+    put_in_force(Strategy::Off);
 }
 
 /// Whether the wait hooks have anything to do but to jump on.

@@ -4,6 +4,7 @@
 //! be stale. So each test process asks cargo once; a build that is fresh costs some 50 ms.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,15 +93,33 @@ pub fn harness_bin(name: &str) -> io::Result<PathBuf> {
     Ok(target().join("debug").join(name))
 }
 
+/// The path of a release build of `libsigward.so` with `sigward_plant` set to `plant`, in a
+/// folder of its own.
+///
+/// # Errors
+///
+/// When the build fails: with the words of cargo.
+pub fn planted(plant: &str) -> io::Result<PathBuf> {
+    let folder = target().join("planted").join(plant);
+    let mut build = cargo_command();
+    build.args(["build", "--release", "-p", "sigward-preload", "--target-dir"]).arg(&folder);
+    // Not by `cargo rustc`: most of the library is in another crate.
+    run(build.env("RUSTFLAGS", format!("--cfg sigward_plant=\"{plant}\"")))?;
+    Ok(folder.join("release/libsigward.so"))
+}
+
 fn cargo(args: &[&str]) -> io::Result<()> {
-    let mut command = cargo_command();
-    command.args(["--quiet"]).args(args).stdin(Stdio::null());
-    let output = command.output()?;
+    run(cargo_command().args(args))
+}
+
+fn run(cargo: &mut Command) -> io::Result<()> {
+    let output = cargo.arg("--quiet").stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("cargo {}: {}\n{stderr}", args.join(" "), output.status)))
+    let words: Vec<_> = cargo.get_args().map(OsStr::to_string_lossy).collect();
+    Err(io::Error::other(format!("cargo {}: {}\n{stderr}", words.join(" "), output.status)))
 }
 
 /// `cargo` in the workspace, free of what an outer `cargo test` or `cargo run` has set for

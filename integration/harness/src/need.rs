@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+
+use crate::programs;
 
 /// Whether a need of the tests is met. What is missing is told on stderr, once.
 ///
@@ -27,6 +30,30 @@ pub fn optional(met: bool, what: &str, remedy: &str) -> bool {
         let _ = io::stderr().write_all(note.as_bytes());
     }
     met
+}
+
+/// The path of the program `name`, which is in Debian's package of that name.
+///
+/// # Panics
+///
+/// As [`required`].
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    found(programs::installed(name), name)
+}
+
+/// The path of the interpreter `python3`.
+///
+/// # Panics
+///
+/// As [`required`].
+#[must_use]
+pub fn python() -> Option<PathBuf> {
+    found(programs::python(), "python3")
+}
+
+fn found(path: Option<PathBuf>, name: &str) -> Option<PathBuf> {
+    if required(path.is_some(), name, &format!("apt-get install {name}")) { path } else { None }
 }
 
 /// Whether we are root, which some tests need in order to become somebody else.

@@ -245,3 +245,13 @@ pub fn installed(name: &str) -> Option<PathBuf> {
     .map(|folder| folder.join(name))
     .find(|path| path.is_file())
 }
+
+/// The path of Python's interpreter itself: `python3` in `PATH` may be a shell script (pyenv),
+/// whose own signals are not what is measured.
+#[must_use]
+pub fn python() -> Option<PathBuf> {
+    let words = ["-c", "import sys; print(sys.executable)"];
+    let output = Command::new("python3").args(words).output().ok()?;
+    let path = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !path.trim().is_empty()).then(|| path.trim().into())
+}

@@ -44,6 +44,19 @@ impl Outcome {
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
+
+    /// What `SIGWARD_STATS=1` printed behind `name=`.
+    ///
+    /// # Panics
+    ///
+    /// When it printed nothing of that name.
+    #[must_use]
+    #[track_caller]
+    pub fn figure(&self, name: &str) -> &str {
+        let mut words = self.stderr.split_whitespace();
+        let figure = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        figure.unwrap_or_else(|| panic!("no {name}=: {self:?}"))
+    }
 }
 
 /// A run to be made. The environment is empty but for `PATH` and `LC_ALL=C`, stdin is

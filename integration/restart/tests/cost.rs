@@ -4,15 +4,16 @@
 mod support;
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc, build};
 use sigward_harness::run::Run;
+use sigward_harness::{artifacts, need};
 use support::{STRATEGIES, program};
 
 /// Instructions between the breakpoints of wait_probe: for wait4, for waitpid.
@@ -62,8 +63,7 @@ fn a_hook_that_is_off_is_one_jump() {
 }
 
 /// Wait calls per child, by strace, for one thread that waits for each child.
-fn calls_per_child(strategy: &str, children: u32) -> Option<f64> {
-    let strace = programs::installed("strace")?;
+fn calls_per_child(strace: &Path, strategy: &str, children: u32) -> f64 {
     let table = tempfile::NamedTempFile::new().unwrap();
     let outcome = Run::new(strace)
         .args(["-f", "-c", "-o"])
@@ -83,15 +83,13 @@ fn calls_per_child(strategy: &str, children: u32) -> Option<f64> {
         .filter(|line| ["wait4", "waitid", "poll"].iter().any(|name| line.ends_with(name)))
         .map(|line| line.split_whitespace().nth(3).unwrap().parse::<u32>().unwrap())
         .sum();
-    Some(f64::from(calls) / f64::from(children))
+    f64::from(calls) / f64::from(children)
 }
 
 #[test]
 fn int80_makes_two_calls_per_child() {
-    let Some(calls) = calls_per_child("int80", 500) else {
-        eprintln!("SKIPPED: strace is not installed");
-        return;
-    };
+    let Some(strace) = need::program("strace") else { return };
+    let calls = calls_per_child(&strace, "int80", 500);
     assert!((1.9..=2.2).contains(&calls), "{calls}");
 }
 

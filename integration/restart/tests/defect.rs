@@ -1,7 +1,7 @@
 //! `freebsd-restart-r10` under the supervisor: without the library the
 //! published reproducer's shape fails, with each strategy it runs clean.
 //!
-//! `SIGWARD_FORKS` sets the number of forks per run (default 2,000; the full
+//! `RESTART_FORKS` sets the number of forks per run (default 2,000; the full
 //! run has 100,000).
 
 mod support;
@@ -14,7 +14,7 @@ const GARBAGE: [&str; 3] = ["kernel", "mapped", "small"];
 const CLEAN: &str = "failed 0 lost 0 wrong 0 scribbled 0";
 
 fn forks() -> String {
-    std::env::var("SIGWARD_FORKS").unwrap_or_else(|_| "2000".into())
+    std::env::var("RESTART_FORKS").unwrap_or_else(|_| "2000".into())
 }
 
 fn struck(counts: &Counts) -> u64 {

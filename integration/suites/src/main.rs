@@ -76,7 +76,7 @@ fn run(options: &Options) -> Result<usize> {
         told
     });
     let lines = told.iter().map(|told| &*told.line);
-    let text: String = [include_str!("../suites.md"), table::HEAD]
+    let text: String = [include_str!("../head.md"), table::HEAD]
         .into_iter()
         .chain(lines)
         .chain(["\n"])

@@ -97,7 +97,7 @@ fn run(options: &Options) -> Result<usize> {
     }
     ensure!(!tables.is_empty(), "no scenario matches");
     if let Some(file) = &options.write {
-        let text = format!("{}\n{}", include_str!("../proof.md"), tables.join("\n"));
+        let text = format!("{}\n{}", include_str!("../head.md"), tables.join("\n"));
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(faults)

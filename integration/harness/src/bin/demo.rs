@@ -2,8 +2,7 @@
 //! faults that the kernel took while it wrote their signal frames. Counted from outside.
 
 use std::io;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use sigward_harness::frames::Trace;
 use sigward_harness::programs::{self, Libc};
@@ -48,7 +47,7 @@ fn demo() -> io::Result<bool> {
             run: Run::new(programs::build("altstack_threads", Libc::Glibc)?).arg("64"),
         },
     ];
-    match python() {
+    match programs::python() {
         Some(python) => rows.insert(
             1,
             Row {
@@ -101,13 +100,4 @@ fn measured(run: &Run) -> io::Result<Trace> {
         return Ok(trace);
     }
     Err(io::Error::other(format!("a program of the demo failed: {:?}", trace.outcome)))
-}
-
-/// The interpreter itself: `python3` in `PATH` may be a shell script (pyenv), whose own
-/// signals are not what is measured.
-fn python() -> Option<PathBuf> {
-    let words = ["-c", "import sys; print(sys.executable)"];
-    let output = Command::new("python3").args(words).output().ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
-    (output.status.success() && !path.trim().is_empty()).then(|| path.trim().into())
 }

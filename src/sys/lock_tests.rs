@@ -1,0 +1,161 @@
+use super::*;
+
+/// The word under loom, which tries every order of every step. Its sleep
+/// is futex(2)'s: the word is compared and the sleeper enqueued in one.
+struct Model {
+    state: loom::sync::atomic::AtomicU32,
+    queue: loom::sync::Mutex<()>,
+    sleepers: loom::sync::Condvar,
+}
+
+impl Model {
+    fn new() -> Self {
+        Model {
+            state: loom::sync::atomic::AtomicU32::new(FREE),
+            queue: loom::sync::Mutex::new(()),
+            sleepers: loom::sync::Condvar::new(),
+        }
+    }
+}
+
+impl Word for Model {
+    fn turn(&self, from: u32, to: u32) -> Result<u32, u32> {
+        self.state.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    fn look(&self) -> u32 {
+        self.state.load(Ordering::Relaxed)
+    }
+
+    fn replace(&self, state: u32, order: Ordering) -> u32 {
+        self.state.swap(state, order)
+    }
+
+    fn wait(&self, state: u32, _: Option<i64>) {
+        let queue = self.queue.lock().unwrap();
+        if self.state.load(Ordering::Relaxed) == state {
+            drop(self.sleepers.wait(queue).unwrap());
+        }
+    }
+
+    fn wake_one(&self) {
+        let _queue = self.queue.lock().unwrap();
+        self.sleepers.notify_one();
+    }
+
+    fn wake_all(&self) {
+        let _queue = self.queue.lock().unwrap();
+        self.sleepers.notify_all();
+    }
+}
+
+/// A fork in between: what sleeps is woken after it, and what comes
+/// meanwhile waits or gives up.
+fn forked(word: &Model) {
+    leave(word);
+    release(word);
+}
+
+/// Every thread adds one under the lock, in every order there is. A lost
+/// wake-up is a deadlock, and two holders are a race: loom tells both.
+fn explore(threads: usize, release: fn(&Model)) {
+    use loom::cell::UnsafeCell;
+    let mut search = loom::model::Builder::new();
+    search.preemption_bound = Some(3);
+    search.check(move || {
+        let shared: &'static _ = Box::leak(Box::new((Model::new(), UnsafeCell::new(0))));
+        let count = move || {
+            assert!(acquire(&shared.0));
+            // SAFETY: under the lock; loom panics if that does not hold.
+            shared.1.with_mut(|count| unsafe { *count += 1 });
+            release(&shared.0);
+        };
+        let others: Vec<_> = (1..threads).map(|_| loom::thread::spawn(count)).collect();
+        count();
+        for other in others {
+            other.join().unwrap();
+        }
+        // SAFETY: all others have ended.
+        assert_eq!(shared.1.with(|count| unsafe { *count }), threads);
+    });
+}
+
+#[test]
+fn no_order_of_steps_breaks_it() {
+    explore(2, release);
+    explore(3, release);
+    explore(2, forked);
+}
+
+/// The control arm: a release that forgets to wake is found out.
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_lost_wake_up_is_found() {
+    explore(2, |word| {
+        word.replace(FREE, Ordering::Release);
+    });
+}
+
+/// A release that publishes nothing is found out, too.
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_missing_release_is_found() {
+    explore(2, |word| {
+        if word.replace(FREE, Ordering::Relaxed) != HELD {
+            word.wake_one();
+        }
+    });
+}
+
+#[test]
+fn who_gives_up_on_a_fork_leaves_the_lock_to_it() {
+    let lock = Lock::new(());
+    let mask = lock.hold().unwrap().leave_held();
+    for _ in 0..2 {
+        assert!(lock.hold().is_none());
+        assert_eq!(lock.state.load(Ordering::Relaxed), GIVEN_UP);
+    }
+    // SAFETY: left above.
+    drop(unsafe { lock.take_over(mask) });
+    assert!(lock.hold().is_some());
+}
+
+#[test]
+fn many_threads_count_without_losing_one() {
+    static COUNT: Lock<u64> = Lock::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..20_000).for_each(|_| *COUNT.hold().unwrap() += 1));
+        }
+    });
+    assert_eq!(*COUNT.hold().unwrap(), 160_000);
+}
+
+#[test]
+fn who_sleeps_already_when_a_fork_begins_gives_up_too() {
+    static LOCK: Lock<()> = Lock::new(());
+    let held = LOCK.hold().unwrap();
+    std::thread::scope(|scope| {
+        let sleepers = [(); 2].map(|()| scope.spawn(|| LOCK.hold().is_none()));
+        while LOCK.state.load(Ordering::Relaxed) != HELD_AND_AWAITED {
+            std::thread::yield_now();
+        }
+        let mask = held.leave_held();
+        assert!(sleepers.map(|sleeper| sleeper.join().unwrap()).iter().all(|gave_up| *gave_up));
+        // SAFETY: left held by this thread, above.
+        drop(unsafe { LOCK.take_over(mask) });
+    });
+}
+
+#[test]
+fn a_fork_that_does_not_end_is_not_waited_for_for_ever() {
+    static LOCK: Lock<()> = Lock::new(());
+    let mask = LOCK.hold().unwrap().leave_held();
+    std::thread::scope(|scope| {
+        let gave_up = scope.spawn(|| LOCK.hold().is_none());
+        assert!(gave_up.join().unwrap());
+        // SAFETY: left held by this thread, above.
+        drop(unsafe { LOCK.take_over(mask) });
+        assert!(scope.spawn(|| LOCK.hold().is_some()).join().unwrap());
+    });
+}
