@@ -6,15 +6,13 @@
 
 mod support;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use sigward_harness::artifacts::target;
 use sigward_harness::need;
-use sigward_harness::programs::{Libc, build};
 use sigward_harness::run::{Outcome, Run};
-use support::DEADLINE;
+use support::{Counts, supervised};
 
 /// A copy of the library that Linux's loader accepts: the mark of `FreeBSD`'s
 /// ABI, a byte of the ELF header, is taken off. Nothing else is changed.
@@ -36,8 +34,6 @@ fn library() -> Option<PathBuf> {
     copy.clone()
 }
 
-type Counts = HashMap<String, u64>;
-
 /// A run of fbsd_wait on the kernel that `options` describe.
 fn freebsd(options: &[&str], library: Option<&PathBuf>, arguments: &[&str]) -> (Outcome, Counts) {
     program("fbsd_wait", options, library, arguments)
@@ -49,25 +45,8 @@ fn program(
     library: Option<&PathBuf>,
     arguments: &[&str],
 ) -> (Outcome, Counts) {
-    let report = tempfile::NamedTempFile::new().unwrap();
-    let mut run = Run::new(env!("CARGO_BIN_EXE_sigward-freebsd"))
-        .args(options)
-        .arg("--report")
-        .arg(report.path())
-        .args(["--", "/usr/bin/env"])
-        .deadline(DEADLINE);
-    if let Some(library) = library {
-        run = run.arg(format!("LD_PRELOAD={}", library.display()));
-    }
-    let program = build(name, Libc::Glibc).unwrap();
-    let outcome = run.arg(program).args(arguments).output().unwrap();
-    let text = std::fs::read_to_string(report.path()).unwrap();
-    let counts = text
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
-        .collect();
-    (outcome, counts)
+    let supervisor = Run::new(env!("CARGO_BIN_EXE_sigward-freebsd")).args(options);
+    supervised(supervisor, library.map(PathBuf::as_path), name, arguments)
 }
 
 const AFFECTED: &[&str] = &["--osreldate", "900044"];

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use sigward_harness::artifacts;
@@ -35,18 +36,30 @@ pub fn defective(
     arguments: &[&str],
     strategy: Option<&str>,
 ) -> (Outcome, Counts) {
+    let library = strategy.map(|_| artifacts::preload());
+    let supervisor = Run::new(env!("CARGO_BIN_EXE_sigward-restart"))
+        .env("SIGWARD_WAIT", strategy.unwrap_or_default())
+        .args(options);
+    supervised(supervisor, library, name, arguments)
+}
+
+/// A run under `supervisor`, with its options, and with `library` in the
+/// program.
+pub fn supervised(
+    supervisor: Run,
+    library: Option<&Path>,
+    name: &str,
+    arguments: &[&str],
+) -> (Outcome, Counts) {
     let report = tempfile::NamedTempFile::new().unwrap();
-    let mut run = Run::new(env!("CARGO_BIN_EXE_sigward-restart"))
-        .args(options)
+    let mut run = supervisor
         .arg("--report")
         .arg(report.path())
         .args(["--", "/usr/bin/env"])
         .deadline(DEADLINE);
-    if let Some(strategy) = strategy {
+    if let Some(library) = library {
         // Set behind the supervisor, which is not to be preloaded itself.
-        run = run
-            .arg(format!("LD_PRELOAD={}", artifacts::preload().display()))
-            .arg(format!("SIGWARD_WAIT={strategy}"));
+        run = run.arg(format!("LD_PRELOAD={}", library.display()));
     }
     let outcome = run.arg(build(name, Libc::Glibc).unwrap()).args(arguments).output().unwrap();
     let text = std::fs::read_to_string(report.path()).unwrap();
