@@ -50,14 +50,17 @@ pub const fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds 
     }
 }
 
+/// In place of no limit, in bytes. The kernel then puts all else below the
+/// upper third of the address space, and what lies there is no stack's.
+const UNLIMITED: usize = 1 << 30;
+
 /// The bounds of the main thread, whose stack begins at `highest` and grows
-/// down to `limit` bytes (`RLIMIT_STACK`; `None` for unlimited: then it ends
-/// where the kernel refuses to let it grow, at the gap to the next mapping).
+/// down to `limit` bytes (`RLIMIT_STACK`; `None` for unlimited).
 #[must_use]
 pub const fn of_main(highest: usize, limit: Option<usize>) -> Bounds {
     let size = match limit {
         Some(bytes) => bytes,
-        None => highest,
+        None => UNLIMITED,
     };
     Bounds { lowest: highest.saturating_sub(size).next_multiple_of(page::SIZE) }
 }
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn main_ends_at_its_limit() {
         assert_eq!(of_main(0x7fff_0000_0000, Some(8 << 20)).lowest, 0x7fff_0000_0000 - (8 << 20));
-        assert_eq!(of_main(0x7fff_0000_0000, None).lowest, 0);
+        assert_eq!(of_main(0x7fff_0000_0000, None).lowest, 0x7fff_0000_0000 - (1 << 30));
         assert_eq!(of_main(4096, Some(usize::MAX)).lowest, 0);
     }
 }

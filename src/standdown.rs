@@ -101,8 +101,14 @@ pub fn filter() -> Option<Reason> {
 /// Async-signal-safe.
 pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> R {
     // A filter that checks the architecture kills for it.
-    wait::stand_down();
-    let Some(left) = altstack::stand_down() else { return commit() };
+    let strategy = wait::stand_down();
+    let Some(left) = altstack::stand_down() else {
+        let result = commit();
+        if failed(&result) {
+            wait::stand_up(strategy);
+        }
+        return result;
+    };
     let remedy = size::stand_down();
     // Not at exit: the filter may kill for a write then.
     log::warn!("standing down: the program installs a seccomp filter");
@@ -112,6 +118,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
         stats::wanted(wanted);
         size::take_charge(remedy);
         altstack::stand_up(left);
+        wait::stand_up(strategy);
     }
     result
 }

@@ -40,7 +40,7 @@ pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
 
 /// Commits while the stacks in the ranges are let go of.
 fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
-    let blocked = Blocked::all();
+    let blocked = Blocked::on_entry();
     let Some(mut state) = charge() else {
         // In the middle of a fork that waits for this thread, say. The call
         // must not fail for our locks; what is left is held after the fork.
@@ -68,7 +68,7 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
 /// A call that leaves the memory in place but may take its residency or its
 /// lock: mprotect(2), shmdt(2). Async-signal-safe.
 pub fn weakening(start: usize, length: usize, commit: Commit<'_>) -> isize {
-    let _blocked = Blocked::all();
+    let _blocked = Blocked::on_entry();
     let result = commit();
     appeared(start, length);
     result
@@ -92,7 +92,7 @@ pub fn advising_by_vector(commit: Commit<'_>) -> isize {
 /// madvise(2) on a range that holds a stack. `commit` makes the original call
 /// on a range of its own. Async-signal-safe.
 pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
-    let _blocked = Blocked::all();
+    let _blocked = Blocked::on_entry();
     let whole = start.is_multiple_of(page::SIZE)
         && length.div_ceil(page::SIZE).checked_mul(page::SIZE).is_some();
     match advice {
@@ -224,7 +224,7 @@ fn with_room(errors: &[Errno], commit: Commit<'_>) -> isize {
 /// was proven of them is not any more: their locks were what told.
 /// Async-signal-safe.
 pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    let _blocked = Blocked::all();
+    let _blocked = Blocked::on_entry();
     let pages = range.map_or(Pages::ALL, |(start, length)| pages(start, length));
     let result = commit();
     if let Some(mut state) = charge() {

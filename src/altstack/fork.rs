@@ -16,7 +16,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Kernel;
-use super::{DUTY, Duty, OWNER, STATE, ours};
+use super::{DUTY, Duty, MARK, OWNER, STATE, ours};
 use crate::stats;
 use crate::sys::page::Pages;
 use crate::sys::{call, startup};
@@ -96,6 +96,7 @@ pub extern "C" fn child() {
     let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
     FORKING.store(0, Ordering::Relaxed);
     OWNER.store(call::getpid(), Ordering::Relaxed);
+    MARK.set();
     let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
     let now = call::gettid();
     state.registry.in_child(before, now, &mut Kernel);

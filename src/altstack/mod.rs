@@ -28,6 +28,7 @@ use once_cell::race::OnceRef;
 
 use crate::stats;
 use crate::sys::lock::{Held, Lock};
+use crate::sys::mark::Mark;
 use crate::sys::{call, signals};
 use ladder::{Rung, Stack};
 use pins::Kernel;
@@ -91,6 +92,8 @@ static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 /// The process whose kernel state [`STATE`] describes. A vfork child has our
 /// memory but another pid: there we stand down.
 static OWNER: AtomicI32 = AtomicI32::new(0);
+/// A child that no fork handler saw has a copy of it, perhaps with our pid.
+static MARK: Mark = Mark::unset();
 
 static STATE: Lock<State> = Lock::new(State {
     policy: Policy { start: Rung::Report, window: 0, main: Stack { base: 0, size: 0 } },
@@ -108,6 +111,7 @@ pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
     }
     let _ = EXIT_NOTICE.set(exit_notice);
     OWNER.store(call::getpid(), Ordering::Relaxed);
+    MARK.set();
     DUTY.store(duty as u8, Ordering::Release);
 }
 
@@ -160,9 +164,9 @@ fn charge() -> Option<Held<'static, State>> {
 }
 
 /// Whether this thread may change the state now: it is not a vfork child's,
-/// nor in the middle of a fork.
+/// nor a copy, nor in the middle of a fork.
 fn ours() -> bool {
-    OWNER.load(Ordering::Relaxed) == call::getpid() && !fork::under_way_here()
+    !MARK.copied() && OWNER.load(Ordering::Relaxed) == call::getpid() && !fork::under_way_here()
 }
 
 fn is_disable(stack: &libc::stack_t) -> bool {
@@ -190,6 +194,7 @@ pub fn set(
     old: *mut libc::stack_t,
     commit: impl FnOnce(*const libc::stack_t) -> c_int,
 ) -> c_int {
+    signals::need_stack();
     let Some(asked) = signals::read(new) else { return commit(new) };
     let tid = call::gettid();
     follow_disarming(tid);

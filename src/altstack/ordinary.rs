@@ -61,13 +61,12 @@ pub fn main_stack(end: usize) -> Stack {
 }
 
 /// The main thread, at load: grows its stack as far as it is to be held, and
-/// touches that. Only if it has grown to its very end is it locked, in whole:
-/// see [`super::Policy::main`].
+/// touches that. It is never locked, as its limit may yet be raised: see
+/// [`super::Policy::main`].
 pub fn adopt_main(stack: Stack) {
     let here = startup::stack_pointer();
     let reached = grown_to(here, wish(here).max(stack.base));
-    let rung = if reached == stack.base { Rung::Frame } else { Rung::Touch };
-    hold(reached, stack.top().unwrap_or(here), rung);
+    hold(reached, stack.top().unwrap_or(here), Rung::Touch);
 }
 
 /// Makes the stack grow from `here` down to `lowest`, page by page; returns

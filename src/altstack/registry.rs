@@ -379,12 +379,17 @@ impl Registry {
     }
 
     /// Tries to hold those stacks by a better rung that are not on their
-    /// first: there may be room for locks again.
+    /// first: there may be room for locks again. A few refusals are proof
+    /// that there is none, and more would only take time.
     pub fn climb(&mut self, memory: &mut impl Memory) {
+        const REFUSALS: usize = 4;
+        let mut refused = 0;
         self.each(|registry, record| {
-            if record.rung == Rung::Touch && record.wanted.start < Rung::Touch {
+            let low = record.rung == Rung::Touch && record.wanted.start < Rung::Touch;
+            if low && refused < REFUSALS {
                 registry.let_go(record, memory);
                 let _ = registry.hold(record, memory);
+                refused += usize::from(record.rung == Rung::Touch);
             }
         });
     }

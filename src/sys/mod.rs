@@ -36,6 +36,8 @@ pub mod line;
 #[cfg(target_os = "linux")]
 pub mod lock;
 #[cfg(target_os = "linux")]
+pub mod mark;
+#[cfg(target_os = "linux")]
 pub mod page;
 #[cfg(target_os = "linux")]
 pub mod probe;

@@ -1,5 +1,7 @@
 //! Blocking every signal for a short stretch of our own code.
 
+use core::arch::asm;
+
 use super::call;
 
 /// The kernel's signal set: one bit for each of the 64 signals.
@@ -19,6 +21,12 @@ const SET_SIZE: usize = size_of::<Mask>();
 pub struct Blocked(Mask);
 
 impl Blocked {
+    /// As [`Blocked::all`], at the entry of a hook: see [`need_stack`].
+    pub fn on_entry() -> Self {
+        need_stack();
+        Self::all()
+    }
+
     /// Blocks all signals on the calling thread.
     pub fn all() -> Self {
         let (new, mut old): (Mask, Mask) = (ALL, 0);
@@ -40,6 +48,17 @@ impl Blocked {
     #[must_use]
     pub fn before(&self) -> Mask {
         self.0
+    }
+}
+
+/// Reads where the frames below the caller's will reach at most: a stack that
+/// overflows does so now, while the program can still handle its SIGSEGV, and
+/// not once signals are blocked. Async-signal-safe.
+pub fn need_stack() {
+    // SAFETY: on a stack with room it reads a byte; on one without, the access
+    // of those frames would fault just so.
+    unsafe {
+        asm!("test byte ptr [rsp - {BELOW}], 0", BELOW = const 1024, options(nostack, readonly));
     }
 }
 
@@ -90,12 +109,13 @@ pub fn readable(address: usize, length: usize) -> bool {
 #[must_use]
 #[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the kernel was asked whether it can be read")]
 pub fn read<T: Copy>(from: *const T) -> Option<T> {
-    if from.is_null() || !from.is_aligned() || !readable(from as usize, size_of::<T>()) {
+    if from.is_null() || !readable(from as usize, size_of::<T>()) {
         return None;
     }
-    // SAFETY: aligned and, a moment ago, readable; only another thread that
-    // unmaps the caller's argument during the call could make this fault.
-    Some(unsafe { from.read() })
+    // SAFETY: a moment ago readable; only another thread that unmaps the
+    // caller's argument during the call could make this fault. The kernel
+    // takes it at any address.
+    Some(unsafe { from.read_unaligned() })
 }
 
 /// Has the kernel write the thread's signal mask, 8 bytes, to `address`, and

@@ -168,7 +168,7 @@ fn mark(page: usize) -> &'static AtomicU32 {
 /// Whether the memory belongs to another process than the one that runs. A
 /// forked child has a copy of the table, with the mark wiped out; a vfork
 /// child sees its parent's. Without the mark: in doubt, yes.
-fn in_vfork_child() -> bool {
+pub(super) fn in_vfork_child() -> bool {
     let own = call::getpid();
     if OWNER.load(Ordering::Relaxed) == own {
         return false;

@@ -64,12 +64,26 @@ pub fn choose(wanted: Strategy, interrupted: Interrupted) -> Strategy {
     strategy
 }
 
-/// Gives the strategy up for good, and leaves waits to libc: the program is
+/// Gives the strategy up, and leaves waits to libc: the program is
 /// about to install a seccomp filter. One that checks the architecture kills
 /// for `int 0x80`, one that knows the program's own calls for any other of
-/// ours. Async-signal-safe.
-pub fn stand_down() {
+/// ours. Returns what was given up, for [`stand_up`]; in a vfork child, whose
+/// memory is its parent's, nothing is. Async-signal-safe.
+#[must_use]
+pub fn stand_down() -> Strategy {
+    let before = strategy();
+    if before == Strategy::Off || gate::in_vfork_child() {
+        return Strategy::Off;
+    }
     put_in_force(Strategy::Off);
+    before
+}
+
+/// Takes up what [`stand_down`] gave up. Async-signal-safe.
+pub fn stand_up(given_up: Strategy) {
+    if given_up != Strategy::Off {
+        put_in_force(given_up);
+    }
 }
 
 /// Whether the wait hooks have anything to do but to jump on.
