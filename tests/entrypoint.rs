@@ -45,9 +45,7 @@ fn container(program: &Path, libc: Libc) -> tempfile::TempDir {
 
 #[test]
 fn a_program_is_hardened_as_the_first_process() {
-    let may = Command::new("unshare").args(["--pid", "--mount", "--fork", "true"]).status();
-    let may = may.is_ok_and(|status| status.success());
-    if !need::optional(may, "namespaces of their own", "run them with CAP_SYS_ADMIN") {
+    if !need::namespaces() {
         return;
     }
     for &libc in libcs() {

@@ -3,7 +3,7 @@
 use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc, build};
 use sigward_harness::scenarios::FORKS;
-use sigward_harness::{Outcome, Run};
+use sigward_harness::{Outcome, Run, need};
 
 #[test]
 fn the_next_delivery_does_not_fault() {
@@ -85,5 +85,19 @@ fn handlers_that_wait_for_threads_are_no_deadlock() {
             let run = run.preload(&late).env("SIGWARD", "on");
             assert_eq!(run.output().unwrap(), without, "{scenario}, initialised late");
         }
+    }
+}
+
+/// As in a container, whose first process is number 1 and makes another container's.
+#[test]
+fn a_copy_with_our_pid_is_told_from_us() {
+    if !need::namespaces() {
+        return;
+    }
+    for &libc in programs::libcs() {
+        let run = Run::new("unshare").args(["--pid", "--fork"]);
+        let run = run.arg(build("same_pid", libc).unwrap()).sigward("on");
+        let outcome = run.output().unwrap();
+        assert_eq!(outcome.stdout, "hung: 0\n", "{libc:?}: {outcome:?}");
     }
 }

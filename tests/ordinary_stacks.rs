@@ -65,3 +65,16 @@ fn nothing_beyond_the_stack_is_touched() {
         }
     }
 }
+
+/// What main's stack grows by would count against the limit of locked memory.
+#[test]
+fn main_grows_when_its_limit_is_raised() {
+    for &libc in programs::libcs() {
+        for size in ["auto", "full"] {
+            let run = Run::new(build("limit_raised", libc).unwrap()).unprivileged();
+            let run = run.memlock(64 << 10).sigward("on").env("SIGWARD_STACK", size);
+            let outcome = run.output().unwrap();
+            assert_eq!(outcome.stdout, "6 MiB deep\n", "{libc:?} {size}: {outcome:?}");
+        }
+    }
+}

@@ -184,3 +184,23 @@ fn locked_rungs_survive_eviction_and_the_touch_rung_does_not() {
         }
     }
 }
+
+#[test]
+fn a_description_at_an_odd_address_is_read() {
+    for &libc in libcs() {
+        let outcome = program("altstack_unaligned", libc).sigward("on").output().unwrap();
+        assert_eq!(outcome.stdout, "set: 64 KiB\ndisabled: 0 KiB\n", "{libc:?}: {outcome:?}");
+    }
+}
+
+/// With `ulimit -s unlimited` the main stack might reach to any other, by its limit alone.
+#[test]
+fn stacks_are_locked_whatever_the_main_stacks_limit() {
+    for &libc in libcs() {
+        let stack = build("altstack_mmap", libc).unwrap();
+        let script = format!("ulimit -s unlimited && exec {}", stack.display());
+        let run = Run::new("/bin/sh").args(["-c", &script]).sigward("on");
+        let outcome = run.env("SIGWARD_STATS", "1").output().unwrap();
+        assert!(outcome.stderr.contains("stacks=1 lock=1 "), "{libc:?}: {outcome:?}");
+    }
+}

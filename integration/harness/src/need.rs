@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use crate::programs;
@@ -64,4 +65,12 @@ fn found(path: Option<PathBuf>, name: &str) -> Option<PathBuf> {
 #[must_use]
 pub fn root() -> bool {
     required(nix::unistd::Uid::effective().is_root(), "root's rights", "run them as root")
+}
+
+/// Whether we may make namespaces of pids, which containers consist of.
+#[must_use]
+pub fn namespaces() -> bool {
+    let try_it = Command::new("unshare").args(["--pid", "--mount", "--fork", "true"]).status();
+    let may = try_it.is_ok_and(|status| status.success());
+    optional(may, "pid namespaces", "run them with CAP_SYS_ADMIN")
 }

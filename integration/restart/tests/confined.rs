@@ -5,7 +5,7 @@ mod support;
 use std::os::unix::process::ExitStatusExt;
 
 use sigward_harness::programs::Libc;
-use support::{STRATEGIES, program};
+use support::{STRATEGIES, defective, program};
 
 #[test]
 fn a_filter_that_checks_the_architecture_kills_nobody() {
@@ -24,4 +24,14 @@ fn a_filter_that_checks_the_architecture_kills_nobody() {
 fn the_filter_is_one_that_kills() {
     let outcome = program("wait_int80", Libc::Glibc, None).output().unwrap();
     assert_eq!(outcome.status.signal(), Some(libc::SIGSYS), "{outcome:?}");
+}
+
+/// Libraries ask for filters with a null one; the waits are ours afterwards, too.
+#[test]
+fn a_filter_that_was_refused_changes_nothing() {
+    for who in ["itself", "vfork"] {
+        let (outcome, counts) = defective(&[], "seccomp_probe", &[who], Some("int80"));
+        assert!(outcome.success(), "{outcome:?}");
+        assert!(counts["int80"] > 0, "{who}: {counts:?}");
+    }
 }
