@@ -66,3 +66,12 @@ fn it_is_told_once_with_both_sizes_and_counted() {
         assert!(!large.stderr.contains("WARN"), "{}", large.stderr);
     }
 }
+
+#[test]
+fn a_stack_that_the_kernel_puts_back_is_there() {
+    for &libc in libcs() {
+        let run = Run::new(build("altstack_put_back", libc).unwrap()).sigward("on");
+        let outcome = run.env("SIGWARD_SIZE", "fix").env(FRAME.0, FRAME.1).output().unwrap();
+        assert_eq!(outcome.stdout, "delivered: 3\n", "{libc:?}: {outcome:?}");
+    }
+}

@@ -201,14 +201,10 @@ pub(super) fn settle(tid: c_int, asked: Stack, given: Option<Stack>, installed: 
         }
         return;
     }
-    let it = Substitute { tid: tid as usize, believed: asked, actual, in_force: true };
-    if let (true, Some(old)) = (of.insert(it), present.filter(|_| !kept)) {
-        // A handler that set another stack still runs on the old one.
-        let here = startup::stack_pointer();
-        if here.wrapping_sub(old.actual.base) >= old.actual.size {
-            give_back(old.actual);
-        }
-    }
+    // The one before stays mapped: a handler may run on it, or the kernel put
+    // it back when a handler returns. There are few, as a larger one serves
+    // for all smaller. Where the table cannot grow, this one stays, too.
+    let _ = of.insert(Substitute { tid: tid as usize, believed: asked, actual, in_force: true });
 }
 
 /// What the kernel said of the stack before is put into the program's words.
