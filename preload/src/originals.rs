@@ -83,6 +83,7 @@ const ALIASES: &[(Id, Id)] = &[
 /// A hook was called before the constructor, or for a library that was loaded
 /// after it.
 #[cold]
+#[inline(never)] // for size: every hook asks
 fn resolve_late(place: &AtomicUsize) -> Option<usize> {
     walk();
     Some(place.load(Ordering::Relaxed)).filter(|&address| address != 0)
