@@ -14,7 +14,6 @@
 
 typedef void (*handler_t)(int);
 
-extern handler_t sysv_signal(int, handler_t) __attribute__((weak));
 extern handler_t __sysv_signal(int, handler_t) __attribute__((weak));
 extern handler_t bsd_signal(int, handler_t) __attribute__((weak));
 #ifndef SIG_HOLD
@@ -62,7 +61,7 @@ static const struct {
     const char *name;
     handler_t (*install)(int, handler_t);
 } ways[] = {{"sigaction", by_sigaction}, {"syscall", by_syscall},         {"signal", signal},
-            {"bsd_signal", bsd_signal}, {"sysv_signal", sysv_signal},     {"__sysv_signal", __sysv_signal},
+            {"bsd_signal", bsd_signal},     {"__sysv_signal", __sysv_signal},
             {"sigset", sigset}};
 #define WAYS (int)(sizeof ways / sizeof *ways)
 

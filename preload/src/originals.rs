@@ -35,7 +35,7 @@ names! {
     hooked {
         // hooks/signal.rs
         sigaction __sigaction sigaltstack sigstack
-        signal bsd_signal sysv_signal __sysv_signal sigset siginterrupt
+        signal bsd_signal __sysv_signal sigset siginterrupt
         // hooks/wait.rs
         wait __wait waitpid __waitpid wait3 wait4 waitid
         // hooks/syscall.rs
@@ -76,7 +76,6 @@ pub fn get(id: Id) -> Option<usize> {
 /// both names in every process, so a program may find one that its libc lacks.
 const ALIASES: &[(Id, Id)] = &[
     (Id::__sigaction, Id::sigaction),
-    (Id::sysv_signal, Id::__sysv_signal),
     (Id::_Fork, Id::fork),
     (Id::__wait, Id::wait),
     (Id::__waitpid, Id::waitpid),
