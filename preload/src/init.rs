@@ -42,6 +42,7 @@ extern "C" fn on_load() {
     syscall::ready(
         seen(syscall::ALTSTACK, acts)
             .iter()
+            .chain(seen(syscall::HANDLERS, acts || waits))
             .chain(seen(wait::NUMBERS, waits))
             .chain(seen(confine::NUMBERS, acts || waits)),
     );

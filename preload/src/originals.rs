@@ -35,6 +35,7 @@ names! {
     hooked {
         // hooks/signal.rs
         sigaction __sigaction sigaltstack sigstack
+        signal bsd_signal __sysv_signal sigset siginterrupt
         // hooks/wait.rs
         wait __wait waitpid __waitpid wait3 wait4 waitid
         // hooks/syscall.rs
@@ -83,6 +84,7 @@ const ALIASES: &[(Id, Id)] = &[
 /// A hook was called before the constructor, or for a library that was loaded
 /// after it.
 #[cold]
+#[inline(never)] // for size: every hook asks
 fn resolve_late(place: &AtomicUsize) -> Option<usize> {
     walk();
     Some(place.load(Ordering::Relaxed)).filter(|&address| address != 0)

@@ -267,16 +267,6 @@ fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
     stats::PINNED.set(registry.pinned_pages());
 }
 
-/// The structure that rt_sigaction(2) itself takes; libc's has another order.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct KernelAction {
-    handler: usize,
-    flags: usize,
-    restorer: usize,
-    mask: signals::Mask,
-}
-
 /// sigaction(2) is about to install `new`: if its handler will run on the
 /// alternate stack, that is made resident first. Async-signal-safe.
 pub fn before_handler(new: *const libc::sigaction) {
@@ -284,7 +274,7 @@ pub fn before_handler(new: *const libc::sigaction) {
 }
 
 /// The same for the structure of rt_sigaction(2).
-pub fn before_kernel_handler(new: *const KernelAction) {
+pub fn before_kernel_handler(new: *const signals::KernelAction) {
     adopt_for(
         signals::read(new).is_some_and(|action| action.flags & libc::SA_ONSTACK as usize != 0),
     );

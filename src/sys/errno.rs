@@ -95,6 +95,7 @@ pub fn get() -> c_int {
 }
 
 /// Sets the calling thread's `errno`. Async-signal-safe.
+#[inline(never)] // for size: every hook has a path that calls it
 pub fn set(value: c_int) {
     // SAFETY: libc's own place for this thread, or null.
     if let Some(place) = unsafe { location().as_mut() } {

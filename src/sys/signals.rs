@@ -1,8 +1,10 @@
 //! Blocking every signal for a short stretch of our own code.
 
 use core::arch::asm;
+use core::ffi::c_int;
 
 use super::call;
+use super::errno::Errno;
 
 /// The kernel's signal set: one bit for each of the 64 signals.
 pub type Mask = u64;
@@ -28,6 +30,7 @@ impl Blocked {
     }
 
     /// Blocks all signals on the calling thread.
+    #[inline(never)] // for size
     pub fn all() -> Self {
         let (new, mut old): (Mask, Mask) = (ALL, 0);
         let how = libc::SIG_SETMASK as usize;
@@ -63,6 +66,7 @@ pub fn need_stack() {
 }
 
 impl Drop for Blocked {
+    #[inline(never)] // for size
     fn drop(&mut self) {
         let how = libc::SIG_SETMASK as usize;
         let from = core::ptr::from_ref(&self.0) as usize;
@@ -71,19 +75,42 @@ impl Drop for Blocked {
     }
 }
 
-/// What the kernel has installed for `signal`: the handler and the flags.
-/// Async-signal-safe.
+/// The kernel's `struct sigaction`, which rt_sigaction(2) takes.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub struct KernelAction {
+    /// The handler, or `SIG_DFL`, `SIG_IGN`.
+    pub handler: usize,
+    /// `SA_*`.
+    pub flags: usize,
+    restorer: usize,
+    mask: Mask,
+}
+
+/// What the kernel has installed for `signal`. Async-signal-safe.
 ///
 /// # Errors
 /// EINVAL for a number that is no signal's.
-pub fn disposition(signal: core::ffi::c_int) -> Result<(usize, usize), super::errno::Errno> {
-    // The kernel's struct sigaction: handler, flags, restorer, mask.
-    let mut action = [0_usize; 4];
+pub fn disposition(signal: c_int) -> Result<KernelAction, Errno> {
+    let mut action = KernelAction::default();
     let to = core::ptr::from_mut(&mut action) as usize;
     // SAFETY: a null new action and a live place for the old one.
     unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, 0, to, SET_SIZE, 0, 0]) }?;
-    let [handler, flags, ..] = action;
-    Ok((handler, flags))
+    Ok(action)
+}
+
+/// Installs `action` for `signal`. Async-signal-safe.
+///
+/// # Errors
+/// EINVAL for a number that is no signal's.
+///
+/// # Safety
+/// The handler can be called as one, and is what the program wants called.
+pub unsafe fn dispose(signal: c_int, action: &KernelAction) -> Result<(), Errno> {
+    let from = core::ptr::from_ref(action) as usize;
+    // SAFETY: a live new action, which the caller vouches for; a null old one.
+    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, from, 0, SET_SIZE, 0, 0]) }?;
+    Ok(())
 }
 
 /// Whether `length` bytes at `address` can be read, told without a fault and
@@ -95,7 +122,7 @@ pub fn readable(address: usize, length: usize) -> bool {
         let how = usize::MAX; // no such operation: EINVAL, once the set was read
         // SAFETY: the kernel reads `at` by itself and gives EFAULT if it cannot.
         let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE, 0, 0]) };
-        said == Err(super::errno::Errno::EINVAL)
+        said == Err(Errno::EINVAL)
     };
     // An object of up to a page lies on two pages at most: its ends tell.
     let last = length.saturating_sub(SET_SIZE);

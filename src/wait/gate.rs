@@ -17,7 +17,8 @@ use core::arch::naked_asm;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
-use crate::sys::{call, page, signals, startup};
+use crate::sys::signals::{self, Blocked};
+use crate::sys::{call, page, startup};
 
 /// Signals of Linux are 1 to 64.
 const SIGNALS: usize = 65;
@@ -38,7 +39,9 @@ pub fn generation() -> &'static AtomicU32 {
 }
 
 /// What the kernel calls in place of a handler. Arguments as any handler's;
-/// all three are passed whatever `SA_SIGINFO` says.
+/// all three are passed whatever `SA_SIGINFO` says. The third is then at the
+/// frame's beginning, behind the return address. Where it is not, this is no
+/// delivery: the program calls a handler that it read past our hooks.
 #[unsafe(naked)]
 unsafe extern "C" fn sigward_wait_gate(
     signal: c_int,
@@ -48,6 +51,9 @@ unsafe extern "C" fn sigward_wait_gate(
     naked_asm!(
         ".cfi_startproc",
         "endbr64",
+        "lea rcx, [rsp + 8]",
+        "cmp rdx, rcx",
+        "jne 3f",
         // Count.
         "mov rax, fs:[0]",
         "shr rax, 12",
@@ -101,46 +107,121 @@ fn is_real(handler: usize) -> bool {
     handler != libc::SIG_DFL && handler != libc::SIG_IGN && handler != address()
 }
 
-/// sigaction(2) by `commit`, which gets what is to be installed: a handler
-/// without `SA_RESTART` goes behind the gate. The program is told of its own
-/// handlers only. Async-signal-safe.
+/// Where the handler of `signal` is remembered, if that can be behind the gate.
+fn place(signal: c_int) -> Option<&'static AtomicUsize> {
+    let place = usize::try_from(signal).ok().and_then(|signal| HANDLERS.get(signal));
+    place.filter(|_| is_raised() && !PRIVATE.contains(&signal))
+}
+
+/// What is to be installed where the program wants `handler`: the gate, which
+/// then remembers it in `place`, if it is one without `SA_RESTART`. If the
+/// program has got hold of the gate, it means the handler behind it.
+///
+/// Called with all signals blocked: until the kernel knows of the new action,
+/// the gate would lead the old one's deliveries to the new handler.
+#[inline(never)]
+fn stand_in(place: &AtomicUsize, handler: usize, restarts: bool) -> usize {
+    let handler = own(handler, place.load(Ordering::Relaxed));
+    // A vfork child's handlers are its own, but this table is its parent's.
+    let wanted = super::strategy() != super::Strategy::Off;
+    if wanted && is_real(handler) && !restarts && !in_vfork_child() {
+        place.store(handler, Ordering::Relaxed);
+        address()
+    } else {
+        handler
+    }
+}
+
+/// The program's handler where `installed` is, which was `behind` the gate.
+fn own(installed: usize, behind: usize) -> usize {
+    if installed == address() { behind } else { installed }
+}
+
+/// sigaction(2) by `commit`, which gets what is to be installed, and where the
+/// old action goes: a handler without `SA_RESTART` goes behind the gate. The
+/// program is told of its own handlers only. Async-signal-safe.
 ///
 /// # Safety
-/// If `commit` succeeds, it has written `old`, unless that is null.
+/// If `commit` succeeds, it has written the old action, unless that is null.
+#[inline(never)]
 pub unsafe fn action(
     signal: c_int,
     new: *const libc::sigaction,
     old: *mut libc::sigaction,
-    commit: impl FnOnce(*const libc::sigaction) -> c_int,
+    commit: &dyn Fn(*const libc::sigaction, *mut libc::sigaction) -> c_int,
 ) -> c_int {
-    let place = usize::try_from(signal).ok().and_then(|signal| HANDLERS.get(signal));
-    let Some(place) = place.filter(|_| is_raised()) else { return commit(new) };
+    let Some(place) = place(signal) else { return commit(new, old) };
+    let mut installed = signals::read(new);
+    let mut told = signals::read(old);
+    // Where libc is going to fault, that must not be with signals blocked.
+    let safe = (told.is_some() || old.is_null()) && installed.is_some();
+    let blocked = safe.then(Blocked::all);
     let before = place.load(Ordering::Relaxed);
-    let mut behind_gate: libc::sigaction;
-    let mut installed = new;
-    if let Some(asked) = signals::read(new) {
-        behind_gate = asked;
-        let handler = behind_gate.sa_sigaction;
-        let restarts = behind_gate.sa_flags & libc::SA_RESTART != 0;
-        // A vfork child's handlers are its own, but this table is its parent's.
-        let wanted = super::strategy() != super::Strategy::Off;
-        if wanted && is_real(handler) && !restarts && !in_vfork_child() {
-            place.store(handler, Ordering::Relaxed);
-            behind_gate.sa_sigaction = address();
-            installed = &raw const behind_gate;
-        }
+    if let Some(action) = &mut installed {
+        let restarts = action.sa_flags & libc::SA_RESTART != 0;
+        action.sa_sigaction = stand_in(place, action.sa_sigaction, restarts);
     }
-    let result = commit(installed);
+    let result = commit(
+        installed.as_ref().map_or(new, core::ptr::from_ref),
+        told.as_mut().map_or(old, core::ptr::from_mut),
+    );
     if result != 0 {
         place.store(before, Ordering::Relaxed);
-    } else if !old.is_null() {
-        // SAFETY: the caller's promise.
-        let told = unsafe { &mut (*old).sa_sigaction };
-        if *told == address() {
-            *told = before;
-        }
+        return result;
     }
+    drop(blocked);
+    if let Some(told) = told {
+        // SAFETY: where libc would have written.
+        unsafe { old.write(told) };
+    }
+    // SAFETY: the old action was written; the handler comes first.
+    unsafe { tell(old.cast(), before) };
     result
+}
+
+/// Has the old handler at `old`, if not null, be the program's own.
+///
+/// # Safety
+/// The kernel or libc, which ask for no alignment, have just written it.
+unsafe fn tell(old: *mut usize, behind: usize) {
+    if !old.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { old.write_unaligned(own(old.read_unaligned(), behind)) };
+    }
+}
+
+/// Any other way to change the action of `signal`: `change` gives the old
+/// handler, in its result or at `old`, or -1 where it fails. What it installed
+/// is then put behind the gate, or taken out, as sigaction(2) would have done.
+/// Async-signal-safe.
+///
+/// Signals are not blocked during `change`: sigset(3) asks for the mask.
+///
+/// # Safety
+/// If `change` succeeds, it has written `old`, unless that is null.
+#[inline(never)]
+pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize) -> isize {
+    let Some(place) = place(signal) else { return change() };
+    let before = place.load(Ordering::Relaxed);
+    let result = change();
+    if result == -1 {
+        return result;
+    }
+    settle(signal, place);
+    // SAFETY: the caller's promise.
+    unsafe { tell(old, before) };
+    own(result as usize, before) as isize
+}
+
+fn settle(signal: c_int, place: &AtomicUsize) {
+    let _blocked = Blocked::all();
+    let Ok(mut now) = signals::disposition(signal) else { return };
+    let found = now.handler;
+    now.handler = stand_in(place, found, now.flags & libc::SA_RESTART as usize != 0);
+    if now.handler != found {
+        // SAFETY: the program's own handler, or the gate that leads to it.
+        let _ = unsafe { signals::dispose(signal, &now) };
+    }
 }
 
 /// The process whose handlers the table holds.
@@ -193,11 +274,8 @@ const PRIVATE: core::ops::RangeInclusive<c_int> = 32..=33;
 #[must_use]
 pub fn bypassed() -> bool {
     (1..SIGNALS as c_int).filter(|signal| !PRIVATE.contains(signal)).any(|signal| {
-        signals::disposition(signal).is_ok_and(|(handler, flags)| {
-            handler != libc::SIG_DFL
-                && handler != libc::SIG_IGN
-                && handler != address()
-                && flags & libc::SA_RESTART as usize == 0
+        signals::disposition(signal).is_ok_and(|action| {
+            is_real(action.handler) && action.flags & libc::SA_RESTART as usize == 0
         })
     })
 }

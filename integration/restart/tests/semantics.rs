@@ -83,3 +83,43 @@ fn eintr_is_hidden_when_that_is_asked_for() {
     let outcome = program("wait_retry", Libc::Glibc, None).output().unwrap();
     assert_eq!(outcome.stdout, "EINTR, after 1 handlers\n");
 }
+
+/// Handlers that are installed or handed out past sigaction(2), and a storm
+/// while they change.
+#[test]
+fn handlers_are_the_programs_own() {
+    for &libc in programs::libcs() {
+        for part in ["handed_out", "read_past", "interrupt", "storm", "frame"] {
+            let said = |strategy| {
+                let run = program("wait_handlers", libc, strategy).arg(part);
+                let outcome = run.output().unwrap();
+                assert!(outcome.success(), "{part} {libc:?} {strategy:?}: {outcome:?}");
+                outcome.stdout
+            };
+            let bare = said(None);
+            assert!(!bare.is_empty(), "{part} {libc:?}");
+            for strategy in STRATEGIES {
+                assert_eq!(said(Some(strategy)), bare, "{part} {libc:?} {strategy}");
+            }
+        }
+    }
+}
+
+/// A handler stands behind the gate if it has no `SA_RESTART`, whatever
+/// installed it.
+#[test]
+fn every_way_to_install_leads_to_the_gate() {
+    for &libc in programs::libcs() {
+        for strategy in STRATEGIES {
+            let outcome =
+                program("wait_handlers", libc, Some(strategy)).arg("behind").output().unwrap();
+            assert!(outcome.success(), "{libc:?} {strategy}: {outcome:?}");
+            assert!(outcome.stdout.lines().count() > 6, "{outcome:?}");
+            for line in outcome.stdout.lines() {
+                let itself = line.contains("restarts 1");
+                let said = line.ends_with(if itself { "itself 1" } else { "itself 0" });
+                assert!(said, "{libc:?} {strategy}: {line}");
+            }
+        }
+    }
+}

@@ -1,13 +1,17 @@
-//! sigaltstack(2), sigaction(2) and their aliases.
+//! sigaltstack(2), sigaction(2), their aliases and what goes past them.
 //!
-//! `signal`, `sysv_signal`, `bsd_signal`, `sigset`, `sigvec` and
-//! `siginterrupt` are not hooked: none but `sigvec` (gone since glibc 2.21)
-//! can set `SA_ONSTACK`, and a stack is adopted when it is registered; a test
-//! watches that.
+//! `sysv_signal` and `ssignal` are not hooked, as musl has none: a program that
+//! looks for them would find ours.
+//!
+//! `signal`, `sigset`, `siginterrupt` and the like reach libc's sigaction past
+//! the symbol. They concern [`gate`] only: none can set `SA_ONSTACK` (`sigvec`
+//! could, gone since glibc 2.21), and a stack is adopted when it is
+//! registered; a test watches that.
 
 use core::ffi::{c_int, c_void};
+use core::ptr;
 
-use libc::{sigaction as sigaction_t, stack_t};
+use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
 use sigward_core::altstack::{self, size};
 use sigward_core::wait::gate;
 
@@ -63,6 +67,57 @@ hook! {
             altstack::before_handler(new);
         }
         // SAFETY: the caller's own arguments; libc writes `old` where it succeeds.
-        unsafe { gate::action(signal, new, old, |new| original(signal, new, old)) }
+        unsafe { gate::action(signal, new, old, &|new, old| original(signal, new, old)) }
+    }
+}
+
+/// signal(2) and the others of its type, which give the old handler.
+macro_rules! signals {
+    ($($(#[$meta:meta])* fn $name:ident $(, as $declared:path)?;)*) => { $(
+        hook! {
+            $(#[$meta])*
+            /// Async-signal-safe.
+            fn $name(signal: c_int, handler: sighandler_t) -> sighandler_t $(, as $declared)?;
+            failing libc::SIG_ERR;
+            |original| old_handler(signal, handler, original)
+        }
+    )* };
+}
+
+signals! {
+    /// signal(2).
+    fn signal, as libc::signal;
+    /// signal(2), as BSD's.
+    fn bsd_signal;
+    /// signal(2), as System V's: what `signal` is where that is asked for.
+    fn __sysv_signal;
+    /// sigset(3).
+    fn sigset;
+}
+
+/// Kept out of line, as the hooks are many.
+#[inline(never)]
+fn old_handler(
+    signal: c_int,
+    handler: sighandler_t,
+    original: unsafe extern "C" fn(c_int, sighandler_t) -> sighandler_t,
+) -> sighandler_t {
+    // SAFETY: the caller's own arguments, none a place for the old handler.
+    unsafe {
+        let change = || original(signal, handler) as isize;
+        gate::around(signal, ptr::null_mut(), &change) as sighandler_t
+    }
+}
+
+hook! {
+    /// siginterrupt(3), which changes `SA_RESTART`. Async-signal-safe.
+    fn siginterrupt(signal: c_int, interrupts: c_int) -> c_int;
+    failing -1;
+    |original| {
+        // SAFETY: as above.
+        unsafe {
+            let change = || original(signal, interrupts) as isize;
+            gate::around(signal, ptr::null_mut(), &change) as c_int
+        }
     }
 }

@@ -11,6 +11,8 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use sigward_core::altstack::{self, size};
 use sigward_core::sys::errno;
+use sigward_core::sys::signals::KernelAction;
+use sigward_core::wait::gate;
 
 use super::{confine, memory};
 use crate::originals::{self, Id};
@@ -33,10 +35,12 @@ pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
     }
 }
 
+/// The call that concerns handlers.
+pub const HANDLERS: &[c_long] = &[libc::SYS_rt_sigaction];
+
 /// The calls that concern signal stacks.
 pub const ALTSTACK: &[c_long] = &[
     libc::SYS_sigaltstack,
-    libc::SYS_rt_sigaction,
     libc::SYS_madvise,
     libc::SYS_munmap,
     libc::SYS_mmap,
@@ -112,10 +116,18 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
         let [first, ..] = arguments;
         return confine::by_number(number, first, &|| commit(arguments) as isize) as c_long;
     }
+    let [a, b, c, d, e, f] = arguments;
+    if HANDLERS.contains(&number) {
+        if altstack::on_duty() {
+            altstack::before_kernel_handler(b as *const KernelAction);
+        }
+        let change = || commit(arguments) as isize;
+        // SAFETY: the kernel judges the pointers, and writes the old action.
+        return unsafe { gate::around(a as c_int, c as *mut usize, &change) } as c_long;
+    }
     if !altstack::on_duty() {
         return commit(arguments);
     }
-    let [a, b, c, d, e, f] = arguments;
     let whole = || commit(arguments) as isize;
     let result = match number {
         libc::SYS_sigaltstack if a != 0 => {
@@ -123,10 +135,6 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
             altstack::set(a as *const _, b as *mut _, told) as isize
         }
         libc::SYS_sigaltstack => size::query(b as *mut _, || whole() as c_int) as isize,
-        libc::SYS_rt_sigaction => {
-            altstack::before_kernel_handler(b as *const altstack::KernelAction);
-            whole()
-        }
         libc::SYS_madvise => memory::advise(a, b, c as c_int, &|start, length| {
             commit([start, length, c, d, e, f]) as isize
         }),

@@ -1,0 +1,283 @@
+/*
+ * What becomes of a program's handlers that are installed and handed out by
+ * other ways than sigaction, and of those that are exchanged under a storm of
+ * signals: with each strategy as without.
+ *
+ * wait_handlers PART   PART: one of those listed in main
+ */
+// compared: elsewhere
+#include "common.h"
+
+#include <sys/time.h>
+#include <time.h>
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+typedef void (*handler_t)(int);
+
+extern handler_t __sysv_signal(int, handler_t) __attribute__((weak));
+extern handler_t bsd_signal(int, handler_t) __attribute__((weak));
+#ifndef SIG_HOLD
+#define SIG_HOLD ((handler_t)2)
+#endif
+extern handler_t sigset(int, handler_t) __attribute__((weak));
+
+/* The kernel's own struct sigaction. */
+struct raw {
+    handler_t handler;
+    unsigned long flags;
+    void *restorer;
+    unsigned long mask;
+};
+
+static volatile int ran;
+static handler_t volatile before;
+
+static void first(int signal) { ran += signal == SIGUSR1 ? 1 : 1000; }
+static void other(int signal) { ran += signal == SIGUSR1 ? 10 : 1000; }
+static void chained(int signal)
+{
+    ran += 100;
+    before(signal);
+}
+
+static handler_t by_syscall(int signal, handler_t handler)
+{
+    struct raw new, old;
+    /* Its restorer is libc's. */
+    MUST(syscall(SYS_rt_sigaction, signal, NULL, &new, 8) == 0);
+    new.handler = handler;
+    MUST(syscall(SYS_rt_sigaction, signal, &new, &old, 8) == 0);
+    return old.handler;
+}
+
+static handler_t by_sigaction(int signal, handler_t handler)
+{
+    struct sigaction new = {.sa_handler = handler}, old;
+    MUST(sigaction(signal, &new, &old) == 0);
+    return old.sa_handler;
+}
+
+static const struct {
+    const char *name;
+    handler_t (*install)(int, handler_t);
+} ways[] = {{"sigaction", by_sigaction}, {"syscall", by_syscall},         {"signal", signal},
+            {"bsd_signal", bsd_signal},     {"__sysv_signal", __sysv_signal},
+            {"sigset", sigset}};
+#define WAYS (int)(sizeof ways / sizeof *ways)
+
+static const char *name(handler_t handler)
+{
+    return handler == first ? "first" : handler == other ? "other" : handler == chained ? "chained" : handler == SIG_DFL ? "default" : "?";
+}
+
+static const char *raise_usr1(void)
+{
+    static char text[16];
+    ran = 0;
+    raise(SIGUSR1);
+    snprintf(text, sizeof text, "%d", ran);
+    return text;
+}
+
+/* The old handler is the program's own; it can be called and put back. */
+static void handed_out(void)
+{
+    for (int way = 0; way < WAYS; way++) {
+        if (!ways[way].install)
+            continue;
+        on_signal(SIGUSR1, first, 0);
+        before = ways[way].install(SIGUSR1, chained);
+        printf("%s: was %s", ways[way].name, name(before));
+        printf(", chained %s", raise_usr1());
+        by_sigaction(SIGUSR1, other);
+        printf(", then other %s", raise_usr1());
+        printf(", was %s", name(ways[way].install(SIGUSR1, before)));
+        printf(", back %s", raise_usr1());
+        struct raw now;
+        MUST(syscall(SYS_rt_sigaction, SIGUSR1, NULL, &now, 8) == 0);
+        printf(", now %s\n", name(now.handler));
+        on_signal(SIGUSR1, SIG_DFL, 0);
+    }
+    if (sigset) {
+        sigset_t mask;
+        printf("held: %s", name(sigset(SIGUSR1, SIG_HOLD)));
+        sigprocmask(SIG_BLOCK, NULL, &mask);
+        printf(" %d", sigismember(&mask, SIGUSR1));
+        printf(" %d", sigset(SIGUSR1, first) == SIG_HOLD);
+        sigprocmask(SIG_BLOCK, NULL, &mask);
+        printf(" %d\n", sigismember(&mask, SIGUSR1));
+    }
+    struct raw bad = {.handler = first};
+    before = (handler_t)1;
+    printf("bad: %d", signal(SIGKILL, first) == SIG_ERR);
+    printf(" %d", signal(99, first) == SIG_ERR);
+    printf(" %ld", syscall(SYS_rt_sigaction, SIGUSR1, &bad, &bad, 4));
+    printf(" %ld", syscall(SYS_rt_sigaction, SIGUSR1, NULL, (void *)8, 8));
+    printf(" %d\n", siginterrupt(99, 0));
+}
+
+/* The kernel's word, past everybody. */
+static handler_t installed(void)
+{
+    struct raw now;
+    long result;
+    register long size __asm__("r10") = 8;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(SYS_rt_sigaction), "D"((long)SIGUSR1), "S"(0L), "d"(&now), "r"(size)
+                     : "rcx", "r11", "memory");
+    return now.handler;
+}
+
+/* What was read past every hook can still be called, and put back. */
+static void read_past(void)
+{
+    on_signal(SIGUSR1, first, 0);
+    before = installed();
+    signal(SIGUSR1, chained);
+    printf("called: %s", raise_usr1());
+    /* Something else is where the third argument of a delivery is. */
+    ran = 0;
+    ((void (*)(int, void *, void *))(uintptr_t)before)(SIGUSR1, NULL, (void *)8);
+    printf(" %d", ran);
+    by_sigaction(SIGUSR1, before);
+    printf(", put back: %s\n", raise_usr1());
+}
+
+static long wait_under_alarm(void)
+{
+    struct itimerval timer = {.it_value = {0, 50000}};
+    pid_t child = fork();
+    if (!child) {
+        usleep(200000);
+        _exit(3);
+    }
+    setitimer(ITIMER_REAL, &timer, NULL);
+    pid_t got = waitpid(child, NULL, 0);
+    int error = errno;
+    if (got != child)
+        waitpid(child, NULL, 0);
+    return got == child ? 0 : error;
+}
+
+static void interrupt(void)
+{
+    static const int flags[] = {0, SA_RESTART, 0, SA_RESTART};
+    for (int way = 0; way < 4; way++) {
+        on_signal(SIGALRM, first, flags[way]);
+        MUST(siginterrupt(SIGALRM, way > 1) == 0);
+        printf("flags %d, siginterrupt %d: %ld\n", flags[way] != 0, way > 1, wait_under_alarm());
+    }
+    for (int way = 0; way < WAYS; way++)
+        if (ways[way].install)
+            for (int interrupts = 0; interrupts < 2; interrupts++) {
+                on_signal(SIGALRM, SIG_DFL, 0);
+                siginterrupt(SIGALRM, interrupts);
+                ways[way].install(SIGALRM, first);
+                printf("%s after siginterrupt %d: %ld\n", ways[way].name, interrupts, wait_under_alarm());
+            }
+}
+
+/* Which handlers the kernel would call by themselves. */
+static void behind(void)
+{
+    for (int way = 0; way < WAYS; way++)
+        if (ways[way].install) {
+            on_signal(SIGUSR1, SIG_DFL, 0);
+            ways[way].install(SIGUSR1, first);
+            struct sigaction now;
+            sigaction(SIGUSR1, NULL, &now);
+            printf("%s: restarts %d, itself %d\n", ways[way].name, (now.sa_flags & SA_RESTART) != 0, installed() == first);
+        }
+    for (int interrupts = 0; interrupts < 2; interrupts++) {
+        on_signal(SIGUSR1, first, interrupts ? SA_RESTART : 0);
+        siginterrupt(SIGUSR1, interrupts);
+        printf("siginterrupt: restarts %d, itself %d\n", !interrupts, installed() == first);
+    }
+}
+
+static volatile long plain, full, no_info, no_mask, with_mask;
+
+static int usr2_blocked(void)
+{
+    sigset_t mask;
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    return sigismember(&mask, SIGUSR2);
+}
+
+static void on_plain(int signal)
+{
+    (void)signal;
+    plain++;
+    with_mask += usr2_blocked();
+}
+
+static void on_full(int signal, siginfo_t *info, void *context)
+{
+    (void)context;
+    full++;
+    no_info += info->si_signo != signal;
+    no_mask += !usr2_blocked();
+}
+
+/* Two handlers that differ in everything, exchanged while signals come. */
+static void storm(void)
+{
+    struct sigaction one = {.sa_handler = on_plain}, two = {.sa_sigaction = on_full, .sa_flags = SA_SIGINFO};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct itimerspec often = {{0, 23000}, {0, 23000}};
+    timer_t timer;
+
+    sigaddset(&two.sa_mask, SIGUSR2);
+    sigaction(SIGUSR1, &one, NULL);
+    MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    MUST(timer_settime(timer, 0, &often, NULL) == 0);
+    for (time_t end = time(NULL) + 3; time(NULL) < end;)
+        for (int turn = 0; turn < 1000; turn++) {
+            sigaction(SIGUSR1, &two, NULL);
+            sigaction(SIGUSR1, &one, NULL);
+        }
+    MUST(timer_delete(timer) == 0);
+    printf("both ran %d, no info %ld, no mask %ld, with the other's mask %ld\n", plain && full, no_info, no_mask, with_mask);
+}
+
+/* The distance of the third argument from the stack pointer, as handlers get them. */
+static volatile long distance;
+__attribute__((used)) static void note(long value) { distance = value; }
+void entered(int, siginfo_t *, void *);
+__asm__(".text\n"
+        "entered:\n"
+        "lea 8(%rsp), %rdi\n"
+        "sub %rdx, %rdi\n"
+        "jmp note\n");
+
+/* What the gate tells a delivery by. */
+static void frame(void)
+{
+    MUST(set_altstack(fresh_pages(STACK_SIZE), STACK_SIZE) == 0);
+    for (int info = 0; info < 2; info++)
+        for (int on_stack = 0; on_stack < 2; on_stack++) {
+            struct sigaction action = {.sa_sigaction = entered};
+            action.sa_flags = (info ? SA_SIGINFO : 0) | (on_stack ? SA_ONSTACK : 0);
+            sigaction(SIGUSR1, &action, NULL);
+            distance = 1;
+            raise(SIGUSR1);
+            printf("info %d, alternate stack %d: %ld\n", info, on_stack, distance);
+        }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } parts[] = {{"handed_out", handed_out}, {"read_past", read_past}, {"interrupt", interrupt},
+                 {"behind", behind},         {"storm", storm},         {"frame", frame}};
+
+    dead_man(60);
+    setvbuf(stdout, NULL, _IOFBF, 65536);
+    for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (argc > 1 && !strcmp(argv[1], parts[i].name))
+            parts[i].run();
+    return 0;
+}
