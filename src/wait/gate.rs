@@ -17,8 +17,9 @@ use core::arch::naked_asm;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
+use crate::sys::mark::Mark;
 use crate::sys::signals::{self, Blocked};
-use crate::sys::{call, page, startup};
+use crate::sys::{call, startup};
 
 /// Signals of Linux are 1 to 64.
 const SIGNALS: usize = 65;
@@ -227,23 +228,13 @@ fn settle(signal: c_int, place: &AtomicUsize) {
 /// The process whose handlers the table holds.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-/// Address of a page that holds 1, and 0 in a forked child; 0: we have none.
-static MARK: AtomicUsize = AtomicUsize::new(0);
+/// Wiped in a forked child.
+static MARK: Mark = Mark::unset();
 
 /// Sets the gate up for this process; at load.
 pub(super) fn raise() {
     OWNER.store(call::getpid(), Ordering::Relaxed);
-    if let Ok(page) = call::map_memory(page::SIZE)
-        && call::wipe_on_fork(page, page::SIZE, true).is_ok()
-    {
-        mark(page).store(1, Ordering::Relaxed);
-        MARK.store(page, Ordering::Relaxed);
-    }
-}
-
-fn mark(page: usize) -> &'static AtomicU32 {
-    // SAFETY: a mapping of ours that stays.
-    unsafe { &*(page as *const AtomicU32) }
+    MARK.set();
 }
 
 /// Whether the memory belongs to another process than the one that runs. A
@@ -251,18 +242,12 @@ fn mark(page: usize) -> &'static AtomicU32 {
 /// child sees its parent's. Without the mark: in doubt, yes.
 pub(super) fn in_vfork_child() -> bool {
     let own = call::getpid();
-    if OWNER.load(Ordering::Relaxed) == own {
-        return false;
+    if !MARK.copied() {
+        return OWNER.load(Ordering::Relaxed) != own;
     }
-    match MARK.load(Ordering::Relaxed) {
-        0 => true,
-        page if mark(page).load(Ordering::Relaxed) != 0 => true,
-        page => {
-            mark(page).store(1, Ordering::Relaxed);
-            OWNER.store(own, Ordering::Relaxed);
-            false
-        }
-    }
+    MARK.set();
+    OWNER.store(own, Ordering::Relaxed);
+    false
 }
 
 /// Signals that C libraries keep for themselves (cancellation, setuid in all
