@@ -188,7 +188,7 @@ fn around_our_frame(start: usize, length: usize, commit: CommitOn<'_>) -> isize 
 /// mlockall(2). With a range, its pages are the program's own from then on,
 /// and are not unlocked by us. Async-signal-safe.
 pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], commit);
+    let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], 0, commit);
     if let Some((start, length)) = range.filter(|_| result != FAILED)
         && let Some(mut state) = charge()
     {
@@ -200,17 +200,26 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
 /// A call that makes a mapping, which `MAP_LOCKED` or mlockall(2) may have
 /// the kernel lock: mmap(2), mremap(2). Async-signal-safe.
 pub fn mapping(commit: Commit<'_>) -> isize {
-    with_room(&[Errno::EAGAIN], commit)
+    with_room(&[Errno::EAGAIN], 0, commit)
 }
 
-/// Commits. If that fails for the limit, by one of `errors`, while we hold
-/// locks, we give them back and it is made once more; our stacks then get
-/// what is left.
-fn with_room(errors: &[Errno], commit: Commit<'_>) -> isize {
+/// A call that is to end the heap at `end`, which mlockall(2) may have the
+/// kernel lock: brk(2), whose answer is another from libc than by syscall(2).
+/// Async-signal-safe.
+pub fn ending_heap(end: usize, commit: Commit<'_>) -> isize {
+    with_room(&[], end, commit)
+}
+
+/// Commits. If that fails for the limit, by one of `errors` or with the heap's
+/// end below `heap`, while we hold locks, we give them back and it is made
+/// once more; our stacks then get what is left.
+fn with_room(errors: &[Errno], heap: usize, commit: Commit<'_>) -> isize {
     let before = errno::get();
     let mut result = commit();
+    let refused = result == FAILED && errors.contains(&Errno(errno::get()))
+        || heap > 0 && call::current_break() < heap;
     let ours = || charge().is_some_and(|state| state.registry.pinned_pages() > 0);
-    if result == FAILED && errors.contains(&Errno(errno::get())) && ours() {
+    if refused && ours() {
         result = without_holds(&[(0, usize::MAX)], false, commit);
         if result != FAILED {
             errno::set(before);
