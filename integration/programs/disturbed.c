@@ -11,6 +11,10 @@
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -383,6 +387,30 @@ static void removed_private(void)
     after();
 }
 
+// A guard where the stack ends, and after it is gone, over all of it.
+static void guarded(void)
+{
+    char *probe = plain_pages(PAGE);
+    if (madvise(probe, PAGE, MADV_GUARD_INSTALL) != 0)
+        not_here();
+    start();
+    int null = open("/dev/zero", O_RDONLY);
+    MUST(null >= 0);
+    TELL(madvise(stack, PAGE, MADV_GUARD_INSTALL));
+    TELL(read(null, stack, 1));
+    after();
+    TELL(madvise(stack, PAGE, MADV_GUARD_REMOVE));
+    after();
+    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_INSTALL));
+    TELL(read(null, stack + STACK_SIZE - 1, 1));
+    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_REMOVE));
+    tell_bytes("stack", stack, STACK_SIZE - PAGE, 0);
+    after();
+    MUST(mlock(stack, PAGE) == 0);
+    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_INSTALL));
+    after();
+}
+
 static void harmless_advice(void)
 {
     start();
@@ -670,6 +698,7 @@ int main(int argc, char **argv)
         {"cold", cold},
         {"remove", removed},
         {"remove-private", removed_private},
+        {"guarded", guarded},
         {"harmless-advice", harmless_advice},
         {"process-madvise", by_process_madvise},
         {"fixed", fixed},

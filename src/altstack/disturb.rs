@@ -24,6 +24,9 @@ pub type CommitOn<'a> = &'a dyn Fn(usize, usize) -> isize;
 /// What each of these calls returns when it fails.
 const FAILED: isize = -1;
 
+/// Linux 6.13: pages that fault for good, without a mapping of their own.
+const MADV_GUARD_INSTALL: c_int = 102;
+
 fn pages(start: usize, length: usize) -> Pages {
     Pages::around(start, start.saturating_add(length))
 }
@@ -114,8 +117,9 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
             }
             commit(start, length)
         }
-        // The kernel refuses these on locked memory.
-        libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE => {
+        // The kernel refuses these on locked memory. A guard fails the lock
+        // that would cover it, and our touch, which the kernel makes for us.
+        libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE | MADV_GUARD_INSTALL => {
             without_holds(&[(start, length)], false, &|| commit(start, length))
         }
         _ => weakening(start, length, &|| commit(start, length)),

@@ -114,6 +114,7 @@ pub const MEMORY_CALLS: Family = Family {
         quiet("cold", "MADV_COLD"),
         faults("remove", "MADV_REMOVE over a stack on shared memory"),
         quiet("remove-private", "MADV_REMOVE over private memory: EINVAL"),
+        faults("guarded", "MADV_GUARD_INSTALL at the stack's end, over all of it, and removed"),
         quiet("harmless-advice", "MADV_NORMAL, RANDOM, WILLNEED, DONTDUMP"),
         quiet("process-madvise", "process_madvise(2) with PAGEOUT and COLD"),
         faults("fixed", "MAP_FIXED over exactly the stack"),
