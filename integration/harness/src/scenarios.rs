@@ -103,6 +103,18 @@ pub const MEMORY_CALLS: Family = Family {
             "MADV_DONTNEED, 200 times, over the stack of a thread that takes signals without end",
         ),
         faults("dontneed-other-around", "MADV_DONTNEED around another thread's stack"),
+        faults(
+            "dontneed-other-over-a-hole",
+            "MADV_DONTNEED over a hole and another thread's stack: ENOMEM",
+        ),
+        faults(
+            "dontneed-other-up-to-a-lock",
+            "MADV_DONTNEED around another thread's stack, up to a page that the program locked",
+        ),
+        faults(
+            "dontneed-other-in-a-handler",
+            "MADV_DONTNEED below the stack pointer, in a handler, and over another thread's stack",
+        ),
         faults("dontneed-two", "MADV_DONTNEED over the stacks of two other threads"),
         faults("free-and-pageout", "MADV_FREE, then MADV_PAGEOUT to have it done"),
         quiet(
