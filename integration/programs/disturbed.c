@@ -11,6 +11,10 @@
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -316,6 +320,79 @@ static void dontneed_other_around(void)
     end_worker(&worker);
 }
 
+static void *over(void *where, size_t size, int more)
+{
+    return mmap(where, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
+}
+
+// The worker's stack is a mapping of its own, with a stack's size below and above.
+static void start_worker_amid(void)
+{
+    region = plain_pages(3 * STACK_SIZE);
+    MUST(over(region + STACK_SIZE, STACK_SIZE, MAP_FIXED) == region + STACK_SIZE);
+    memset(region, 1, 3 * STACK_SIZE);
+    start_worker(&worker, region + STACK_SIZE, 0);
+}
+
+// A hole in the range: what lies behind it is given away all the same.
+static void dontneed_other_over_a_hole(void)
+{
+    start_worker_amid();
+    MUST(munmap(region + PAGE, PAGE) == 0);
+    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("below the hole", region, PAGE, 0);
+    tell_bytes("stack and above", region + STACK_SIZE, 2 * STACK_SIZE, 0);
+    deliver_to(&worker);
+    end_worker(&worker);
+}
+
+// At a page that the program locked the call ends, with what lies below it given away.
+static void dontneed_other_up_to_a_lock(void)
+{
+    start_worker_amid();
+    MUST(mlock(region + PAGE, PAGE) == 0);
+    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("below the lock", region, PAGE, 0);
+    tell_bytes("stack", region + STACK_SIZE, STACK_SIZE / 2, 1);
+    tell_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 1);
+    MUST(munlock(region + PAGE, PAGE) == 0 && mlock(region + 2 * STACK_SIZE, PAGE) == 0);
+    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    tell_bytes("below and stack", region, 2 * STACK_SIZE, 0);
+    tell_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 1);
+    deliver_to(&worker);
+    end_worker(&worker);
+}
+
+// The same with the stack pointer just above that page: what we call lies on it.
+static void give_just_below(int signal)
+{
+    enum { ROOM = 192 };
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    volatile char *room = __builtin_alloca(here % PAGE + PAGE - ROOM);
+    room[0] = 1;
+    (void)signal;
+    char *end = (char *)((uintptr_t)room & -PAGE);
+    TELL(madvise(stack, end - stack, MADV_DONTNEED));
+    tell_bytes("lowest", stack, PAGE, 0);
+}
+
+// In such a handler, with another thread's stack in the range.
+static void dontneed_other_in_a_handler(void)
+{
+    start_worker_amid();
+    char *own = region + 2 * STACK_SIZE;
+    MUST(over(own, STACK_SIZE, MAP_FIXED) == own);
+    start_on(own);
+    stack = region;
+    on_signal(SIGTERM, give_just_below, SA_ONSTACK);
+    for (int i = 0; i < 3; i++) {
+        MUST(raise(SIGTERM) == 0);
+        deliver();
+        deliver_to(&worker);
+    }
+    end_worker(&worker);
+}
+
 static void dontneed_two(void)
 {
     static struct worker second;
@@ -383,6 +460,30 @@ static void removed_private(void)
     after();
 }
 
+// A guard where the stack ends, and after it is gone, over all of it.
+static void guarded(void)
+{
+    char *probe = plain_pages(PAGE);
+    if (madvise(probe, PAGE, MADV_GUARD_INSTALL) != 0)
+        not_here();
+    start();
+    int null = open("/dev/zero", O_RDONLY);
+    MUST(null >= 0);
+    TELL(madvise(stack, PAGE, MADV_GUARD_INSTALL));
+    TELL(read(null, stack, 1));
+    after();
+    TELL(madvise(stack, PAGE, MADV_GUARD_REMOVE));
+    after();
+    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_INSTALL));
+    TELL(read(null, stack + STACK_SIZE - 1, 1));
+    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_REMOVE));
+    tell_bytes("stack", stack, STACK_SIZE - PAGE, 0);
+    after();
+    MUST(mlock(stack, PAGE) == 0);
+    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_INSTALL));
+    after();
+}
+
 static void harmless_advice(void)
 {
     start();
@@ -406,11 +507,6 @@ static void by_process_madvise(void)
 #else
     not_here();
 #endif
-}
-
-static void *over(void *where, size_t size, int more)
-{
-    return mmap(where, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
 }
 
 static void fixed(void)
@@ -662,6 +758,9 @@ int main(int argc, char **argv)
         {"dontneed-in-a-handler", dontneed_in_a_handler},
         {"dontneed-other", dontneed_other},
         {"dontneed-other-around", dontneed_other_around},
+        {"dontneed-other-over-a-hole", dontneed_other_over_a_hole},
+        {"dontneed-other-up-to-a-lock", dontneed_other_up_to_a_lock},
+        {"dontneed-other-in-a-handler", dontneed_other_in_a_handler},
         {"dontneed-two", dontneed_two},
         {"free-and-pageout", free_and_pageout},
         {"free-other", free_other},
@@ -670,6 +769,7 @@ int main(int argc, char **argv)
         {"cold", cold},
         {"remove", removed},
         {"remove-private", removed_private},
+        {"guarded", guarded},
         {"harmless-advice", harmless_advice},
         {"process-madvise", by_process_madvise},
         {"fixed", fixed},

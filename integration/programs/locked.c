@@ -223,6 +223,30 @@ static void whole_limit_for_the_future(void)
     MUST(drop_altstack() == 0);
 }
 
+// The heap counts as well, also by syscall(2), which has the kernel's own answer.
+static void whole_limit_for_the_heap(void)
+{
+    struct rlimit limit;
+    MUST(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+    char *end = sbrk(0);
+    if (sbrk(PAGE) == (void *)-1)
+        not_here();
+    MUST(brk(end) == 0);
+    get_region();
+    register_stack();
+    TELL(mlockall(MCL_FUTURE));
+    TELL(sbrk(limit.rlim_cur));
+    deliver();
+    MUST(brk(end) == 0);
+    TELL(brk(end + limit.rlim_cur));
+    deliver();
+    TELL(sbrk(PAGE));
+    MUST(brk(end) == 0);
+    TELL(syscall(SYS_brk, end + limit.rlim_cur) == (long)(end + limit.rlim_cur) ? 0 : -1);
+    MUST(syscall(SYS_brk, end) == (long)end);
+    MUST(drop_altstack() == 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario all[] = {
@@ -243,6 +267,7 @@ int main(int argc, char **argv)
         {"whole-limit", whole_limit},
         {"whole-limit-by-mmap", whole_limit_by_mmap},
         {"whole-limit-for-the-future", whole_limit_for_the_future},
+        {"whole-limit-for-the-heap", whole_limit_for_the_heap},
         {NULL, NULL},
     };
     return run_scenario(argc, argv, all);

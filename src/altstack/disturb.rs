@@ -24,6 +24,9 @@ pub type CommitOn<'a> = &'a dyn Fn(usize, usize) -> isize;
 /// What each of these calls returns when it fails.
 const FAILED: isize = -1;
 
+/// Linux 6.13: pages that fault for good, without a mapping of their own.
+const MADV_GUARD_INSTALL: c_int = 102;
+
 fn pages(start: usize, length: usize) -> Pages {
     Pages::around(start, start.saturating_add(length))
 }
@@ -93,19 +96,20 @@ pub fn advising_by_vector(commit: Commit<'_>) -> isize {
 /// on a range of its own. Async-signal-safe.
 pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
     let _blocked = Blocked::on_entry();
+    let bytes = length.div_ceil(page::SIZE).checked_mul(page::SIZE);
     let whole = start.is_multiple_of(page::SIZE)
-        && length.div_ceil(page::SIZE).checked_mul(page::SIZE).is_some();
+        && bytes.is_some_and(|bytes| start.checked_add(bytes).is_some());
     match advice {
         _ if !whole => commit(start, length),
         libc::MADV_DONTNEED | libc::MADV_FREE => {
-            // With MADV_FREE the kernel may as well keep the pages.
-            if served_in_place(start, length, advice == libc::MADV_DONTNEED) {
-                around_held(start, length, commit)
-            } else {
-                around_our_frame(start, length, &|start, length| {
-                    without_holds(&[(start, length)], false, &|| commit(start, length))
-                })
-            }
+            around_our_frame(pages(start, length), &|asked| {
+                if others_proven(asked) {
+                    // With MADV_FREE the kernel may as well keep the pages.
+                    around_held(asked, advice == libc::MADV_DONTNEED, commit)
+                } else {
+                    let_go_of(asked, commit)
+                }
+            })
         }
         libc::MADV_WIPEONFORK | libc::MADV_DONTFORK => {
             origin::forget_within(start, length);
@@ -114,81 +118,95 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
             }
             commit(start, length)
         }
-        // The kernel refuses these on locked memory.
-        libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE => {
+        // The kernel refuses these on locked memory. A guard fails the lock
+        // that would cover it, and our touch, which the kernel makes for us.
+        libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE | MADV_GUARD_INSTALL => {
             without_holds(&[(start, length)], false, &|| commit(start, length))
         }
         _ => weakening(start, length, &|| commit(start, length)),
     }
 }
 
-/// Where another thread's stack is concerned, a moment without the lock or
-/// without the page could meet a signal. If all of the held pages are proven
-/// private anonymous memory, they stay, and with `zero` zeroes are written to
-/// them: the same to the program. True if that was done.
-fn served_in_place(start: usize, length: usize, zero: bool) -> bool {
-    let pages = pages(start, length);
-    let Some(state) = charge() else { return false };
-    if state.registry.only(call::gettid(), pages) || !state.registry.all_proven(pages) {
-        return false;
-    }
-    let mut run = state.registry.held_run(pages, pages.first);
-    while zero && !run.is_empty() {
-        // SAFETY: the program asks for these whole pages to read as zeroes,
-        // and it is none of ours: no frame of ours is on another's stack.
-        if unsafe { call::write_zeroes(run.address(), run.bytes()) }.is_err() {
-            return false;
-        }
-        run = state.registry.held_run(pages, run.end);
-    }
-    true
+/// Commits on `asked` while the stacks there are let go of.
+fn let_go_of(asked: Pages, commit: CommitOn<'_>) -> isize {
+    let range = (asked.address(), asked.bytes());
+    without_holds(&[range], false, &|| commit(range.0, range.1))
 }
 
-/// Commits on the parts of the range that no stack holds.
-fn around_held(start: usize, length: usize, commit: CommitOn<'_>) -> isize {
-    let pages = pages(start, length);
-    let mut from = pages.first;
-    let mut outcome = commit(start, 0);
-    while outcome == 0 && from < pages.end {
-        let run = charge().map_or(Pages::NONE, |state| state.registry.held_run(pages, from));
-        let end = if run.is_empty() { pages.end } else { run.first };
-        if from < end {
-            let gap = Pages { first: from, end };
-            outcome = commit(gap.address(), gap.bytes());
+/// Whether another thread's stack is concerned, and all of the held pages are
+/// proven private anonymous memory.
+fn others_proven(asked: Pages) -> bool {
+    charge().is_some_and(|state| {
+        !state.registry.only(call::gettid(), asked) && state.registry.all_proven(asked)
+    })
+}
+
+/// Whether the kernel, which goes upwards, would go on after this outcome of
+/// a part: past a hole it does, and tells of it in the end.
+fn goes_on(outcome: isize) -> bool {
+    outcome != FAILED || Errno(errno::get()) == Errno::ENOMEM
+}
+
+/// Commits on the parts of the range that no stack holds. The stacks stay:
+/// their threads could meet a signal without the lock or without the page.
+fn around_held(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
+    let mut outcome = commit(asked.address(), 0);
+    let mut rest = asked;
+    while !rest.is_empty() && goes_on(outcome) {
+        let (part, served) = served_in_place(rest, zero);
+        if !served {
+            outcome = outcome.min(let_go_of(part, commit));
         }
-        from = if run.is_empty() { pages.end } else { run.end };
+        rest.first = part.end;
     }
     outcome
 }
 
-/// Commits on the range without the pages under our own frames: the program
-/// may give away all below its stack pointer, but not what we stand on there.
+/// The lowest part of `rest` that is held, or is not. If it is, and proven, it
+/// stays, and with `zero` zeroes are written to it: the same to the program.
+/// True if that was done.
+fn served_in_place(rest: Pages, zero: bool) -> (Pages, bool) {
+    let Some(state) = charge() else { return (rest, false) };
+    let held = state.registry.held_run(rest, rest.first);
+    if held.is_empty() {
+        return (rest, false);
+    }
+    if held.first > rest.first {
+        return (Pages { end: held.first, ..rest }, false);
+    }
+    // SAFETY: the program asks for these whole pages to read as zeroes, and
+    // the pages under our frames are not among them.
+    let cleared = || unsafe { call::write_zeroes(held.address(), held.bytes()) }.is_ok();
+    (held, state.registry.all_proven(held) && (!zero || cleared()))
+}
+
+/// Commits on `asked` without the pages under our own frames: the program may
+/// give away all below its stack pointer, but not what we stand on there.
 /// What lies below a stack pointer is undefined at any time.
-fn around_our_frame(start: usize, length: usize, commit: CommitOn<'_>) -> isize {
+fn around_our_frame(asked: Pages, commit: &dyn Fn(Pages) -> isize) -> isize {
     /// More than the frames below this one take.
     const BELOW: usize = 2048;
     /// More than lies between here and the program's frame.
     const ABOVE: usize = 1024;
     let here = startup::stack_pointer();
     let ours = Pages::around(here.saturating_sub(BELOW), here.saturating_add(ABOVE));
-    let asked = pages(start, length);
     if asked.common(ours).is_empty() {
-        return commit(start, length);
+        return commit(asked);
     }
     let below = Pages { first: asked.first, end: ours.first };
     let above = Pages { first: ours.end, end: asked.end };
-    let outcome = if below.is_empty() { 0 } else { commit(below.address(), below.bytes()) };
-    if outcome != 0 || above.is_empty() {
+    let outcome = if below.is_empty() { 0 } else { commit(below) };
+    if above.is_empty() || !goes_on(outcome) {
         return outcome;
     }
-    commit(above.address(), above.bytes())
+    outcome.min(commit(above))
 }
 
 /// A call of the program's that locks memory: mlock(2), mlock2(2),
 /// mlockall(2). With a range, its pages are the program's own from then on,
 /// and are not unlocked by us. Async-signal-safe.
 pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], commit);
+    let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], 0, commit);
     if let Some((start, length)) = range.filter(|_| result != FAILED)
         && let Some(mut state) = charge()
     {
@@ -200,17 +218,26 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
 /// A call that makes a mapping, which `MAP_LOCKED` or mlockall(2) may have
 /// the kernel lock: mmap(2), mremap(2). Async-signal-safe.
 pub fn mapping(commit: Commit<'_>) -> isize {
-    with_room(&[Errno::EAGAIN], commit)
+    with_room(&[Errno::EAGAIN], 0, commit)
 }
 
-/// Commits. If that fails for the limit, by one of `errors`, while we hold
-/// locks, we give them back and it is made once more; our stacks then get
-/// what is left.
-fn with_room(errors: &[Errno], commit: Commit<'_>) -> isize {
+/// A call that is to end the heap at `end`, which mlockall(2) may have the
+/// kernel lock: brk(2), whose answer is another from libc than by syscall(2).
+/// Async-signal-safe.
+pub fn ending_heap(end: usize, commit: Commit<'_>) -> isize {
+    with_room(&[], end, commit)
+}
+
+/// Commits. If that fails for the limit, by one of `errors` or with the heap's
+/// end below `heap`, while we hold locks, we give them back and it is made
+/// once more; our stacks then get what is left.
+fn with_room(errors: &[Errno], heap: usize, commit: Commit<'_>) -> isize {
     let before = errno::get();
     let mut result = commit();
+    let refused = result == FAILED && errors.contains(&Errno(errno::get()))
+        || heap > 0 && call::current_break() < heap;
     let ours = || charge().is_some_and(|state| state.registry.pinned_pages() > 0);
-    if result == FAILED && errors.contains(&Errno(errno::get())) && ours() {
+    if refused && ours() {
         result = without_holds(&[(0, usize::MAX)], false, commit);
         if result != FAILED {
             errno::set(before);

@@ -103,6 +103,18 @@ pub const MEMORY_CALLS: Family = Family {
             "MADV_DONTNEED, 200 times, over the stack of a thread that takes signals without end",
         ),
         faults("dontneed-other-around", "MADV_DONTNEED around another thread's stack"),
+        faults(
+            "dontneed-other-over-a-hole",
+            "MADV_DONTNEED over a hole and another thread's stack: ENOMEM",
+        ),
+        faults(
+            "dontneed-other-up-to-a-lock",
+            "MADV_DONTNEED around another thread's stack, up to a page that the program locked",
+        ),
+        faults(
+            "dontneed-other-in-a-handler",
+            "MADV_DONTNEED below the stack pointer, in a handler, and over another thread's stack",
+        ),
         faults("dontneed-two", "MADV_DONTNEED over the stacks of two other threads"),
         faults("free-and-pageout", "MADV_FREE, then MADV_PAGEOUT to have it done"),
         quiet(
@@ -114,6 +126,7 @@ pub const MEMORY_CALLS: Family = Family {
         quiet("cold", "MADV_COLD"),
         faults("remove", "MADV_REMOVE over a stack on shared memory"),
         quiet("remove-private", "MADV_REMOVE over private memory: EINVAL"),
+        faults("guarded", "MADV_GUARD_INSTALL at the stack's end, over all of it, and removed"),
         quiet("harmless-advice", "MADV_NORMAL, RANDOM, WILLNEED, DONTDUMP"),
         quiet("process-madvise", "process_madvise(2) with PAGEOUT and COLD"),
         faults("fixed", "MAP_FIXED over exactly the stack"),

@@ -85,7 +85,7 @@ pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
         return commit();
     }
     let now = call::current_break();
-    let result = replace(&[(end, now.saturating_sub(end))], commit);
+    let result = disturb::ending_heap(end, &|| replace(&[(end, now.saturating_sub(end))], commit));
     appeared(now, end.saturating_sub(now));
     result
 }
