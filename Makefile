@@ -6,7 +6,7 @@
 # make soak     ten minutes (SECONDS_LONG=600) of random operations
 # make fuzz     the model and property tests, with many more cases (CASES=20000)
 # make freebsd  libsigward.so for FreeBSD, and its test under a supervisor that plays that kernel
-# make lint     formatting and clippy
+# make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
 # make install  into $(DESTDIR)$(PREFIX)
@@ -69,6 +69,7 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude sigward-preload --all-targets -- -D warnings
 	$(CARGO) clippy --release -p sigward-preload -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --lib -p sigward
 
 # The bench program measures other programs and needs no optimization of its own.
 bench: build

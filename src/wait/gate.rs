@@ -4,7 +4,7 @@
 //! `SA_RESTART` runs while it is awake between two of them. The kernel does
 //! not tell, and no call unblocks signals and waits for a child in one step.
 //! So, while a strategy is in force, such handlers are installed behind
-//! [`sigward_wait_gate`]: it counts the delivery for this thread, looks
+//! `sigward_wait_gate`: it counts the delivery for this thread, looks
 //! whether the thread was on the edge of sleeping (see [`super::sleep`]), and
 //! jumps on to the program's handler, which sees registers, stack and return
 //! address as the kernel made them.

@@ -3,7 +3,7 @@
 //!
 //! The cure is never to sleep in a call whose lost arguments matter. A wait is
 //! split: [`sleep`] until a child has something to report, in a call that a
-//! restart cannot harm, then [`reap`](request::Reap) with the program's own
+//! restart cannot harm, then [`reap`](request::Request::reap) with the program's own
 //! pointers and `WNOHANG`, which never sleeps, so is never restarted. Nothing
 //! is consumed by the sleep, so nothing can be lost between the two; nothing
 //! is reported but by the one reap, so nothing is reported twice.

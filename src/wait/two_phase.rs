@@ -9,7 +9,7 @@
 //! is blind for stops.
 //!
 //! The price is time: a child is seen at the end of a nap. Naps start at 1 ms
-//! and double up to [`LONGEST_NAP`]; one ends early when any handler runs on
+//! and double up to `LONGEST_NAP`; one ends early when any handler runs on
 //! this thread, such as one for SIGCHLD.
 
 use core::ffi::c_int;
