@@ -8,16 +8,17 @@ use std::{env, fs, io};
 /// all others, so that our fork handlers, being registered first, run last
 /// before a fork: those of other libraries may wait for threads that wait for
 /// us. musl runs it first anyway; before glibc 2.34 libpthread is preferred.
-const LINUX: &[&str] = &["-nostdlib", "-nostartfiles", "-Wl,-z,initfirst", "-Wl,--hash-style=gnu"];
+const LINUX: &[&str] = &["-nostdlib", "-nostartfiles", "-Wl,-z,initfirst"];
 
-/// The ABI's mark, which rtld asks for, and the constructor. Before 9.1 rtld
-/// reads DT_HASH only.
-const FREEBSD: &[&str] = &["-melf_x86_64_fbsd", "-init=sigward_on_load", "--hash-style=both"];
+/// The ABI's mark, which rtld asks for, and the constructor.
+const FREEBSD: &[&str] = &["-melf_x86_64_fbsd", "-init=sigward_on_load"];
 
 /// For every linker.
 const LINKER: &[&str] = &[
     // An undefined name that is not weak must fail the link, not the program.
     "-z defs",
+    // FreeBSD's rtld before 9.1 reads DT_HASH only.
+    "--hash-style=both",
     "-soname libsigward.so",
     "--gc-sections",
     "-z noexecstack",
