@@ -15,7 +15,6 @@
 typedef void (*handler_t)(int);
 
 extern handler_t __sysv_signal(int, handler_t) __attribute__((weak));
-extern handler_t bsd_signal(int, handler_t) __attribute__((weak));
 #ifndef SIG_HOLD
 #define SIG_HOLD ((handler_t)2)
 #endif
@@ -60,9 +59,8 @@ static handler_t by_sigaction(int signal, handler_t handler)
 static const struct {
     const char *name;
     handler_t (*install)(int, handler_t);
-} ways[] = {{"sigaction", by_sigaction}, {"syscall", by_syscall},         {"signal", signal},
-            {"bsd_signal", bsd_signal},     {"__sysv_signal", __sysv_signal},
-            {"sigset", sigset}};
+} ways[] = {{"sigaction", by_sigaction}, {"syscall", by_syscall}, {"signal", signal},
+            {"__sysv_signal", __sysv_signal}, {"sigset", sigset}};
 #define WAYS (int)(sizeof ways / sizeof *ways)
 
 static const char *name(handler_t handler)

@@ -35,7 +35,7 @@ names! {
     hooked {
         // hooks/signal.rs
         sigaction __sigaction sigaltstack sigstack
-        signal bsd_signal __sysv_signal sigset siginterrupt
+        signal __sysv_signal sigset siginterrupt
         // hooks/wait.rs
         wait __wait waitpid __waitpid wait3 wait4 waitid
         // hooks/syscall.rs

@@ -87,8 +87,6 @@ macro_rules! signals {
 signals! {
     /// signal(2).
     fn signal, as libc::signal;
-    /// signal(2), as BSD's.
-    fn bsd_signal;
     /// signal(2), as System V's: what `signal` is where that is asked for.
     fn __sysv_signal;
     /// sigset(3).
