@@ -60,6 +60,7 @@ impl<T> Lock<T> {
     /// # Safety
     /// The calling thread, or in a child its original, left it held.
     pub unsafe fn take_over(&self, mask: Mask) -> Held<'_, T> {
+        take_up(&self.state);
         Held { lock: self, blocked: Blocked::left(mask) }
     }
 }
@@ -152,6 +153,12 @@ fn leave(word: &impl Word) {
     if word.replace(LEFT, Ordering::Relaxed) != HELD {
         word.wake_all();
     }
+}
+
+/// From left to held: the fork is over, and who comes now waits as ever. Who
+/// slept for the fork looks again by itself.
+fn take_up(word: &impl Word) {
+    word.replace(HELD_AND_AWAITED, Ordering::Relaxed);
 }
 
 /// The lock, held; signals are unblocked after it is released.

@@ -53,6 +53,7 @@ impl Word for Model {
 /// meanwhile waits or gives up.
 fn forked(word: &Model) {
     leave(word);
+    take_up(word);
     release(word);
 }
 
