@@ -13,6 +13,7 @@ use nix::unistd::Uid;
 use sigward_harness::{Run, artifacts, programs};
 use tempfile::TempDir;
 
+use crate::calls::{self, Calls};
 use crate::suite::Suite;
 
 /// What stands in `LD_PRELOAD`, behind the library that counts, and how it is set.
@@ -45,9 +46,6 @@ pub const TWO_PHASE: Arm = Arm {
     settings: &[("SIGWARD", "on"), ("SIGWARD_WAIT", "two-phase")],
 };
 
-/// How often each hooked function was called, by the suite's programs together.
-pub type Calls = BTreeMap<String, u64>;
-
 /// What one run told.
 pub struct Told {
     /// The verdict of each test, and of the run as a whole.
@@ -71,11 +69,12 @@ impl Bench {
     ///
     /// # Errors
     ///
-    /// When a compiler or nm(1) is missing or fails.
+    /// When a compiler or nm(1) is missing or fails, or a hook is in no family of [`calls`].
     pub fn new() -> Result<Self> {
         let libraries = tempfile::Builder::new().prefix("sigward-suites-").tempdir_in("/tmp")?;
         fs::set_permissions(libraries.path(), Permissions::from_mode(0o755))?;
         let hooked = exports(artifacts::preload())?;
+        ensure!(calls::stray(&hooked).is_none(), "in no family: {:?}", calls::stray(&hooked));
         let calls = format!("CALL({})", hooked.join(") CALL("));
         output(
             Command::new("gcc")

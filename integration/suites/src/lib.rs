@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`suite`] | the table of suites: one row of data each; how each is run is in `scripts/` |
 //! | [`arm`] | one run of one suite, with one choice of libraries; its verdicts and calls |
+//! | [`calls`] | how often hooked functions were called, by families |
 //! | [`row`] | all runs of one suite, and what differs between them |
 //! | [`session`] | many suites, some at the same time |
 //! | [`table`] | what is written to `docs/suites.md` |
@@ -14,6 +15,7 @@
 //! what sigward hooks. A suite that makes no such call proves nothing, and fails.
 
 pub mod arm;
+pub mod calls;
 pub mod row;
 pub mod session;
 pub mod suite;

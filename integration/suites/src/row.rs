@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use anyhow::Result;
 
-use crate::arm::{Arm, Bench, Calls, PLAIN, Told};
+use crate::arm::{Arm, Bench, PLAIN, Told};
+use crate::calls::{self, Calls};
 use crate::suite::Suite;
 
 /// Where a hardened run gave a verdict that no plain run gave.
@@ -41,8 +42,6 @@ pub struct Row {
     pub runs: usize,
 }
 
-const WAITS: [&str; 7] = ["wait", "waitpid", "wait3", "wait4", "waitid", "__wait", "__waitpid"];
-
 /// All verdicts that plain runs gave to each test.
 type Usual = BTreeMap<String, BTreeSet<String>>;
 
@@ -67,7 +66,7 @@ pub fn compare(
         learn(&mut usual, told.verdicts);
         calls = told.calls;
     }
-    let waits = calls.keys().any(|name| WAITS.contains(&name.as_str()));
+    let waits = calls::waits(&calls);
     let about_waits = |arm: &Arm| arm.settings.iter().any(|(name, _)| *name == "SIGWARD_WAIT");
     let mut runs = *plain.start();
     let mut hardened = Vec::new();

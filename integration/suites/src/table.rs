@@ -1,8 +1,6 @@
 //! What is written down: one line for each suite, and below what needs words.
 
-use std::fmt::Write as _;
-
-use crate::arm::Calls;
+use crate::calls::families;
 use crate::row::Row;
 
 impl Row {
@@ -55,30 +53,4 @@ pub fn line(row: &Row) -> String {
         row.flaky.len(),
         row.differing.len(),
     )
-}
-
-/// What the hooked functions are about.
-const FAMILIES: [(&str, &[&str]); 5] = [
-    ("alternate stacks", &["sigaltstack", "sigstack"]),
-    ("handlers", &["sigaction", "__sigaction"]),
-    ("waits", &["wait", "waitpid", "wait3", "wait4", "waitid", "__wait", "__waitpid"]),
-    ("threads", &["pthread_create", "thrd_create"]),
-    ("syscall(2), prctl(2), forks", &["syscall", "prctl", "_Fork"]),
-];
-
-/// The sum of the calls of each family, and of the rest: memory.
-fn families(calls: &Calls) -> String {
-    let mut text = String::new();
-    let mut memory = calls.values().sum::<u64>();
-    for (family, names) in FAMILIES {
-        let sum: u64 = names.iter().filter_map(|name| calls.get(*name)).sum();
-        memory -= sum;
-        if sum > 0 {
-            let _ = write!(text, "{family} {sum}, ");
-        }
-    }
-    if memory > 0 {
-        let _ = write!(text, "memory {memory}, ");
-    }
-    text.trim_end_matches(", ").to_owned()
 }

@@ -1,0 +1,61 @@
+//! How often hooked functions were called, and what they are about.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// How often each hooked function was called, by the suite's programs together.
+pub type Calls = BTreeMap<String, u64>;
+
+/// What a function is about.
+struct Family {
+    title: &'static str,
+    names: &'static [&'static str],
+}
+
+const WAITS: Family = Family {
+    title: "waits",
+    names: &["wait", "waitpid", "wait3", "wait4", "waitid", "__wait", "__waitpid"],
+};
+
+/// Every hooked function is in one of them.
+#[rustfmt::skip] // a table
+const FAMILIES: [Family; 6] = [
+    Family { title: "alternate stacks", names: &["sigaltstack", "sigstack"] },
+    Family {
+        title: "handlers",
+        names: &["sigaction", "__sigaction", "signal", "__sysv_signal", "sigset", "siginterrupt"],
+    },
+    WAITS,
+    Family { title: "threads", names: &["pthread_create", "thrd_create"] },
+    Family { title: "syscall(2), prctl(2), forks", names: &["syscall", "prctl", "_Fork"] },
+    Family {
+        title: "memory",
+        names: &["madvise", "process_madvise", "munmap", "mmap", "mmap64", "mremap", "brk", "sbrk", "shmat", "shmdt",
+            "mprotect", "pkey_mprotect", "mlock", "mlock2", "mlockall", "munlock", "munlockall"],
+    },
+];
+
+/// The first of `names` that is in no family.
+#[must_use]
+pub fn stray(names: &[String]) -> Option<&String> {
+    names.iter().find(|name| !FAMILIES.iter().any(|family| family.names.contains(&name.as_str())))
+}
+
+/// Whether a wait is among them.
+#[must_use]
+pub fn waits(calls: &Calls) -> bool {
+    WAITS.names.iter().any(|name| calls.contains_key(*name))
+}
+
+/// The sum of the calls of each family.
+#[must_use]
+pub fn families(calls: &Calls) -> String {
+    let mut text = String::new();
+    for Family { title, names } in FAMILIES {
+        let sum: u64 = names.iter().filter_map(|name| calls.get(*name)).sum();
+        if sum > 0 {
+            let _ = write!(text, "{title} {sum}, ");
+        }
+    }
+    text.trim_end_matches(", ").to_owned()
+}
