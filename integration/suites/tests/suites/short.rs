@@ -1,6 +1,8 @@
 //! The short selection: no verdict differs with the library.
 
-use sigward_suites::arm::Bench;
+use std::fs;
+
+use sigward_suites::arm::{Bench, INT80, ON, PLAIN, TWO_PHASE};
 use sigward_suites::session;
 use sigward_suites::suite::{SUITES, Suite};
 use sigward_suites::table;
@@ -13,6 +15,12 @@ fn no_verdict_differs_in_the_short_selection() {
     let told = session::run(&suites, 3, |suite| session::compare(&bench, suite, 1));
     let lines = told.iter().map(|told| &*told.line);
     eprint!("{}{}", table::HEAD, lines.collect::<String>());
+    for (suite, _) in suites.iter().zip(&told).filter(|(_, told)| !told.holds) {
+        for arm in [PLAIN, ON, INT80, TWO_PHASE] {
+            let log = fs::read_to_string(bench.log(suite.name, arm.label)).unwrap_or_default();
+            eprintln!("--- {}, {}:\n{log}", suite.name, arm.label);
+        }
+    }
     let wrong = told.iter().filter(|told| !told.holds).map(|told| &*told.remarks);
     assert_eq!(wrong.collect::<String>(), "");
 }
