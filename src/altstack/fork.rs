@@ -16,7 +16,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Kernel;
-use super::{DUTY, Duty, MARK, OWNER, STATE, ours};
+use super::{DUTY, Duty, OWNER, STATE, ours};
 use crate::stats;
 use crate::sys::page::Pages;
 use crate::sys::{call, startup};
@@ -37,7 +37,7 @@ pub fn under_way_here() -> bool {
 
 /// Whether any thread of this process is in the middle of a fork.
 pub fn under_way() -> bool {
-    FORKING.load(Ordering::Relaxed) != 0 && OWNER.load(Ordering::Relaxed) == call::getpid()
+    FORKING.load(Ordering::Relaxed) != 0 && OWNER.is_us()
 }
 
 /// Stacks were unlocked while a fork was under way.
@@ -65,7 +65,7 @@ pub extern "C" fn prepare() {
         return;
     };
     let tid = call::gettid();
-    let pid = OWNER.load(Ordering::Relaxed);
+    let pid = OWNER.pid();
     state.registry.before_fork(tid, |other| call::thread_exists(pid, other), &mut Kernel);
     THREAD.store(tid as usize, Ordering::Relaxed);
     MASK.store(state.leave_held(), Ordering::Relaxed);
@@ -95,8 +95,7 @@ pub extern "C" fn child() {
     // SAFETY: `prepare` left it held for this thread, of which we are the copy.
     let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
     FORKING.store(0, Ordering::Relaxed);
-    OWNER.store(call::getpid(), Ordering::Relaxed);
-    MARK.set();
+    OWNER.claim();
     let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
     let now = call::gettid();
     state.registry.in_child(before, now, &mut Kernel);

@@ -22,13 +22,13 @@ pub mod size;
 pub mod table;
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use once_cell::race::OnceRef;
 
 use crate::stats;
 use crate::sys::lock::{Held, Lock};
-use crate::sys::mark::Mark;
+use crate::sys::owner::Owner;
 use crate::sys::{call, signals};
 use ladder::{Rung, Stack};
 use pins::Kernel;
@@ -89,11 +89,9 @@ struct State {
 
 static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 
-/// The process whose kernel state [`STATE`] describes. A vfork child has our
-/// memory but another pid: there we stand down.
-static OWNER: AtomicI32 = AtomicI32::new(0);
-/// A child that no fork handler saw has a copy of it, perhaps with our pid.
-static MARK: Mark = Mark::unset();
+/// The process whose kernel state [`STATE`] describes. In a vfork child, and
+/// in a copy that no fork handler saw, we stand down.
+static OWNER: Owner = Owner::nobody();
 
 static STATE: Lock<State> = Lock::new(State {
     policy: Policy { start: Rung::Report, window: 0, main: Stack { base: 0, size: 0 } },
@@ -110,8 +108,7 @@ pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
         state.policy = policy;
     }
     let _ = EXIT_NOTICE.set(exit_notice);
-    OWNER.store(call::getpid(), Ordering::Relaxed);
-    MARK.set();
+    OWNER.claim();
     DUTY.store(duty as u8, Ordering::Release);
 }
 
@@ -166,7 +163,7 @@ fn charge() -> Option<Held<'static, State>> {
 /// Whether this thread may change the state now: it is not a vfork child's,
 /// nor a copy, nor in the middle of a fork.
 fn ours() -> bool {
-    !MARK.copied() && OWNER.load(Ordering::Relaxed) == call::getpid() && !fork::under_way_here()
+    OWNER.is_us() && !fork::under_way_here()
 }
 
 fn is_disable(stack: &libc::stack_t) -> bool {
@@ -319,7 +316,7 @@ fn adopt_altstack(
 
 /// Adopts `wanted`, then lets go of the registry and asks for the notice.
 fn adopt(mut state: Held<'_, State>, tid: c_int, place: Place, wanted: Wanted) -> Adopted {
-    let pid = OWNER.load(Ordering::Relaxed);
+    let pid = OWNER.pid();
     let registry = &mut state.registry;
     registry.sweep(|other| other == tid || call::thread_exists(pid, other), &mut Kernel);
     let adopted = registry.adopt(tid, place, wanted, &mut Kernel);

@@ -36,7 +36,7 @@ pub mod line;
 #[cfg(target_os = "linux")]
 pub mod lock;
 #[cfg(target_os = "linux")]
-pub mod mark;
+pub mod owner;
 #[cfg(target_os = "linux")]
 pub mod page;
 #[cfg(target_os = "linux")]

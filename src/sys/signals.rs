@@ -1,4 +1,5 @@
-//! Blocking every signal for a short stretch of our own code.
+//! What concerns signals, by raw calls: blocking them all for a short stretch,
+//! dispositions, and arguments of the program that may not be readable.
 
 use core::arch::asm;
 use core::ffi::c_int;

@@ -15,11 +15,11 @@
 
 use core::arch::naked_asm;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use crate::sys::mark::Mark;
+use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
-use crate::sys::{call, startup};
+use crate::sys::startup;
 
 /// Signals of Linux are 1 to 64.
 const SIGNALS: usize = 65;
@@ -101,7 +101,7 @@ fn address() -> usize {
 /// Whether handlers were ever installed behind the gate. They stay there when
 /// the strategy is given up.
 fn is_raised() -> bool {
-    OWNER.load(Ordering::Relaxed) != 0
+    OWNER.pid() != 0
 }
 
 fn is_real(handler: usize) -> bool {
@@ -171,24 +171,12 @@ pub unsafe fn action(
         return result;
     }
     drop(blocked);
-    if let Some(told) = told {
-        // SAFETY: where libc would have written.
-        unsafe { old.write(told) };
+    if let Some(mut told) = told {
+        told.sa_sigaction = own(told.sa_sigaction, before);
+        // SAFETY: where libc would have written, at any alignment.
+        unsafe { old.write_unaligned(told) };
     }
-    // SAFETY: the old action was written; the handler comes first.
-    unsafe { tell(old.cast(), before) };
     result
-}
-
-/// Has the old handler at `old`, if not null, be the program's own.
-///
-/// # Safety
-/// The kernel or libc, which ask for no alignment, have just written it.
-unsafe fn tell(old: *mut usize, behind: usize) {
-    if !old.is_null() {
-        // SAFETY: the caller's promise.
-        unsafe { old.write_unaligned(own(old.read_unaligned(), behind)) };
-    }
 }
 
 /// Any other way to change the action of `signal`: `change` gives the old
@@ -209,8 +197,10 @@ pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize)
         return result;
     }
     settle(signal, place);
-    // SAFETY: the caller's promise.
-    unsafe { tell(old, before) };
+    if !old.is_null() {
+        // SAFETY: the caller's promise; the kernel asks for no alignment.
+        unsafe { old.write_unaligned(own(old.read_unaligned(), before)) };
+    }
     own(result as usize, before) as isize
 }
 
@@ -226,28 +216,21 @@ fn settle(signal: c_int, place: &AtomicUsize) {
 }
 
 /// The process whose handlers the table holds.
-static OWNER: AtomicI32 = AtomicI32::new(0);
-
-/// Wiped in a forked child.
-static MARK: Mark = Mark::unset();
+static OWNER: Owner = Owner::nobody();
 
 /// Sets the gate up for this process; at load.
 pub(super) fn raise() {
-    OWNER.store(call::getpid(), Ordering::Relaxed);
-    MARK.set();
+    OWNER.claim();
 }
 
-/// Whether the memory belongs to another process than the one that runs. A
-/// forked child has a copy of the table, with the mark wiped out; a vfork
-/// child sees its parent's. Without the mark: in doubt, yes.
+/// Whether the table is another process's, as a vfork child sees its parent's.
+/// A forked child has a copy, which becomes its own here. Where that cannot be
+/// told: in doubt, yes.
 pub(super) fn in_vfork_child() -> bool {
-    let own = call::getpid();
-    if !MARK.copied() {
-        return OWNER.load(Ordering::Relaxed) != own;
+    if OWNER.is_copied() {
+        OWNER.claim();
     }
-    MARK.set();
-    OWNER.store(own, Ordering::Relaxed);
-    false
+    !OWNER.is_us()
 }
 
 /// Signals that C libraries keep for themselves (cancellation, setuid in all
