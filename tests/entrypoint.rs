@@ -5,16 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sigward_harness::artifacts::{cargo_command, preload, target};
+use sigward_harness::artifacts::{command, preload};
 use sigward_harness::need;
 use sigward_harness::programs::{Libc, build, copy, libcs};
-
-/// The command as it is installed.
-fn command() -> PathBuf {
-    let output = cargo_command().arg("static-command").output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    target().join("x86_64-unknown-linux-gnu/release/sigward")
-}
 
 /// What a program needs to be loaded.
 fn loaded_files(program: &Path, libc: Libc) -> Vec<PathBuf> {
@@ -34,7 +27,7 @@ fn container(program: &Path, libc: Libc) -> tempfile::TempDir {
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         copy(file, &to).unwrap();
     };
-    place(&command(), Path::new("/opt/sigward/sigward"));
+    place(command(), Path::new("/opt/sigward/sigward"));
     place(preload(), Path::new("/opt/sigward/libsigward.so"));
     place(program, Path::new("/program"));
     for file in loaded_files(program, libc) {

@@ -10,7 +10,7 @@ use sigward_harness::need;
 use sigward_harness::programs::copy;
 use tempfile::TempDir;
 
-use super::{LOADED, NOBODY, bare, folder, limited, mode, probe};
+use super::{LOADED, NOBODY, bare, folder, limited, mode, probe, public_folder};
 
 #[test]
 fn a_library_that_cannot_be_preloaded_is_refused() {
@@ -36,8 +36,7 @@ fn an_unreadable_library_is_refused() {
     if !need::root() {
         return;
     }
-    let folder = TempDir::new().expect("a folder");
-    mode(folder.path(), 0o755);
+    let folder = public_folder();
     let (library, command) = (folder.path().join("lib.so"), folder.path().join("sigward"));
     std::fs::copy(probe(), &library).expect("copy");
     copy(cargo_bin!("sigward"), &command).expect("copy");

@@ -22,14 +22,13 @@ use tempfile::TempDir;
 const LOADED: &str = "PROBE LOADED\n";
 const NOBODY: u32 = 65534;
 
-/// A folder that everybody can read. In it are the probe library, which says
+/// A folder for all tests. In it are the probe library, which says
 /// that it is libsigward.so, and libother.so, which does not.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     FOLDER
         .get_or_init(|| {
-            let folder = TempDir::new().expect("a temporary folder");
-            mode(folder.path(), 0o755);
+            let folder = public_folder();
             let source = folder.path().join("probe.c");
             write(
                 &source,
@@ -46,6 +45,13 @@ fn folder() -> &'static Path {
             folder
         })
         .path()
+}
+
+/// A folder that everybody can read.
+fn public_folder() -> TempDir {
+    let folder = TempDir::new().expect("a temporary folder");
+    mode(folder.path(), 0o755);
+    folder
 }
 
 fn probe() -> PathBuf {

@@ -13,7 +13,9 @@ use sigward_harness::need;
 use sigward_harness::programs::copy;
 use tempfile::TempDir;
 
-use super::{LOADED, NOBODY, limited, mode, patched_true, probe, run, script, static_program};
+use super::{
+    LOADED, NOBODY, limited, mode, patched_true, probe, public_folder, run, script, static_program,
+};
 
 fn assert_refused(program: &Path, why: &str) {
     run([program])
@@ -69,8 +71,7 @@ fn setuid_and_setgid_programs_are_refused() {
     if !need::root() {
         return;
     }
-    let folder = TempDir::new().expect("a folder");
-    mode(folder.path(), 0o755);
+    let folder = public_folder();
     let program = patched_true(folder.path(), &[]);
     for (bits, why) in [(0o4755, "setuid"), (0o2755, "setgid")] {
         chown(&program, Some(NOBODY), Some(NOBODY)).expect("chown");
@@ -106,8 +107,7 @@ fn a_program_that_cannot_be_read_is_refused() {
     if !need::root() {
         return;
     }
-    let folder = TempDir::new().expect("a folder");
-    mode(folder.path(), 0o755);
+    let folder = public_folder();
     let program = patched_true(folder.path(), &[]);
     as_nobody(folder.path(), &program).success().stderr(LOADED);
     mode(&program, 0o711);
@@ -121,8 +121,7 @@ fn a_program_with_file_capabilities_is_refused() {
     if !need::root() {
         return;
     }
-    let folder = TempDir::new().expect("a folder");
-    mode(folder.path(), 0o755);
+    let folder = public_folder();
     let program = patched_true(folder.path(), &[]);
     as_nobody(folder.path(), &program).success().stderr(LOADED);
     // struct vfs_cap_data, revision 2, effective: CAP_NET_BIND_SERVICE.

@@ -42,6 +42,20 @@ pub fn preload() -> &'static Path {
     })
 }
 
+/// The path of the command as it is installed, static, built now if it was stale.
+///
+/// # Panics
+///
+/// When the build fails.
+#[must_use]
+pub fn command() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        cargo(&["static-command"]).expect("the command is built");
+        target().join("x86_64-unknown-linux-gnu/release/sigward")
+    })
+}
+
 /// The path of `libchaos.so`, the second interposer, built now if it was stale.
 ///
 /// # Panics
@@ -113,7 +127,7 @@ fn cargo(args: &[&str]) -> io::Result<()> {
 }
 
 fn run(cargo: &mut Command) -> io::Result<()> {
-    let output = cargo.arg("--quiet").stdin(Stdio::null()).output()?;
+    let output = cargo.env("CARGO_TERM_QUIET", "true").stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());
     }
