@@ -66,15 +66,20 @@ const fn gnu_hash(text: &[u8]) -> u32 {
     hash
 }
 
-/// `N` names, each followed by a NUL in one text, with their hashes worked
-/// out at compile time. (A table of `&str` would be relocated in each exec.)
-pub struct Names<const N: usize> {
+/// Where a name begins and ends, and its hash.
+type Place = (u16, u16, u32);
+
+/// Names, each followed by a NUL in one text, with their hashes worked out at
+/// compile time. (A table of `&str` would be relocated in each exec.)
+pub struct Names<P: ?Sized = [Place]> {
     text: &'static str,
-    /// Where each name begins and ends, and its hash.
-    places: [(u16, u16, u32); N],
+    places: P,
 }
 
-impl<const N: usize> Names<N> {
+/// `N` of them.
+pub type Table<const N: usize> = Names<[Place; N]>;
+
+impl<const N: usize> Table<N> {
     /// From `N` names that each end with a NUL.
     ///
     /// # Panics
@@ -98,11 +103,13 @@ impl<const N: usize> Names<N> {
         assert!(start == bytes.len());
         Names { text, places }
     }
+}
 
+impl<P: AsRef<[Place]> + ?Sized> Names<P> {
     /// The names, in order.
     pub fn iter(&self) -> impl Iterator<Item = Name<'static>> {
         let text = self.text;
-        self.places.iter().map(move |&(start, end, gnu)| Name {
+        self.places.as_ref().iter().map(move |&(start, end, gnu)| Name {
             text: text.get(start.into()..end.into()).unwrap_or_default(),
             gnu,
         })

@@ -10,7 +10,7 @@
 use core::fmt;
 
 use crate::altstack::{self, Duty, size};
-use crate::loaded::Names;
+use crate::loaded::Table;
 use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::probe;
@@ -18,12 +18,12 @@ use crate::wait;
 
 /// What a sanitizer's run-time defines. It keeps books of its own on stacks
 /// and memory calls, and wants to be the first to see them.
-pub static SANITIZERS: Names<4> =
-    Names::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
+pub static SANITIZERS: Table<4> =
+    Table::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
 
 /// What a program that defines it itself puts before us: a sanitizer that was
 /// linked in statically, or a layer like ours.
-pub static OVERRIDES: Names<1> = Names::new("sigaltstack\0");
+pub static OVERRIDES: Table<1> = Table::new("sigaltstack\0");
 
 /// Why to stand down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -77,7 +77,7 @@ fn a_stack_that_is_copied_is_counted() {
 fn handlers_that_wait_for_threads_are_no_deadlock() {
     let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
-        for scenario in ["lock", "join"] {
+        for scenario in ["lock", "join", "round"] {
             let run = Run::new(build("quiet", libc).unwrap()).arg(scenario);
             let without = run.output().unwrap();
             assert!(without.success(), "{without:?}");
@@ -86,6 +86,17 @@ fn handlers_that_wait_for_threads_are_no_deadlock() {
             assert_eq!(run.output().unwrap(), without, "{scenario}, initialised late");
         }
     }
+}
+
+/// A call that began when the library stood aside, in a fork that took too long, and that comes
+/// to the kernel when the fork is over and its locks are back.
+#[test]
+fn a_call_across_the_end_of_a_slow_fork_does_not_fail() {
+    let run = Run::new(build("quiet", Libc::Glibc).unwrap()).arg("round");
+    let late = run.preload(artifacts::initialised_late().unwrap()).preload(artifacts::chaos());
+    let run = late.env("SIGWARD", "on").env("CHAOS", "madvise@DONTNEED:late");
+    let outcome = run.output().unwrap();
+    assert!(outcome.success(), "{outcome:?}");
 }
 
 /// As in a container, whose first process is number 1 and makes another container's.

@@ -1,16 +1,36 @@
 // A library whose threads must rest while the process forks, as OpenBLAS and allocators have it. Its
 // fork handlers are registered before any that a preloaded library can register later.
+#include <sched.h>
+
 #include "common.h"
 
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;
 static pthread_t worker;
-static int running, stop, by_joining;
+static _Atomic int running, stop, forking, rounds;
+static enum rest { BY_LOCK, BY_JOINING, BY_ROUNDS } rest;
+
+// From the first fork on it goes on and on, also when that ends.
+static void *work_on(void *unused)
+{
+    char *stack = plain_pages(STACK_SIZE);
+    MUST(set_altstack(stack, STACK_SIZE) == 0);
+    running = 1;
+    while (!stop) {
+        if (forking) {
+            MUST(madvise(stack, STACK_SIZE, MADV_DONTNEED) == 0);
+            rounds++;
+        }
+        sched_yield();
+    }
+    MUST(drop_altstack() == 0);
+    return unused;
+}
 
 // Uses, under its own lock, what a hardening library may watch.
 static void *work(void *unused)
 {
     char *stack = plain_pages(STACK_SIZE);
-    while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
+    while (!stop) {
         MUST(pthread_mutex_lock(&busy) == 0);
         MUST(set_altstack(stack, STACK_SIZE) == 0);
         MUST(madvise(stack, STACK_SIZE, MADV_DONTNEED) == 0);
@@ -25,19 +45,21 @@ static void *work(void *unused)
 static void start(void)
 {
     stop = 0;
-    MUST(pthread_create(&worker, NULL, work, NULL) == 0);
+    MUST(pthread_create(&worker, NULL, rest == BY_ROUNDS ? work_on : work, NULL) == 0);
+    while (rest == BY_ROUNDS && !running)
+        sched_yield();
     running = 1;
 }
 
-void start_worker(int joining)
+void start_worker(enum rest how)
 {
-    by_joining = joining;
+    rest = how;
     start();
 }
 
 void end_worker(void)
 {
-    __atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+    stop = 1;
     MUST(pthread_join(worker, NULL) == 0);
     running = 0;
 }
@@ -46,23 +68,29 @@ static void prepare(void)
 {
     if (!running)
         return;
-    if (by_joining)
+    if (rest == BY_JOINING) {
         end_worker();
-    else
+    } else if (rest == BY_LOCK) {
         MUST(pthread_mutex_lock(&busy) == 0);
+    } else {
+        rounds = 0;
+        forking = 1;
+        while (rounds == 0)
+            sched_yield();
+    }
 }
 
 static void parent(void)
 {
-    if (by_joining)
+    if (rest == BY_JOINING)
         start();
-    else if (running)
+    else if (rest == BY_LOCK && running)
         MUST(pthread_mutex_unlock(&busy) == 0);
 }
 
 static void child(void)
 {
-    if (!by_joining && running)
+    if (rest == BY_LOCK && running)
         MUST(pthread_mutex_unlock(&busy) == 0);
     running = 0;
 }

@@ -1,17 +1,17 @@
 // Forks while a library's own fork handlers wait for its threads, which are in our hooks: by a lock
-// ("lock") or by joining them ("join").
+// ("lock"), by joining them ("join"), or until they come round ("round").
 // links: libquiet
 #include "scenario.h"
 
-void start_worker_of_library(int joining) __asm__("start_worker");
+void start_worker_of_library(int how) __asm__("start_worker");
 void end_worker_of_library(void) __asm__("end_worker");
 
-enum { FORKS = 5 };
+enum { FORKS = 3 };
 
-static void fork_amid(int joining)
+static void fork_amid(int how)
 {
     warm_up(plain_pages(STACK_SIZE), STACK_SIZE);
-    start_worker_of_library(joining);
+    start_worker_of_library(how);
     for (int i = 0; i < FORKS; i++) {
         int status;
         pid_t child = fork();
@@ -26,9 +26,10 @@ static void fork_amid(int joining)
 
 static void by_lock(void) { fork_amid(0); }
 static void by_join(void) { fork_amid(1); }
+static void by_round(void) { fork_amid(2); }
 
 int main(int argc, char **argv)
 {
-    static const struct scenario all[] = {{"lock", by_lock}, {"join", by_join}, {NULL, NULL}};
+    static const struct scenario all[] = {{"lock", by_lock}, {"join", by_join}, {"round", by_round}, {NULL, NULL}};
     return run_scenario(argc, argv, all);
 }

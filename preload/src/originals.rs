@@ -8,7 +8,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use sigward_core::loaded::{Name, Names, Object};
+use sigward_core::loaded::{Name, Names, Object, Table};
 
 /// Defines [`Id`] and the table of names.
 macro_rules! names {
@@ -20,7 +20,7 @@ macro_rules! names {
 
         const COUNT: usize = [$(Id::$hooked,)* $(Id::$needed,)*].len();
 
-        static NAMES: Names<COUNT> = Names::new(concat!(
+        static NAMES: Table<COUNT> = Table::new(concat!(
             $(stringify!($hooked), "\0",)*
             $(stringify!($needed), "\0",)*
         ));
@@ -161,30 +161,30 @@ unsafe extern "C" fn visit(
 }
 
 /// The first of `names` that a loaded object defines: the program, or `any`.
-pub fn first_defined<const N: usize>(names: &'static Names<N>, any: bool) -> Option<&'static str> {
+pub fn first_defined(names: &'static Names, any: bool) -> Option<&'static str> {
     let mut search = Search { names, any, found: None };
     let iterate = super::weak::dl_iterate_phdr()?;
     // SAFETY: the loader's own function; `look` matches what it calls and
     // `search` outlives the call.
-    unsafe { iterate(look::<N>, (&raw mut search).cast()) };
+    unsafe { iterate(look, (&raw mut search).cast()) };
     search.found
 }
 
 /// State of one search.
-struct Search<const N: usize> {
-    names: &'static Names<N>,
+struct Search {
+    names: &'static Names,
     any: bool,
     found: Option<&'static str>,
 }
 
 /// One loaded object. Returns non-zero to end the search.
-unsafe extern "C" fn look<const N: usize>(
+unsafe extern "C" fn look(
     info: *mut libc::dl_phdr_info,
     _size: libc::size_t,
     search: *mut c_void,
 ) -> c_int {
     // SAFETY: the loader gives a live record, and the pointer that was given.
-    let (info, search) = unsafe { (&*info, &mut *search.cast::<Search<N>>()) };
+    let (info, search) = unsafe { (&*info, &mut *search.cast::<Search>()) };
     if info.dlpi_phdr.is_null() {
         return 0;
     }

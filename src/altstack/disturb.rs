@@ -43,29 +43,44 @@ pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
 
 /// Commits while the stacks in the ranges are let go of.
 fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
-    let blocked = Blocked::on_entry();
-    let Some(mut state) = charge() else {
+    let before = errno::get();
+    let mut done = None;
+    loop {
+        let ended = fork::ended();
+        let blocked = Blocked::on_entry();
+        if let Some(mut state) = charge() {
+            for &(start, length) in ranges {
+                let pages = pages(start, length);
+                stats::WINDOWS.add(state.registry.suspend(pages, call::gettid(), &mut Kernel));
+            }
+            drop(state);
+            let result = done.unwrap_or_else(commit);
+            if let Some(mut state) = charge() {
+                for &(start, length) in ranges {
+                    state.registry.resume(pages(start, length), replaced, &mut Kernel);
+                }
+                stats::PINNED.set(state.registry.pinned_pages());
+            }
+            return result;
+        }
+        drop(blocked);
         // In the middle of a fork that waits for this thread, say. The call
         // must not fail for our locks; what is left is held after the fork.
         if fork::under_way() {
             fork::unlock_meanwhile(ranges);
         }
-        drop(blocked);
-        return commit();
-    };
-    for &(start, length) in ranges {
-        let others = state.registry.suspend(pages(start, length), call::gettid(), &mut Kernel);
-        stats::WINDOWS.add(others);
-    }
-    drop(state);
-    let result = commit();
-    if let Some(mut state) = charge() {
-        for &(start, length) in ranges {
-            state.registry.resume(pages(start, length), replaced, &mut Kernel);
+        let result = done.unwrap_or_else(commit);
+        if fork::ended() == ended {
+            return result;
         }
-        stats::PINNED.set(state.registry.pinned_pages());
+        // Its locks are back since, perhaps from before the call, which may be
+        // why that failed, or before the unlocking: once more.
+        if result == FAILED {
+            errno::set(before);
+        } else {
+            done = Some(result);
+        }
     }
-    result
 }
 
 /// A call that leaves the memory in place but may take its residency or its

@@ -40,6 +40,15 @@ pub fn under_way() -> bool {
     FORKING.load(Ordering::Relaxed) != 0 && OWNER.is_us()
 }
 
+/// How many forks have ended, counted before their stacks are locked again.
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many forks have ended in this process. Who reads a new number finds
+/// the registry's lock taken up again, or free.
+pub fn ended() -> usize {
+    ENDED.load(Ordering::Acquire)
+}
+
 /// Stacks were unlocked while a fork was under way.
 static UNLOCKED: AtomicBool = AtomicBool::new(false);
 
@@ -80,6 +89,7 @@ pub extern "C" fn parent() {
     // SAFETY: `prepare` left it held for this thread.
     let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
     FORKING.store(0, Ordering::Relaxed);
+    ENDED.fetch_add(1, Ordering::Release);
     let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
     stats::WINDOWS.add(windows);
     if UNLOCKED.swap(false, Ordering::Relaxed) {

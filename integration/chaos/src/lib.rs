@@ -10,6 +10,7 @@
 //! | EFFECT | `ENOMEM` and the like: it fails so, and is not made |
 //! | | `after-EFAULT` and the like: it is made, then reported to have failed (a lost child) |
 //! | | `garbled`: it is made, and what it filled in is spoiled |
+//! | | `late`: it is made after a tenth of a second |
 //! | WHEN | `always` (the default), `N`, `N-M`, `N-`, `everyN`, counted from 1 in this process |
 //!
 //! For instance `waitpid:after-EFAULT:every50`, `madvise@DONTNEED:EINVAL`, `sigaction:garbled:2`.
@@ -63,6 +64,9 @@ macro_rules! hooks {
                 if let Some(Effect::Refused(error)) = effect {
                     set_errno(error);
                     return $failure;
+                }
+                if let Some(Effect::Late) = effect {
+                    std::thread::sleep(std::time::Duration::from_millis(100));
                 }
                 let result = redhook::real!($name)($($argument),*);
                 match effect {

@@ -11,6 +11,8 @@ pub enum Effect {
     Denied(i32),
     /// It is made, and what it filled in for the caller is spoiled.
     Garbled,
+    /// It is made later.
+    Late,
 }
 
 struct Rule {
@@ -93,6 +95,7 @@ impl Rule {
         };
         let effect = match (effect, denied, named(ERRORS, error)) {
             ("garbled", _, _) => Effect::Garbled,
+            ("late", _, _) => Effect::Late,
             (_, false, Some(error)) => Effect::Refused(error),
             (_, true, Some(error)) => Effect::Denied(error),
             _ => return wrong("no such effect"),
