@@ -25,7 +25,7 @@ macro_rules! waits {
     ($(
         $(#[$meta:meta])*
         fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
-        $cancellation:expr, |$request:ident| $body:expr;
+        $cancellation:expr, $body:expr;
     )*) => {
         /// Where each export jumps to: at first to `acting`, as a hook may be
         /// called before the constructor.
@@ -45,15 +45,18 @@ macro_rules! waits {
                     errno::set(libc::ENOSYS);
                     return -1;
                 };
-                let original = || {
-                    // SAFETY: found under this name, whose type this is, with
-                    // the caller's own arguments.
-                    unsafe {
-                        core::mem::transmute::<usize, Original>(address)($($argument),*)
+                if let Some(result) = by_strategy($body, $cancellation) {
+                    return result;
+                }
+                // SAFETY: found under this name, whose type this is.
+                let original = unsafe { core::mem::transmute::<usize, Original>(address) };
+                loop {
+                    // SAFETY: the caller's own arguments.
+                    let result = unsafe { original($($argument),*) };
+                    if !is_to_be_retried(result) {
+                        return result;
                     }
-                };
-                let $request = || $body;
-                carry_out($request, $cancellation, original)
+                }
             })*
         }
 
@@ -80,35 +83,34 @@ macro_rules! waits {
 waits! {
     /// wait(2).
     fn wait(status: *mut c_int) -> pid_t, as libc::wait;
-    Cancellation::Point, |request| Request::wait4(-1, status, 0, NO_USAGE);
+    Cancellation::Point, Request::wait4(-1, status, 0, NO_USAGE);
 
     /// glibc's other name for wait(2).
     fn __wait(status: *mut c_int) -> pid_t, as libc::wait;
-    Cancellation::Point, |request| Request::wait4(-1, status, 0, NO_USAGE);
+    Cancellation::Point, Request::wait4(-1, status, 0, NO_USAGE);
 
     /// waitpid(2).
     fn waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t, as libc::waitpid;
-    Cancellation::Point, |request| Request::wait4(pid, status, options, NO_USAGE);
+    Cancellation::Point, Request::wait4(pid, status, options, NO_USAGE);
 
     /// glibc's other name for waitpid(2).
     fn __waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t, as libc::waitpid;
-    Cancellation::Point, |request| Request::wait4(pid, status, options, NO_USAGE);
+    Cancellation::Point, Request::wait4(pid, status, options, NO_USAGE);
 
     /// wait3(2), which the `libc` crate does not declare.
     fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t;
-    of_bsd(), |request| Request::wait4(-1, status, options, usage.cast());
+    of_bsd(), Request::wait4(-1, status, options, usage.cast());
 
     /// wait4(2).
     fn wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t,
         as libc::wait4;
-    of_bsd(), |request| Request::wait4(pid, status, options, usage.cast());
+    of_bsd(), Request::wait4(pid, status, options, usage.cast());
 
     /// waitid(2).
     fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int,
         as libc::waitid;
-    Cancellation::Point, |request| {
-        Request::waitid(kind as c_int, id as c_int, info.cast(), options, NO_USAGE)
-    };
+    Cancellation::Point,
+    Request::waitid(kind as c_int, id as c_int, info.cast(), options, NO_USAGE);
 }
 
 const NO_USAGE: *mut c_void = core::ptr::null_mut();
@@ -130,25 +132,19 @@ pub fn ready() {
     direct(wait::acts());
 }
 
-/// A wait as the policy says, by libc's function where there is nothing to do.
-#[inline]
-fn carry_out(
-    request: impl FnOnce() -> Option<Request>,
-    cancellation: Cancellation,
-    original: impl Fn() -> c_int,
-) -> c_int {
-    if wait::strategy() != Strategy::Off
-        && let Some(request) = request()
-    {
-        // SAFETY: the caller's own pointers.
-        return give(unsafe { wait::run(&request, cancellation) });
-    }
-    loop {
-        let result = original();
-        if !(result == -1 && wait::retries() && errno::get() == libc::EINTR) {
-            return result;
-        }
-    }
+/// A wait as the policy says; `None` where libc's function is to make it.
+#[inline(never)] // for size
+fn by_strategy(request: Option<Request>, cancellation: Cancellation) -> Option<c_int> {
+    let request = request.filter(|_| wait::strategy() != Strategy::Off)?;
+    // SAFETY: the caller's own pointers.
+    Some(give(unsafe { wait::run(&request, cancellation) }))
+}
+
+/// Whether what libc's function gave is only that it was interrupted, and the
+/// policy hides that.
+#[inline(never)] // for size
+fn is_to_be_retried(result: c_int) -> bool {
+    result == -1 && wait::retries() && errno::get() == libc::EINTR
 }
 
 /// A raw outcome as libc gives it.
