@@ -99,6 +99,21 @@ fn a_call_across_the_end_of_a_slow_fork_does_not_fail() {
     assert!(outcome.success(), "{outcome:?}");
 }
 
+/// The child of a fork beside a slow one has a copy of what that one left.
+#[test]
+fn a_fork_beside_a_slow_one_leaves_the_signal_mask() {
+    let late = artifacts::initialised_late().unwrap();
+    for &libc in programs::libcs() {
+        let run = Run::new(build("second_fork", libc).unwrap());
+        let without = run.output().unwrap();
+        // musl gives the new thread a stack of its own.
+        let same = i32::from(libc != Libc::Musl);
+        assert!(without.stdout.starts_with(&format!("the other's thread: {same}\n")));
+        assert_eq!(without.stdout.matches("SIGUSR1 1, SIGUSR2 0").count(), 3, "{without:?}");
+        assert_eq!(run.preload(&late).env("SIGWARD", "on").output().unwrap(), without);
+    }
+}
+
 /// As in a container, whose first process is number 1 and makes another container's.
 #[test]
 fn a_copy_with_our_pid_is_told_from_us() {

@@ -67,7 +67,7 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
         // In the middle of a fork that waits for this thread, say. The call
         // must not fail for our locks; what is left is held after the fork.
         if fork::under_way() {
-            fork::unlock_meanwhile(ranges);
+            fork::unlock_meanwhile(if done.is_none() { ranges } else { &[] });
         }
         let result = done.unwrap_or_else(commit);
         if fork::ended() == ended {

@@ -35,9 +35,10 @@ pub fn under_way_here() -> bool {
     forking != 0 && forking == startup::thread_pointer()
 }
 
-/// Whether any thread of this process is in the middle of a fork.
+/// Whether any thread of this process is in the middle of a fork. If not, who
+/// asks [`ended`] after this finds the last one counted.
 pub fn under_way() -> bool {
-    FORKING.load(Ordering::Relaxed) != 0 && OWNER.is_us()
+    FORKING.load(Ordering::Acquire) != 0 && OWNER.is_us()
 }
 
 /// How many forks have ended, counted before their stacks are locked again.
@@ -64,6 +65,10 @@ pub fn unlock_meanwhile(ranges: &[(usize, usize)]) {
 
 /// Before a fork.
 pub extern "C" fn prepare() {
+    if OWNER.is_copied() {
+        // By no fork of libc's: see `child`.
+        FORKING.store(0, Ordering::Relaxed);
+    }
     // Whatever the duty: a child must not find the lock held by another.
     if DUTY.load(Ordering::Relaxed) == Duty::Inert as u8 || !ours() {
         return;
@@ -88,8 +93,8 @@ pub extern "C" fn parent() {
     }
     // SAFETY: `prepare` left it held for this thread.
     let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
-    FORKING.store(0, Ordering::Relaxed);
     ENDED.fetch_add(1, Ordering::Release);
+    FORKING.store(0, Ordering::Release);
     let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
     stats::WINDOWS.add(windows);
     if UNLOCKED.swap(false, Ordering::Relaxed) {
@@ -100,6 +105,9 @@ pub extern "C" fn parent() {
 /// After a fork, in the child.
 pub extern "C" fn child() {
     if !under_way_here() {
+        // Perhaps another thread's, which is not in this copy; but its stack
+        // is, and a new thread may be given it, and the thread pointer.
+        FORKING.store(0, Ordering::Relaxed);
         return;
     }
     // SAFETY: `prepare` left it held for this thread, of which we are the copy.
