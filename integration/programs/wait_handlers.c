@@ -77,6 +77,13 @@ static const char *raise_usr1(void)
     return text;
 }
 
+static char *protected_page;
+static void unprotect(int signal)
+{
+    (void)signal;
+    mprotect(protected_page, PAGE, PROT_READ | PROT_WRITE);
+}
+
 /* The old handler is the program's own; it can be called and put back. */
 static void handed_out(void)
 {
@@ -105,6 +112,12 @@ static void handed_out(void)
         sigprocmask(SIG_BLOCK, NULL, &mask);
         printf(" %d\n", sigismember(&mask, SIGUSR1));
     }
+    protected_page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    on_signal(SIGSEGV, unprotect, 0);
+    on_signal(SIGUSR1, first, 0);
+    MUST(sigaction(SIGUSR1, NULL, (struct sigaction *)protected_page) == 0);
+    struct sigaction told = *(struct sigaction *)protected_page;
+    printf("on a page that a handler opens: %s\n", name(told.sa_handler));
     struct raw bad = {.handler = first};
     before = (handler_t)1;
     printf("bad: %d", signal(SIGKILL, first) == SIG_ERR);
@@ -192,6 +205,19 @@ static void behind(void)
         siginterrupt(SIGUSR1, interrupts);
         printf("siginterrupt: restarts %d, itself %d\n", !interrupts, installed() == first);
     }
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        if (vfork() == 0) {
+            on_signal(SIGUSR2, first, 0);
+            _exit(0);
+        }
+        on_signal(SIGUSR1, other, 0);
+        printf("in a child, whose vfork child had one: restarts 0, itself %d\n", installed() == other);
+        fflush(stdout);
+        _exit(0);
+    }
+    MUST(waitpid(child, NULL, 0) == child);
 }
 
 static volatile long plain, full, no_info, no_mask, with_mask;

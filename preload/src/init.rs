@@ -85,6 +85,9 @@ fn decide(startup: Startup) {
     if duty != Duty::Inert || asked == duty {
         choose_wait(&config);
     }
+    if duty == Duty::Act || size::fixing() || core_wait::strategy() != Strategy::Off {
+        process::register();
+    }
     announce(&config, &verdict, duty);
 }
 
@@ -190,9 +193,6 @@ fn take_charge(config: &Config, duty: Duty, startup: Startup) {
     let main = ordinary::main_stack(startup.stack_end());
     altstack::take_charge(duty, Policy { start, window: frame::window(), main }, &EXIT_NOTICE);
     size::take_charge(remedy(config, duty));
-    if duty == Duty::Act || size::fixing() {
-        process::register();
-    }
     if duty == Duty::Act {
         match config.stack {
             config::Stack::Off => {}

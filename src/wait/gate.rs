@@ -171,12 +171,25 @@ pub unsafe fn action(
         return result;
     }
     drop(blocked);
-    if let Some(mut told) = told {
-        told.sa_sigaction = own(told.sa_sigaction, before);
+    if let Some(told) = told {
         // SAFETY: where libc would have written, at any alignment.
         unsafe { old.write_unaligned(told) };
     }
+    // SAFETY: the old action was written, here or by `commit`, where we could
+    // not read before: a handler may have opened the page. The handler is first.
+    unsafe { tell(old.cast(), before) };
     result
+}
+
+/// Has the old handler at `old`, if not null, be the program's own.
+///
+/// # Safety
+/// It has just been written, at any alignment.
+unsafe fn tell(old: *mut usize, behind: usize) {
+    if !old.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { old.write_unaligned(own(old.read_unaligned(), behind)) };
+    }
 }
 
 /// Any other way to change the action of `signal`: `change` gives the old
@@ -197,10 +210,8 @@ pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize)
         return result;
     }
     settle(signal, place);
-    if !old.is_null() {
-        // SAFETY: the caller's promise; the kernel asks for no alignment.
-        unsafe { old.write_unaligned(own(old.read_unaligned(), before)) };
-    }
+    // SAFETY: the caller's promise.
+    unsafe { tell(old, before) };
     own(result as usize, before) as isize
 }
 
@@ -227,10 +238,15 @@ pub(super) fn raise() {
 /// A forked child has a copy, which becomes its own here. Where that cannot be
 /// told: in doubt, yes.
 pub(super) fn in_vfork_child() -> bool {
+    in_child();
+    !OWNER.is_us()
+}
+
+/// Has a forked child own its copy of the table; best before it can vfork.
+pub fn in_child() {
     if OWNER.is_copied() {
         OWNER.claim();
     }
-    !OWNER.is_us()
 }
 
 /// Signals that C libraries keep for themselves (cancellation, setuid in all

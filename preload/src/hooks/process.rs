@@ -7,10 +7,16 @@
 use core::ffi::{c_int, c_void};
 
 use sigward_core::altstack::{self, fork};
+use sigward_core::wait::gate;
 
 use crate::originals::{self, Id};
 
 type Handler = extern "C" fn();
+
+extern "C" fn child() {
+    fork::child();
+    gate::in_child();
+}
 
 /// Registers the handlers. To be called once, at load: what is registered
 /// first runs last before a fork, and first after it.
@@ -24,12 +30,12 @@ pub fn register() {
         let register = unsafe { core::mem::transmute::<usize, Glibc>(address) };
         // SAFETY: handlers that live as long as this library, which is never
         // unloaded when it was preloaded.
-        unsafe { register(fork::prepare, fork::parent, fork::child, core::ptr::null_mut()) };
+        unsafe { register(fork::prepare, fork::parent, child, core::ptr::null_mut()) };
     } else if let Some(address) = originals::peek(Id::pthread_atfork) {
         // SAFETY: found under that name.
         let register = unsafe { core::mem::transmute::<usize, Portable>(address) };
         // SAFETY: as above.
-        unsafe { register(fork::prepare, fork::parent, fork::child) };
+        unsafe { register(fork::prepare, fork::parent, child) };
     }
 }
 
@@ -46,7 +52,7 @@ hook! {
         // SAFETY: as above.
         let result = unsafe { original() };
         if result == 0 {
-            fork::child();
+            child();
         } else {
             fork::parent();
         }
