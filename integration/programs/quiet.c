@@ -3,12 +3,14 @@
 // links: libquiet
 #include "scenario.h"
 
-void start_worker_of_library(int how) __asm__("start_worker");
+// How the library has its thread rest; the order is the same there.
+enum rest { BY_LOCK, BY_JOINING, BY_ROUNDS };
+void start_worker_of_library(enum rest how) __asm__("start_worker");
 void end_worker_of_library(void) __asm__("end_worker");
 
 enum { FORKS = 3 };
 
-static void fork_amid(int how)
+static void fork_amid(enum rest how)
 {
     warm_up(plain_pages(STACK_SIZE), STACK_SIZE);
     start_worker_of_library(how);
@@ -24,9 +26,9 @@ static void fork_amid(int how)
     end_worker_of_library();
 }
 
-static void by_lock(void) { fork_amid(0); }
-static void by_join(void) { fork_amid(1); }
-static void by_round(void) { fork_amid(2); }
+static void by_lock(void) { fork_amid(BY_LOCK); }
+static void by_join(void) { fork_amid(BY_JOINING); }
+static void by_round(void) { fork_amid(BY_ROUNDS); }
 
 int main(int argc, char **argv)
 {
