@@ -41,7 +41,7 @@ pub fn under_way() -> bool {
     FORKING.load(Ordering::Acquire) != 0 && OWNER.is_us()
 }
 
-/// How many forks have ended, counted before their stacks are locked again.
+/// Counted before the stacks are locked again.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
 
 /// How many forks have ended in this process. Who reads a new number finds

@@ -59,3 +59,27 @@ pub fn families(calls: &Calls) -> String {
     }
     text.trim_end_matches(", ").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(of: &[(&str, u64)]) -> Calls {
+        of.iter().map(|&(name, count)| (name.to_owned(), count)).collect()
+    }
+
+    #[test]
+    fn calls_are_summed_by_family() {
+        let all = calls(&[("signal", 2), ("sigaction", 3), ("munmap", 5), ("wait4", 7)]);
+        assert_eq!(families(&all), "handlers 5, waits 7, memory 5");
+        assert_eq!(families(&Calls::new()), "");
+        assert!(waits(&all) && !waits(&calls(&[("signal", 2)])));
+    }
+
+    #[test]
+    fn a_name_in_no_family_is_found() {
+        let names = ["wait", "frobnicate", "munmap"].map(str::to_owned);
+        assert_eq!(stray(&names).map(String::as_str), Some("frobnicate"));
+        assert_eq!(stray(&["wait".to_owned()]), None);
+    }
+}
