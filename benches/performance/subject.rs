@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sigward_harness::artifacts::{self, cargo_command, target};
+use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc};
 use sigward_harness::run::Run;
 use tempfile::TempDir;
@@ -25,12 +25,6 @@ pub struct Libraries {
 impl Libraries {
     /// Builds and copies them.
     pub fn stage() -> io::Result<Self> {
-        let built = cargo_command()
-            .args(["build", "--quiet", "--release", "-p", "sigward-redhook-bench"])
-            .status()?;
-        if !built.success() {
-            return Err(io::Error::other("the redhook library was not built"));
-        }
         let folder = tempfile::Builder::new().prefix("sigward-bench-").tempdir()?;
         let stage = |name: &str, from: &Path| {
             let to = folder.path().join(name);
@@ -39,7 +33,7 @@ impl Libraries {
         Ok(Self {
             empty: stage("1.so", &programs::build("libempty", Libc::Glibc)?)?,
             sigward: stage("2.so", artifacts::preload())?,
-            redhook: stage("3.so", &target().join("release/libredhook_bench.so"))?,
+            redhook: stage("3.so", &artifacts::redhook_bench()?)?,
             _folder: folder,
         })
     }

@@ -107,6 +107,17 @@ pub fn harness_bin(name: &str) -> io::Result<PathBuf> {
     Ok(target().join("debug").join(name))
 }
 
+/// The path of a release build of the library with two hooks made by redhook, which the benches
+/// compare ours with.
+///
+/// # Errors
+///
+/// When the build fails.
+pub fn redhook_bench() -> io::Result<PathBuf> {
+    cargo(&["build", "--release", "-p", "sigward-redhook-bench"])?;
+    Ok(target().join("release/libredhook_bench.so"))
+}
+
 /// The path of a release build of `libsigward.so` with `sigward_plant` set to `plant`, in a
 /// folder of its own.
 ///
@@ -138,8 +149,7 @@ fn run(cargo: &mut Command) -> io::Result<()> {
 
 /// `cargo` in the workspace, free of what an outer `cargo test` or `cargo run` has set for
 /// the package under test: those variables would make the inner build stale or different.
-#[must_use]
-pub fn cargo_command() -> Command {
+fn cargo_command() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace());
     for (name, _) in env::vars_os() {
