@@ -14,9 +14,9 @@ use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader, Sym};
 use sigward_harness::artifacts;
 use sigward_harness::programs::{Libc, build};
 
-/// Bytes below which the file stays, as the project promises: every process of a system may have
-/// to map it.
-const SIZE_LIMIT: usize = 100_000;
+/// Bytes below which the file stays: every process of a system may have to map it, so growth is
+/// decided, not drifted into. Raised when a feature needs it.
+const SIZE_LIMIT: usize = 160 << 10;
 
 /// What breaks the contract, in words.
 fn breaches(library: &Path, exports: &BTreeSet<String>) -> Vec<String> {
