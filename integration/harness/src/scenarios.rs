@@ -7,6 +7,7 @@
 use std::io;
 
 use crate::frames::Frame;
+use crate::need;
 use crate::programs::{self, Libc};
 use crate::run::{Outcome, Run};
 
@@ -251,6 +252,12 @@ impl Family {
             |library| self.measure(scenario.name, libc, library).map_err(|error| error.to_string());
         let (without, with) = (measure(false)?, measure(true)?);
         if without.outcome.code() == NOT_HERE {
+            let what = format!("{} {} with {}", self.program, scenario.name, libc.name());
+            match libc {
+                // It has all that the kernel has.
+                Libc::Glibc => _ = need::optional(false, &what, "a newer kernel or glibc"),
+                Libc::OldGlibc | Libc::Musl => need::left_out(&what, "this libc lacks it"),
+            }
             return Ok(());
         }
         let promises = [

@@ -34,6 +34,7 @@ fn deviates(strategy: &str, situation: &str) -> bool {
 fn compare(part: &str) {
     for &libc in programs::libcs() {
         let bare = lines(part, libc, None);
+        assert!(!bare.is_empty(), "{part} {libc:?}");
         for strategy in ["off"].iter().chain(&STRATEGIES) {
             let ours = lines(part, libc, Some(strategy));
             assert_eq!(bare.len(), ours.len(), "{part} {strategy} {libc:?}");
