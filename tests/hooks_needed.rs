@@ -30,7 +30,9 @@ const ACTS: Shown = Output("SIGWARD", "on");
 const WAITS: Shown = Output("SIGWARD_WAIT", "two-phase");
 
 /// Program, its argument, how it shows, and the hooks of which it needs each.
-const NEEDS: &[(&str, &str, Shown, &[&str])] = &[
+type Row = (&'static str, &'static str, Shown, &'static [&'static str]);
+
+const NEEDS: &[Row] = &[
     // Stacks, and the handlers that use them.
     ("forked", "child", Frames, &["sigaltstack"]),
     ("sigstack_in_use", "", Frames, &["sigstack"]),
@@ -81,7 +83,7 @@ const fn absent(libc: Libc) -> &'static [&'static str] {
     match libc {
         Libc::Glibc => &[],
         Libc::OldGlibc => &["_Fork", "process_madvise"],
-        // Its brk and sbrk only fail.
+        // Its brk and sbrk are there, and only fail.
         Libc::Musl => &[
             "__sigaction",
             "__wait",
@@ -132,16 +134,17 @@ fn plain(name: &str, argument: &str, libc: Libc) -> Run {
     if argument.is_empty() { run } else { run.arg(argument) }
 }
 
-/// Holds a row against the whole library, and against it without each of the hooks.
-fn judge(row: &(&str, &str, Shown, &[&'static str]), libc: Libc) -> Result<bool, String> {
+/// Holds a row against the whole library, and against it without each of the hooks. Returns those
+/// that are needed.
+fn judge(row: &Row, libc: Libc) -> Result<Vec<&'static str>, String> {
     let &(name, argument, shown, hooks) = row;
     if !programs::suits(name, libc).unwrap() {
-        return Ok(false);
+        return Ok(Vec::new());
     }
     let run = plain(name, argument, libc);
     let bare = run.output().unwrap();
     if bare.code() == NOT_HERE {
-        return Ok(false);
+        return Ok(Vec::new());
     }
     let what = format!("{libc:?} {name} {argument}");
     if !bare.success() {
@@ -151,12 +154,15 @@ fn judge(row: &(&str, &str, Shown, &[&'static str]), libc: Libc) -> Result<bool,
     if let Some(words) = look(artifacts::preload()) {
         return Err(format!("{what}: something is amiss with the whole library: {words}"));
     }
-    for hook in hooks {
-        if look(&artifacts::without(hook).unwrap()).is_none() {
+    let mut needed = Vec::new();
+    for &hook in hooks {
+        if look(&artifacts::without(hook).unwrap()).is_some() {
+            needed.push(hook);
+        } else if !absent(libc).contains(&hook) {
             return Err(format!("{what}: nothing is amiss without the hook {hook}"));
         }
     }
-    Ok(true)
+    Ok(needed)
 }
 
 #[test]
@@ -166,20 +172,21 @@ fn every_hook_is_needed_by_some_program() {
     let next = AtomicUsize::new(0);
     let judge_some = || -> Vec<_> {
         let rows = iter::from_fn(|| rows.get(next.fetch_add(1, Ordering::Relaxed)));
-        rows.map(|&(libc, row)| (libc, row.3, judge(row, libc))).collect()
+        rows.map(|&(libc, row)| (libc, judge(row, libc))).collect()
     };
     // Most of the time the programs sleep.
     let judged: Vec<_> = thread::scope(|scope| {
         let threads = [(); 4].map(|()| scope.spawn(judge_some));
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    let faults: Vec<_> = judged.iter().filter_map(|(.., result)| result.as_ref().err()).collect();
+    let faults: Vec<_> = judged.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
     assert!(faults.is_empty(), "{faults:#?}");
 
     let hooks = artifacts::exports(artifacts::preload()).unwrap();
     for &libc in libcs() {
-        let shown = judged.iter().filter(|(of, _, result)| *of == libc && *result == Ok(true));
-        let shown: BTreeSet<&str> = shown.flat_map(|(_, hooks, _)| *hooks).copied().collect();
+        let shown = judged.iter().filter(|(of, _)| *of == libc);
+        let shown = shown.flat_map(|(_, needed)| needed.iter().flatten().copied());
+        let shown: BTreeSet<&str> = shown.collect();
         let expected = hooks.iter().map(String::as_str);
         let expected: BTreeSet<_> = expected.filter(|hook| !absent(libc).contains(hook)).collect();
         let missing: Vec<_> = expected.difference(&shown).collect();

@@ -8,7 +8,6 @@
 // compared: elsewhere
 #include "common.h"
 
-#include <sys/time.h>
 #include <time.h>
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
@@ -155,15 +154,42 @@ static void read_past(void)
     printf(", put back: %s\n", raise_usr1());
 }
 
+/* What follows a field's name in the status of a process. */
+static const char *status_of(pid_t pid, const char *field)
+{
+    static char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    int fd = open(path, O_RDONLY);
+    MUST(fd >= 0);
+    ssize_t got = read(fd, text, sizeof text - 1);
+    MUST(got > 0);
+    close(fd);
+    text[got] = 0;
+    const char *at = strstr(text, field);
+    MUST(at);
+    return at + strlen(field);
+}
+
+/* Until the process sleeps, without a SIGALRM to come. */
+static void until_asleep(pid_t pid)
+{
+    for (int seen = 0; seen < 3; usleep(1000)) {
+        unsigned long pending = strtoul(status_of(pid, "\nShdPnd:"), NULL, 16);
+        seen += *status_of(pid, "\nState:\t") == 'S' && !(pending & 1UL << (SIGALRM - 1));
+    }
+}
+
+/* A wait in whose sleep the signal comes. */
 static long wait_under_alarm(void)
 {
-    struct itimerval timer = {.it_value = {0, 50000}};
-    pid_t child = fork();
+    pid_t parent = getpid(), child = fork();
     if (!child) {
-        usleep(200000);
+        until_asleep(parent);
+        kill(parent, SIGALRM);
+        /* In this wait or the next. */
+        until_asleep(parent);
         _exit(3);
     }
-    setitimer(ITIMER_REAL, &timer, NULL);
     pid_t got = waitpid(child, NULL, 0);
     int error = errno;
     if (got != child)
