@@ -6,6 +6,7 @@
 // "bad"     it tries to, and fails
 // "vfork"   a vfork child does, and ends
 // With a second argument, "locked", it tells on stderr what is locked.
+// compared: elsewhere
 #include "common.h"
 #include <sys/prctl.h>
 

@@ -1,4 +1,5 @@
 // evict PID ADDRESS BYTES: asks the kernel to page out that memory of another process.
+// compared: elsewhere
 #include "common.h"
 #include <sched.h>
 #include <sys/uio.h>

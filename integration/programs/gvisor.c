@@ -2,6 +2,7 @@
 // what is preloaded is preloaded to the program only.
 // build: -static
 // only: glibc
+// compared: elsewhere
 #include "common.h"
 #include <stddef.h>
 #include <sys/ptrace.h>

@@ -1,5 +1,6 @@
 // What of an alternate stack is locked and present: before it is registered, while it is, and
 // after it was disabled. The argument says what the stack is like.
+// compared: elsewhere
 #include "common.h"
 
 static size_t size = STACK_SIZE;
