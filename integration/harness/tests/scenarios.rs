@@ -1,0 +1,18 @@
+//! The table of scenarios and the programs agree: none that is written down nowhere is run by nobody.
+
+use sigward_harness::programs::{Libc, build};
+use sigward_harness::run::Run;
+use sigward_harness::scenarios::ALL;
+
+#[test]
+fn the_table_names_all_scenarios_of_its_programs() {
+    for family in ALL {
+        let listed = Run::new(build(family.program, Libc::Glibc).unwrap()).output().unwrap();
+        let mut listed: Vec<_> = listed.stdout.lines().collect();
+        let mut named: Vec<_> = family.scenarios.iter().map(|scenario| scenario.name).collect();
+        listed.sort_unstable();
+        named.sort_unstable();
+        named.dedup();
+        assert_eq!(named, listed, "{}", family.program);
+    }
+}
