@@ -124,7 +124,8 @@ pub fn stand_down() -> Option<Duty> {
         state.registry.let_go_of_all(&mut Kernel);
         stats::PINNED.set(0);
     } else {
-        reach::clear();
+        // The records are still there, and know what they count for.
+        reach::shut();
     }
     Some(duty)
 }

@@ -37,8 +37,10 @@ fn pack(pages: Pages) -> u64 {
 /// The program made a private anonymous mapping here. Async-signal-safe.
 pub fn mapped(start: usize, length: usize) {
     let pages = Pages::around(start, start.saturating_add(length));
-    let plausible = !pages.is_empty() && pages.count() <= MOST_PAGES;
-    if let Some(slot) = slot(pages.first).filter(|_| plausible) {
+    if pages.is_empty() || pages.count() > MOST_PAGES {
+        // What began here before is gone all the same.
+        forget(start);
+    } else if let Some(slot) = slot(pages.first) {
         slot.store(pack(pages), Ordering::Relaxed);
     }
 }
@@ -102,5 +104,14 @@ mod tests {
         assert!(!proven(Stack { base: START, size: 9 * 4096 }));
         mapped(START, 4 << 20);
         assert!(!proven(Stack { base: START, size: 4 << 20 }), "too large for a stack");
+    }
+
+    #[test]
+    fn a_mapping_that_is_no_stacks_takes_the_place_of_one() {
+        let _alone = crate::altstack::reach::tests::alone();
+        let stack = Stack { base: START, size: 9 * 4096 };
+        mapped(START, stack.size);
+        mapped(START, 4 << 20);
+        assert!(!proven(stack), "it is a part of something larger now");
     }
 }

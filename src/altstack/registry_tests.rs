@@ -541,6 +541,23 @@ proptest! {
     }
 }
 
+/// Nobody could be told to let go when the duty was given up, as a fork of
+/// another thread held the registry: taken up again, each page counts once.
+#[test]
+fn what_is_held_over_a_duty_given_up_is_in_reach_again() {
+    let _alone = alone();
+    let mut world = World::new();
+    let stack = Stack { base: BASE * page::SIZE, size: 4 * page::SIZE };
+    let wanted = Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false };
+    world.registry.adopt(1, Place::Current, wanted, &mut world.kernel);
+    reach::shut();
+    assert!(reach::misses(stack.base, stack.size), "memory calls pass meanwhile");
+    world.registry.hold_all(&mut world.kernel);
+    assert!(!reach::misses(stack.base, 1));
+    world.registry.release_thread(1, &mut world.kernel);
+    assert!(reach::misses(stack.base, stack.size), "a count was lost");
+}
+
 /// The work for one stack does not grow with their number.
 #[test]
 fn registration_is_as_cheap_with_ten_thousand_stacks() {
