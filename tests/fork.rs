@@ -114,6 +114,19 @@ fn a_fork_beside_a_slow_one_leaves_the_signal_mask() {
     }
 }
 
+/// The child of a second fork, on whose stack it stands, while the first one spares that stack.
+#[test]
+fn a_fork_beside_another_loses_no_stack() {
+    let late = artifacts::initialised_late().unwrap();
+    for &libc in programs::libcs() {
+        let run = Run::new(build("fork_beside", libc).unwrap());
+        let without = run.output().unwrap();
+        assert!(without.success() && !without.stdout.contains("0x"), "{without:?}");
+        let run = run.preload(&late).env("SIGWARD", "on");
+        assert_eq!(run.output().unwrap(), without, "{libc:?}");
+    }
+}
+
 /// As in a container, whose first process is number 1 and makes another container's.
 #[test]
 fn a_copy_with_our_pid_is_told_from_us() {

@@ -43,6 +43,7 @@ extern "C" fn on_load() {
         seen(syscall::ALTSTACK, acts)
             .iter()
             .chain(seen(syscall::HANDLERS, acts || waits))
+            .chain(seen(process::NUMBERS, acts || waits))
             .chain(seen(wait::NUMBERS, waits))
             .chain(seen(confine::NUMBERS, acts || waits)),
     );

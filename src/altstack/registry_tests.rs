@@ -354,7 +354,7 @@ impl World {
     }
 
     fn fork(&mut self, tid: c_int, child: bool) -> TestCaseResult {
-        self.registry.before_fork(tid, |_| true, &mut self.kernel);
+        self.registry.before_fork(tid, 0, |_| true, &mut self.kernel);
         for page in 0..PAGES {
             if !self.kernel.pages[page].wiped_on_fork {
                 self.kernel.pages[page].copied = true;
