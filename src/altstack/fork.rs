@@ -12,7 +12,8 @@
 //!   is running on, whoever set that: no signal reaches it until they are
 //!   resident again.
 //! - Stacks of other threads that are *proven* (see [`super::origin`]) are not
-//!   copied at all, so no moment exists at which they are write-protected.
+//!   copied at all, so no moment exists at which they are write-protected,
+//!   unless `SIGWARD_FORK=copy` asks for them.
 //! - All others are copied and made resident again at once; a signal to their
 //!   thread in between meets a fault. These windows are counted.
 
@@ -82,9 +83,11 @@ pub extern "C" fn prepare() {
         return;
     };
     let tid = call::gettid();
-    let (pid, here) = (OWNER.pid(), startup::stack_pointer());
-    let exists = |other| call::thread_exists(pid, other);
-    state.registry.before_fork(tid, here, exists, &mut Kernel);
+    if !state.policy.fork_copies {
+        let (pid, here) = (OWNER.pid(), startup::stack_pointer());
+        let exists = |other| call::thread_exists(pid, other);
+        state.registry.before_fork(tid, here, exists, &mut Kernel);
+    }
     THREAD.store(tid as usize, Ordering::Relaxed);
     MASK.store(state.leave_held(), Ordering::Relaxed);
     FORKING.store(startup::thread_pointer(), Ordering::Relaxed);
