@@ -181,7 +181,7 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
         libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, &whole),
         libc::SYS_brk => memory::end_heap(a, &whole),
         libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory::weaken(a, b, &whole),
-        libc::SYS_process_madvise => memory::advise_by_vector(&whole),
+        libc::SYS_process_madvise => memory::advise_by_vector([a, b, c, d, e], &whole),
         libc::SYS_shmat => memory::attach(b, c as c_int, &whole),
         libc::SYS_shmdt => memory::detach(a, &whole),
         libc::SYS_mlock | libc::SYS_mlock2 => memory::lock(Some((a, b)), &whole),
