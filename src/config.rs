@@ -77,6 +77,16 @@ pub enum Stack {
 }
 
 words! {
+    /// `SIGWARD_FORK`: the stacks of other threads in a forked child.
+    Fork {
+        /// Zeroes, where a stack is proven to be nothing else.
+        Auto = "auto",
+        /// Copies, as without the library.
+        Copy = "copy",
+    }
+}
+
+words! {
     /// `SIGWARD_WAIT`: how a wait for a child enters the kernel.
     Wait {
         /// The cure of an affected kernel; nothing on Linux.
@@ -193,6 +203,7 @@ enum Field {
     Mode,
     Altstack,
     Stack,
+    Fork,
     Wait,
     WaitEintr,
     SmallStacks,
@@ -251,6 +262,12 @@ pub static TABLE: &[Variable] = &[
         meaning: "how much of each ordinary thread stack is made resident",
         field: Field::Stack,
     },
+    words(
+        "SIGWARD_FORK",
+        Fork::WORDS,
+        "whether a forked child finds zeroes in other threads' alternate stacks, or a copy",
+        Field::Fork,
+    ),
     words("SIGWARD_WAIT", Wait::WORDS, "how a wait for a child enters the kernel", Field::Wait),
     words(
         "SIGWARD_WAIT_EINTR",
@@ -309,6 +326,8 @@ pub struct Config {
     pub altstack: Altstack,
     /// `SIGWARD_STACK`.
     pub stack: Stack,
+    /// `SIGWARD_FORK`.
+    pub fork: Fork,
     /// `SIGWARD_WAIT`.
     pub wait: Wait,
     /// `SIGWARD_WAIT_EINTR`.
@@ -331,6 +350,7 @@ impl Config {
         mode: Mode::Auto,
         altstack: Altstack::Auto,
         stack: Stack::Auto,
+        fork: Fork::Auto,
         wait: Wait::Auto,
         wait_eintr: WaitEintr::Keep,
         small_stacks: SmallStacks::Auto,
@@ -353,6 +373,7 @@ impl Config {
                     Stack::Full => Shown::Word("full"),
                     Stack::Bytes(bytes) => Shown::Bytes(bytes),
                 },
+                Field::Fork => Shown::Word(self.fork.as_str()),
                 Field::Wait => Shown::Word(self.wait.as_str()),
                 Field::WaitEintr => Shown::Word(self.wait_eintr.as_str()),
                 Field::SmallStacks => Shown::Word(self.small_stacks.as_str()),
@@ -374,6 +395,7 @@ impl Config {
             Field::Mode => put(&mut self.mode, Mode::from_word(value)),
             Field::Altstack => put(&mut self.altstack, Altstack::from_word(value)),
             Field::Stack => put(&mut self.stack, Stack::from_value(value)),
+            Field::Fork => put(&mut self.fork, Fork::from_word(value)),
             Field::Wait => put(&mut self.wait, Wait::from_word(value)),
             Field::WaitEintr => put(&mut self.wait_eintr, WaitEintr::from_word(value)),
             Field::SmallStacks => put(&mut self.small_stacks, SmallStacks::from_word(value)),

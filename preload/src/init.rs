@@ -43,6 +43,7 @@ extern "C" fn on_load() {
         seen(syscall::ALTSTACK, acts)
             .iter()
             .chain(seen(syscall::HANDLERS, acts || waits))
+            .chain(seen(process::NUMBERS, acts || waits))
             .chain(seen(wait::NUMBERS, waits))
             .chain(seen(confine::NUMBERS, acts || waits)),
     );
@@ -191,7 +192,9 @@ fn take_charge(config: &Config, duty: Duty, startup: Startup) {
     frame::learn(startup, config.frame);
     thread::make_key();
     let main = ordinary::main_stack(startup.stack_end());
-    altstack::take_charge(duty, Policy { start, window: frame::window(), main }, &EXIT_NOTICE);
+    let fork_copies = config.fork == config::Fork::Copy;
+    let policy = Policy { start, window: frame::window(), main, fork_copies };
+    altstack::take_charge(duty, policy, &EXIT_NOTICE);
     size::take_charge(remedy(config, duty));
     if duty == Duty::Act {
         match config.stack {

@@ -486,11 +486,12 @@ impl Registry {
     }
 
     /// A fork is imminent: keeps the proven stacks of threads other than `own`
-    /// from being copied, if they are their threads' still, and unless `own`
-    /// may be running on the same memory.
+    /// from being copied, if they are their threads' still, and unless `own`,
+    /// whose stack pointer is `here`, may be running on the same memory.
     pub fn before_fork(
         &mut self,
         own: c_int,
+        here: usize,
         exists: impl Fn(c_int) -> bool,
         memory: &mut impl Memory,
     ) {
@@ -500,8 +501,8 @@ impl Registry {
         });
         self.each(|_, record| {
             doubt(record, memory);
-            let apart =
-                under_own_feet.iter().flatten().all(|own| record.held.common(*own).is_empty());
+            let apart = !origin::under_feet(record.wanted.stack, here)
+                && under_own_feet.iter().flatten().all(|own| record.held.common(*own).is_empty());
             let spared = record.proven && record.tid() != own && apart && exists(record.tid());
             record.wiped = (spared || planted(record, own)) && wipe_on_fork(record.held, memory);
         });

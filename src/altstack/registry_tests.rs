@@ -354,7 +354,7 @@ impl World {
     }
 
     fn fork(&mut self, tid: c_int, child: bool) -> TestCaseResult {
-        self.registry.before_fork(tid, |_| true, &mut self.kernel);
+        self.registry.before_fork(tid, 0, |_| true, &mut self.kernel);
         for page in 0..PAGES {
             if !self.kernel.pages[page].wiped_on_fork {
                 self.kernel.pages[page].copied = true;
@@ -539,6 +539,23 @@ proptest! {
         }
         world.end()?;
     }
+}
+
+/// Nobody could be told to let go when the duty was given up, as a fork of
+/// another thread held the registry: taken up again, each page counts once.
+#[test]
+fn what_is_held_over_a_duty_given_up_is_in_reach_again() {
+    let _alone = alone();
+    let mut world = World::new();
+    let stack = Stack { base: BASE * page::SIZE, size: 4 * page::SIZE };
+    let wanted = Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false };
+    world.registry.adopt(1, Place::Current, wanted, &mut world.kernel);
+    reach::shut();
+    assert!(reach::misses(stack.base, stack.size), "memory calls pass meanwhile");
+    world.registry.hold_all(&mut world.kernel);
+    assert!(!reach::misses(stack.base, 1));
+    world.registry.release_thread(1, &mut world.kernel);
+    assert!(reach::misses(stack.base, stack.size), "a count was lost");
 }
 
 /// The work for one stack does not grow with their number.

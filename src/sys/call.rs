@@ -11,6 +11,7 @@ use core::ffi::c_int;
 use core::sync::atomic::AtomicU64;
 
 use super::errno::Errno;
+use super::page;
 
 /// A system call's outcome: what it returned, or the error it gave.
 pub type Outcome = Result<usize, Errno>;
@@ -111,6 +112,30 @@ pub fn munlock(start: usize, length: usize) -> Outcome {
 /// As above.
 pub fn msync_invalidate(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_msync, [start, length, libc::MS_INVALIDATE as usize, 0, 0, 0])
+}
+
+/// Whether all of `[start, start + length)` is mapped: msync(2) with
+/// `MS_ASYNC`, which does nothing else.
+#[must_use]
+pub fn is_mapped(start: usize, length: usize) -> bool {
+    let first = start / page::SIZE * page::SIZE;
+    let bytes = length.saturating_add(start.wrapping_sub(first));
+    harmless(libc::SYS_msync, [first, bytes, libc::MS_ASYNC as usize, 0, 0, 0]).is_ok()
+}
+
+/// Whether `length` bytes more could be locked now. Asks for a locked mapping
+/// that nobody can access, which so holds no page, and gives it back.
+///
+/// # Errors
+/// EAGAIN where the limit forbids it, EPERM where that is 0; others, as of
+/// mmap(2), say nothing of it.
+pub fn room_for_lock(length: usize) -> Result<(), Errno> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_LOCKED;
+    let protection = libc::PROT_NONE as usize;
+    let start = harmless(libc::SYS_mmap, [0, length, protection, flags as usize, usize::MAX, 0])?;
+    // SAFETY: nobody knows of it.
+    let _ = unsafe { unmap_memory(start, length) };
+    Ok(())
 }
 
 /// Fills `name` with what uname(2) says.

@@ -4,8 +4,8 @@
 use core::arch::asm;
 use core::ffi::c_int;
 
-use super::call;
 use super::errno::Errno;
+use super::{call, page};
 
 /// The kernel's signal set: one bit for each of the 64 signals.
 pub type Mask = u64;
@@ -125,9 +125,10 @@ pub fn readable(address: usize, length: usize) -> bool {
         let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE, 0, 0]) };
         said == Err(Errno::EINVAL)
     };
-    // An object of up to a page lies on two pages at most: its ends tell.
+    // One probe a page, and one at the end.
     let last = length.saturating_sub(SET_SIZE);
-    address.checked_add(last).is_some_and(|end| probe(address) && (last == 0 || probe(end)))
+    let Some(end) = address.checked_add(last) else { return false };
+    (address..end).step_by(page::SIZE).all(probe) && probe(end)
 }
 
 /// Copies an argument of the program's; `None` where it cannot be read, which

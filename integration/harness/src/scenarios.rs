@@ -50,6 +50,9 @@ pub const FORKS: Family = Family {
         faults("parent", "in the parent"),
         faults("child-bare", "in the child of _Fork(3)"),
         faults("parent-bare", "in its parent"),
+        faults("fork-by-number", "in both, after syscall(SYS_fork)"),
+        faults("clone-by-number", "in both, after syscall(SYS_clone) without CLONE_VM"),
+        faults("clone3-by-number", "in both, after syscall(SYS_clone3) without CLONE_VM"),
         faults("child-pty", "in the child of forkpty(3)"),
         faults("parent-pty", "in its parent"),
         faults("child-daemon", "after daemon(3)"),
@@ -66,6 +69,10 @@ pub const FORKS: Family = Family {
         quiet("vfork-new-stack", "after vfork(2), whose child set another stack"),
         quiet("spawn", "after posix_spawn(3)"),
         quiet("clone-vm", "after clone(2) with CLONE_VM and CLONE_VFORK"),
+        quiet("clone-vm-by-number", "the same by syscall(SYS_clone), onto another stack"),
+        quiet("clone3-vm-by-number", "the same by syscall(SYS_clone3)"),
+        quiet("clone-stack-by-number", "before syscall(SYS_clone), a copy on another stack"),
+        quiet("failing-by-number", "after such calls that failed"),
     ],
 };
 

@@ -3,7 +3,7 @@
 //! It takes as many arguments as the call has and must not disturb them, nor
 //! the stack (clone(2) with a new stack and vfork(2) return through it). So
 //! the hook is a bare jump, which turns off only for the numbers in
-//! [`WATCHED`], none of which is such a call.
+//! [`WATCHED`], and of clone(2) for such calls only as copy the stack.
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
@@ -14,7 +14,7 @@ use sigward_core::sys::errno;
 use sigward_core::sys::signals::KernelAction;
 use sigward_core::wait::gate;
 
-use super::{confine, memory};
+use super::{confine, memory, process};
 use crate::originals::{self, Id};
 
 /// One bit for each system call number below 512 that a hook wants to see.
@@ -70,21 +70,56 @@ pub unsafe extern "C" fn syscall() {
         "jae 2f",
         "lea r11, [rip + {watched}]",
         "bt qword ptr [r11], rdi",
-        "jc {hooked}",
+        "jc {turn}",
         "2: mov r11, qword ptr [rip + {original}]",
         "test r11, r11",
-        "jz {hooked}",
+        "jz {turn}",
         "jmp r11",
         watched = sym WATCHED,
         original = sym ORIGINAL,
-        hooked = sym hooked,
+        turn = sym turn,
     )
+}
+
+/// Asks which way the call is to go, and jumps there as it came.
+#[unsafe(naked)]
+unsafe extern "C" fn turn() {
+    naked_asm!(
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push rcx",
+        "push r8",
+        "push r9",
+        "sub rsp, 8", // for the ABI's alignment
+        "call {way}",
+        "add rsp, 8",
+        "pop r9",
+        "pop r8",
+        "pop rcx",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "jmp rax",
+        way = sym way,
+    )
+}
+
+/// The way of a call that is watched, or that came before our constructor.
+extern "C" fn way(number: c_long, a: usize, b: usize) -> usize {
+    let watched = WATCHED
+        .get(number as usize / 64)
+        .is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (number % 64)) != 0);
+    let fork = process::NUMBERS.contains(&number);
+    let returns_here = !fork || process::forks(number, [a, b, 0, 0, 0, 0]);
+    let original = originals::get(Id::syscall).filter(|_| !watched || !returns_here);
+    original.unwrap_or(hooked as *const () as usize)
 }
 
 /// The arguments of any system call, as registers.
 pub type Arguments = [usize; 6];
 
-/// The calls that are watched, and all calls before our constructor.
+/// The calls that are watched.
 unsafe extern "C" fn hooked(
     number: c_long,
     a: usize,
@@ -116,6 +151,9 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
         let [first, ..] = arguments;
         return confine::by_number(number, first, &|| commit(arguments) as isize) as c_long;
     }
+    if process::NUMBERS.contains(&number) {
+        return process::without_handlers(|| commit(arguments));
+    }
     let [a, b, c, d, e, f] = arguments;
     if HANDLERS.contains(&number) {
         if altstack::on_duty() {
@@ -143,7 +181,7 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
         libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, &whole),
         libc::SYS_brk => memory::end_heap(a, &whole),
         libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory::weaken(a, b, &whole),
-        libc::SYS_process_madvise => memory::advise_by_vector(&whole),
+        libc::SYS_process_madvise => memory::advise_by_vector([a, b, c, d, e], &whole),
         libc::SYS_shmat => memory::attach(b, c as c_int, &whole),
         libc::SYS_shmdt => memory::detach(a, &whole),
         libc::SYS_mlock | libc::SYS_mlock2 => memory::lock(Some((a, b)), &whole),
