@@ -245,8 +245,11 @@ pub enum With {
     Frames(&'static str),
 }
 
-/// The library with this CPU's frames, with those of AVX-512, and of AMX.
-const LIBRARIES: [With; 3] = [With::Library, With::Frames("3376"), With::Frames("11952")];
+/// What `AT_MINSIGSTKSZ` is on CPUs with AVX-512, and with AMX too.
+pub const FRAMES: [&str; 2] = ["3376", "11952"];
+
+/// The library with this CPU's frames, and with those.
+const LIBRARIES: [With; 3] = [With::Library, With::Frames(FRAMES[0]), With::Frames(FRAMES[1])];
 
 /// What was seen of a scenario.
 #[derive(Clone, Debug)]
