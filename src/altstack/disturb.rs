@@ -132,7 +132,10 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
             around_our_frame(pages(start, length), &|asked| {
                 if others_proven(asked) {
                     // With MADV_FREE the kernel may as well keep the pages.
-                    around_held(asked, advice == libc::MADV_DONTNEED, commit)
+                    let outcome = around_held(asked, advice == libc::MADV_DONTNEED, commit);
+                    // What was only touched is gone.
+                    appeared(asked.address(), asked.bytes());
+                    outcome
                 } else {
                     let_go_of(asked, commit)
                 }

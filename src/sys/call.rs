@@ -254,6 +254,32 @@ pub unsafe fn write_zeroes(start: usize, length: usize) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Has the kernel try to write `length` bytes at `start` of process `pid`, by
+/// process_vm_writev(2) from `nowhere`, which cannot be read: it makes the
+/// pages ready for the write, up to one that may not be written, and then
+/// finds nothing to write.
+///
+/// # Errors
+/// EFAULT: always, where the call is to be had; ESRCH for a process that is
+/// not there, or whose first thread has ended.
+pub fn write_from_nowhere(pid: c_int, nowhere: usize, start: usize, length: usize) -> Outcome {
+    let (local, remote) = ([nowhere, length], [start, length]);
+    let (from, to) = (core::ptr::from_ref(&local), core::ptr::from_ref(&remote));
+    let arguments = [pid as usize, from as usize, 1, to as usize, 1, 0];
+    // SAFETY: live vectors of one element; no byte can be read at `nowhere`, so
+    // none is written.
+    unsafe { raw(libc::SYS_process_vm_writev, arguments) }
+}
+
+/// Addresses, `length` bytes of them, at which nothing can be read or written.
+///
+/// # Errors
+/// As mmap(2).
+pub fn reserve(length: usize) -> Outcome {
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
+    harmless(libc::SYS_mmap, [0, length, libc::PROT_NONE as usize, flags, usize::MAX, 0])
+}
+
 /// Fresh zeroed memory for our own tables, `length` bytes, as an address.
 ///
 /// # Errors
