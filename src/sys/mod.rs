@@ -45,3 +45,5 @@ pub mod probe;
 pub mod signals;
 #[cfg(target_os = "linux")]
 pub mod startup;
+#[cfg(target_os = "linux")]
+pub mod stderr;
