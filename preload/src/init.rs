@@ -153,9 +153,10 @@ fn choose_wait(config: &Config) {
         config::WaitEintr::Keep => Interrupted::Keep,
         config::WaitEintr::Retry => Interrupted::Retry,
     };
-    let chosen = core_wait::choose(wanted, interrupted);
-    if chosen != wanted {
-        log::warn!("SIGWARD_WAIT={}: not usable here, {} instead", wanted.name(), chosen.name());
+    let (chosen, unusable) = core_wait::choose(wanted, interrupted);
+    if let Some(why) = unusable {
+        let (wanted, chosen) = (wanted.name(), chosen.name());
+        log::warn!("SIGWARD_WAIT={wanted}: not usable here ({why}), {chosen} instead");
     }
 }
 
