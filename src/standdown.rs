@@ -22,6 +22,12 @@ use crate::wait::{self, Strategy};
 pub static SANITIZERS: Table<4> =
     Table::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
 
+/// What the tools of valgrind that keep books of memory (memcheck, helgrind,
+/// drd, massif, dhat) define, and the others do not: their substitute for
+/// malloc. To them our accesses to stacks would be the program's errors; and
+/// valgrind writes signal frames itself, so there is nothing to be held.
+pub static VALGRIND: Table<1> = Table::new("_vgr10010ZU_libcZdsoZa_malloc\0");
+
 /// What a program that defines it itself puts before us: a sanitizer that was
 /// linked in statically, or a layer like ours.
 pub static OVERRIDES: Table<1> = Table::new("sigaltstack\0");
@@ -31,6 +37,8 @@ pub static OVERRIDES: Table<1> = Table::new("sigaltstack\0");
 pub enum Reason {
     /// A sanitizer is in the process, which defines this name.
     Sanitizer(&'static str),
+    /// valgrind's tool keeps books of the program's memory.
+    Valgrind,
     /// The program comes before us with a definition of this name.
     Overridden(&'static str),
     /// gVisor writes the signal frames, and knows no residency.
@@ -60,6 +68,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Sanitizer(name) => write!(f, "a sanitizer is in the process ({name})"),
+            Reason::Valgrind => f.write_str("valgrind keeps books of the program's memory"),
             Reason::Overridden(name) => write!(f, "the program defines {name} itself"),
             Reason::Gvisor => f.write_str("this is gVisor, which writes signal frames itself"),
             Reason::UnknownLibc => f.write_str("no libc that is known"),

@@ -262,6 +262,28 @@ fn a_sanitized_program_is_left_alone() {
     }
 }
 
+/// Where valgrind keeps books of memory, our accesses would be the program's errors. Its other
+/// tools do not mind, and our benches count instructions by one of them.
+#[test]
+fn under_valgrinds_memory_tools_nothing_is_done() {
+    const SAID: &str = "valgrind keeps books of the program's memory; duty: inert";
+    let Some(valgrind) = need::program("valgrind") else { return };
+    let program = build("altstack_threads", Libc::Glibc).unwrap();
+    for (tool, said) in
+        [("memcheck", Some(SAID)), ("helgrind", Some(SAID)), ("drd", Some(SAID)), ("none", None)]
+    {
+        let run = Run::new(&valgrind)
+            .args(["-q", "--error-exitcode=9", &format!("--tool={tool}")])
+            .arg(&program)
+            .arg("4");
+        let outcome = same(&run);
+        assert!(outcome.success(), "{tool}: {outcome:?}");
+        assert_eq!(reason(&outcome), said, "{tool}");
+        let lines = outcome.stderr.lines();
+        assert_eq!(lines.filter(|line| line.contains("Syscall param")).count(), 0, "{outcome:?}");
+    }
+}
+
 #[test]
 fn in_gvisor_nothing_is_locked() {
     let gvisor = build("gvisor", Libc::Glibc).unwrap();

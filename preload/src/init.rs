@@ -192,6 +192,9 @@ fn obstacle(asked: Duty, verdict: &Verdict, filtered: bool) -> Option<Reason> {
     if let Some(name) = originals::first_defined(&standdown::SANITIZERS, true) {
         return Some(Reason::Sanitizer(name));
     }
+    if originals::first_defined(&standdown::VALGRIND, true).is_some() {
+        return Some(Reason::Valgrind);
+    }
     if let Some(name) = originals::first_defined(&standdown::OVERRIDES, false) {
         return Some(Reason::Overridden(name));
     }
