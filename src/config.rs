@@ -479,7 +479,7 @@ pub fn parse<'a>(
         };
         let Some(row) = TABLE.iter().find(|row| row.name.as_bytes() == name) else {
             // `SIGWARDEN` is somebody else's.
-            if name.get(PREFIX.len()) == Some(&b'_') {
+            if name.get(PREFIX.len()) == Some(&b'_') && !is_service_link(name, value) {
                 warn(BadValue { name, value, accepted: None });
             }
             continue;
@@ -507,6 +507,32 @@ pub fn parse<'a>(
         config.mode = Mode::Off;
     }
     config
+}
+
+/// Whether this is one of the variables that Kubernetes gives every container
+/// of a namespace for each Service in it: one named `sigward`, or
+/// `sigward-` and anything, makes such of our prefix. Nobody has set them, so
+/// they are nobody's mistake.
+///
+/// Source: Kubernetes, "Connecting Applications with Services", which for the
+/// `_PORT` ones follows Docker's container links.
+fn is_service_link(name: &[u8], value: &[u8]) -> bool {
+    const PROTOCOLS: [&[u8]; 3] = [b"TCP", b"UDP", b"SCTP"];
+    if name.ends_with(b"_SERVICE_HOST") {
+        return true;
+    }
+    if name.ends_with(b"_PORT") && value.windows(3).any(|part| part == b"://") {
+        return true;
+    }
+    // From the last word to the first, with the two behind each.
+    let (mut next, mut second): (&[u8], &[u8]) = (b"", b"");
+    name.rsplit(|byte| *byte == b'_').any(|word| {
+        let number = !next.is_empty() && next.iter().all(u8::is_ascii_digit);
+        let found = (word == b"SERVICE" && next == b"PORT")
+            || (word == b"PORT" && number && PROTOCOLS.contains(&second));
+        (next, second) = (word, next);
+        found
+    })
 }
 
 fn split_at_equals(variable: &[u8]) -> Option<(&[u8], &[u8])> {

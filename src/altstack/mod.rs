@@ -168,6 +168,12 @@ fn charge() -> Option<Held<'static, State>> {
     held.filter(|_| acts())
 }
 
+/// Whether the state is another process's, as a vfork child sees its parent's.
+/// Known only on duty. Async-signal-safe.
+pub(crate) fn is_lent() -> bool {
+    on_duty() && !OWNER.is_copied() && OWNER.pid() != call::getpid()
+}
+
 /// Whether this thread may change the state now: it is not a vfork child's,
 /// nor a copy, nor in the middle of a fork.
 fn ours() -> bool {

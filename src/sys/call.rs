@@ -180,6 +180,54 @@ pub fn write(fd: c_int, bytes: &[u8]) -> Outcome {
     unsafe { raw(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) }
 }
 
+/// The same by `RWF_NOWAIT`: fails rather than sleep for room.
+///
+/// # Errors
+/// As pwritev2(2): EAGAIN where there is no room; EOPNOTSUPP, EINVAL or ENOSYS
+/// where the kernel, or the file, has no such write.
+pub fn write_at_once(fd: c_int, bytes: &[u8]) -> Outcome {
+    let vector = [bytes.as_ptr() as usize, bytes.len()];
+    let from = core::ptr::from_ref(&vector) as usize;
+    // Offset -1 stands for the file's own position.
+    let arguments = [fd as usize, from, 1, usize::MAX, 0, libc::RWF_NOWAIT as usize];
+    // SAFETY: a live vector of one live, readable slice.
+    unsafe { raw(libc::SYS_pwritev2, arguments) }
+}
+
+/// The same for a socket, and without SIGPIPE.
+///
+/// # Errors
+/// As send(2): EAGAIN where there is no room.
+pub fn send_at_once(fd: c_int, bytes: &[u8]) -> Outcome {
+    let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as usize;
+    let arguments = [fd as usize, bytes.as_ptr() as usize, bytes.len(), flags, 0, 0];
+    // SAFETY: the slice is live and readable; no address is given.
+    unsafe { raw(libc::SYS_sendto, arguments) }
+}
+
+/// Whether a write to `fd` finds room and a reader now (poll(2)).
+#[must_use]
+pub fn has_room(fd: c_int) -> bool {
+    let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let place = core::ptr::from_mut(&mut asked) as usize;
+    // SAFETY: one live record; a timeout of zero.
+    let ready = unsafe { raw(libc::SYS_poll, [place, 1, 0, 0, 0, 0]) };
+    ready == Ok(1) && asked.revents == libc::POLLOUT
+}
+
+/// Which file `fd` is.
+///
+/// # Errors
+/// EBADF.
+pub fn fstat(fd: c_int) -> Result<libc::stat, Errno> {
+    let mut file = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    let place = file.as_mut_ptr() as usize;
+    // SAFETY: a live place for the answer.
+    unsafe { raw(libc::SYS_fstat, [fd as usize, place, 0, 0, 0, 0]) }?;
+    // SAFETY: numbers only, of which zeroes are valid; the kernel has set them.
+    Ok(unsafe { file.assume_init() })
+}
+
 /// Reads the start of the file at `path`, at most `into.len()` bytes, and
 /// leaves no descriptor open. Only for use at load, where design demands the
 /// file's text.

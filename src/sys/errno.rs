@@ -26,7 +26,7 @@ macro_rules! named {
     };
 }
 
-named!(EPERM ESRCH EINTR EAGAIN ENOMEM EACCES EFAULT EBUSY EINVAL ENOSYS ECHILD ENOENT EBADF);
+named!(EPERM ESRCH EINTR EAGAIN ENOMEM EACCES EFAULT EBUSY EINVAL ENOSYS ECHILD ENOENT EBADF EOPNOTSUPP);
 
 impl Errno {
     /// Reads a raw result: the kernel gives errors as -4095..=-1.

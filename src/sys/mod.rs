@@ -46,4 +46,6 @@ pub mod signals;
 #[cfg(target_os = "linux")]
 pub mod startup;
 #[cfg(target_os = "linux")]
+pub mod stderr;
+#[cfg(target_os = "linux")]
 pub mod touch;

@@ -14,6 +14,12 @@ pub type Mask = u64;
 /// would leave out: a cancellation handler must not run under our lock either.
 const ALL: Mask = !0;
 
+/// The set of one signal.
+#[must_use]
+pub const fn bit(signal: c_int) -> Mask {
+    1 << (signal - 1)
+}
+
 /// Size of the kernel's set in bytes.
 const SET_SIZE: usize = size_of::<Mask>();
 
@@ -74,6 +80,30 @@ impl Drop for Blocked {
         // SAFETY: the set is live and of the size given; a null old set.
         let _ = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, from, 0, SET_SIZE, 0, 0]) };
     }
+}
+
+/// Signals that are pending for the thread or the process; all where the
+/// kernel does not tell. Async-signal-safe.
+#[must_use]
+pub fn pending() -> Mask {
+    let mut now: Mask = 0;
+    let to = core::ptr::from_mut(&mut now) as usize;
+    // SAFETY: a live place for the set, of the size given.
+    let told = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE, 0, 0, 0, 0]) };
+    told.map_or(ALL, |_| now)
+}
+
+/// Takes one signal of `set`, which are blocked, if one is pending: it is never
+/// delivered. Async-signal-safe.
+///
+/// # Errors
+/// EAGAIN where none is pending.
+pub fn consume(set: Mask) -> call::Outcome {
+    let (set, time) = (core::ptr::from_ref(&set), [0_usize; 2]);
+    let arguments = [set as usize, 0, core::ptr::from_ref(&time) as usize, SET_SIZE, 0, 0];
+    // SAFETY: a live set of the size given, no place for information, and a
+    // live time, of zero.
+    unsafe { call::raw(libc::SYS_rt_sigtimedwait, arguments) }
 }
 
 /// The kernel's `struct sigaction`, which rt_sigaction(2) takes.

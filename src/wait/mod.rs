@@ -50,18 +50,19 @@ pub enum Interrupted {
 static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
 
 /// Chooses the strategy; at load. `int80` becomes `two-phase` where
-/// [`probe::int80_works`] says no. Returns what is in force.
-pub fn choose(wanted: Strategy, interrupted: Interrupted) -> Strategy {
-    let strategy = match wanted {
-        Strategy::Int80 if !probe::int80_works() => Strategy::TwoPhase,
-        other => other,
+/// [`probe::int80_works`] says no: returns why, and what is in force.
+pub fn choose(wanted: Strategy, interrupted: Interrupted) -> (Strategy, Option<probe::Unusable>) {
+    let unusable = match wanted {
+        Strategy::Int80 => probe::int80_works().err(),
+        Strategy::Off | Strategy::TwoPhase => None,
     };
+    let strategy = unusable.map_or(wanted, |_| Strategy::TwoPhase);
     if strategy != Strategy::Off {
         gate::raise();
     }
     INTERRUPTED.store(interrupted as u8, Ordering::Relaxed);
     put_in_force(strategy);
-    strategy
+    (strategy, unusable)
 }
 
 /// Gives the strategy up, and leaves waits to libc: the program is

@@ -148,8 +148,9 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
         return super::wait::by_number(number, arguments, || commit(arguments));
     }
     if confine::NUMBERS.contains(&number) {
-        let [first, ..] = arguments;
-        return confine::by_number(number, first, &|| commit(arguments) as isize) as c_long;
+        let [first, second, third, ..] = arguments;
+        let commit = || commit(arguments) as isize;
+        return confine::by_number(number, [first, second, third], &commit) as c_long;
     }
     if process::NUMBERS.contains(&number) {
         return process::without_handlers(|| commit(arguments));
