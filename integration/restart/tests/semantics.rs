@@ -5,7 +5,7 @@ mod support;
 use sigward_harness::programs::{self, Libc};
 use support::{STRATEGIES, program};
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "ends",
     "selectors",
     "options",
@@ -14,6 +14,7 @@ const PARTS: [&str; 11] = [
     "dispositions",
     "interruptions",
     "nesting",
+    "collectors",
     "threads",
     "by_descriptor",
     "beside",
@@ -25,27 +26,14 @@ fn lines(part: &str, libc: Libc, strategy: Option<&str>) -> Vec<String> {
     outcome.stdout.lines().map(str::to_owned).collect()
 }
 
-/// Where a strategy may differ, as `docs/wait.md` says.
-fn deviates(strategy: &str, situation: &str) -> bool {
-    // The handler made the child reapable: the child is reported, not EINTR.
-    strategy == "two-phase" && situation.starts_with("handler-ends-child ")
-}
-
 fn compare(part: &str) {
     for &libc in programs::libcs() {
         let bare = lines(part, libc, None);
         for strategy in ["off"].iter().chain(&STRATEGIES) {
             let ours = lines(part, libc, Some(strategy));
             assert_eq!(bare.len(), ours.len(), "{part} {strategy} {libc:?}");
-            let mut after_deviation = false;
             for (bare, ours) in bare.iter().zip(&ours) {
-                let excused =
-                    deviates(strategy, bare) || after_deviation && bare.starts_with("then ");
-                assert!(excused || bare == ours, "{libc:?} {strategy}\n{bare}\n{ours}");
-                after_deviation = deviates(strategy, bare);
-                if after_deviation {
-                    assert_ne!(bare, ours, "{strategy}: not a deviation any more");
-                }
+                assert!(bare == ours, "{libc:?} {strategy}\n{bare}\n{ours}");
             }
         }
     }
@@ -62,8 +50,8 @@ macro_rules! parts {
 }
 
 parts! {
-    ends selectors options stops pointers dispositions interruptions nesting threads
-    by_descriptor beside
+    ends selectors options stops pointers dispositions interruptions nesting collectors
+    threads by_descriptor beside
 }
 
 /// The program is compared with itself, so it must be able to see a
@@ -105,8 +93,7 @@ fn handlers_are_the_programs_own() {
     }
 }
 
-/// A handler stands behind the gate if it has no `SA_RESTART`, whatever
-/// installed it.
+/// A handler stands behind a gate, whatever installed it.
 #[test]
 fn every_way_to_install_leads_to_the_gate() {
     for &libc in programs::libcs() {
@@ -116,9 +103,7 @@ fn every_way_to_install_leads_to_the_gate() {
             assert!(outcome.success(), "{libc:?} {strategy}: {outcome:?}");
             assert!(outcome.stdout.lines().count() > 6, "{outcome:?}");
             for line in outcome.stdout.lines() {
-                let itself = line.contains("restarts 1");
-                let said = line.ends_with(if itself { "itself 1" } else { "itself 0" });
-                assert!(said, "{libc:?} {strategy}: {line}");
+                assert!(line.ends_with("itself 0"), "{libc:?} {strategy}: {line}");
             }
         }
     }
