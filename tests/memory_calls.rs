@@ -36,6 +36,8 @@ const LOCKS: &[(&str, &[&str])] = &[
     ("refused", &["0"]),
     ("replaced", &["0"]),
     ("locked-by-mmap", &[]),
+    ("unmapped-then-others", &[]),
+    ("detached-then-others", &[]),
 ];
 
 #[test]

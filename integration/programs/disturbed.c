@@ -1,5 +1,7 @@
 // The program's own memory calls over, on and around a stack that has been used. Each prints what
 // the calls returned and what the memory then holds: the same with and without the library.
+// build: -ldl
+#include <dlfcn.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
@@ -494,25 +496,54 @@ static void harmless_advice(void)
     after();
 }
 
-static void by_process_madvise(void)
-{
 #if defined __GLIBC__ && SINCE_GLIBC(36)
-    start();
+static void advise_by_vector(int advice)
+{
     int self = syscall(SYS_pidfd_open, getpid(), 0);
     MUST(self >= 0);
     struct iovec vector = {stack, STACK_SIZE};
-    TELL(process_madvise(self, &vector, 1, MADV_PAGEOUT, 0));
-    TELL(process_madvise(self, &vector, 1, MADV_COLD, 0));
-    after();
+    TELL(process_madvise(self, &vector, 1, advice, 0));
+    close(self);
+}
 #else
+static void advise_by_vector(int advice)
+{
+    (void)advice;
     not_here();
+}
 #endif
+
+static void by_process_madvise(void)
+{
+    start();
+    advise_by_vector(MADV_PAGEOUT);
+    advise_by_vector(MADV_COLD);
+    after();
+}
+
+static void by_process_madvise_file(void)
+{
+    start_on(file_pages(MAP_SHARED));
+    MUST(msync(stack, STACK_SIZE, MS_SYNC) == 0);
+    advise_by_vector(MADV_PAGEOUT);
+    after();
 }
 
 static void fixed(void)
 {
     start();
     TELL(over(stack, STACK_SIZE, MAP_FIXED));
+    after();
+}
+
+// By the name for 64-bit offsets, which programs built for such files import.
+static void fixed_by_mmap64(void)
+{
+    void *(*map)(void *, size_t, int, int, int, off_t) = dlsym(RTLD_DEFAULT, "mmap64");
+    if (!map)
+        not_here();
+    start();
+    TELL(map(stack, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
     after();
 }
 
@@ -721,6 +752,19 @@ static void keyed(void)
 #endif
 }
 
+// Reserved first, then made usable.
+static void keyed_reserved(void)
+{
+#ifdef __GLIBC__
+    start();
+    TELL(mmap(stack, STACK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    TELL(pkey_mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE, -1));
+    after();
+#else
+    not_here();
+#endif
+}
+
 static void unlocked(void)
 {
     start();
@@ -772,7 +816,9 @@ int main(int argc, char **argv)
         {"guarded", guarded},
         {"harmless-advice", harmless_advice},
         {"process-madvise", by_process_madvise},
+        {"process-madvise-file", by_process_madvise_file},
         {"fixed", fixed},
+        {"fixed-by-mmap64", fixed_by_mmap64},
         {"fixed-around", fixed_around},
         {"fixed-part", fixed_part},
         {"fixed-reserved", fixed_reserved},
@@ -792,6 +838,7 @@ int main(int argc, char **argv)
         {"forbidden-and-allowed", forbidden_and_allowed},
         {"read-only-and-writable", read_only_and_writable},
         {"keyed", keyed},
+        {"keyed-reserved", keyed_reserved},
         {"unlocked", unlocked},
         {"all-unlocked", all_unlocked},
         {NULL, NULL},

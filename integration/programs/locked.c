@@ -1,11 +1,15 @@
 // The program's own memory locks before, over and around its stack. What it prints is the program's
 // view, once the stack is released: the same with and without the library. Lines that begin with
 // "held" tell what is locked while the stack lives, which is ours to add to.
+#include <sys/ipc.h>
+#include <sys/shm.h>
 #include "scenario.h"
 
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
 #endif
+
+enum { BLOCK = 64 * PAGE };
 
 static char *region, *stack;
 
@@ -172,6 +176,42 @@ static void locked_by_mmap(void)
     release("released");
 }
 
+// The stack has gone, and what libc mapped in its place is the kernel's to lock: mlockall(2) asks
+// for that. To give the stack up takes no lock from it.
+static void locked_in_its_place(void)
+{
+    TELL(mlockall(MCL_FUTURE));
+    // Larger than what malloc would take from its heap.
+    char *block = malloc(BLOCK - PAGE);
+    MUST(block);
+    printf("in its place: %d, locked %ld\n", block > stack - PAGE && block < stack + PAGE, locked_pages(block, BLOCK - PAGE));
+    MUST(drop_altstack() == 0);
+    printf("given up: locked %ld\n", locked_pages(block, BLOCK - PAGE));
+}
+
+static void unmapped_then_others(void)
+{
+    on_signal(SIGUSR2, count, SA_ONSTACK);
+    stack = plain_pages(BLOCK);
+    MUST(set_altstack(stack, BLOCK) == 0);
+    deliver();
+    TELL(munmap(stack, BLOCK));
+    locked_in_its_place();
+}
+
+static void detached_then_others(void)
+{
+    on_signal(SIGUSR2, count, SA_ONSTACK);
+    int id = shmget(IPC_PRIVATE, BLOCK, IPC_CREAT | 0600);
+    MUST(id >= 0);
+    stack = shmat(id, NULL, 0);
+    MUST(stack != (void *)-1 && shmctl(id, IPC_RMID, NULL) == 0);
+    MUST(set_altstack(stack, BLOCK) == 0);
+    deliver();
+    TELL(shmdt(stack));
+    locked_in_its_place();
+}
+
 // All of the limit is the program's if it asks. To be run without CAP_IPC_LOCK.
 static void whole_limit(void)
 {
@@ -264,6 +304,8 @@ int main(int argc, char **argv)
         {"refused", refused},
         {"replaced", replaced},
         {"locked-by-mmap", locked_by_mmap},
+        {"unmapped-then-others", unmapped_then_others},
+        {"detached-then-others", detached_then_others},
         {"whole-limit", whole_limit},
         {"whole-limit-by-mmap", whole_limit_by_mmap},
         {"whole-limit-for-the-future", whole_limit_for_the_future},

@@ -3,6 +3,7 @@
 //! Cargo gives a test no path to another package's cdylib, and a copy found on disk may
 //! be stale. So each test process asks cargo once; a build that is fresh costs some 50 ms.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -10,6 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+
+use object::read::elf::{ElfFile64, Sym as _};
+use object::{Endianness, Object as _, ObjectSection as _, elf};
 
 /// The root of the workspace.
 #[must_use]
@@ -87,14 +91,68 @@ pub fn initialised_late() -> io::Result<PathBuf> {
     let entry = bytes.windows(8).position(|tag| tag == FLAGS_1).expect("DT_FLAGS_1");
     assert_ne!(bytes[entry + 8] & INITFIRST, 0, "initialised first");
     bytes[entry + 8] &= !INITFIRST;
-    let folder = target().join("late");
+    changed(&bytes, "late")
+}
+
+/// A copy of `libsigward.so` that does not export `hook`: the dynamic symbol loses its name, so
+/// that neither hash table leads to it.
+///
+/// # Errors
+///
+/// When the library exports no such name, or the copy cannot be written.
+pub fn without(hook: &str) -> io::Result<PathBuf> {
+    let mut bytes = fs::read(preload())?;
+    let name = dynamic_name(&bytes, hook)
+        .ok_or_else(|| io::Error::other(format!("libsigward.so exports no {hook}")))?;
+    // The first string of every string table is empty.
+    bytes[name..name + 4].fill(0);
+    changed(&bytes, &format!("without/{hook}"))
+}
+
+/// The names that the library at `path` exports.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn exports(path: &Path) -> io::Result<BTreeSet<String>> {
+    let bytes = fs::read(path)?;
+    let file = ElfFile64::<Endianness>::parse(&*bytes).map_err(io::Error::other)?;
+    let names = exported(&file).map(|(_, name)| String::from_utf8_lossy(name).into_owned());
+    Ok(names.collect())
+}
+
+/// The named symbols that the file defines, by their index.
+fn exported<'data>(
+    file: &ElfFile64<'data, Endianness>,
+) -> impl Iterator<Item = (usize, &'data [u8])> {
+    let end = file.endian();
+    let symbols = file.elf_dynamic_symbol_table();
+    symbols.enumerate().filter_map(move |(index, symbol)| {
+        let name = symbol.name(end, symbols.strings()).ok()?;
+        let defined = symbol.st_shndx(end) != elf::SHN_UNDEF && !name.is_empty();
+        defined.then_some((index.0, name))
+    })
+}
+
+/// Where `st_name` of the exported symbol `name` lies in the file.
+fn dynamic_name(bytes: &[u8], name: &str) -> Option<usize> {
+    let file = ElfFile64::<Endianness>::parse(bytes).ok()?;
+    let (index, _) = exported(&file).find(|(_, found)| *found == name.as_bytes())?;
+    let table = file.section_by_name(".dynsym")?.file_range()?.0 as usize;
+    // It is the first field.
+    Some(table + index * size_of::<elf::Sym64<Endianness>>())
+}
+
+/// Writes a changed library to the folder `name`, under its own file name.
+fn changed(bytes: &[u8], name: &str) -> io::Result<PathBuf> {
+    let folder = target().join(name);
     fs::create_dir_all(&folder)?;
     // Atomic: tests may make it at the same time.
     let fresh = tempfile::NamedTempFile::new_in(&folder)?;
     fs::write(&fresh, bytes)?;
-    let late = folder.join("libsigward.so");
-    fresh.persist(&late)?;
-    Ok(late)
+    let library = folder.join("libsigward.so");
+    fresh.persist(&library)?;
+    Ok(library)
 }
 
 /// The path of a program of this package (`src/bin`), built now if it was stale.
@@ -105,6 +163,17 @@ pub fn initialised_late() -> io::Result<PathBuf> {
 pub fn harness_bin(name: &str) -> io::Result<PathBuf> {
     cargo(&["build", "-p", "sigward-harness", "--bin", name])?;
     Ok(target().join("debug").join(name))
+}
+
+/// The path of the supervisor that plays a kernel which loses arguments at a restart, built now
+/// if it was stale.
+///
+/// # Errors
+///
+/// When the build fails.
+pub fn restart() -> io::Result<PathBuf> {
+    cargo(&["build", "-p", "sigward-restart", "--bin", "sigward-restart"])?;
+    Ok(target().join("debug/sigward-restart"))
 }
 
 /// The path of a release build of the library with two hooks made by redhook, which the benches

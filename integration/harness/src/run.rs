@@ -153,6 +153,12 @@ impl Run {
         self
     }
 
+    /// The program and its arguments, for another program to run.
+    #[must_use]
+    pub fn words(&self) -> Vec<OsString> {
+        [vec![self.program.clone().into()], self.args.clone()].concat()
+    }
+
     /// Runs to the end.
     ///
     /// # Errors
