@@ -1,6 +1,7 @@
 //! A line of ours on standard error is a write that the program never made: whatever standard
 //! error is, the program goes on and ends as it does without the library.
 
+use sigward_harness::filter::Filter;
 use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::{Outcome, Run};
 
@@ -73,6 +74,23 @@ fn it_is_a_file_that_may_not_grow() {
 #[test]
 fn it_has_become_a_data_file() {
     unharmed("data", "status 0 data DATA\n");
+}
+
+#[test]
+fn it_may_be_of_any_kind() {
+    let lines = |count: usize| {
+        ["pipe", "socket", "terminal", "file", "named pipe"].map(|kind| format!("{kind} {count}\n"))
+    };
+    for &libc in libcs() {
+        let run = words("count", libc);
+        assert_eq!(run.output().unwrap().stdout, lines(0).concat());
+        for errno in [None, Some(libc::ENOSYS), Some(libc::EOPNOTSUPP), Some(libc::EPERM)] {
+            // As on a kernel that knows no write which does not sleep.
+            let refused = |errno| Filter::new().refuse(libc::SYS_pwritev2, errno);
+            let run = errno.map_or(run.clone(), |errno| run.clone().filter(refused(errno)));
+            assert_eq!(talkative(&run, &[("SIGWARD_STATS", "1")]).stdout, lines(1).concat());
+        }
+    }
 }
 
 /// The control: the same program, with a standard error that takes lines.

@@ -120,17 +120,6 @@ fn a_filter_that_kills_for_what_a_line_takes_makes_us_silent() {
     }
 }
 
-/// As on a kernel that knows no write which does not sleep.
-#[test]
-fn lines_are_written_by_the_calls_of_old_kernels_too() {
-    for errno in [libc::ENOSYS, libc::EOPNOTSUPP, libc::EPERM] {
-        let filter = Filter::new().refuse(libc::SYS_pwritev2, errno);
-        let outcome =
-            same(&confined(Libc::Glibc, "status").filter(filter).env("SIGWARD_STATS", "1"));
-        assert_eq!(outcome.figure("duty"), "act");
-    }
-}
-
 #[test]
 fn a_filter_that_refuses_what_we_cannot_do_without_makes_us_inert() {
     const ROWS: &[(&str, i64, i32, &str)] = &[

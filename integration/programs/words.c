@@ -1,9 +1,11 @@
-// A program whose standard error can take no line, or must not get one. The argument says why.
+// A program whose standard error can take no line, or must not get one. The argument says why;
+// "count": it can, of whatever kind it is, and how many lines arrive is told.
 // Most kinds are made before the library is loaded: the program executes itself again.
 #include "common.h"
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <termios.h>
 
 extern char **environ;
@@ -113,6 +115,44 @@ static void seen(const char *when, sigset_t *mask)
            sigismember(&pending, SIGXFSZ), memcmp(mask, &now, 8) ? "changed" : "kept");
 }
 
+// How many lines of the library's arrive where standard error takes them.
+static void count(const char *kind, int to, int from)
+{
+    static char text[1 << 16];
+    int status, lines = 0;
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        become_two(to);
+        again("end");
+    }
+    MUST(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3);
+    MUST(fcntl(from, F_SETFL, O_NONBLOCK) == 0);
+    ssize_t got = read(from, text, sizeof text - 1);
+    text[got < 0 ? 0 : got] = 0;
+    for (char *at = text; (at = strstr(at, "sigward[")); at++)
+        lines++;
+    printf("%s %d\n", kind, lines);
+}
+
+static void count_all(void)
+{
+    int ends[2], other;
+    MUST(pipe(ends) == 0);
+    count("pipe", ends[1], ends[0]);
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    count("socket", ends[1], ends[0]);
+    ends[1] = terminal(&ends[0]);
+    count("terminal", ends[1], ends[0]);
+    char name[] = "/tmp/sigward-words-XXXXXX";
+    MUST((ends[1] = mkstemp(name)) >= 0 && (ends[0] = open(name, O_RDONLY)) >= 0);
+    count("file", ends[1], ends[0]);
+    MUST(unlink(name) == 0 && mkfifo(name, 0600) == 0);
+    MUST((other = open(name, O_RDWR)) >= 0 && (ends[1] = open(name, O_WRONLY)) >= 0);
+    count("named pipe", ends[1], other);
+    MUST(unlink(name) == 0 && fflush(stdout) == 0);
+}
+
 // Makes the library say something, where it says what it does.
 static void talk(void)
 {
@@ -143,6 +183,10 @@ int main(int argc, char **argv)
     int ends[2], master;
     if (!strcmp(kind, "end")) {
         talk();
+        return 3;
+    }
+    if (!strcmp(kind, "count")) {
+        count_all();
         return 3;
     }
     if (!strcmp(kind, "clear") || !strcmp(kind, "pending"))
