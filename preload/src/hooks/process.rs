@@ -46,7 +46,11 @@ hook! {
     |original| {
         if !altstack::on_duty() {
             // SAFETY: no argument.
-            return unsafe { original() };
+            let result = unsafe { original() };
+            if result == 0 {
+                gate::in_child();
+            }
+            return result;
         }
         fork::prepare();
         // SAFETY: as above.
