@@ -22,7 +22,7 @@
 
 use core::arch::naked_asm;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::sleep::{EVERY, Waiter};
 use crate::sys::owner::Owner;
@@ -247,7 +247,7 @@ impl Memory {
     /// That of `signal`, if its handlers can be behind a gate.
     fn of(signal: c_int) -> Option<Self> {
         let place = usize::try_from(signal).ok().filter(|&signal| signal < SIGNALS)?;
-        if !is_raised() || PRIVATE.contains(&signal) {
+        if !is_raised() || is_private(signal) {
             return None;
         }
         let load = |table: &[AtomicUsize], at: usize| {
@@ -284,7 +284,7 @@ impl Memory {
     fn stand_in(mut self, handler: usize, restarts: bool) -> usize {
         let handler = self.own(handler);
         // A vfork child's handlers are its own, but this table is its parent's.
-        if super::strategy() == super::Strategy::Off || !is_real(handler) || in_vfork_child() {
+        if super::strategy() == super::Strategy::Off || !is_real(handler) || !OWNER.is_us() {
             return handler;
         }
         let wanted = handler | if restarts { RESTARTS } else { 0 };
@@ -386,30 +386,39 @@ pub(super) fn raise() {
     OWNER.claim();
 }
 
-/// Whether the table is another process's, as a vfork child sees its parent's.
-/// A forked child has a copy, which becomes its own here. Where that cannot be
-/// told: in doubt, yes.
+/// Whether this is surely a vfork child: the memory is its parent's.
 pub(super) fn in_vfork_child() -> bool {
-    in_child();
-    !OWNER.is_us()
+    !OWNER.is_copied() && !OWNER.is_us()
 }
 
-/// Has a forked child own its copy of the table; best before it can vfork.
+/// Has a child that libc forked own its copy of the table. In one that was
+/// forked past libc nobody owns it: the first who asks may be a vfork child of
+/// the copy. So nothing is put behind a gate there any more.
 pub fn in_child() {
-    if OWNER.is_copied() {
+    if is_raised() {
         OWNER.claim();
     }
 }
 
-/// Signals that C libraries keep for themselves (cancellation, setuid in all
-/// threads, timers); they hide what their handlers interrupt.
-const PRIVATE: core::ops::RangeInclusive<c_int> = 32..=33;
+/// The last of the signals, from 32 on, that the C library keeps for itself
+/// (cancellation, setuid in all threads, timers): it hides what their handlers
+/// interrupt. In glibc 34 is the program's, as `SIGRTMIN`.
+static LAST_PRIVATE: AtomicI32 = AtomicI32::new(33);
+
+/// Tells this module that libc is musl, which keeps three.
+pub fn keep_musls() {
+    LAST_PRIVATE.store(34, Ordering::Relaxed);
+}
+
+fn is_private(signal: c_int) -> bool {
+    (32..=LAST_PRIVATE.load(Ordering::Relaxed)).contains(&signal)
+}
 
 /// Whether some handler without `SA_RESTART` is installed that does not stand
 /// behind the gate: by a raw system call, say. Asks the kernel, 62 times.
 #[must_use]
 pub fn bypassed() -> bool {
-    (1..SIGNALS as c_int).filter(|signal| !PRIVATE.contains(signal)).any(|signal| {
+    (1..SIGNALS as c_int).filter(|&signal| !is_private(signal)).any(|signal| {
         signals::disposition(signal).is_ok_and(|action| {
             is_real(action.handler) && action.flags & libc::SA_RESTART as usize == 0
         })

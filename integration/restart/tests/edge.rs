@@ -317,7 +317,10 @@ fn a_handler_at_any_instruction_takes_no_child_away() {
                 println!("{strategy} {mode}: {} instructions, {begun} before", ends.len());
                 assert!(0 < begun && begun < asleep_at, "{begun} {asleep_at} {ends:?}");
                 let rest = &ends[begun..];
-                assert!(rest.iter().all(|&end| end == End::Reported(2)), "{strategy} {mode}: {ends:?}");
+                assert!(
+                    rest.iter().all(|&end| end == End::Reported(2)),
+                    "{strategy} {mode}: {ends:?}"
+                );
             }
         }
     }

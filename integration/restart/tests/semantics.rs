@@ -77,7 +77,7 @@ fn eintr_is_hidden_when_that_is_asked_for() {
 #[test]
 fn handlers_are_the_programs_own() {
     for &libc in programs::libcs() {
-        for part in ["handed_out", "read_past", "interrupt", "storm", "frame"] {
+        for part in ["handed_out", "read_past", "interrupt", "storm", "frame", "copied"] {
             let said = |strategy| {
                 let run = program("wait_handlers", libc, strategy).arg(part);
                 let outcome = run.output().unwrap();
@@ -105,6 +105,22 @@ fn every_way_to_install_leads_to_the_gate() {
             for line in outcome.stdout.lines() {
                 assert!(line.ends_with("itself 0"), "{libc:?} {strategy}: {line}");
             }
+        }
+    }
+}
+
+/// Nothing stands in front of the handlers that libc keeps for itself.
+#[test]
+fn libcs_signals_are_its_own() {
+    for &libc in programs::libcs() {
+        let outcome =
+            program("wait_handlers", libc, Some("int80")).arg("private").output().unwrap();
+        let lines: Vec<_> = outcome.stdout.lines().collect();
+        assert_eq!(lines.len(), 4, "{outcome:?}");
+        for line in lines {
+            let right =
+                line.ends_with("libc's 1, itself 1") || line.ends_with("libc's 0, itself 0");
+            assert!(right, "{libc:?}: {line}");
         }
     }
 }

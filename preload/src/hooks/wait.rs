@@ -129,6 +129,9 @@ pub fn ready() {
     unsafe {
         wait::cancel::locate(originals::peek(Id::pthread_setcanceltype).unwrap_or(0));
     }
+    if weak::libc_stack_end().is_none() {
+        wait::gate::keep_musls();
+    }
     direct(wait::acts());
 }
 
