@@ -23,6 +23,7 @@ fn a_program_sees_no_difference() {
     for (name, libc) in programs {
         let run = program(&name, libc);
         let without = run.output().unwrap();
+        assert_ne!(without.code(), 99, "{name}, {libc:?}: it tests nothing: {without:?}");
         for mode in MODES {
             let with = run.clone().sigward(mode).output().unwrap();
             assert_eq!(with, without, "{name}, {libc:?}, SIGWARD={mode}");

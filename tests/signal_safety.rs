@@ -75,6 +75,7 @@ fn a_stack_that_disarms_itself_is_held_while_it_is_disarmed() {
     for &libc in libcs() {
         let run = Run::new(build("autodisarm", libc).unwrap()).arg("locked");
         let (plain, with) = (run.output().unwrap(), run.sigward("on").output().unwrap());
+        assert!(plain.success(), "{plain:?}");
         assert_eq!((&with.stdout, with.status), (&plain.stdout, plain.status));
         assert!(locked(&plain).iter().all(|(_, pages)| *pages == [0; 3]));
         let stages = locked(&with);

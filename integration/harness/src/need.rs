@@ -1,12 +1,17 @@
 //! What a test needs of the machine, and what is said where it is missing.
+//!
+//! A test that leaves something out says so here, and never just returns. What CI leaves out stands
+//! in [`report`], test by test, which `.ci/run` prints at its end.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
+use std::{env, thread};
 
-use crate::programs;
+use crate::{artifacts, programs};
 
 /// Whether a need of the tests is met. What is missing is told on stderr, once.
 ///
@@ -15,8 +20,7 @@ use crate::programs;
 /// When it is not met and `CI` is `true`: CI tests everything.
 #[must_use]
 pub fn required(met: bool, what: &str, remedy: &str) -> bool {
-    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    assert!(met || !ci, "{what} is missing: {remedy}");
+    assert!(met || !in_ci(), "{what} is missing: {remedy}");
     optional(met, what, remedy)
 }
 
@@ -24,13 +28,60 @@ pub fn required(met: bool, what: &str, remedy: &str) -> bool {
 #[must_use]
 pub fn optional(met: bool, what: &str, remedy: &str) -> bool {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if met {
+        return true;
+    }
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if !met && told.insert(what.to_owned()) {
+    if told.insert(what.to_owned()) {
         let note = format!("SKIPPED: all tests with {what}, which is missing ({remedy})\n");
         // Not eprintln!: the test runner would swallow it.
         let _ = io::stderr().write_all(note.as_bytes());
     }
-    met
+    left_out(what, remedy);
+    false
+}
+
+/// Has CI report that a test leaves `what` out, which no machine could change: a C library that
+/// lacks a function, say.
+///
+/// # Panics
+///
+/// When the report cannot be written.
+pub fn left_out(what: &str, why: &str) {
+    if in_ci() {
+        let program = env::current_exe().unwrap_or_default();
+        let program = program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        // Cargo adds a hash to the test program's name.
+        let program = program.rsplit_once('-').map_or(&*program, |(name, _)| name);
+        let thread = thread::current();
+        let line = format!("{program} {}: {what} ({why})\n", thread.name().unwrap_or(""));
+        let report = File::options().create(true).append(true).open(report());
+        let written = report.and_then(|mut report| report.write_all(line.as_bytes()));
+        written.expect("what CI leaves out is written down");
+    }
+}
+
+/// Where the tests in CI write down what they leave out, a line each.
+#[must_use]
+pub fn report() -> PathBuf {
+    artifacts::target().join("left-out")
+}
+
+fn in_ci() -> bool {
+    env::var_os("CI").is_some_and(|ci| ci == "true")
+}
+
+/// Whether these words tell of a failed call for more processes or threads than the machine allows
+/// (the cgroup's `pids.max`, `RLIMIT_NPROC`), by which no test may be judged.
+#[must_use]
+pub fn no_more_processes(words: &str) -> bool {
+    let names = |line: &str, calls: &[&str]| calls.iter().any(|call| line.contains(call));
+    words.lines().any(|line| {
+        // These do not set errno.
+        names(line, &["pthread_create(", "thrd_create("])
+            || line.contains("Resource temporarily unavailable")
+                && names(line, &["fork", "Fork", "clone", "unshare"])
+    })
 }
 
 /// The path of the program `name`, which is in Debian's package of that name.
@@ -68,9 +119,18 @@ pub fn root() -> bool {
 }
 
 /// Whether we may make namespaces of pids, which containers consist of.
+///
+/// # Panics
+///
+/// When that could not be tried out, for there may be no more processes.
 #[must_use]
 pub fn namespaces() -> bool {
-    let try_it = Command::new("unshare").args(["--pid", "--mount", "--fork", "true"]).status();
-    let may = try_it.is_ok_and(|status| status.success());
-    optional(may, "pid namespaces", "run them with CAP_SYS_ADMIN")
+    let tried = Command::new("unshare").args(["--pid", "--mount", "--fork", "true"]).output();
+    let (may, words) = match tried {
+        Ok(output) => (output.status.success(), String::from_utf8_lossy(&output.stderr).into()),
+        Err(error) => (false, format!("unshare: {error}")),
+    };
+    assert!(!no_more_processes(&words), "{words}");
+    let remedy = format!("run them with CAP_SYS_ADMIN; {}", words.trim());
+    optional(may, "pid namespaces", &remedy)
 }

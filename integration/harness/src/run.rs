@@ -19,8 +19,8 @@ use crate::calls;
 use crate::deadman::DeadMan;
 use crate::filter::Filter;
 use crate::frames::{self, Trace};
-use crate::programs;
 use crate::steps::{self, Steps};
+use crate::{need, programs};
 
 /// What a run printed and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +163,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// When the program cannot be started; `TimedOut` when it had to be killed.
+    /// When the program cannot be started, or was refused a process or thread that it is tested
+    /// by; `TimedOut` when it had to be killed.
     pub fn output(&self) -> io::Result<Outcome> {
         let (mut command, _stage) = self.command()?;
         command.process_group(0);
@@ -178,7 +179,7 @@ impl Run {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             status: output.status,
         };
-        if deadman.disarm() { Err(self.late(&outcome)) } else { Ok(outcome) }
+        if deadman.disarm() { Err(self.late(&outcome)) } else { judged(outcome) }
     }
 
     /// Runs to the end under the meter, which follows all threads and children.
@@ -188,7 +189,10 @@ impl Run {
     /// As [`Run::output`].
     pub fn frames(&self) -> io::Result<Trace> {
         let (command, _stage) = self.command()?;
-        frames::measure(command, self.deadline).map_err(|error| self.named(&error))
+        let mut trace =
+            frames::measure(command, self.deadline).map_err(|error| self.named(&error))?;
+        trace.outcome = judged(trace.outcome)?;
+        Ok(trace)
     }
 
     /// Runs to the end and returns the numbers of the system calls that the program made. It
@@ -273,6 +277,19 @@ impl Run {
         }
         Ok((command, stage.map(|stage| stage.0)))
     }
+}
+
+/// The exit code of `MUST` in the C programs.
+const NOT_TESTED: i32 = 99;
+
+/// No result where the machine did not let a program do what it is to be tested by: with and
+/// without the library it may end in the same way then.
+fn judged(outcome: Outcome) -> io::Result<Outcome> {
+    if outcome.code() == NOT_TESTED && need::no_more_processes(&outcome.stderr) {
+        let words = format!("no more processes or threads (pids.max, RLIMIT_NPROC?): {outcome:?}");
+        return Err(io::Error::other(words));
+    }
+    Ok(outcome)
 }
 
 /// uid and gid of `nobody` and `nogroup` on Debian.

@@ -7,6 +7,7 @@
 use std::io;
 
 use crate::frames::Frame;
+use crate::need;
 use crate::programs::{self, Libc};
 use crate::run::{Outcome, Run};
 
@@ -300,6 +301,12 @@ impl Family {
         let measure = |with| self.measure(scenario.name, libc, with).map_err(|it| it.to_string());
         let without = measure(With::Nothing)?;
         if without.outcome.code() == NOT_HERE {
+            let what = format!("{} {} with {}", self.program, scenario.name, libc.name());
+            match libc {
+                // It has all that the kernel has.
+                Libc::Glibc => _ = need::optional(false, &what, "a newer kernel or glibc"),
+                Libc::OldGlibc | Libc::Musl => need::left_out(&what, "this libc lacks it"),
+            }
             return Ok(());
         }
         for library in LIBRARIES {

@@ -29,6 +29,7 @@ fn lines(part: &str, libc: Libc, strategy: Option<&str>) -> Vec<String> {
 fn compare(part: &str) {
     for &libc in programs::libcs() {
         let bare = lines(part, libc, None);
+        assert!(!bare.is_empty(), "{part} {libc:?}");
         for strategy in ["off"].iter().chain(&STRATEGIES) {
             let ours = lines(part, libc, Some(strategy));
             assert_eq!(bare.len(), ours.len(), "{part} {strategy} {libc:?}");

@@ -119,7 +119,12 @@ impl Guest {
             programs.extend(build_meters(compiler, &folder)?);
         }
         let busybox = output(Command::new("sh").args(["-c", "command -v busybox"]))?;
-        install(Path::new(busybox.trim()), root, "bin/busybox")?;
+        let busybox = Path::new(busybox.trim());
+        install(busybox, root, "bin/busybox")?;
+        // Debian has a dynamic one, too. Of a static one ldd knows no libraries, and fails.
+        for library in libraries_of(busybox).unwrap_or_default() {
+            install(&library, root, library.strip_prefix("/")?)?;
+        }
         install(&home().join("guest/init"), root, "init")?;
         install(&home().join("guest/probe"), root, "meters/probe")?;
         if let Some(library) = library {
