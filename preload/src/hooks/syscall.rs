@@ -7,7 +7,7 @@
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use sigward_core::altstack::{self, size};
 use sigward_core::sys::errno;
@@ -20,13 +20,9 @@ use crate::originals::{self, Id};
 /// One bit for each system call number below 512 that a hook wants to see.
 static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 
-/// The original, or 0 before it is known.
-static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
-
-/// Opens the way to the original; calls of `numbers` are seen from now on,
-/// others only pass. To be called once, at load.
+/// Calls of `numbers` are seen from now on, others only pass. To be called
+/// once, at load.
 pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
-    ORIGINAL.store(originals::peek(Id::syscall).unwrap_or(0), Ordering::Relaxed);
     for number in numbers {
         let number = *number as usize;
         if let Some(word) = WATCHED.get(number / 64) {
@@ -66,17 +62,25 @@ pub const ALTSTACK: &[c_long] = &[
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syscall() {
     naked_asm!(
+        ".cfi_startproc",
         "cmp rdi, 512",
         "jae 2f",
         "lea r11, [rip + {watched}]",
         "bt qword ptr [r11], rdi",
         "jc {hooked}",
-        "2: mov r11, qword ptr [rip + {original}]",
+        "2: mov r11, qword ptr [rip + {found} + 8 * {syscall}]",
         "test r11, r11",
-        "jz {hooked}",
+        "jz 3f",
         "jmp r11",
+        "3: lea r11, [rip + {original}]",
+        "call {ask}",
+        "jmp r11",
+        ".cfi_endproc",
         watched = sym WATCHED,
-        original = sym ORIGINAL,
+        found = sym originals::FOUND,
+        syscall = const Id::syscall as usize,
+        original = sym original,
+        ask = sym originals::ask,
         hooked = sym hooked,
     )
 }
@@ -84,7 +88,16 @@ pub unsafe extern "C" fn syscall() {
 /// The arguments of any system call, as registers.
 pub type Arguments = [usize; 6];
 
-/// The calls that are watched, and all calls before our constructor.
+/// Where a call that only passes is to jump to for the first time.
+extern "C" fn original() -> usize {
+    extern "C" fn missing() -> c_long {
+        errno::set(libc::ENOSYS);
+        -1
+    }
+    originals::get(Id::syscall).unwrap_or(missing as *const () as usize)
+}
+
+/// The calls that are watched.
 unsafe extern "C" fn hooked(
     number: c_long,
     a: usize,
