@@ -29,14 +29,13 @@ static ON_EXIT: extern "C" fn() = stats::at_exit;
 static EXIT_NOTICE: fn() = thread::ask_for_notice;
 
 extern "C" fn on_load() {
-    originals::resolve();
+    originals::record();
     match startup() {
         // A setuid program must not be steered by its caller's environment.
         Some(startup) if startup.auxiliary(libc::AT_SECURE).unwrap_or(0) == 0 => decide(startup),
         _ => {}
     }
     wait::ready();
-    confine::ready();
     let (acts, waits) = (altstack::on_duty(), core_wait::acts());
     let confined = acts || waits || stderr::is_open();
     let seen = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
@@ -203,7 +202,7 @@ fn obstacle(asked: Duty, verdict: &Verdict, filtered: bool) -> Option<Reason> {
         return Some(Reason::Gvisor);
     }
     // Without a place for errno this is no libc that we know.
-    if originals::peek(originals::Id::__errno_location).is_none() {
+    if originals::get(originals::Id::__errno_location).is_none() {
         return Some(Reason::UnknownLibc);
     }
     if filtered { standdown::filter() } else { None }

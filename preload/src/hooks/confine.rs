@@ -6,7 +6,6 @@
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
-use core::sync::atomic::{AtomicPtr, Ordering};
 
 use sigward_core::altstack::disturb::Commit;
 use sigward_core::standdown;
@@ -57,15 +56,6 @@ fn may_be_a_filter(address: usize) -> bool {
     })
 }
 
-static PRCTL: AtomicPtr<()> = AtomicPtr::new((prctl_slowly as *const ()).cast_mut());
-
-/// Makes the export jump straight on. To be called once, at load.
-pub fn ready() {
-    if let Some(original) = originals::peek(Id::prctl) {
-        PRCTL.store(original as *mut (), Ordering::Relaxed);
-    }
-}
-
 /// prctl(2), variadic: a bare jump, after a look at the operation.
 /// Async-signal-safe.
 ///
@@ -77,14 +67,18 @@ pub unsafe extern "C" fn prctl() {
     naked_asm!(
         "cmp edi, {set_seccomp}",
         "je {seccomp}",
-        "jmp qword ptr [rip + {original}]",
+        "mov r11, qword ptr [rip + {found} + 8 * {prctl}]",
+        "test r11, r11",
+        "jz {seccomp}",
+        "jmp r11",
         set_seccomp = const libc::PR_SET_SECCOMP,
         seccomp = sym prctl_slowly,
-        original = sym PRCTL,
+        found = sym originals::FOUND,
+        prctl = const Id::prctl as usize,
     )
 }
 
-/// prctl(2) about to install a filter, or called before the constructor.
+/// prctl(2) about to install a filter, or called for the first time.
 unsafe extern "C" fn prctl_slowly(
     operation: c_int,
     a: usize,

@@ -29,13 +29,13 @@ pub fn register() {
     type Portable = unsafe extern "C" fn(Handler, Handler, Handler) -> c_int;
     /// glibc's, which the static part of its pthread_atfork calls.
     type Glibc = unsafe extern "C" fn(Handler, Handler, Handler, *mut c_void) -> c_int;
-    if let Some(address) = originals::peek(Id::__register_atfork) {
+    if let Some(address) = originals::get(Id::__register_atfork) {
         // SAFETY: found under that name; null stands for the program itself.
         let register = unsafe { core::mem::transmute::<usize, Glibc>(address) };
         // SAFETY: handlers that live as long as this library, which is never
         // unloaded when it was preloaded.
         unsafe { register(fork::prepare, fork::parent, child, core::ptr::null_mut()) };
-    } else if let Some(address) = originals::peek(Id::pthread_atfork) {
+    } else if let Some(address) = originals::get(Id::pthread_atfork) {
         // SAFETY: found under that name.
         let register = unsafe { core::mem::transmute::<usize, Portable>(address) };
         // SAFETY: as above.

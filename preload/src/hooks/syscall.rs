@@ -7,7 +7,7 @@
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use sigward_core::altstack::{self, size};
 use sigward_core::sys::errno;
@@ -20,13 +20,9 @@ use crate::originals::{self, Id};
 /// One bit for each system call number below 512 that a hook wants to see.
 static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 
-/// The original, or 0 before it is known.
-static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
-
-/// Opens the way to the original; calls of `numbers` are seen from now on,
-/// others only pass. To be called once, at load.
+/// Calls of `numbers` are seen from now on, others only pass. To be called
+/// once, at load.
 pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
-    ORIGINAL.store(originals::peek(Id::syscall).unwrap_or(0), Ordering::Relaxed);
     for number in numbers {
         let number = *number as usize;
         if let Some(word) = WATCHED.get(number / 64) {
@@ -66,58 +62,52 @@ pub const ALTSTACK: &[c_long] = &[
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syscall() {
     naked_asm!(
+        ".cfi_startproc",
         "cmp rdi, 512",
         "jae 2f",
         "lea r11, [rip + {watched}]",
         "bt qword ptr [r11], rdi",
-        "jc {turn}",
-        "2: mov r11, qword ptr [rip + {original}]",
+        "jc 3f",
+        "2: mov r11, qword ptr [rip + {found} + 8 * {syscall}]",
         "test r11, r11",
-        "jz {turn}",
+        "jz 4f",
         "jmp r11",
+        "3: lea r11, [rip + {way}]",
+        "jmp 5f",
+        "4: lea r11, [rip + {original}]",
+        "5: call {ask}",
+        "jmp r11",
+        ".cfi_endproc",
         watched = sym WATCHED,
-        original = sym ORIGINAL,
-        turn = sym turn,
-    )
-}
-
-/// Asks which way the call is to go, and jumps there as it came.
-#[unsafe(naked)]
-unsafe extern "C" fn turn() {
-    naked_asm!(
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "push rcx",
-        "push r8",
-        "push r9",
-        "sub rsp, 8", // for the ABI's alignment
-        "call {way}",
-        "add rsp, 8",
-        "pop r9",
-        "pop r8",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
-        "jmp rax",
+        found = sym originals::FOUND,
+        syscall = const Id::syscall as usize,
+        original = sym original,
+        ask = sym originals::ask,
         way = sym way,
     )
 }
 
-/// The way of a call that is watched, or that came before our constructor.
+/// Where a call that is watched is to jump to: to the hook, or straight on if
+/// its child must return through no frame of ours.
 extern "C" fn way(number: c_long, a: usize, b: usize) -> usize {
-    let watched = WATCHED
-        .get(number as usize / 64)
-        .is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (number % 64)) != 0);
-    let fork = process::NUMBERS.contains(&number);
-    let returns_here = !fork || process::forks(number, [a, b, 0, 0, 0, 0]);
-    let original = originals::get(Id::syscall).filter(|_| !watched || !returns_here);
-    original.unwrap_or(hooked as *const () as usize)
+    if process::NUMBERS.contains(&number) && !process::forks(number, [a, b, 0, 0, 0, 0]) {
+        original()
+    } else {
+        hooked as *const () as usize
+    }
 }
 
 /// The arguments of any system call, as registers.
 pub type Arguments = [usize; 6];
+
+/// Where a call that only passes is to jump to for the first time.
+extern "C" fn original() -> usize {
+    extern "C" fn missing() -> c_long {
+        errno::set(libc::ENOSYS);
+        -1
+    }
+    originals::get(Id::syscall).unwrap_or(missing as *const () as usize)
+}
 
 /// The calls that are watched.
 unsafe extern "C" fn hooked(
