@@ -77,6 +77,16 @@ pub enum Stack {
 }
 
 words! {
+    /// `SIGWARD_FORK`: the stacks of other threads in a forked child.
+    Fork {
+        /// Zeroes, where a stack is proven to be nothing else.
+        Auto = "auto",
+        /// Copies, as without the library.
+        Copy = "copy",
+    }
+}
+
+words! {
     /// `SIGWARD_WAIT`: how a wait for a child enters the kernel.
     Wait {
         /// The cure of an affected kernel; nothing on Linux.
@@ -193,6 +203,7 @@ enum Field {
     Mode,
     Altstack,
     Stack,
+    Fork,
     Wait,
     WaitEintr,
     SmallStacks,
@@ -251,6 +262,12 @@ pub static TABLE: &[Variable] = &[
         meaning: "how much of each ordinary thread stack is made resident",
         field: Field::Stack,
     },
+    words(
+        "SIGWARD_FORK",
+        Fork::WORDS,
+        "whether a forked child finds zeroes in other threads' alternate stacks, or a copy",
+        Field::Fork,
+    ),
     words("SIGWARD_WAIT", Wait::WORDS, "how a wait for a child enters the kernel", Field::Wait),
     words(
         "SIGWARD_WAIT_EINTR",
@@ -309,6 +326,8 @@ pub struct Config {
     pub altstack: Altstack,
     /// `SIGWARD_STACK`.
     pub stack: Stack,
+    /// `SIGWARD_FORK`.
+    pub fork: Fork,
     /// `SIGWARD_WAIT`.
     pub wait: Wait,
     /// `SIGWARD_WAIT_EINTR`.
@@ -331,6 +350,7 @@ impl Config {
         mode: Mode::Auto,
         altstack: Altstack::Auto,
         stack: Stack::Auto,
+        fork: Fork::Auto,
         wait: Wait::Auto,
         wait_eintr: WaitEintr::Keep,
         small_stacks: SmallStacks::Auto,
@@ -353,6 +373,7 @@ impl Config {
                     Stack::Full => Shown::Word("full"),
                     Stack::Bytes(bytes) => Shown::Bytes(bytes),
                 },
+                Field::Fork => Shown::Word(self.fork.as_str()),
                 Field::Wait => Shown::Word(self.wait.as_str()),
                 Field::WaitEintr => Shown::Word(self.wait_eintr.as_str()),
                 Field::SmallStacks => Shown::Word(self.small_stacks.as_str()),
@@ -374,6 +395,7 @@ impl Config {
             Field::Mode => put(&mut self.mode, Mode::from_word(value)),
             Field::Altstack => put(&mut self.altstack, Altstack::from_word(value)),
             Field::Stack => put(&mut self.stack, Stack::from_value(value)),
+            Field::Fork => put(&mut self.fork, Fork::from_word(value)),
             Field::Wait => put(&mut self.wait, Wait::from_word(value)),
             Field::WaitEintr => put(&mut self.wait_eintr, WaitEintr::from_word(value)),
             Field::SmallStacks => put(&mut self.small_stacks, SmallStacks::from_word(value)),
@@ -457,7 +479,7 @@ pub fn parse<'a>(
         };
         let Some(row) = TABLE.iter().find(|row| row.name.as_bytes() == name) else {
             // `SIGWARDEN` is somebody else's.
-            if name.get(PREFIX.len()) == Some(&b'_') {
+            if name.get(PREFIX.len()) == Some(&b'_') && !is_service_link(name, value) {
                 warn(BadValue { name, value, accepted: None });
             }
             continue;
@@ -485,6 +507,32 @@ pub fn parse<'a>(
         config.mode = Mode::Off;
     }
     config
+}
+
+/// Whether this is one of the variables that Kubernetes gives every container
+/// of a namespace for each Service in it: one named `sigward`, or
+/// `sigward-` and anything, makes such of our prefix. Nobody has set them, so
+/// they are nobody's mistake.
+///
+/// Source: Kubernetes, "Connecting Applications with Services", which for the
+/// `_PORT` ones follows Docker's container links.
+fn is_service_link(name: &[u8], value: &[u8]) -> bool {
+    const PROTOCOLS: [&[u8]; 3] = [b"TCP", b"UDP", b"SCTP"];
+    if name.ends_with(b"_SERVICE_HOST") {
+        return true;
+    }
+    if name.ends_with(b"_PORT") && value.windows(3).any(|part| part == b"://") {
+        return true;
+    }
+    // From the last word to the first, with the two behind each.
+    let (mut next, mut second): (&[u8], &[u8]) = (b"", b"");
+    name.rsplit(|byte| *byte == b'_').any(|word| {
+        let number = !next.is_empty() && next.iter().all(u8::is_ascii_digit);
+        let found = (word == b"SERVICE" && next == b"PORT")
+            || (word == b"PORT" && number && PROTOCOLS.contains(&second));
+        (next, second) = (word, next);
+        found
+    })
 }
 
 fn split_at_equals(variable: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -78,6 +78,39 @@ fn names_that_are_nearly_ours() {
 }
 
 #[test]
+fn variables_of_kubernetes_services_are_passed_over() {
+    for link in [
+        "SIGWARD_SERVICE_HOST=10.0.0.1",
+        "SIGWARD_SERVICE_PORT=80",
+        "SIGWARD_SERVICE_PORT_HTTP=80",
+        "SIGWARD_DEMO_SERVICE_HOST=10.0.0.1",
+        "SIGWARD_DEMO_SERVICE_PORT_DNS_TCP=53",
+        "SIGWARD_PORT=tcp://10.0.0.1:80",
+        "SIGWARD_DEMO_PORT=udp://[fd00::1]:53",
+        "SIGWARD_PORT_80_TCP=tcp://10.0.0.1:80",
+        "SIGWARD_PORT_80_TCP_PROTO=tcp",
+        "SIGWARD_PORT_53_UDP_ADDR=10.0.0.1",
+        "SIGWARD_DEMO_PORT_9_SCTP_PORT=9",
+    ] {
+        assert_eq!(parsed(&[link], "p"), (Config::DEFAULT, vec![]), "{link}");
+    }
+    for (name, other) in [
+        ("SIGWARD_PORT", "SIGWARD_PORT=80"),
+        ("SIGWARD_PORT", "SIGWARD_PORT="),
+        ("SIGWARD_HOST", "SIGWARD_HOST=tcp://10.0.0.1:80"),
+        ("SIGWARD_SERVICE", "SIGWARD_SERVICE=1"),
+        ("SIGWARD_XSERVICE_PORT", "SIGWARD_XSERVICE_PORT=1"),
+        ("SIGWARD_SERVICE_HOSTS", "SIGWARD_SERVICE_HOSTS=1"),
+        ("SIGWARD_PORT_TCP", "SIGWARD_PORT_TCP=1"),
+        ("SIGWARD_PORT_X_TCP", "SIGWARD_PORT_X_TCP=1"),
+        ("SIGWARD_PORT__TCP", "SIGWARD_PORT__TCP=1"),
+        ("SIGWARD_PORT_80_HTTP", "SIGWARD_PORT_80_HTTP=1"),
+    ] {
+        assert_eq!(parsed(&[other], "p").1, [name], "{other}");
+    }
+}
+
+#[test]
 fn bad_value_says_what_is_accepted() {
     let mut said = String::new();
     let environ = [&b"SIGWARD_STACK=huge"[..]];

@@ -13,7 +13,7 @@
 //! | [`bounds`] | `stack-bounds`: where a thread's stack really ends |
 //! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
 //! | [`standdown`] | what in a process makes us stand down |
-//! | [`loaded`] | names in loaded objects: `dlsym` for load time |
+//! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
 //! | [`log`], [`stats`] | the two ways of speaking, both off by default |
 #![cfg_attr(not(test), no_std)]
@@ -28,6 +28,8 @@ pub mod loaded;
 #[cfg(target_os = "linux")]
 pub mod log;
 pub mod quirks;
+#[cfg(target_os = "linux")]
+pub mod recorded;
 #[cfg(target_os = "linux")]
 pub mod standdown;
 #[cfg(target_os = "linux")]

@@ -1,8 +1,8 @@
 //! Finding a name in an object that the dynamic loader has mapped.
 //!
-//! This is `dlsym` for load time, without its costs: many names for one walk,
-//! nothing allocated, no error text, and no need of libdl (which half of the
-//! programs on a glibc before 2.34 do not load). Every access is checked
+//! This is `dlsym` without its costs: no lock, nothing allocated, no error
+//! text, and no need of libdl (which half of the programs on a glibc before
+//! 2.34 do not load). Every access is checked
 //! against the object's own readable segments; a malformed object finds
 //! nothing and harms nothing. Async-signal-safe.
 //!
@@ -10,7 +10,7 @@
 //! and `DT_VERSYM` glibc's `elf/dl-lookup.c` describes what loaders accept.
 
 /// Program header of a loaded object.
-type Header = libc::Elf64_Phdr;
+pub type Header = libc::Elf64_Phdr;
 /// Symbol table entry.
 type Symbol = libc::Elf64_Sym;
 
@@ -20,8 +20,11 @@ const DT_SYMTAB: u64 = 6;
 const DT_STRSZ: u64 = 10;
 const DT_GNU_HASH: u64 = 0x6fff_fef5;
 const DT_VERSYM: u64 = 0x6fff_fff0;
+const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const DT_NULL: u64 = 0;
 
+/// In `DT_FLAGS_1`: the object is never unloaded.
+const DF_1_NODELETE: u64 = 8;
 /// Set in a version index: not the default version of its name.
 const HIDDEN: u16 = 0x8000;
 /// Longest hash chain that is followed: a real one holds a few symbols.
@@ -108,11 +111,17 @@ impl<const N: usize> Table<N> {
 impl<P: AsRef<[Place]> + ?Sized> Names<P> {
     /// The names, in order.
     pub fn iter(&self) -> impl Iterator<Item = Name<'static>> {
-        let text = self.text;
-        self.places.as_ref().iter().map(move |&(start, end, gnu)| Name {
-            text: text.get(start.into()..end.into()).unwrap_or_default(),
-            gnu,
-        })
+        self.places.as_ref().iter().map(|&place| self.name(place))
+    }
+
+    /// The name at `index`.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Name<'static>> {
+        self.places.as_ref().get(index).map(|&place| self.name(place))
+    }
+
+    fn name(&self, (start, end, gnu): Place) -> Name<'static> {
+        Name { text: self.text.get(start.into()..end.into()).unwrap_or_default(), gnu }
     }
 }
 
@@ -259,6 +268,7 @@ pub struct Object<'a> {
     versions: &'a [u16],
     gnu: Option<GnuHash<'a>>,
     sysv: Option<SysvHash<'a>>,
+    flags: u64,
 }
 
 impl<'a> Object<'a> {
@@ -276,7 +286,7 @@ impl<'a> Object<'a> {
         let entries = segments.items::<[u64; 2]>(at, dynamic.p_memsz as usize / 16);
 
         let (mut strings, mut string_bytes, mut symbols) = (0, 0, 0);
-        let (mut versions, mut gnu, mut sysv) = (0, 0, 0);
+        let (mut versions, mut gnu, mut sysv, mut flags) = (0, 0, 0, 0);
         for &[tag, value] in entries {
             match tag {
                 DT_NULL => break,
@@ -286,6 +296,7 @@ impl<'a> Object<'a> {
                 DT_VERSYM => versions = value,
                 DT_GNU_HASH => gnu = value,
                 DT_HASH => sysv = value,
+                DT_FLAGS_1 => flags = value,
                 _ => {}
             }
         }
@@ -305,8 +316,15 @@ impl<'a> Object<'a> {
                 0 => None,
                 value => SysvHash::read(segments, segments.resolve(value)),
             },
+            flags,
         };
         (!object.symbols.is_empty() && !object.strings.is_empty()).then_some(object)
+    }
+
+    /// Whether the object says that it is never to be unloaded.
+    #[must_use]
+    pub const fn stays(&self) -> bool {
+        self.flags & DF_1_NODELETE != 0
     }
 
     /// The address of `name`'s default version, if the object defines it as a
@@ -344,4 +362,4 @@ impl<'a> Object<'a> {
 
 #[cfg(test)]
 #[path = "loaded_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -2,11 +2,11 @@ use super::*;
 use proptest::prelude::*;
 use std::ffi::c_int;
 
-const SIGACTION: Name<'_> = Name::new("sigaction");
+pub(crate) const SIGACTION: Name<'_> = Name::new("sigaction");
 const SETJMP: Name<'_> = Name::new("_setjmp");
-const ABSENT: Name<'_> = Name::new("sigward_has_no_such_name");
+pub(crate) const ABSENT: Name<'_> = Name::new("sigward_has_no_such_name");
 
-type Seen = Vec<(usize, Vec<Header>)>;
+pub(crate) type Seen = Vec<(usize, Vec<Header>)>;
 
 extern "C" fn collect(
     info: *mut libc::dl_phdr_info,
@@ -21,7 +21,8 @@ extern "C" fn collect(
     0
 }
 
-fn loaded() -> Seen {
+/// The objects of this process, and copies of their headers.
+pub(crate) fn loaded() -> Seen {
     let mut seen = Seen::new();
     // SAFETY: `collect` matches and the Vec outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(collect), (&raw mut seen).cast()) };
@@ -40,6 +41,8 @@ fn a_table_holds_its_names() {
     const NAMES: Table<2> = Table::new("printf\0wait\0");
     let names: Vec<_> = NAMES.iter().map(|name| (name.text(), name.gnu)).collect();
     assert_eq!(names, [("printf", 0x156b_2bb8), ("wait", Name::new("wait").gnu)]);
+    assert_eq!(NAMES.get(1).map(Name::text), Some("wait"));
+    assert!(NAMES.get(2).is_none());
 }
 
 #[test]

@@ -1,21 +1,25 @@
-//! The `log` facade's sink: one line, one write(2) to standard error.
+//! The `log` facade's sink: one line, one write to standard error.
 
 use core::fmt::Write;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::sys::call;
 use crate::sys::line::Line;
+use crate::sys::{call, stderr};
 
 /// Async-signal-safe: a buffer on the stack, raw calls, no lock.
 struct Sink;
 
 impl Log for Sink {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true // the facade's maximum level decides
+        stderr::is_open() // else the facade's maximum level decides
     }
 
     fn log(&self, record: &Record<'_>) {
+        // Nor may we ask who we are, where a filter lets nothing be written.
+        if !self.enabled(record.metadata()) {
+            return;
+        }
         let mut line = Line::default();
         // Writing to a `Line` cannot fail.
         let _ = write!(

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use crate::altstack::ladder::Rung;
 use crate::altstack::{self, Duty};
 use crate::sys::line::Line;
-use crate::sys::{call, page};
+use crate::sys::{call, page, stderr};
 
 /// A number that any thread may count up. Async-signal-safe.
 pub struct Counter(AtomicUsize);
@@ -92,15 +92,9 @@ pub fn on_duty(duty: Duty) {
     DUTY.store(duty as u8, Ordering::Relaxed);
 }
 
-/// Prints now what [`at_exit`] would, instead. Returns whether it did.
-pub fn at_once() -> bool {
-    at_exit();
-    WANTED.swap(false, Ordering::Relaxed)
-}
-
-/// Prints the one line, if it is wanted.
+/// Prints the one line, if it is wanted and was not printed yet.
 pub extern "C" fn at_exit() {
-    if WANTED.load(Ordering::Relaxed) {
+    if stderr::is_open() && WANTED.swap(false, Ordering::Relaxed) {
         print();
     }
 }

@@ -4,8 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use sigward_harness::Run;
 use sigward_harness::artifacts::{command, preload};
+use sigward_harness::filter::Filter;
 use sigward_harness::need;
 use sigward_harness::programs::{Libc, build, copy, libcs};
 
@@ -34,6 +37,37 @@ fn container(program: &Path, libc: Libc) -> tempfile::TempDir {
         place(&file, &file);
     }
     root
+}
+
+/// A root without /dev and /proc, on a kernel without getrandom(2), or on one before 5.6, whose
+/// getrandom does not know what std asks it for: no random bytes are to be had.
+#[test]
+fn every_command_does_without_random_bytes() {
+    if !need::root() {
+        return;
+    }
+    let program = build("altstack_threads", Libc::Glibc).unwrap();
+    let root = container(&program, Libc::Glibc);
+    let check = sigward::sys::kernel::judge();
+    let verdict = i32::from(check.standing == sigward::verdict::Standing::Affected);
+    let library = ["--library", "/opt/sigward/libsigward.so"];
+    let avx = std::arch::is_x86_feature_detected!("avx");
+    for (command, code, said) in [
+        (&["--help"][..], 0, "Usage: sigward"),
+        (&["check"], verdict, "affected"),
+        (&["check", "--json"], verdict, "\"standing\""),
+        (&["probe", "--seconds", "1"], if avx { 0 } else { 2 }, "freebsd-restart-r10: "),
+        (&["bench", "syscalls", "--rounds", "1", "--calls", "1"], 0, "getppid"),
+        (&[&["run"][..], &library, &["--", "/program", "2"]].concat(), 0, "threads: 2"),
+    ] {
+        for errno in [libc::ENOSYS, libc::EINVAL] {
+            let run = Run::new("chroot").arg(root.path()).arg("/opt/sigward/sigward");
+            let run = run.args(command).filter(Filter::new().refuse(libc::SYS_getrandom, errno));
+            let outcome = run.deadline(Duration::from_secs(200)).output().unwrap();
+            assert_eq!(outcome.code(), code, "{command:?}: {outcome:?}");
+            assert!(outcome.stdout.contains(said), "{command:?}: {outcome:?}");
+        }
+    }
 }
 
 #[test]

@@ -67,14 +67,33 @@ fn several_bad_values_make_one_line() {
 
 #[test]
 fn a_bad_name_is_told_and_a_strangers_is_not() {
-    for (name, told) in
-        [("SIGWARD_FOO", true), ("SIGWARD_", true), ("SIGWARDEN", false), ("sigward", false)]
-    {
-        let outcome = preloaded("altstack_mmap", Libc::Glibc).env(name, "1").output().unwrap();
-        assert!(outcome.success());
-        let expected = format!("ignored: {name}=1: no such variable; see `sigward run --help`");
-        assert_eq!(said(&outcome), vec![expected; usize::from(told)]);
+    for (name, told) in [
+        ("SIGWARD_FOO", true),
+        ("SIGWARD_", true),
+        ("SIGWARD_SERVICE_HOST", false),
+        ("SIGWARDEN", false),
+        ("sigward", false),
+    ] {
+        for mode in ["on", "observe"] {
+            let run = program("altstack_mmap", Libc::Glibc).sigward(mode).env(name, "1");
+            let outcome = run.output().unwrap();
+            assert!(outcome.success());
+            let expected = format!("ignored: {name}=1: no such variable; see `sigward run --help`");
+            assert_eq!(said(&outcome), vec![expected; usize::from(told)]);
+        }
     }
+}
+
+/// It may be meant for somebody else, and is in the environment of every process.
+#[test]
+fn a_bad_name_costs_nothing_where_nothing_is_done() {
+    let run = preloaded("altstack_mmap", Libc::Glibc);
+    let named = run.clone().env("SIGWARD_FOO", "1");
+    assert_eq!(named.output().unwrap().stderr, "");
+    assert_eq!(named.calls().unwrap(), run.calls().unwrap());
+    // The control: what is said costs a call.
+    let told = run.clone().env("SIGWARD_SIZE", "x");
+    assert!(told.calls().unwrap().len() > run.calls().unwrap().len());
 }
 
 #[test]

@@ -18,7 +18,10 @@ preloaded. An unset or empty variable stands for its default.
 
 `sigward run` refuses a value that is not accepted, and a `SIGWARD_` name that
 is not in this table (exit code 125). The library itself warns once and uses
-the default: it never harms the program.
+the default; of a name it warns only where it acts. Its line never harms the
+program: where it might, it is dropped. Both pass over the names that
+Kubernetes makes of a Service called `sigward` (`SIGWARD_SERVICE_HOST`,
+`SIGWARD_PORT=tcp://10.0.0.1:80` and their like).
 
 Patterns match the program's name without its folders; `*` is any run of
 characters, `?` any one. `SIGWARD_EXCEPT` wins over `SIGWARD_ONLY`.

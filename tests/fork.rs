@@ -66,8 +66,30 @@ fn a_stack_that_is_copied_is_counted() {
         // Four threads with mappings of their own: none is copied.
         assert_eq!(windows(forked("other-threads")), "0");
         assert_eq!(windows(forked("threads-in-a-storm")), "0");
+        // Unless that is asked for.
+        assert_eq!(windows(forked("other-threads").env("SIGWARD_FORK", "copy")), "4");
         // Four threads with malloc'ed stacks, two forks.
         assert_eq!(windows(bytes("heap", libc)), "8");
+    }
+}
+
+/// What another thread's handler was told lies on its alternate stack: a child that is to report
+/// it needs the copy.
+#[test]
+fn a_reporting_child_finds_the_stacks_that_are_copied() {
+    for &libc in programs::libcs() {
+        let run = Run::new(build("crash_report", libc).unwrap());
+        let without = run.output().unwrap();
+        assert_eq!(
+            without.stdout,
+            "signal 11 at 0x1234, registers set
+",
+            "{without:?}"
+        );
+        let run = run.sigward("on");
+        assert_eq!(run.clone().env("SIGWARD_FORK", "copy").output().unwrap(), without);
+        let spared = run.env("SIGWARD_FORK", "auto").output().unwrap();
+        assert!(spared.stdout.starts_with("signal 0 "), "the limit is no more: {spared:?}");
     }
 }
 
@@ -111,6 +133,19 @@ fn a_fork_beside_a_slow_one_leaves_the_signal_mask() {
         assert!(without.stdout.starts_with(&format!("the other's thread: {same}\n")));
         assert_eq!(without.stdout.matches("SIGUSR1 1, SIGUSR2 0").count(), 3, "{without:?}");
         assert_eq!(run.preload(&late).env("SIGWARD", "on").output().unwrap(), without);
+    }
+}
+
+/// The child of a second fork, on whose stack it stands, while the first one spares that stack.
+#[test]
+fn a_fork_beside_another_loses_no_stack() {
+    let late = artifacts::initialised_late().unwrap();
+    for &libc in programs::libcs() {
+        let run = Run::new(build("fork_beside", libc).unwrap());
+        let without = run.output().unwrap();
+        assert!(without.success() && !without.stdout.contains("0x"), "{without:?}");
+        let run = run.preload(&late).env("SIGWARD", "on");
+        assert_eq!(run.output().unwrap(), without, "{libc:?}");
     }
 }
 

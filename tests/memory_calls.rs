@@ -88,6 +88,37 @@ fn a_program_gets_all_of_its_limit() {
     }
 }
 
+/// Scenario, and how many times a stack of one of four threads is let go of for it.
+const FAILING: &[(&str, &str)] = &[
+    ("hole", "0"),
+    ("no-access", "0"),
+    ("too-much", "0"),
+    ("refused", "0"),
+    ("by-vector", "0"),
+    ("whole-limit", "4"),
+    ("by-vector-on-stacks", "4"),
+];
+
+#[test]
+fn a_call_that_fails_by_itself_takes_no_lock() {
+    for libc in programs::libcs() {
+        for (scenario, windows) in FAILING {
+            let run = Run::new(build("failing", *libc).unwrap()).arg(scenario);
+            let run = run.unprivileged().memlock(512 << 10).env("SIGWARD_STACK", "off");
+            let without = run.output().unwrap();
+            if without.code() == NOT_HERE {
+                continue;
+            }
+            let with = run.sigward("on").env("SIGWARD_STATS", "1").output().unwrap();
+            assert!(without.success() && with.success(), "{scenario}: {without:?} {with:?}");
+            let ((own, _), (own_with, held)) = (views(&without.stdout), views(&with.stdout));
+            assert_eq!(own, own_with, "{scenario}");
+            assert!(held.iter().all(|&pages| pages == "16"), "{scenario}: {with:?}");
+            assert_eq!(with.figure("windows"), *windows, "{scenario} under {libc:?}");
+        }
+    }
+}
+
 /// The known reproducer gives its own stack away without end. It must neither fail, as it does
 /// where the stack is simply locked, nor take a fault. `make soak` has it run for a minute.
 #[test]

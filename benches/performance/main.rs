@@ -6,16 +6,20 @@
 //! | [`counter`] | counting user instructions, by perf or by callgrind |
 //! | [`subject`] | the libraries under test, and timed runs of the programs |
 //! | [`document`] | sections, tables, numbers |
-//! | [`exec`], [`calls`], [`live_stacks`], [`waits`], [`locked`], [`churn`] | one table each |
+//! | [`forks`], [`exec`], [`calls`], [`operations`], [`memory`], [`live_stacks`], [`waits`], [`locked`], [`threads`], [`churn`] | one table each |
 
 mod calls;
 mod churn;
 mod counter;
 mod document;
 mod exec;
+mod forks;
 mod live_stacks;
 mod locked;
+mod memory;
+mod operations;
 mod subject;
+mod threads;
 mod waits;
 
 use std::fs;
@@ -32,11 +36,15 @@ use subject::Libraries;
 type Bench = fn(Counter, &Libraries) -> io::Result<Section>;
 
 const BENCHES: &[(&str, Bench)] = &[
+    ("forks", forks::run),
     ("exec", exec::run),
     ("calls", calls::run),
+    ("operations", operations::run),
+    ("memory", memory::run),
     ("live-stacks", live_stacks::run),
     ("waits", waits::run),
     ("locked", locked::run),
+    ("threads", threads::run),
     ("churn", churn::run),
 ];
 

@@ -5,10 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc};
 use sigward_harness::run::Run;
+use sigward_harness::steps::Steps;
 use tempfile::TempDir;
 
 /// Copies of the libraries, under paths of one length: the loader's work grows with them.
@@ -87,6 +89,24 @@ pub fn borrowed<'a>(variables: &'a [(&'static str, OsString)]) -> Vec<(&'static 
     variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect()
 }
 
+/// A run of `program` in `mode`.
+fn run_of(program: &Path, args: &[&str], mode: Mode, libraries: &Libraries) -> Run {
+    let run = Run::new(program).args(args).deadline(Duration::from_secs(250));
+    mode.environment(libraries, None)
+        .into_iter()
+        .fold(run, |run, (name, value)| run.env(name, value))
+}
+
+/// Instructions and system calls between the two marks of a program.
+pub fn steps(
+    program: &Path,
+    args: &[&str],
+    mode: Mode,
+    libraries: &Libraries,
+) -> io::Result<Steps> {
+    run_of(program, args, mode, libraries).steps()
+}
+
 /// Runs a program that prints numbers and returns them.
 pub fn printed(
     program: &Path,
@@ -94,11 +114,7 @@ pub fn printed(
     mode: Mode,
     libraries: &Libraries,
 ) -> io::Result<Vec<f64>> {
-    let mut run = Run::new(program).args(args).deadline(std::time::Duration::from_secs(150));
-    for (name, value) in mode.environment(libraries, None) {
-        run = run.env(name, value);
-    }
-    let outcome = run.output()?;
+    let outcome = run_of(program, args, mode, libraries).output()?;
     let numbers = outcome.stdout.split_whitespace().map(str::parse).collect::<Result<_, _>>();
     match numbers {
         Ok(numbers) if outcome.success() => Ok(numbers),
@@ -122,6 +138,24 @@ pub fn least_ns<const MODES: usize>(
         }
     }
     Ok(least)
+}
+
+/// The median, over pairs of runs made one after the other, of the median time under the library
+/// (`on`) as a multiple of that without it; and the least nanoseconds without.
+pub fn paired(program: &Path, args: &[&str], libraries: &Libraries) -> io::Result<(f64, f64)> {
+    const PAIRS: usize = 7;
+    let mut ratios = Vec::new();
+    let mut least = f64::INFINITY;
+    for _ in 0..PAIRS {
+        let numbers = |mode| printed(program, args, mode, libraries);
+        let (without, on) = (numbers(Mode::Without)?, numbers(Mode::On)?);
+        if let ([fastest, median], [_, with]) = (&without[..], &on[..]) {
+            ratios.push(with / median);
+            least = least.min(*fastest);
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    Ok((ratios.get(PAIRS / 2).copied().unwrap_or(f64::NAN), least))
 }
 
 /// The machine in a few words.

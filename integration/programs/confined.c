@@ -3,7 +3,8 @@
 // "prctl"   by prctl, to the calls of its own that are listed below: any other is fatal
 // "seccomp" the same by seccomp(2), which has no function of its own
 // "proof"   the same, then it makes a call that is not listed
-// "bad"     it tries to, and fails
+// "asks"    it makes the calls that must fail, by which programs ask what the kernel knows
+// "refused" it tries to, by a filter that the kernel refuses when it has read it
 // "vfork"   a vfork child does, and ends
 // With a second argument, "locked", it tells on stderr what is locked.
 // compared: elsewhere
@@ -21,6 +22,7 @@ struct instruction {
 #define ALLOW(number) {0x15, 0, 1, number}, RETURN(0x7fff0000)
 #define KILL RETURN(0x80000000)
 #define MODE_FILTER 2
+#define SET_MODE_STRICT 0
 #define SET_MODE_FILTER 1
 
 static struct instruction code[] = {
@@ -53,7 +55,11 @@ static struct instruction code[] = {
 static struct program {
     unsigned short length;
     struct instruction *code;
-} program = {sizeof code / sizeof *code, code}, none = {0, code};
+} program = {sizeof code / sizeof *code, code}, empty = {0, code};
+
+// No such instruction.
+static struct instruction nonsense[] = {{0xffff, 0, 0, 0}};
+static struct program unreadable = {1, NULL}, refused = {1, nonsense};
 static volatile sig_atomic_t seen;
 
 static void handler(int signal) { seen += signal == SIGUSR1; }
@@ -66,8 +72,16 @@ static void confine(const char *how)
         result = prctl(PR_SET_SECCOMP, MODE_FILTER, &program);
     else if (!strcmp(how, "seccomp"))
         result = syscall(SYS_seccomp, SET_MODE_FILTER, 0, &program);
-    else if (!strcmp(how, "bad"))
-        result = prctl(PR_SET_SECCOMP, MODE_FILTER, &none);
+    else if (!strcmp(how, "refused"))
+        result = prctl(PR_SET_SECCOMP, MODE_FILTER, &refused);
+    else if (!strcmp(how, "asks")) {
+        result += syscall(SYS_seccomp, SET_MODE_STRICT, 1, NULL);
+        for (unsigned flag = 1; flag; flag <<= 1)
+            result += syscall(SYS_seccomp, SET_MODE_FILTER, flag, NULL);
+        result += syscall(SYS_seccomp, SET_MODE_FILTER, 0, &unreadable);
+        result += prctl(PR_SET_SECCOMP, MODE_FILTER, NULL);
+        result += prctl(PR_SET_SECCOMP, MODE_FILTER, &empty);
+    }
     else if (!strcmp(how, "vfork")) {
         pid_t child = vfork();
         if (child == 0)

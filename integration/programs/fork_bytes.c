@@ -291,6 +291,30 @@ static void in_a_handler(void)
     MUST(raise(SIGUSR1) == 0);
 }
 
+// Has this thread stand on a stack while `run` runs.
+__attribute__((noinline)) static void stand_on(char *top, void (*run)(void))
+{
+    __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
+                     : "+r"(top), "+r"(run)
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc", "memory");
+}
+
+static void check_underfoot(void) { fork_and_check(stacks, 4 * PAGE, 1); }
+
+static void fork_on_anothers(void)
+{
+    fill(stacks[0], 4 * PAGE);
+    stand_on(stacks[0] + STACK_SIZE, check_underfoot);
+}
+
+// As a scheduler of coroutines may: this thread's frames are on a stack that another has set.
+static void on_anothers(void)
+{
+    map_stacks();
+    amid_threads(stacks, fork_on_anothers);
+}
+
 // Another thread's local variables, and its own data: ordinary stacks are always copied.
 static char *locals[THREADS];
 static __thread char own_data[3 * PAGE];
@@ -423,6 +447,7 @@ int main(int argc, char **argv)
         {"after-threads", after_threads},
         {"own", own},
         {"in-a-handler", in_a_handler},
+        {"on-anothers", on_anothers},
         {"ordinary", ordinary},
         {"environment", environment},
         {"wiped-before", wiped_before},

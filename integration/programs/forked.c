@@ -65,6 +65,48 @@ static void parent(void) { start(); in_parent_of(fork()); }
 static void child_bare(void) { start(); in_child_of(_Fork()); }
 static void parent_bare(void) { start(); in_parent_of(_Fork()); }
 
+// By syscall(2). libc does not learn of it: it may take the thread for the one that it copied.
+static void deliver_by_number(void)
+{
+    int before = measured_so_far();
+    MUST(syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGUSR2) == 0);
+    MUST(measured_so_far() > before);
+}
+
+static long by_fork(void) { return syscall(SYS_fork); }
+static long by_clone(void) { return syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L); }
+
+// The first fields of the kernel's struct clone_args, in their order.
+struct asked {
+    uint64_t flags, pidfd, child, parent, signal, stack, size, tls;
+};
+
+static long by_clone3(void)
+{
+    struct asked asked = {.signal = SIGCHLD};
+    return syscall(SYS_clone3, &asked, sizeof asked);
+}
+
+static void by_number(long (*forks)(void))
+{
+    start();
+    pid_t child = forks();
+    if (child < 0 && errno == ENOSYS)
+        not_here();
+    MUST(child >= 0);
+    if (child == 0) {
+        deliver_by_number();
+        wait_for_parent();
+        syscall(SYS_exit_group, 0);
+    }
+    deliver();
+    reap(child);
+}
+
+static void forked_by_number(void) { by_number(by_fork); }
+static void cloned_by_number(void) { by_number(by_clone); }
+static void cloned_by_number_3(void) { by_number(by_clone3); }
+
 static void child_pty(void)
 {
     start();
@@ -320,6 +362,70 @@ static void cloned(void)
     after_shared_child(clone(cloned_child, other + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL));
 }
 
+// Where such a child returns to from syscall(2): the address is all that its stack has.
+__attribute__((noreturn)) static void returned_to(void)
+{
+    use_signals_in_child();
+    _exit(8);
+}
+
+static long cloned_onto(char *other)
+{
+    void **top = (void **)(other + STACK_SIZE) - 2;
+    *top = (void *)returned_to;
+    return syscall(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, top, 0L, 0L, 0L);
+}
+
+static long cloned_onto_3(char *other)
+{
+    // The kernel adds the size.
+    void **top = (void **)(other + STACK_SIZE) - 2;
+    *top = (void *)returned_to;
+    struct asked asked = {.flags = CLONE_VM | CLONE_VFORK, .signal = SIGCHLD, .stack = (uintptr_t)other,
+                          .size = STACK_SIZE - 2 * sizeof *top};
+    return syscall(SYS_clone3, &asked, sizeof asked);
+}
+
+static void shared_by_number(void)
+{
+    start();
+    after_shared_child(cloned_onto(fresh_pages(STACK_SIZE)));
+}
+
+static void shared_by_number_3(void)
+{
+    start();
+    pid_t child = cloned_onto_3(fresh_pages(STACK_SIZE));
+    if (child < 0 && errno == ENOSYS)
+        not_here();
+    after_shared_child(child);
+}
+
+// A copy of the memory, on another stack. As before a fork by the instruction, nobody is asked.
+static void copied_by_number(void)
+{
+    int status;
+    start();
+    deliver();
+    char *other = fresh_pages(STACK_SIZE);
+    void **top = (void **)(other + STACK_SIZE) - 2;
+    *top = (void *)returned_to;
+    pid_t child = syscall(SYS_clone, (long)SIGCHLD, top, 0L, 0L, 0L);
+    MUST(child > 0 && waitpid(child, &status, 0) == child);
+    printf("status: %#x\n", status);
+}
+
+static void failing_by_number(void)
+{
+    start();
+    TELL(syscall(SYS_clone, (long)(CLONE_THREAD | SIGCHLD), 0L, 0L, 0L, 0L));
+    TELL(syscall(SYS_clone3, NULL, 64L));
+    TELL(syscall(SYS_clone3, (void *)8, 64L));
+    struct asked asked = {.signal = SIGCHLD};
+    TELL(syscall(SYS_clone3, &asked, 8L));
+    deliver();
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario all[] = {
@@ -327,6 +433,9 @@ int main(int argc, char **argv)
         {"parent", parent},
         {"child-bare", child_bare},
         {"parent-bare", parent_bare},
+        {"fork-by-number", forked_by_number},
+        {"clone-by-number", cloned_by_number},
+        {"clone3-by-number", cloned_by_number_3},
         {"child-pty", child_pty},
         {"parent-pty", parent_pty},
         {"child-daemon", child_daemon},
@@ -343,6 +452,10 @@ int main(int argc, char **argv)
         {"vfork-new-stack", vforked_new_stack},
         {"spawn", spawned},
         {"clone-vm", cloned},
+        {"clone-vm-by-number", shared_by_number},
+        {"clone3-vm-by-number", shared_by_number_3},
+        {"clone-stack-by-number", copied_by_number},
+        {"failing-by-number", failing_by_number},
         {NULL, NULL},
     };
     return run_scenario(argc, argv, all);

@@ -1,19 +1,24 @@
-// A library whose fork handlers make one thread's fork slow, for all others to give up on it.
+// A library whose fork handlers make one thread's fork slow: for all others to meet it, or to give
+// up on it.
 #include "common.h"
 
 static pthread_t slow;
 static _Atomic int amid, is_set;
+static useconds_t takes;
 
 // Returns once that fork is under way.
 void await_slow_fork(void)
 {
     while (!amid)
         usleep(1000);
+    amid = 0;
 }
 
-void be_slow(void)
+// The calling thread's next fork takes so many milliseconds.
+void be_slow(unsigned milliseconds)
 {
     slow = pthread_self();
+    takes = milliseconds * 1000;
     is_set = 1;
 }
 
@@ -21,7 +26,7 @@ static void prepare(void)
 {
     if (is_set && pthread_equal(slow, pthread_self())) {
         amid = 1;
-        usleep(1500000);
+        usleep(takes);
     }
 }
 

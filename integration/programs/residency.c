@@ -41,6 +41,10 @@ int main(int argc, char **argv)
         MUST(mprotect(block, size, PROT_NONE) == 0);
     else if (!strcmp(kind, "read-only"))
         MUST(mprotect(block, size, PROT_READ) == 0);
+    else if (!strcmp(kind, "guard inside"))
+        MUST(mprotect(block, PAGE, PROT_NONE) == 0);
+    else if (!strcmp(kind, "guard in the window"))
+        MUST(mprotect(block + size - 3 * PAGE, PAGE, PROT_NONE) == 0);
     else if (!strcmp(kind, "begins unmapped"))
         MUST(munmap(block, PAGE) == 0);
     else if (!strcmp(kind, "ends unmapped"))

@@ -5,7 +5,7 @@
 #include "common.h"
 
 void await_slow_fork(void);
-void be_slow(void);
+void be_slow(unsigned milliseconds);
 
 static void tell(const char *when)
 {
@@ -26,7 +26,7 @@ static void block(int signal)
 static void *fork_slowly(void *unused)
 {
     block(SIGUSR2);
-    be_slow();
+    be_slow(1500);
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0)

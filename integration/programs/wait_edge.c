@@ -3,7 +3,10 @@
  * instructions. Rounds without end; it talks with the tracer by `control`,
  * whose address it prints behind its pid.
  *
- * wait_edge [bypass]   bypass: the handler is installed by a raw system call
+ * wait_edge [bypass|collect|collect-restart]
+ *   bypass: the handler is installed by a raw system call
+ *   collect: there is one child, and the handler takes every child that has
+ *            ended; with -restart it has SA_RESTART
  */
 // compared: elsewhere
 #include "common.h"
@@ -18,15 +21,12 @@ static volatile struct {
     int finish;  /* set by the tracer: end the second child */
     int handled; /* handlers run in this round */
     int result;  /* 1, 2: that child; negative: minus errno */
+    pid_t second;
 } control;
 
-static volatile pid_t first, second;
+static volatile pid_t first;
+#define second control.second
 
-static void on_usr1(int signal)
-{
-    (void)signal;
-    control.handled++;
-}
 
 /* By calls that nobody hooks. */
 static long raw_wait4(pid_t pid, long options)
@@ -38,6 +38,16 @@ static long raw_wait4(pid_t pid, long options)
                      : "a"(SYS_wait4), "D"((long)pid), "S"(0L), "d"(options), "r"(usage)
                      : "rcx", "r11", "memory");
     return result;
+}
+
+static int collects;
+
+static void on_usr1(int signal)
+{
+    (void)signal;
+    while (collects && raw_wait4(-1, WNOHANG) > 0)
+        ;
+    control.handled++;
 }
 
 static void *thief(void *argument)
@@ -93,12 +103,12 @@ int main(int argc, char **argv)
     pthread_t thread;
     sigset_t usr1;
 
-    (void)argv;
     dead_man(300);
-    if (argc > 1)
+    collects = argc > 1 && !strncmp(argv[1], "collect", 7);
+    if (argc > 1 && !collects)
         bypass();
     else
-        on_signal(SIGUSR1, on_usr1, 0);
+        on_signal(SIGUSR1, on_usr1, argc > 1 && strchr(argv[1], '-') ? SA_RESTART : 0);
     /* The thief takes no signals. */
     sigemptyset(&usr1);
     sigaddset(&usr1, SIGUSR1);
@@ -109,10 +119,11 @@ int main(int argc, char **argv)
     fflush(stdout);
     for (int round = 1;; round++) {
         control.finish = 0;
-        first = fork();
-        if (!first)
+        first = collects ? 0 : fork();
+        if (!first && !collects)
             _exit(1);
-        until_zombie(first);
+        if (first)
+            until_zombie(first);
         second = fork();
         if (!second) {
             /* The tracer may kill us in the middle of a round. */

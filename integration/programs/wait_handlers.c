@@ -8,6 +8,7 @@
 // compared: elsewhere
 #include "common.h"
 
+#include <sched.h>
 #include <time.h>
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
@@ -71,7 +72,7 @@ static const char *raise_usr1(void)
 {
     static char text[16];
     ran = 0;
-    raise(SIGUSR1);
+    kill(getpid(), SIGUSR1); /* raise goes by what libc remembers, which a copy may not be */
     snprintf(text, sizeof text, "%d", ran);
     return text;
 }
@@ -127,17 +128,19 @@ static void handed_out(void)
 }
 
 /* The kernel's word, past everybody. */
-static handler_t installed(void)
+static handler_t installed_for(long signal)
 {
     struct raw now;
     long result;
     register long size __asm__("r10") = 8;
     __asm__ volatile("syscall"
                      : "=a"(result)
-                     : "a"(SYS_rt_sigaction), "D"((long)SIGUSR1), "S"(0L), "d"(&now), "r"(size)
+                     : "a"(SYS_rt_sigaction), "D"(signal), "S"(0L), "d"(&now), "r"(size)
                      : "rcx", "r11", "memory");
     return now.handler;
 }
+
+static handler_t installed(void) { return installed_for(SIGUSR1); }
 
 /* What was read past every hook can still be called, and put back. */
 static void read_past(void)
@@ -246,6 +249,49 @@ static void behind(void)
     MUST(waitpid(child, NULL, 0) == child);
 }
 
+/* Handlers of signals that libc keeps for itself stay its own. */
+static void private(void)
+{
+    for (int signal = 32; signal < 36; signal++) {
+        by_syscall(signal, first);
+        printf("%d: libc's %d, itself %d\n", signal, signal < SIGRTMIN, installed_for(signal) == first);
+    }
+}
+
+extern pid_t _Fork(void) __attribute__((weak));
+static pid_t fork_by_syscall(void) { return (pid_t)syscall(SYS_fork); }
+
+static int install_other(void *argument)
+{
+    by_sigaction(SIGUSR1, other);
+    return argument != NULL;
+}
+
+/* A copy that ran no fork handlers, and a child in its memory. */
+static void copied(void)
+{
+    static char stack[65536];
+    pid_t (*const forks[])(void) = {_Fork, fork_by_syscall};
+
+    for (int way = 0; way < 2; way++) {
+        if (!forks[way])
+            continue;
+        on_signal(SIGUSR1, first, 0);
+        fflush(stdout);
+        pid_t copy = forks[way]();
+        if (copy == 0) {
+            MUST(clone(install_other, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL) > 0);
+            printf("first %s", raise_usr1());
+            by_sigaction(SIGUSR1, other);
+            printf(", other %s", raise_usr1());
+            printf(", was %s\n", name(by_sigaction(SIGUSR1, first)));
+            fflush(stdout);
+            _exit(0);
+        }
+        MUST(waitpid(copy, NULL, 0) == copy);
+    }
+}
+
 static volatile long plain, full, no_info, no_mask, with_mask;
 
 static int usr2_blocked(void)
@@ -322,7 +368,8 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } parts[] = {{"handed_out", handed_out}, {"read_past", read_past}, {"interrupt", interrupt},
-                 {"behind", behind},         {"storm", storm},         {"frame", frame}};
+                 {"behind", behind},         {"storm", storm},         {"frame", frame},
+                 {"private", private},       {"copied", copied}};
 
     dead_man(60);
     setvbuf(stdout, NULL, _IOFBF, 65536);

@@ -530,6 +530,89 @@ static void nesting(void)
     }
 }
 
+static volatile int taken;
+
+/* Takes whatever has news. */
+static void collect(int signal)
+{
+    int saved = errno;
+    (void)signal;
+    while (waitpid(-1, 0, WNOHANG | WUNTRACED | WCONTINUED) > 0)
+        taken++;
+    errno = saved;
+}
+
+enum news { END, STOP, KEPT };
+
+/* Whether the wait reports the child that has this news. */
+static int reported(enum function f, enum news news)
+{
+    int status = 0, options = news == STOP ? WUNTRACED : 0;
+    struct rusage usage;
+    siginfo_t info = {0};
+
+    switch (f) {
+    case WAIT: return wait(&status) == child;
+    case WAITPID: return waitpid(child, &status, options) == child;
+    case WAIT3: return wait3(&status, options, &usage) == child;
+    case WAIT4: return wait4(child, &status, options, &usage) == child;
+    case SYS4: return syscall(SYS_wait4, child, &status, options, &usage) == child;
+    default:
+        options = news == STOP ? WSTOPPED : news == KEPT ? WEXITED | WNOWAIT : WEXITED;
+        return (f == WAITID ? waitid(P_PID, child, &info, options)
+                            : syscall(SYS_waitid, P_PID, child, &info, options, &usage)) == 0 &&
+               info.si_pid == child;
+    }
+}
+
+static void *collected(void *argument)
+{
+    static const char *const what[] = {"end", "stop", "kept"};
+    pid_t waiter = (pid_t)syscall(SYS_gettid);
+    sigset_t chld;
+
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    pthread_sigmask(SIG_UNBLOCK, &chld, 0);
+    FOR_EACH (f)
+        for (int restart = 0; restart < 2; restart++)
+            for (enum news news = END; news <= KEPT; news++) {
+                int got = 0;
+                if ((news == STOP && f == WAIT) || (news == KEPT && f != WAITID && f != SYSID))
+                    continue;
+                taken = 0;
+                for (int turn = 0; turn < 50; turn++) {
+                    if (!fork_child()) {
+                        until_state(waiter, 'S');
+                        if (news == STOP)
+                            raise(SIGSTOP);
+                        _exit(turn);
+                    }
+                    handle(SIGCHLD, collect, restart ? SA_RESTART : 0);
+                    got += reported(f, news);
+                    handle(SIGCHLD, SIG_DFL, 0);
+                    clean_up();
+                }
+                printf("%s-of-50%s%s %s: reported %d, taken %d\n", what[news], restart ? "-restart" : "",
+                       argument ? "-in-thread" : "", names[f], got, taken);
+            }
+    return 0;
+}
+
+/* A handler that takes whatever has news comes too late for a waiter asleep. */
+static void collectors(void)
+{
+    pthread_t thread;
+    sigset_t chld;
+
+    collected(0);
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &chld, 0);
+    pthread_create(&thread, 0, collected, "");
+    pthread_join(thread, 0);
+}
+
 static void *other_thread(void *argument)
 {
     (void)argument;
@@ -609,7 +692,7 @@ int main(int argc, char **argv)
     } parts[] = {
         {"ends", ends}, {"selectors", selectors}, {"options", options}, {"stops", stops},
         {"pointers", pointers}, {"dispositions", dispositions}, {"interruptions", interruptions},
-        {"nesting", nesting}, {"threads", threads}, {"by_descriptor", by_descriptor}, {"beside", beside},
+        {"nesting", nesting}, {"collectors", collectors}, {"threads", threads}, {"by_descriptor", by_descriptor}, {"beside", beside},
     };
     setvbuf(stdout, 0, _IOFBF, 65536);
     setpgid(0, 0);

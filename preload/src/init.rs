@@ -10,7 +10,7 @@ use sigward_core::config::{self, BadValue, Config, Mode};
 use sigward_core::standdown::{self, Reason};
 use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
-use sigward_core::sys::{call, kernel};
+use sigward_core::sys::{call, kernel, probe, stderr};
 use sigward_core::verdict::Verdict;
 use sigward_core::wait::{Interrupted, Strategy};
 use sigward_core::{log as sink, stats, wait as core_wait};
@@ -29,22 +29,23 @@ static ON_EXIT: extern "C" fn() = stats::at_exit;
 static EXIT_NOTICE: fn() = thread::ask_for_notice;
 
 extern "C" fn on_load() {
-    originals::resolve();
+    originals::record();
     match startup() {
         // A setuid program must not be steered by its caller's environment.
         Some(startup) if startup.auxiliary(libc::AT_SECURE).unwrap_or(0) == 0 => decide(startup),
         _ => {}
     }
     wait::ready();
-    confine::ready();
     let (acts, waits) = (altstack::on_duty(), core_wait::acts());
+    let confined = acts || waits || stderr::is_open();
     let seen = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
     syscall::ready(
         seen(syscall::ALTSTACK, acts)
             .iter()
             .chain(seen(syscall::HANDLERS, acts || waits))
+            .chain(seen(process::NUMBERS, acts || waits))
             .chain(seen(wait::NUMBERS, waits))
-            .chain(seen(confine::NUMBERS, acts || waits)),
+            .chain(seen(confine::NUMBERS, confined)),
     );
 }
 
@@ -59,28 +60,39 @@ fn startup() -> Option<Startup> {
 }
 
 fn decide(startup: Startup) {
-    let mut first_bad = None;
-    let config = config::parse(startup.environment(config::PREFIX), startup.executed(), |bad| {
-        first_bad.get_or_insert(bad);
+    let mut bad = Bad::default();
+    let config = config::parse(startup.environment(config::PREFIX), startup.executed(), |found| {
+        let kind = if found.accepted.is_some() { &mut bad.value } else { &mut bad.name };
+        kind.get_or_insert(found);
     });
     if config.mode == Mode::Off {
         return;
     }
-    if let Some(bad) = first_bad {
-        complain(&bad);
-    }
-    sink::listen(level(config.log));
-    stats::wanted(config.stats == config::Stats::On);
     let verdict = kernel::judge();
     let asked = asked(&config, &verdict);
-    let obstacle = obstacle(asked, &verdict);
+    let waits = wanted(&config) != Strategy::Off;
+    // A name may be meant for somebody else: it is worth a word where we act.
+    let complaint = bad.value.or(bad.name.filter(|_| waits || asked != Duty::Inert));
+    let speaks =
+        config.log != config::Log::Off || config.stats == config::Stats::On || complaint.is_some();
+    let filtered = (speaks || asked != Duty::Inert) && !probe::unfiltered();
+    let words = if speaks { find_words(filtered) } else { Words::None };
+    sink::listen(level(config.log));
+    stats::wanted(config.stats == config::Stats::On);
+    let obstacle = obstacle(asked, &verdict, filtered);
     let duty = obstacle.map_or(asked, |reason| asked.min(reason.leaves()));
     stats::on_duty(duty);
     if duty != Duty::Inert {
         take_charge(&config, duty, startup);
     }
     if let Some(reason) = obstacle {
-        tell(reason, duty);
+        log::warn!("standing down: {reason}; duty: {}", duty.name());
+    }
+    if words == Words::Last {
+        stderr::close();
+    }
+    if let (Some(bad), true) = (complaint, stderr::is_open()) {
+        complain(&bad);
     }
     if duty != Duty::Inert || asked == duty {
         choose_wait(&config);
@@ -91,21 +103,60 @@ fn decide(startup: Startup) {
     announce(&config, &verdict, duty);
 }
 
-/// How the program waits for its children. Linux kernels do not have that
-/// defect: `auto` is `off`, a strategy is in force only if it was asked for.
-fn choose_wait(config: &Config) {
-    let wanted = match config.wait {
+/// The first of each kind that is not obeyed.
+#[derive(Default)]
+struct Bad {
+    value: Option<BadValue<'static>>,
+    name: Option<BadValue<'static>>,
+}
+
+/// What may be said.
+#[derive(PartialEq, Eq)]
+enum Words {
+    /// Nothing.
+    None,
+    /// Why nothing is done, and no more.
+    Last,
+    /// Anything.
+    All,
+}
+
+/// Opens standard error for our lines, as far as a filter lets us write them.
+fn find_words(filtered: bool) -> Words {
+    let words = match filtered.then(standdown::words) {
+        None | Some(Ok(true)) => Words::All,
+        Some(Ok(false)) => Words::None,
+        // It did not kill for clone(2), so it may not kill for a write, either;
+        // and nobody else will tell.
+        Some(Err(_)) => Words::Last,
+    };
+    if words != Words::None {
+        stderr::open();
+    }
+    words
+}
+
+/// The strategy that was asked for. Linux kernels do not have that defect:
+/// `auto` is `off`.
+fn wanted(config: &Config) -> Strategy {
+    match config.wait {
         config::Wait::Auto | config::Wait::Off => Strategy::Off,
         config::Wait::Int80 => Strategy::Int80,
         config::Wait::TwoPhase => Strategy::TwoPhase,
-    };
+    }
+}
+
+/// How the program waits for its children.
+fn choose_wait(config: &Config) {
+    let wanted = wanted(config);
     let interrupted = match config.wait_eintr {
         config::WaitEintr::Keep => Interrupted::Keep,
         config::WaitEintr::Retry => Interrupted::Retry,
     };
-    let chosen = core_wait::choose(wanted, interrupted);
-    if chosen != wanted {
-        log::warn!("SIGWARD_WAIT={}: not usable here, {} instead", wanted.name(), chosen.name());
+    let (chosen, unusable) = core_wait::choose(wanted, interrupted);
+    if let Some(why) = unusable {
+        let (wanted, chosen) = (wanted.name(), chosen.name());
+        log::warn!("SIGWARD_WAIT={wanted}: not usable here ({why}), {chosen} instead");
     }
 }
 
@@ -118,22 +169,6 @@ fn level(level: config::Log) -> LevelFilter {
         config::Log::Debug => LevelFilter::Debug,
         config::Log::Trace => LevelFilter::Trace,
     }
-}
-
-/// Tells why less is done than was asked for.
-fn tell(reason: Reason, duty: Duty) {
-    if !reason.silences() {
-        log::warn!("standing down: {reason}; duty: {}", duty.name());
-        return;
-    }
-    if log::log_enabled!(log::Level::Warn) {
-        let mut line = Line::default();
-        // Writing to a `Line` cannot fail.
-        let _ = write!(line, "sigward WARN: standing down: {reason}; duty: {}", duty.name());
-        line.emit();
-    }
-    log::set_max_level(LevelFilter::Off);
-    stats::wanted(false);
 }
 
 /// What the environment and the kernel ask for.
@@ -150,12 +185,15 @@ fn asked(config: &Config, verdict: &Verdict) -> Duty {
 
 /// Why less than `asked` is to be done in this process, if so. Costs nothing
 /// where nothing is asked for.
-fn obstacle(asked: Duty, verdict: &Verdict) -> Option<Reason> {
+fn obstacle(asked: Duty, verdict: &Verdict, filtered: bool) -> Option<Reason> {
     if asked == Duty::Inert {
         return None;
     }
     if let Some(name) = originals::first_defined(&standdown::SANITIZERS, true) {
         return Some(Reason::Sanitizer(name));
+    }
+    if originals::first_defined(&standdown::VALGRIND, true).is_some() {
+        return Some(Reason::Valgrind);
     }
     if let Some(name) = originals::first_defined(&standdown::OVERRIDES, false) {
         return Some(Reason::Overridden(name));
@@ -164,10 +202,10 @@ fn obstacle(asked: Duty, verdict: &Verdict) -> Option<Reason> {
         return Some(Reason::Gvisor);
     }
     // Without a place for errno this is no libc that we know.
-    if originals::peek(originals::Id::__errno_location).is_none() {
+    if originals::get(originals::Id::__errno_location).is_none() {
         return Some(Reason::UnknownLibc);
     }
-    standdown::filter()
+    if filtered { standdown::filter() } else { None }
 }
 
 /// What to do about stacks that are too small: where nothing was said, they
@@ -191,7 +229,9 @@ fn take_charge(config: &Config, duty: Duty, startup: Startup) {
     frame::learn(startup, config.frame);
     thread::make_key();
     let main = ordinary::main_stack(startup.stack_end());
-    altstack::take_charge(duty, Policy { start, window: frame::window(), main }, &EXIT_NOTICE);
+    let fork_copies = config.fork == config::Fork::Copy;
+    let policy = Policy { start, window: frame::window(), main, fork_copies };
+    altstack::take_charge(duty, policy, &EXIT_NOTICE);
     size::take_charge(remedy(config, duty));
     if duty == Duty::Act {
         match config.stack {

@@ -18,4 +18,6 @@ mod init;
 mod link;
 #[cfg(target_os = "linux")]
 mod originals;
+#[cfg(target_os = "linux")]
+mod substitutes;
 mod weak;

@@ -1,14 +1,21 @@
 //! The functions behind our hooks, and the few others that we need of libc.
 //!
-//! All are found at load by one walk over the objects behind ours, in the
-//! order in which the loader would ask them; `dlsym` is asked only where the
-//! walk could not read libc. What is not found stays null, and that feature
-//! off. A hook that is called before our constructor walks by itself.
+//! At load the objects behind ours are recorded, in the order in which the
+//! loader asks them; nothing is looked for. A name is searched in them when it
+//! is first needed, which takes no lock: they never unload. What none of them
+//! has is served by a function that does the same ([`substitute`]), or missing.
+//! It may come with a library that is loaded later (threads do before glibc
+//! 2.34): [`get_late`] looks for that, too, but under the loader's lock.
 
-use core::ffi::{c_char, c_int, c_void};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::arch::naked_asm;
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use sigward_core::loaded::{Name, Names, Object, Table};
+use sigward_core::loaded::{Header, Name, Names, Object, Table};
+use sigward_core::recorded::Recorded;
+use sigward_core::sys::errno;
+
+use crate::{substitutes, weak};
 
 /// Defines [`Id`] and the table of names.
 macro_rules! names {
@@ -25,7 +32,8 @@ macro_rules! names {
             $(stringify!($needed), "\0",)*
         ));
 
-        static FOUND: [AtomicUsize; COUNT] = [const { AtomicUsize::new(0) }; COUNT];
+        /// What was found so far, by [`Id`]: an address that stays valid, or 0.
+        pub static FOUND: [AtomicUsize; COUNT] = [const { AtomicUsize::new(0) }; COUNT];
     };
 }
 
@@ -61,161 +69,246 @@ names! {
     }
 }
 
+/// The objects behind ours that were there at load, and those that came later
+/// and stay. If there are more, the others are searched at load.
+static OBJECTS: Recorded<512> = Recorded::new();
+
+/// Whether they are all recorded.
+static RECORDED: AtomicBool = AtomicBool::new(false);
+
+/// Records the objects behind ours. To be called once, at load.
+pub fn record() {
+    walk(|behind, bias, headers| {
+        // SAFETY: what is here at load stays.
+        if behind && !unsafe { OBJECTS.add(bias, headers) } {
+            // SAFETY: the object is loaded.
+            if let Some(object) = unsafe { Object::read(bias, headers) } {
+                search_now(&object);
+            }
+        }
+        false
+    });
+    // glibc's own constructor sets `environ`. If it has run, others may have,
+    // too, and have loaded objects that will not stay: those come last.
+    if unloads() && weak::environ().is_some() {
+        OBJECTS.end_behind(name(Id::__errno_location));
+    }
+    RECORDED.store(true, Ordering::Release);
+    know_errno();
+}
+
+/// Has the place of `errno` looked up when it is first needed.
+fn know_errno() {
+    // SAFETY: `get` finds that function.
+    unsafe { errno::locate_by(|| get(Id::__errno_location).unwrap_or(0)) };
+}
+
+/// Looks in an object that could not be recorded for all that those before it
+/// do not have.
+#[cold]
+fn search_now(object: &Object<'_>) {
+    for (name, place) in NAMES.iter().zip(&FOUND) {
+        if place.load(Ordering::Relaxed) == 0 && OBJECTS.find(name).is_none() {
+            place.store(object.find(name).unwrap_or(0), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether objects are ever unloaded in this process: musl never does.
+fn unloads() -> bool {
+    weak::libc_stack_end().is_some()
+}
+
+fn name(id: Id) -> Name<'static> {
+    NAMES.get(id as usize).unwrap_or(Name::new(""))
+}
+
 /// The address behind our hook of that name, if there is one.
-/// Async-signal-safe once the constructor has run.
+/// Async-signal-safe once the constructor has run; before it, the loader's
+/// lock is taken.
 #[inline]
 pub fn get(id: Id) -> Option<usize> {
-    let place = FOUND.get(id as usize)?;
-    match place.load(Ordering::Relaxed) {
-        0 => resolve_late(place),
+    match FOUND.get(id as usize)?.load(Ordering::Relaxed) {
+        0 => search(id),
         address => Some(address),
     }
 }
 
-/// Where one of these is missing, the hook serves by the other: we export
-/// both names in every process, so a program may find one that its libc lacks.
-const ALIASES: &[(Id, Id)] = &[
-    (Id::__sigaction, Id::sigaction),
-    (Id::_Fork, Id::fork),
-    (Id::__wait, Id::wait),
-    (Id::__waitpid, Id::waitpid),
-];
-
-/// A hook was called before the constructor, or for a library that was loaded
-/// after it.
+/// Needed for the first time, or missing.
 #[cold]
 #[inline(never)] // for size: every hook asks
-fn resolve_late(place: &AtomicUsize) -> Option<usize> {
-    walk();
-    Some(place.load(Ordering::Relaxed)).filter(|&address| address != 0)
+fn search(id: Id) -> Option<usize> {
+    if !RECORDED.load(Ordering::Acquire) {
+        know_errno();
+        return look(id).or_else(|| substitute(id));
+    }
+    let found = OBJECTS.find(name(id)).map(|(address, _)| address);
+    let address = found.or_else(|| substitute(id))?;
+    if let Some(place) = FOUND.get(id as usize) {
+        place.store(address, Ordering::Relaxed);
+    }
+    Some(address)
 }
 
-/// Looks all names up: the walk, and `dlsym` if the walk did not find libc.
-pub fn resolve() {
-    walk();
-    if peek(Id::sigaction).is_none() {
-        ask_dlsym();
-    }
-    for (alias, name) in ALIASES {
-        if let (None, Some(place)) = (peek(*alias), FOUND.get(*alias as usize)) {
-            place.store(peek(*name).unwrap_or(0), Ordering::Relaxed);
+/// For an export that is a bare jump: calls the function `fn() -> usize` at R11
+/// and returns its result there. The registers that hold a call's arguments,
+/// and the number of those in vector registers, are kept; those are not. A thread
+/// may be cancelled here, asynchronously, hence the unwind tables.
+///
+/// # Safety
+/// To be called where an export was entered.
+#[unsafe(naked)]
+pub unsafe extern "C" fn ask() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rax",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rsi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdx",
+        ".cfi_adjust_cfa_offset 8",
+        "push rcx",
+        ".cfi_adjust_cfa_offset 8",
+        "push r8",
+        ".cfi_adjust_cfa_offset 8",
+        "push r9",
+        ".cfi_adjust_cfa_offset 8",
+        "sub rsp, 8",
+        ".cfi_adjust_cfa_offset 8",
+        "call r11",
+        "mov r11, rax",
+        "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop r9",
+        ".cfi_adjust_cfa_offset -8",
+        "pop r8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rcx",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdx",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rsi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rax",
+        ".cfi_adjust_cfa_offset -8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+/// As [`get`], and if that finds none the definition of a library that was
+/// loaded later. Not async-signal-safe.
+#[inline]
+pub fn get_late(id: Id) -> Option<usize> {
+    get(id).or_else(|| look(id))
+}
+
+/// Looks for a name in all objects behind ours, under the loader's lock. One
+/// that has it and stays is recorded; from another the result is good for a
+/// call of whoever knows that the object is there.
+#[cold]
+#[inline(never)]
+fn look(id: Id) -> Option<usize> {
+    let mut found = None;
+    walk(|behind, bias, headers| {
+        if !behind {
+            return false;
         }
-    }
-    // SAFETY: found under that name, or 0.
-    unsafe { sigward_core::sys::errno::locate(peek(Id::__errno_location).unwrap_or(0)) };
+        // SAFETY: the object is loaded, and stays so during the walk.
+        let Some(object) = (unsafe { Object::read(bias, headers) }) else { return false };
+        found = object.find(name(id));
+        let stays = object.stays() || !unloads();
+        if found.is_some() && stays && RECORDED.load(Ordering::Relaxed) {
+            // SAFETY: it is never unloaded. Without room it is found again by
+            // the next look.
+            unsafe { OBJECTS.add(bias, headers) };
+        }
+        found.is_some()
+    });
+    found
 }
 
-/// What was found so far, without another walk.
-pub fn peek(id: Id) -> Option<usize> {
-    FOUND.get(id as usize).map(|place| place.load(Ordering::Relaxed)).filter(|&found| found != 0)
+/// Whether the first definition of that name behind ours is libc's own, and not
+/// another interposer's. Async-signal-safe.
+#[allow(dead_code, reason = "for hooks that would pass the function behind them by")]
+pub fn behind_is_libc(id: Id) -> bool {
+    let of_libc = |object: Object<'_>| object.find(name(Id::__errno_location)).is_some();
+    OBJECTS.find(name(id)).is_none_or(|(_, object)| of_libc(object))
+}
+
+/// What serves where no object has a name. We export every name in every
+/// process, so a program may find one that its libc lacks.
+fn substitute(id: Id) -> Option<usize> {
+    match id {
+        Id::__sigaction => get(Id::sigaction),
+        Id::_Fork => get(Id::fork),
+        Id::__wait => get(Id::wait),
+        Id::__waitpid => get(Id::waitpid),
+        Id::mmap64 => get(Id::mmap),
+
+        Id::process_madvise => Some(substitutes::process_madvise as *const () as usize),
+        Id::pkey_mprotect => Some(substitutes::pkey_mprotect as *const () as usize),
+        Id::mlock2 => Some(substitutes::mlock2 as *const () as usize),
+        _ => None,
+    }
+}
+
+/// Calls `visit` for each loaded object, in the loader's order, until it returns
+/// `true`: with whether the object is behind ours, its bias and its headers.
+/// Takes the loader's lock.
+fn walk<V: FnMut(bool, usize, &[Header]) -> bool>(visit: V) {
+    let Some(iterate) = weak::dl_iterate_phdr() else { return };
+    let mut walk = Walk { behind: false, visit };
+    // SAFETY: the loader's own function; `one` matches what it calls and
+    // `walk` outlives the call.
+    unsafe { iterate(one::<V>, (&raw mut walk).cast()) };
 }
 
 /// State of one walk.
-struct Walk {
+struct Walk<V> {
     /// Whether our own object has been passed.
-    behind_ours: bool,
-}
-
-fn walk() {
-    let Some(iterate) = super::weak::dl_iterate_phdr() else { return };
-    let mut walk = Walk { behind_ours: false };
-    // SAFETY: the loader's own function; `visit` matches what it calls and
-    // `walk` outlives the call.
-    unsafe { iterate(visit, (&raw mut walk).cast()) };
+    behind: bool,
+    visit: V,
 }
 
 /// One loaded object. Returns non-zero to end the walk.
-unsafe extern "C" fn visit(
+unsafe extern "C" fn one<V: FnMut(bool, usize, &[Header]) -> bool>(
     info: *mut libc::dl_phdr_info,
     _size: libc::size_t,
     walk: *mut c_void,
 ) -> c_int {
     // SAFETY: the loader gives a live record, and the pointer that `walk` gave.
-    let (info, walk) = unsafe { (&*info, &mut *walk.cast::<Walk>()) };
+    let (info, walk) = unsafe { (&*info, &mut *walk.cast::<Walk<V>>()) };
     let bias = info.dlpi_addr as usize;
-    if info.dlpi_phdr.is_null() {
-        return 0;
-    }
-    // SAFETY: the loader's record of the object's program headers.
-    let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-    if !walk.behind_ours {
-        let here = visit as *const () as usize;
-        walk.behind_ours = headers.iter().any(|header| {
-            let start = bias.wrapping_add(header.p_vaddr as usize);
-            header.p_type == libc::PT_LOAD && here.wrapping_sub(start) < header.p_memsz as usize
-        });
-        return 0;
-    }
-    // SAFETY: the object is loaded, and stays so during the callback.
-    let Some(object) = (unsafe { Object::read(bias, headers) }) else { return 0 };
-    let mut missing = 0;
-    for (name, place) in NAMES.iter().zip(&FOUND) {
-        if place.load(Ordering::Relaxed) == 0 {
-            match object.find(name) {
-                Some(address) => place.store(address, Ordering::Relaxed),
-                None => missing += 1,
-            }
-        }
-    }
-    c_int::from(missing == 0)
+    let headers = if info.dlpi_phdr.is_null() {
+        &[][..]
+    } else {
+        // SAFETY: the loader's record of the object's program headers.
+        unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) }
+    };
+    let behind = walk.behind;
+    let here = &raw const OBJECTS as usize;
+    walk.behind |= headers.iter().any(|header| {
+        let start = bias.wrapping_add(header.p_vaddr as usize);
+        header.p_type == libc::PT_LOAD && here.wrapping_sub(start) < header.p_memsz as usize
+    });
+    c_int::from((walk.visit)(behind, bias, headers))
 }
 
 /// The first of `names` that a loaded object defines: the program, or `any`.
 pub fn first_defined(names: &'static Names, any: bool) -> Option<&'static str> {
-    let mut search = Search { names, any, found: None };
-    let iterate = super::weak::dl_iterate_phdr()?;
-    // SAFETY: the loader's own function; `look` matches what it calls and
-    // `search` outlives the call.
-    unsafe { iterate(look, (&raw mut search).cast()) };
-    search.found
-}
-
-/// State of one search.
-struct Search {
-    names: &'static Names,
-    any: bool,
-    found: Option<&'static str>,
-}
-
-/// One loaded object. Returns non-zero to end the search.
-unsafe extern "C" fn look(
-    info: *mut libc::dl_phdr_info,
-    _size: libc::size_t,
-    search: *mut c_void,
-) -> c_int {
-    // SAFETY: the loader gives a live record, and the pointer that was given.
-    let (info, search) = unsafe { (&*info, &mut *search.cast::<Search>()) };
-    if info.dlpi_phdr.is_null() {
-        return 0;
-    }
-    // SAFETY: the loader's record of the object's program headers.
-    let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-    // SAFETY: the object is loaded, and stays so during the callback.
-    if let Some(object) = unsafe { Object::read(info.dlpi_addr as usize, headers) } {
-        search.found =
-            search.names.iter().find(|name| object.find(*name).is_some()).map(Name::text);
-    }
-    // The program comes first.
-    c_int::from(search.found.is_some() || !search.any)
-}
-
-/// `RTLD_NEXT` for each name that is missing. Allocates in libc where a name
-/// does not exist; it is a last resort at load.
-fn ask_dlsym() {
-    type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
-    let Some(dlsym) = super::weak::dlsym() else { return };
-    // SAFETY: the loader's `dlsym`.
-    let dlsym = unsafe { core::mem::transmute::<usize, Dlsym>(dlsym) };
-    for (name, place) in NAMES.iter().zip(&FOUND) {
-        let mut text = [0_u8; 32];
-        let bytes = name.text().as_bytes();
-        // One byte stays for the NUL.
-        let Some(start) = text.get_mut(..bytes.len().min(31)) else { continue };
-        start.copy_from_slice(bytes.get(..start.len()).unwrap_or_default());
-        // SAFETY: a NUL-terminated name.
-        let found = unsafe { dlsym(libc::RTLD_NEXT, text.as_ptr().cast()) };
-        if place.load(Ordering::Relaxed) == 0 {
-            place.store(found as usize, Ordering::Relaxed);
+    let mut found = None;
+    walk(|_, bias, headers| {
+        // SAFETY: the object is loaded, and stays so during the walk.
+        if let Some(object) = unsafe { Object::read(bias, headers) } {
+            found = names.iter().find(|name| object.find(*name).is_some()).map(Name::text);
         }
-    }
+        // The program comes first.
+        found.is_some() || !any
+    });
+    found
 }

@@ -1,8 +1,8 @@
 //! The names that the loader binds for us: weak, so that a process without
 //! one starts all the same, with a null in its place.
 //!
-//! Each costs a look-up in every exec; what can be found by the walk of
-//! [`super::originals`] is not named here.
+//! Each costs a look-up in every exec; what can be found by
+//! `super::originals` is not named here.
 
 use core::ffi::c_char;
 #[cfg(target_os = "linux")]
@@ -42,8 +42,9 @@ weak!(
     /// `dl_iterate_phdr`, by which the loaded objects are walked.
     dl_iterate_phdr as iterate_address
 );
+#[cfg(target_os = "freebsd")]
 weak!(
-    /// `dlsym`, in libdl before glibc 2.34: absent from half of the programs.
+    /// `dlsym`.
     dlsym as dlsym
 );
 #[cfg(target_os = "linux")]

@@ -101,10 +101,22 @@ pub fn appeared(start: usize, length: usize) {
     }
 }
 
-/// process_madvise(2), whose ranges are in the program's vectors: all stacks
-/// are let go of meanwhile. Async-signal-safe.
-pub fn advising_by_vector(commit: Commit<'_>) -> isize {
-    without_holds(&[(0, usize::MAX)], false, commit)
+/// process_madvise(2), of whose ranges these may hold stacks. On a copy of this
+/// process they may have the addresses of ours. Async-signal-safe.
+pub fn advising_ranges(ranges: &[(usize, usize)], advice: c_int, commit: Commit<'_>) -> isize {
+    let flags_a_fork = flags_a_fork(advice);
+    if flags_a_fork {
+        for &(start, length) in ranges {
+            origin::forget_within(start, length);
+        }
+    }
+    without_holds(ranges, flags_a_fork, commit)
+}
+
+/// Whether `advice` says what a fork is to do with memory.
+#[must_use]
+pub const fn flags_a_fork(advice: c_int) -> bool {
+    matches!(advice, libc::MADV_WIPEONFORK | libc::MADV_DONTFORK)
 }
 
 /// madvise(2) on a range that holds a stack. `commit` makes the original call
@@ -120,13 +132,16 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
             around_our_frame(pages(start, length), &|asked| {
                 if others_proven(asked) {
                     // With MADV_FREE the kernel may as well keep the pages.
-                    around_held(asked, advice == libc::MADV_DONTNEED, commit)
+                    let outcome = around_held(asked, advice == libc::MADV_DONTNEED, commit);
+                    // What was only touched is gone.
+                    appeared(asked.address(), asked.bytes());
+                    outcome
                 } else {
                     let_go_of(asked, commit)
                 }
             })
         }
-        libc::MADV_WIPEONFORK | libc::MADV_DONTFORK => {
+        _ if flags_a_fork(advice) => {
             origin::forget_within(start, length);
             if let Some(mut state) = charge() {
                 state.registry.disprove(pages(start, length));
@@ -221,7 +236,13 @@ fn around_our_frame(asked: Pages, commit: &dyn Fn(Pages) -> isize) -> isize {
 /// mlockall(2). With a range, its pages are the program's own from then on,
 /// and are not unlocked by us. Async-signal-safe.
 pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], 0, commit);
+    // mlockall(2) without a range is not refused for what is locked already.
+    let result = range.map_or_else(commit, |(start, length)| {
+        let asked = pages(start, length).count().saturating_mul(page::SIZE);
+        // The kernel has one error for the limit and for a hole.
+        let refused = |result| failed_by(result, Errno::ENOMEM) && call::is_mapped(start, length);
+        with_room(asked, refused, commit)
+    });
     if let Some((start, length)) = range.filter(|_| result != FAILED)
         && let Some(mut state) = charge()
     {
@@ -230,35 +251,47 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     result
 }
 
-/// A call that makes a mapping, which `MAP_LOCKED` or mlockall(2) may have
-/// the kernel lock: mmap(2), mremap(2). Async-signal-safe.
-pub fn mapping(commit: Commit<'_>) -> isize {
-    with_room(&[Errno::EAGAIN], 0, commit)
-}
-
-/// A call that is to end the heap at `end`, which mlockall(2) may have the
-/// kernel lock: brk(2), whose answer is another from libc than by syscall(2).
+/// A call that makes a mapping, or a larger one, by so many bytes, which
+/// `MAP_LOCKED` or mlockall(2) may have the kernel lock: mmap(2), mremap(2).
 /// Async-signal-safe.
-pub fn ending_heap(end: usize, commit: Commit<'_>) -> isize {
-    with_room(&[], end, commit)
+pub fn mapping(more: usize, commit: Commit<'_>) -> isize {
+    with_room(more, |result| failed_by(result, Errno::EAGAIN), commit)
 }
 
-/// Commits. If that fails for the limit, by one of `errors` or with the heap's
-/// end below `heap`, while we hold locks, we give them back and it is made
-/// once more; our stacks then get what is left.
-fn with_room(errors: &[Errno], heap: usize, commit: Commit<'_>) -> isize {
+/// A call that is to move the heap's end from `now` to `end`, which mlockall(2)
+/// may have the kernel lock: brk(2), whose answer is another from libc than by
+/// syscall(2). Async-signal-safe.
+pub fn ending_heap(now: usize, end: usize, commit: Commit<'_>) -> isize {
+    let refused = |_| end > 0 && call::current_break() < end;
+    with_room(end.saturating_sub(now), refused, commit)
+}
+
+/// Commits. If that was `refused` for the limit, which `asked` bytes more would
+/// pass, while we hold locks, we give them back and it is made once more; our
+/// stacks then get what is left.
+fn with_room(asked: usize, refused: impl FnOnce(isize) -> bool, commit: Commit<'_>) -> isize {
     let before = errno::get();
     let mut result = commit();
-    let refused = result == FAILED && errors.contains(&Errno(errno::get()))
-        || heap > 0 && call::current_break() < heap;
     let ours = || charge().is_some_and(|state| state.registry.pinned_pages() > 0);
-    if refused && ours() {
+    if refused(result) && passes_limit(asked) && ours() {
         result = without_holds(&[(0, usize::MAX)], false, commit);
         if result != FAILED {
             errno::set(before);
         }
     }
     result
+}
+
+fn failed_by(result: isize, error: Errno) -> bool {
+    result == FAILED && Errno(errno::get()) == error
+}
+
+/// Whether the limit keeps the program from locking `asked` bytes more, and
+/// would not if we held no locks. In doubt, yes.
+fn passes_limit(asked: usize) -> bool {
+    let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(u64::MAX, |limit| limit.rlim_cur);
+    let fits = asked as u64 <= limit;
+    fits && !matches!(call::room_for_lock(asked), Ok(()) | Err(Errno::EPERM))
 }
 
 /// munlock(2) of a range, or munlockall(2) with `None`: our stacks in it are

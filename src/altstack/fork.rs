@@ -2,14 +2,18 @@
 //! parent's pages, so without care the next frame faults on both sides.
 //!
 //! The three functions are to run as atfork handlers, ours the last before
-//! the fork and the first after it. From the first to the second or third the
-//! registry's lock is held and all signals are blocked on the forking thread;
-//! what other handlers call of ours meanwhile stands down.
+//! the fork and the first after it, or around a fork that runs none. From the
+//! first to the second or third the registry's lock is held and all signals
+//! are blocked on the forking thread; what other handlers call of ours
+//! meanwhile stands down. One fork waits for another, as the child of a second
+//! one would find the stacks wiped that the first one spares.
 //!
-//! - The forking thread's own stacks are always copied (it may be running on
-//!   one): no signal reaches it until they are resident again.
+//! - The forking thread's own stacks are always copied, and so is the one it
+//!   is running on, whoever set that: no signal reaches it until they are
+//!   resident again.
 //! - Stacks of other threads that are *proven* (see [`super::origin`]) are not
-//!   copied at all, so no moment exists at which they are write-protected.
+//!   copied at all, so no moment exists at which they are write-protected,
+//!   unless `SIGWARD_FORK=copy` asks for them.
 //! - All others are copied and made resident again at once; a signal to their
 //!   thread in between meets a fault. These windows are counted.
 
@@ -79,8 +83,11 @@ pub extern "C" fn prepare() {
         return;
     };
     let tid = call::gettid();
-    let pid = OWNER.pid();
-    state.registry.before_fork(tid, |other| call::thread_exists(pid, other), &mut Kernel);
+    if !state.policy.fork_copies {
+        let (pid, here) = (OWNER.pid(), startup::stack_pointer());
+        let exists = |other| call::thread_exists(pid, other);
+        state.registry.before_fork(tid, here, exists, &mut Kernel);
+    }
     THREAD.store(tid as usize, Ordering::Relaxed);
     MASK.store(state.leave_held(), Ordering::Relaxed);
     FORKING.store(startup::thread_pointer(), Ordering::Relaxed);

@@ -35,9 +35,10 @@ impl Stack {
 pub enum Rung {
     /// All of it locked.
     Lock,
-    /// The pages locked that a frame and one nested in it need.
+    /// The pages locked that a frame and one nested in it need, and those
+    /// below touched.
     Frame,
-    /// Those pages written to, without a lock: present until evicted.
+    /// Touched, which is written to without a lock: present until evicted.
     Touch,
     /// Nothing could be done: reported only.
     Report,
@@ -59,43 +60,60 @@ impl Rung {
     }
 }
 
-/// Largest stack that is locked whole, in bytes: the smallest RLIMIT_MEMLOCK
-/// found in the field buys it, and a huge stack must not starve the host.
+/// Largest stack that is locked whole, and the most of a larger one that is
+/// touched, in bytes: the smallest RLIMIT_MEMLOCK found in the field buys it,
+/// and a huge stack must not starve the host.
 pub const LARGEST_WHOLE: usize = 64 << 10;
 
-/// One attempt: these pages, in this way.
+/// One attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// How.
     pub rung: Rung,
-    /// What.
-    pub pages: Pages,
+    /// What is to be locked; the rest is touched.
+    pub locked: Pages,
+}
+
+/// The pages in the top `bytes` of `stack`; none for one that cannot exist.
+fn top(stack: Stack, bytes: usize) -> Pages {
+    stack
+        .top()
+        .map_or(Pages::NONE, |top| Pages::around(stack.base.max(top.saturating_sub(bytes)), top))
 }
 
 /// The pages at the top of `stack` that frames need, `window` bytes of them;
 /// none for a stack that cannot exist.
 #[must_use]
 pub fn frames(stack: Stack, window: usize) -> Pages {
-    stack
-        .top()
-        .map_or(Pages::NONE, |top| Pages::around(stack.base.max(top.saturating_sub(window)), top))
+    top(stack, window)
 }
 
-/// The attempts to make for `stack`, best first, from rung `start` on;
-/// `window` is how many bytes at its top frames need. None for a stack that
-/// cannot exist.
-pub fn attempts(stack: Stack, window: usize, start: Rung) -> impl Iterator<Item = Attempt> {
-    let frames = Some(frames(stack, window)).filter(|pages| !pages.is_empty());
-    let whole = frames
-        .and(stack.top())
-        .filter(|_| stack.size <= LARGEST_WHOLE)
-        .map(|top| Pages::around(stack.base, top));
-    let lock = whole.map(|pages| Attempt { rung: Rung::Lock, pages });
+/// The pages of `stack` that are to be resident, locked or not: a handler may
+/// use much of its stack before the next frame is written below. None for a
+/// stack that cannot exist.
+#[must_use]
+pub fn wished(stack: Stack, window: usize) -> Pages {
+    top(stack, window.max(LARGEST_WHOLE))
+}
+
+/// The attempts to make for `stack`, best first, from rung `start` on, where
+/// it can be used from its top down to the lowest of `usable`; `window` is how
+/// many bytes at its top frames need. None where nothing can be used.
+pub fn attempts(
+    stack: Stack,
+    window: usize,
+    usable: Pages,
+    start: Rung,
+) -> impl Iterator<Item = Attempt> {
+    let whole = (stack.size <= LARGEST_WHOLE).then_some(usable);
+    let frames = frames(stack, window).common(usable);
+    let lock = whole.map(|locked| Attempt { rung: Rung::Lock, locked });
     // Where the window is the whole stack, a second attempt would be the same.
-    let narrower = frames.filter(|pages| whole != Some(*pages) || start > Rung::Lock);
-    let frame = narrower.map(|pages| Attempt { rung: Rung::Frame, pages });
-    let touch = frames.map(|pages| Attempt { rung: Rung::Touch, pages });
-    [lock, frame, touch].into_iter().flatten().filter(move |attempt| attempt.rung >= start)
+    let narrower = whole != Some(frames) || start > Rung::Lock;
+    let frame = narrower.then_some(Attempt { rung: Rung::Frame, locked: frames });
+    let touch = Some(Attempt { rung: Rung::Touch, locked: Pages::NONE });
+    let possible = move |attempt: &Attempt| attempt.rung >= start && !usable.is_empty();
+    [lock, frame, touch].into_iter().flatten().filter(possible)
 }
 
 #[cfg(test)]
@@ -105,7 +123,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn rungs(stack: Stack, start: Rung) -> Vec<Rung> {
-        attempts(stack, 6000, start).map(|attempt| attempt.rung).collect()
+        let usable = wished(stack, 6000);
+        attempts(stack, 6000, usable, start).map(|attempt| attempt.rung).collect()
     }
 
     #[test]
@@ -127,22 +146,38 @@ mod tests {
             assert_eq!(rungs(Stack { base, size }, Rung::Lock), [], "{base:#x}+{size:#x}");
         }
         // [0, SIZE_MAX) does not wrap; its top is where no page can be.
-        let all = Stack { base: 0, size: usize::MAX };
-        assert!(attempts(all, 6000, Rung::Lock).all(|attempt| attempt.pages.count() <= 3));
+        let all = wished(Stack { base: 0, size: usize::MAX }, 6000);
+        assert!(all.count() <= LARGEST_WHOLE / SIZE + 1);
+    }
+
+    #[test]
+    fn a_hole_ends_what_is_locked() {
+        let stack = Stack { base: 0x10_0000, size: 32 << 10 };
+        let above = |pages: usize| Pages { first: 0x108 - pages, end: 0x108 };
+        let locked = |usable| {
+            attempts(stack, 6000, usable, Rung::Lock).map(|attempt| attempt.locked).collect()
+        };
+        let expected: Vec<Pages> = vec![above(5), above(2), Pages::NONE];
+        assert_eq!((above(8), expected), (wished(stack, 6000), locked(above(5))));
+        let expected: Vec<Pages> = vec![above(1), Pages::NONE];
+        assert_eq!(expected, locked(above(1)));
+        let expected: Vec<Pages> = vec![];
+        assert_eq!(expected, locked(Pages::NONE));
     }
 
     proptest! {
         #[test]
-        fn attempts_cover_the_frames_and_are_bounded(
+        fn frames_are_locked_within_bounds(
             base in any::<usize>(), size in any::<usize>(), window in 1..100_000_usize,
         ) {
             let stack = Stack { base, size };
-            for attempt in attempts(stack, window, Rung::Lock) {
-                let top = stack.top().unwrap();
-                let needed = Pages::around(base.max(top.saturating_sub(window)), top);
-                prop_assert_eq!(attempt.pages.common(needed), needed);
-                let most = LARGEST_WHOLE.max(window) / SIZE + 2;
-                prop_assert!(attempt.pages.count() <= most);
+            let usable = wished(stack, window);
+            prop_assert!(usable.count() <= LARGEST_WHOLE.max(window) / SIZE + 2);
+            prop_assert_eq!(usable.common(frames(stack, window)), frames(stack, window));
+            for attempt in attempts(stack, window, usable, Rung::Lock) {
+                let needed = if attempt.rung == Rung::Touch { Pages::NONE } else { frames(stack, window) };
+                prop_assert_eq!(attempt.locked.common(needed), needed);
+                prop_assert_eq!(attempt.locked.common(usable), attempt.locked);
             }
         }
     }

@@ -78,6 +78,8 @@ pub struct Policy {
     /// lock would count each page that it grows by against `RLIMIT_MEMLOCK`,
     /// and split its mapping, by which pthread_getattr_np(3) takes its size.
     pub main: Stack,
+    /// Whether a fork copies the stacks of other threads, too.
+    pub fork_copies: bool,
 }
 
 /// What the lock protects.
@@ -94,7 +96,12 @@ static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 static OWNER: Owner = Owner::nobody();
 
 static STATE: Lock<State> = Lock::new(State {
-    policy: Policy { start: Rung::Report, window: 0, main: Stack { base: 0, size: 0 } },
+    policy: Policy {
+        start: Rung::Report,
+        window: 0,
+        main: Stack { base: 0, size: 0 },
+        fork_copies: false,
+    },
     registry: Registry::new(),
     substitutes: Substitutes::new(),
 });
@@ -124,7 +131,8 @@ pub fn stand_down() -> Option<Duty> {
         state.registry.let_go_of_all(&mut Kernel);
         stats::PINNED.set(0);
     } else {
-        reach::clear();
+        // The records are still there, and know what they count for.
+        reach::shut();
     }
     Some(duty)
 }
@@ -158,6 +166,12 @@ fn charge() -> Option<Held<'static, State>> {
     };
     // Asked again: somebody may have stood down while we waited.
     held.filter(|_| acts())
+}
+
+/// Whether the state is another process's, as a vfork child sees its parent's.
+/// Known only on duty. Async-signal-safe.
+pub(crate) fn is_lent() -> bool {
+    on_duty() && !OWNER.is_copied() && OWNER.pid() != call::getpid()
 }
 
 /// Whether this thread may change the state now: it is not a vfork child's,
@@ -307,7 +321,7 @@ fn adopt_altstack(
     stack: &libc::stack_t,
 ) -> Adopted {
     const SS_AUTODISARM: c_int = 1 << 31;
-    let Policy { start, window, main } = state.policy;
+    let Policy { start, window, main, .. } = state.policy;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let stack = described(stack);
     let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };

@@ -23,10 +23,17 @@ pub const MOST: usize = 64 << 20;
 /// Bytes that are held below a thread's start; unset while none are.
 static EXTENT: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
+/// Bytes that are held below a thread's start where nothing else was asked
+/// for: what its depth and the frames need.
+#[must_use]
+pub fn usual_extent() -> usize {
+    frame::window().saturating_add(DEPTH)
+}
+
 /// Holds ordinary stacks from now on: `bytes` below the start of each thread,
-/// or as many as its depth and a frame need with `None`.
+/// or the usual extent with `None`.
 pub fn take_charge(bytes: Option<usize>) {
-    let bytes = bytes.unwrap_or_else(|| frame::window().saturating_add(DEPTH)).min(MOST);
+    let bytes = bytes.unwrap_or_else(usual_extent).min(MOST);
     if let Some(bytes) = NonZeroUsize::new(bytes) {
         let _ = EXTENT.set(bytes);
     }

@@ -37,8 +37,10 @@ fn pack(pages: Pages) -> u64 {
 /// The program made a private anonymous mapping here. Async-signal-safe.
 pub fn mapped(start: usize, length: usize) {
     let pages = Pages::around(start, start.saturating_add(length));
-    let plausible = !pages.is_empty() && pages.count() <= MOST_PAGES;
-    if let Some(slot) = slot(pages.first).filter(|_| plausible) {
+    if pages.is_empty() || pages.count() > MOST_PAGES {
+        // What began here before is gone all the same.
+        forget(start);
+    } else if let Some(slot) = slot(pages.first) {
         slot.store(pack(pages), Ordering::Relaxed);
     }
 }
@@ -67,18 +69,32 @@ pub fn forget_within(start: usize, length: usize) {
     }
 }
 
+/// Such a mapping that `stack` fills, apart from its guard.
+#[must_use]
+pub fn mapping(stack: Stack) -> Option<Pages> {
+    let aligned = |address: &usize| address.is_multiple_of(page::SIZE);
+    let top = stack.top().filter(aligned).filter(|_| aligned(&stack.base))?;
+    let (base, end) = (stack.base / page::SIZE, top / page::SIZE);
+    let known = |mapping: &Pages| {
+        slot(mapping.first).is_some_and(|slot| slot.load(Ordering::Relaxed) == pack(*mapping))
+    };
+    let firsts = (0..=MOST_GUARD).filter_map(|guard| base.checked_sub(guard));
+    firsts.map(|first| Pages { first, end }).find(known)
+}
+
 /// Whether `stack` fills such a mapping, apart from its guard.
 #[must_use]
 pub fn proven(stack: Stack) -> bool {
-    let Some(top) = stack.top().filter(|_| stack.base.is_multiple_of(page::SIZE)) else {
-        return false;
-    };
-    let pages = Pages::within(stack.base, top);
-    (0..=MOST_GUARD).filter_map(|guard| pages.first.checked_sub(guard)).any(|first| {
-        let mapping = Pages { first, end: top.div_ceil(page::SIZE) };
-        top.is_multiple_of(page::SIZE)
-            && slot(first).is_some_and(|slot| slot.load(Ordering::Relaxed) == pack(mapping))
-    })
+    mapping(stack).is_some()
+}
+
+/// Whether who stands at `address` may have frames on `stack`, which was
+/// proven: it is in the stack, or in what was taken for its guard.
+#[must_use]
+pub fn under_feet(stack: Stack, address: usize) -> bool {
+    let lowest = stack.base.saturating_sub(MOST_GUARD * page::SIZE);
+    let near = lowest <= address && stack.top().is_some_and(|top| address < top);
+    near && mapping(stack).is_none_or(|pages| pages.numbers().contains(&(address / page::SIZE)))
 }
 
 #[cfg(test)]
@@ -102,5 +118,14 @@ mod tests {
         assert!(!proven(Stack { base: START, size: 9 * 4096 }));
         mapped(START, 4 << 20);
         assert!(!proven(Stack { base: START, size: 4 << 20 }), "too large for a stack");
+    }
+
+    #[test]
+    fn a_mapping_that_is_no_stacks_takes_the_place_of_one() {
+        let _alone = crate::altstack::reach::tests::alone();
+        let stack = Stack { base: START, size: 9 * 4096 };
+        mapped(START, stack.size);
+        mapped(START, 4 << 20);
+        assert!(!proven(stack), "it is a part of something larger now");
     }
 }

@@ -3,7 +3,7 @@
 use super::table::{Entry, Table};
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
-use crate::sys::{call, futex};
+use crate::sys::{call, touch};
 
 /// What is asked of the kernel about memory; the tests put a model here.
 pub trait Memory {
@@ -19,11 +19,12 @@ pub trait Memory {
     /// # Errors
     /// EFAULT where part of them is not mapped and none is locked.
     fn locked(&mut self, pages: Pages) -> Result<bool, Errno>;
-    /// Makes each of `pages` present and writable, changing no byte.
-    ///
-    /// # Errors
-    /// EFAULT where one may not be written; the others are ready then.
-    fn touch(&mut self, pages: Pages) -> Result<(), Errno>;
+    /// Makes each of `pages` present and writable, changing no byte, in as few
+    /// calls as can be: for pages that may be written, as it does not tell.
+    fn touch(&mut self, pages: Pages);
+    /// The same page by page, from the last on, up to one that may not be
+    /// written. Returns those that are ready.
+    fn touch_down(&mut self, pages: Pages) -> Pages;
     /// Sets, or with `false` clears, `MADV_WIPEONFORK` on `pages`.
     ///
     /// # Errors
@@ -57,13 +58,12 @@ impl Memory for Kernel {
         }
     }
 
-    fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
-        // All of them, whatever comes of one.
-        let mut outcome = Ok(());
-        for page in pages.numbers() {
-            outcome = futex::touch(page.wrapping_mul(page::SIZE)).map(drop).and(outcome);
-        }
-        outcome
+    fn touch(&mut self, pages: Pages) {
+        touch::run(super::OWNER.pid(), pages);
+    }
+
+    fn touch_down(&mut self, pages: Pages) -> Pages {
+        touch::down(pages)
     }
 
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {

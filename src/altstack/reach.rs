@@ -53,10 +53,16 @@ pub fn lower(pages: Pages) {
     }
 }
 
-/// Nothing is held any more: the state of a new process.
-pub fn clear() {
+/// Turns every call away, until pages are raised again: nobody is to act on
+/// what is held. The counts stay, to be lowered when it is let go of.
+pub fn shut() {
     LOW.store(usize::MAX, Ordering::Relaxed);
     HIGH.store(0, Ordering::Relaxed);
+}
+
+/// Nothing is held any more: the state of a new process.
+pub fn clear() {
+    shut();
     for counter in &HELD {
         if counter.load(Ordering::Relaxed) != 0 {
             counter.store(0, Ordering::Relaxed);

@@ -62,12 +62,15 @@ pub struct Wanted {
 struct Record {
     key: usize,
     wanted: Wanted,
-    /// The pages that were made resident.
+    /// The pages that were made resident: from the top down to a hole, or to
+    /// the end of what is watched.
     held: Pages,
-    /// The pages that memory calls are watched on: what is held, or would be
-    /// if there were memory.
+    /// Those of them that are pinned, down from the top.
+    locked: Pages,
+    /// The pages that memory calls are watched on: what would be held if there
+    /// were no hole.
     watched: Pages,
-    /// How; decides whether `held` is pinned.
+    /// How.
     rung: Rung,
     /// How many memory calls are under way for which it is let go of.
     suspended: u32,
@@ -97,13 +100,23 @@ impl Record {
 
     /// Whether the first attempt of the ladder held.
     fn at_its_best(&self) -> bool {
-        let Wanted { stack, window, start, .. } = self.wanted;
-        let best = ladder::attempts(stack, window, start).next();
+        let best = self.attempts(self.watched).next();
         best.is_none_or(|best| best.rung == self.rung)
     }
 
+    fn attempts(&self, usable: Pages) -> impl Iterator<Item = ladder::Attempt> + use<> {
+        let Wanted { stack, window, start, .. } = self.wanted;
+        ladder::attempts(stack, window, usable, start)
+    }
+
     fn pinned(&self) -> bool {
-        !self.held.is_empty() && self.rung < Rung::Touch
+        !self.locked.is_empty()
+    }
+
+    /// What must not be let go of while other threads run, if that can be
+    /// helped: what lies below it no frame needs but one nested deep.
+    fn firm(&self) -> Pages {
+        if self.pinned() { self.locked } else { self.held }
     }
 
     fn concerns(&self, pages: Pages) -> bool {
@@ -175,6 +188,7 @@ impl Registry {
             key: key(tid, place),
             wanted,
             held: Pages::NONE,
+            locked: Pages::NONE,
             watched: Pages::NONE,
             rung: Rung::Report,
             suspended: 0,
@@ -213,37 +227,57 @@ impl Registry {
     /// of the last refused lock.
     fn hold(&mut self, record: &mut Record, memory: &mut impl Memory) -> Option<Errno> {
         let wanted = record.wanted;
-        let mut refused = None;
-        for attempt in ladder::attempts(wanted.stack, wanted.window, wanted.start) {
-            let pages = attempt.pages;
-            reach::raise(pages);
-            let done = match attempt.rung {
-                Rung::Lock | Rung::Frame => {
-                    // First, as locking a file's shared pages leaves them
-                    // read-only. It also binds the whole mapping to one
-                    // anon_vma before the lock splits it: else its parts may
-                    // never merge again, and mremap(2) would fail on them.
-                    let _ = memory.touch(ladder::frames(wanted.stack, wanted.window));
-                    self.pin(pages, memory)
-                }
-                Rung::Touch | Rung::Report => memory.touch(pages),
-            };
-            match done {
-                Ok(()) => {
-                    (record.held, record.watched, record.rung) = (pages, pages, attempt.rung);
-                    return refused;
-                }
-                // The last attempt: what cannot even be touched is not there,
-                // but may come back.
-                Err(_) if attempt.rung == Rung::Touch => record.watched = pages,
-                Err(error) => {
-                    reach::lower(pages);
-                    // Unmapped memory is no question of limits.
-                    refused = if error == Errno::EFAULT { refused } else { Some(error) };
-                }
+        if wanted.start == Rung::Report {
+            return None;
+        }
+        record.watched = ladder::wished(wanted.stack, wanted.window);
+        reach::raise(record.watched);
+        let best = record.attempts(record.watched).take(1);
+        let mut refused = self.lock(record, best, memory);
+        if !record.pinned() {
+            let usable = memory.touch_down(record.watched);
+            let whole = usable == record.watched;
+            if !whole {
+                // That was for a hole, not for the limit.
+                refused = None;
+            }
+            let next = record.attempts(usable).skip(usize::from(whole));
+            refused = self.lock(record, next, memory).or(refused);
+            if !record.pinned() && !usable.is_empty() {
+                // By the touch that has been.
+                (record.held, record.rung) = (usable, Rung::Touch);
+                return refused;
             }
         }
-        (record.held, record.rung) = (Pages::NONE, Rung::Report);
+        record.held = ready(record, memory);
+        refused
+    }
+
+    /// Makes those of `attempts` that lock, up to one that holds. Returns the
+    /// error of the last that was refused.
+    fn lock(
+        &mut self,
+        record: &mut Record,
+        attempts: impl Iterator<Item = ladder::Attempt>,
+        memory: &mut impl Memory,
+    ) -> Option<Errno> {
+        let mut refused = None;
+        for attempt in attempts.filter(|attempt| attempt.rung < Rung::Touch) {
+            // First, as locking a file's shared pages leaves them read-only.
+            // It also binds the whole mapping to one anon_vma before the lock
+            // splits it: else its parts may never merge again, and mremap(2)
+            // would fail on them.
+            memory.touch(attempt.locked);
+            match self.pin(attempt.locked, memory) {
+                Ok(()) => {
+                    (record.locked, record.rung) = (attempt.locked, attempt.rung);
+                    break;
+                }
+                // Unmapped memory is no question of limits.
+                Err(Errno::EFAULT) => {}
+                Err(error) => refused = Some(error),
+            }
+        }
         refused
     }
 
@@ -263,9 +297,10 @@ impl Registry {
     /// Lets go of what `record` holds.
     fn unpin(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if record.pinned() {
-            self.pins.release(record.held, memory);
+            self.pins.release(record.locked, memory);
         }
-        (record.held, record.rung) = (Pages::NONE, Rung::Report);
+        (record.held, record.locked) = (Pages::NONE, Pages::NONE);
+        record.rung = Rung::Report;
     }
 
     /// Moves the record at `from` to `to`, releasing what was there.
@@ -405,46 +440,56 @@ impl Registry {
     }
 
     /// Makes the held pages of `record` present and writable in the way of its
-    /// rung; where nothing was held, or that was lost, it climbs the ladder
+    /// rung; where that was lost, or more can be held now, it climbs the ladder
     /// anew.
     fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
-        if record.suspended > 0 {
+        if record.suspended > 0 || record.watched.is_empty() {
             return;
         }
         doubt(record, memory);
-        let pinned = record.pinned();
+        let refused = record.pinned() && memory.lock(record.locked).is_err();
+        if !record.held.is_empty() {
+            // Also what is locked: a file's shared pages may be read-only.
+            memory.touch(record.held);
+        }
+        if refused {
+            // By one page that cannot be used now, as may be, of many.
+            memory.touch_down(record.locked);
+        }
+        let ready = ready(record, memory);
         // mlock(2) also fails for memory that is locked, but unreadable now.
         let mut each =
-            record.held.numbers().map(|first| Pages { first, end: first.wrapping_add(1) });
-        let unlocked = pinned
-            && memory.lock(record.held).is_err()
-            && !each.all(|page| memory.locked(page) == Ok(true));
-        let frames = ladder::frames(record.wanted.stack, record.wanted.window);
-        let untouchable = memory.touch(frames).is_err() && !pinned;
-        if record.held.is_empty() || unlocked || untouchable {
+            record.locked.numbers().map(|first| Pages { first, end: first.wrapping_add(1) });
+        let unlocked = refused && !each.all(|page| memory.locked(page) == Ok(true));
+        // What lies below the frames is not for the rung to decide.
+        let other = record.rung != Rung::Frame && ready != record.held;
+        if unlocked || other {
             self.let_go(record, memory);
             let _ = self.hold(record, memory);
             record.proven = false;
+        } else {
+            record.held = ready;
         }
     }
 
-    /// Whether every held page in `pages` belongs to a stack which is proven
-    /// to be private anonymous memory, and is not locked by the program.
+    /// Whether every page in `pages` that is held firmly belongs to a stack which
+    /// is proven to be private anonymous memory, and is not locked by the
+    /// program.
     #[must_use]
     pub fn all_proven(&self, pages: Pages) -> bool {
         let unproven = |record: &Record| {
             let certain = record.proven && record.pinned();
-            !certain && !record.held.common(pages).is_empty()
+            !certain && !record.firm().common(pages).is_empty()
         };
         !self.records.iter().any(unproven) && !self.pins.any_programs(pages)
     }
 
-    /// The held pages within `pages`, run by run, lowest first: the first run
-    /// that begins at or above page `from`.
+    /// The firmly held pages within `pages`, run by run, lowest first: the first
+    /// run that begins at or above page `from`.
     #[must_use]
     pub fn held_run(&self, pages: Pages, from: usize) -> Pages {
         let within = |record: &Record| {
-            record.held.common(pages).common(Pages { first: from, end: usize::MAX })
+            record.firm().common(pages).common(Pages { first: from, end: usize::MAX })
         };
         let parts = || self.records.iter().map(within).filter(|part| !part.is_empty());
         let Some(mut run) = parts().min_by_key(|part| part.first) else { return Pages::NONE };
@@ -486,11 +531,12 @@ impl Registry {
     }
 
     /// A fork is imminent: keeps the proven stacks of threads other than `own`
-    /// from being copied, if they are their threads' still, and unless `own`
-    /// may be running on the same memory.
+    /// from being copied, if they are their threads' still, and unless `own`,
+    /// whose stack pointer is `here`, may be running on the same memory.
     pub fn before_fork(
         &mut self,
         own: c_int,
+        here: usize,
         exists: impl Fn(c_int) -> bool,
         memory: &mut impl Memory,
     ) {
@@ -500,8 +546,8 @@ impl Registry {
         });
         self.each(|_, record| {
             doubt(record, memory);
-            let apart =
-                under_own_feet.iter().flatten().all(|own| record.held.common(*own).is_empty());
+            let apart = !origin::under_feet(record.wanted.stack, here)
+                && under_own_feet.iter().flatten().all(|own| record.held.common(*own).is_empty());
             let spared = record.proven && record.tid() != own && apart && exists(record.tid());
             record.wiped = (spared || planted(record, own)) && wipe_on_fork(record.held, memory);
         });
@@ -542,6 +588,17 @@ impl Registry {
     }
 }
 
+/// Touches what `record` watches and has not locked, down to a hole. Returns
+/// that together with what is locked.
+fn ready(record: &Record, memory: &mut impl Memory) -> Pages {
+    let Pages { first, end } = record.watched;
+    let end = if record.pinned() { record.locked.first } else { end };
+    if first >= end {
+        return record.locked;
+    }
+    memory.touch_down(Pages { first, end }).with(record.locked)
+}
+
 /// Flags `pages`: all of them, or none. True if there are some, and they were.
 fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
     let flagged = !pages.is_empty() && memory.wipe_on_fork(pages, true).is_ok();
@@ -555,9 +612,9 @@ fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
 /// A stack that is not locked any more was unmapped, and something else may
 /// have been mapped in its place, unseen by us: it is proven no longer.
 fn doubt(record: &mut Record, memory: &mut impl Memory) {
-    let held = record.held;
-    let first = Pages { end: held.first.wrapping_add(1), ..held };
-    let last = Pages { first: held.end.wrapping_sub(1), ..held };
+    let locked = record.locked;
+    let first = Pages { end: locked.first.wrapping_add(1), ..locked };
+    let last = Pages { first: locked.end.wrapping_sub(1), ..locked };
     record.proven =
         record.proven && memory.locked(first) == Ok(true) && memory.locked(last) == Ok(true);
 }

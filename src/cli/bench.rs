@@ -8,11 +8,11 @@ mod report;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output;
+use super::progress::Progress;
 use entry::{Effort, PATHS};
 use report::{Report, Row};
 
@@ -72,19 +72,13 @@ impl Syscalls {
 
     fn measure(&self) -> Report {
         let effort = Effort { rounds: self.rounds, calls: self.calls };
-        // On stderr, and only if that is a terminal.
-        let progress = ProgressBar::new(PATHS.len() as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}") {
-            progress.set_style(style);
-        }
+        let progress = Progress::of(PATHS.len() as u64);
         let rows = PATHS.iter().map(|path| {
-            progress.set_message(path.name);
+            progress.name(path.name);
             let row = Row::new(path, (path.measure)(effort));
-            progress.inc(1);
+            progress.reach(progress.position() + 1);
             row
         });
-        let report = Report::new(effort, rows.collect());
-        progress.finish_and_clear();
-        report
+        Report::new(effort, rows.collect())
     }
 }

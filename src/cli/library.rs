@@ -6,10 +6,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use object::elf::DT_SONAME;
-use object::read::ReadCache;
 use object::read::elf::{Dyn, ElfFile64};
 
 use super::failure::Failure;
+use super::image::image;
 
 /// The file name that the command looks for, and the SONAME in the file.
 pub const NAME: &str = "libsigward.so";
@@ -87,8 +87,7 @@ impl Library {
 /// The machine of the library, if that is what `file` is. By its SONAME: any
 /// other shared object would be preloaded without a word, and protect nothing.
 fn machine_if_ours(file: File) -> Option<u16> {
-    // Reads what is looked at only.
-    let data = ReadCache::new(file);
+    let data = image(file);
     let elf = ElfFile64::<object::Endianness, _>::parse(&data).ok()?;
     let (endian, sections) = (elf.endian(), elf.elf_section_table());
     let (entries, names) = sections.dynamic(endian, &data).ok()??;

@@ -9,9 +9,11 @@ mod bench;
 mod check;
 mod exit;
 mod failure;
+mod image;
 mod library;
 mod output;
 mod probe;
+mod progress;
 mod run;
 mod target;
 

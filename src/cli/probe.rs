@@ -11,12 +11,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use sigward::sys::kernel;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output;
+use super::progress::Progress;
 use registers::Pages;
 use report::Report;
 
@@ -49,25 +49,19 @@ impl Probe {
     fn measure(&self) -> Report {
         let all = Duration::from_secs(self.seconds.into());
         let part = all / 3;
-        // On stderr, and only if that is a terminal.
-        let progress = ProgressBar::new(all.as_millis() as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}") {
-            progress.set_style(style);
-        }
+        let progress = Progress::of(all.as_millis() as u64);
         let begin = |message: &'static str| {
-            progress.set_message(message);
+            progress.name(message);
             let (done, start) = (progress.position(), Instant::now());
             let progress = &progress;
-            move || progress.set_position(done + start.elapsed().min(part).as_millis() as u64)
+            move || progress.reach(done + start.elapsed().min(part).as_millis() as u64)
         };
-        let report = Report::new(
+        Report::new(
             registers::measure(Pages::GivenBack, part, begin("signal frames that fault")),
             registers::measure(Pages::Locked, part, begin("signal frames that do not")),
             waits::measure(part, begin("waits that are restarted")),
             &kernel::judge(),
-        );
-        progress.finish_and_clear();
-        report
+        )
     }
 }
 

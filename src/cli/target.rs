@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, getegid, geteuid, getgid, getuid};
 use object::elf::FileHeader64;
+use object::read::ReadRef;
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::read::{ReadCache, ReadRef};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::image::image;
 use super::library::Library;
 
 /// What `execvp` searches when `PATH` is not set (glibc: `confstr(_CS_PATH)`).
@@ -132,8 +133,7 @@ fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     changes_credentials(path, &metadata)?;
 
-    // Reads the headers only: programs of a hundred megabytes are common.
-    let data = ReadCache::new(file);
+    let data = image(file);
     let class = (&data).read_bytes_at(4, 1).ok().and_then(<[u8]>::first);
     if class != Some(&object::elf::ELFCLASS64) {
         return Err(uncovered(path, "it is not a 64-bit program, the library is 64-bit"));

@@ -11,6 +11,7 @@ use core::ffi::c_int;
 use core::sync::atomic::AtomicU64;
 
 use super::errno::Errno;
+use super::page;
 
 /// A system call's outcome: what it returned, or the error it gave.
 pub type Outcome = Result<usize, Errno>;
@@ -113,6 +114,30 @@ pub fn msync_invalidate(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_msync, [start, length, libc::MS_INVALIDATE as usize, 0, 0, 0])
 }
 
+/// Whether all of `[start, start + length)` is mapped: msync(2) with
+/// `MS_ASYNC`, which does nothing else.
+#[must_use]
+pub fn is_mapped(start: usize, length: usize) -> bool {
+    let first = start / page::SIZE * page::SIZE;
+    let bytes = length.saturating_add(start.wrapping_sub(first));
+    harmless(libc::SYS_msync, [first, bytes, libc::MS_ASYNC as usize, 0, 0, 0]).is_ok()
+}
+
+/// Whether `length` bytes more could be locked now. Asks for a locked mapping
+/// that nobody can access, which so holds no page, and gives it back.
+///
+/// # Errors
+/// EAGAIN where the limit forbids it, EPERM where that is 0; others, as of
+/// mmap(2), say nothing of it.
+pub fn room_for_lock(length: usize) -> Result<(), Errno> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_LOCKED;
+    let protection = libc::PROT_NONE as usize;
+    let start = harmless(libc::SYS_mmap, [0, length, protection, flags as usize, usize::MAX, 0])?;
+    // SAFETY: nobody knows of it.
+    let _ = unsafe { unmap_memory(start, length) };
+    Ok(())
+}
+
 /// Fills `name` with what uname(2) says.
 ///
 /// # Errors
@@ -153,6 +178,54 @@ pub fn current_altstack() -> Result<libc::stack_t, Errno> {
 pub fn write(fd: c_int, bytes: &[u8]) -> Outcome {
     // SAFETY: the slice is live and readable.
     unsafe { raw(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) }
+}
+
+/// The same by `RWF_NOWAIT`: fails rather than sleep for room.
+///
+/// # Errors
+/// As pwritev2(2): EAGAIN where there is no room; EOPNOTSUPP, EINVAL or ENOSYS
+/// where the kernel, or the file, has no such write.
+pub fn write_at_once(fd: c_int, bytes: &[u8]) -> Outcome {
+    let vector = [bytes.as_ptr() as usize, bytes.len()];
+    let from = core::ptr::from_ref(&vector) as usize;
+    // Offset -1 stands for the file's own position.
+    let arguments = [fd as usize, from, 1, usize::MAX, 0, libc::RWF_NOWAIT as usize];
+    // SAFETY: a live vector of one live, readable slice.
+    unsafe { raw(libc::SYS_pwritev2, arguments) }
+}
+
+/// The same for a socket, and without SIGPIPE.
+///
+/// # Errors
+/// As send(2): EAGAIN where there is no room.
+pub fn send_at_once(fd: c_int, bytes: &[u8]) -> Outcome {
+    let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as usize;
+    let arguments = [fd as usize, bytes.as_ptr() as usize, bytes.len(), flags, 0, 0];
+    // SAFETY: the slice is live and readable; no address is given.
+    unsafe { raw(libc::SYS_sendto, arguments) }
+}
+
+/// Whether a write to `fd` finds room and a reader now (poll(2)).
+#[must_use]
+pub fn has_room(fd: c_int) -> bool {
+    let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let place = core::ptr::from_mut(&mut asked) as usize;
+    // SAFETY: one live record; a timeout of zero.
+    let ready = unsafe { raw(libc::SYS_poll, [place, 1, 0, 0, 0, 0]) };
+    ready == Ok(1) && asked.revents == libc::POLLOUT
+}
+
+/// Which file `fd` is.
+///
+/// # Errors
+/// EBADF.
+pub fn fstat(fd: c_int) -> Result<libc::stat, Errno> {
+    let mut file = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    let place = file.as_mut_ptr() as usize;
+    // SAFETY: a live place for the answer.
+    unsafe { raw(libc::SYS_fstat, [fd as usize, place, 0, 0, 0, 0]) }?;
+    // SAFETY: numbers only, of which zeroes are valid; the kernel has set them.
+    Ok(unsafe { file.assume_init() })
 }
 
 /// Reads the start of the file at `path`, at most `into.len()` bytes, and
@@ -227,6 +300,32 @@ pub unsafe fn write_zeroes(start: usize, length: usize) -> Result<(), Errno> {
         at = at.wrapping_add(written);
     }
     Ok(())
+}
+
+/// Has the kernel try to write `length` bytes at `start` of process `pid`, by
+/// process_vm_writev(2) from `nowhere`, which cannot be read: it makes the
+/// pages ready for the write, up to one that may not be written, and then
+/// finds nothing to write.
+///
+/// # Errors
+/// EFAULT: always, where the call is to be had; ESRCH for a process that is
+/// not there, or whose first thread has ended.
+pub fn write_from_nowhere(pid: c_int, nowhere: usize, start: usize, length: usize) -> Outcome {
+    let (local, remote) = ([nowhere, length], [start, length]);
+    let (from, to) = (core::ptr::from_ref(&local), core::ptr::from_ref(&remote));
+    let arguments = [pid as usize, from as usize, 1, to as usize, 1, 0];
+    // SAFETY: live vectors of one element; no byte can be read at `nowhere`, so
+    // none is written.
+    unsafe { raw(libc::SYS_process_vm_writev, arguments) }
+}
+
+/// Addresses, `length` bytes of them, at which nothing can be read or written.
+///
+/// # Errors
+/// As mmap(2).
+pub fn reserve(length: usize) -> Outcome {
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
+    harmless(libc::SYS_mmap, [0, length, libc::PROT_NONE as usize, flags, usize::MAX, 0])
 }
 
 /// Fresh zeroed memory for our own tables, `length` bytes, as an address.

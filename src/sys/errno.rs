@@ -26,7 +26,7 @@ macro_rules! named {
     };
 }
 
-named!(EPERM ESRCH EINTR EAGAIN ENOMEM EACCES EFAULT EBUSY EINVAL ENOSYS ECHILD ENOENT EBADF);
+named!(EPERM ESRCH EINTR EAGAIN ENOMEM EACCES EFAULT EBUSY EINVAL ENOSYS ECHILD ENOENT EBADF EOPNOTSUPP);
 
 impl Errno {
     /// Reads a raw result: the kernel gives errors as -4095..=-1.
@@ -64,6 +64,9 @@ type Location = unsafe extern "C" fn() -> *mut c_int;
 /// `__errno_location` of the libc in this process, 0 until it is known.
 static LOCATION: AtomicUsize = AtomicUsize::new(0);
 
+/// What finds it when it is first needed; 0: nothing yet.
+static FINDER: AtomicUsize = AtomicUsize::new(0);
+
 /// Tells this module which `__errno_location` the process has; 0 for none.
 ///
 /// # Safety
@@ -72,17 +75,44 @@ pub unsafe fn locate(address: usize) {
     LOCATION.store(address, Ordering::Relaxed);
 }
 
+/// Tells this module what finds `__errno_location`, or gives 0 for none.
+///
+/// # Safety
+/// `find` is async-signal-safe, and gives 0 or that function's address.
+pub unsafe fn locate_by(find: fn() -> usize) {
+    FINDER.store(find as usize, Ordering::Relaxed);
+}
+
 /// The calling thread's `errno`, null where libc has told us none.
 fn location() -> *mut c_int {
-    match LOCATION.load(Ordering::Relaxed) {
-        0 => core::ptr::null_mut(),
-        address => {
-            // SAFETY: `locate` was given the address of such a function.
-            let ask = unsafe { core::mem::transmute::<usize, Location>(address) };
-            // SAFETY: it has no precondition.
-            unsafe { ask() }
-        }
+    let address = match LOCATION.load(Ordering::Relaxed) {
+        0 => find_location(),
+        address => address,
+    };
+    if address == 0 {
+        return core::ptr::null_mut();
     }
+    // SAFETY: `locate` was given the address of such a function, or has it from
+    // who was said to find it.
+    let ask = unsafe { core::mem::transmute::<usize, Location>(address) };
+    // SAFETY: it has no precondition.
+    unsafe { ask() }
+}
+
+#[cold]
+#[inline(never)]
+fn find_location() -> usize {
+    let address = match FINDER.load(Ordering::Relaxed) {
+        0 => 0,
+        find => {
+            // SAFETY: stored by `locate_by`.
+            let find = unsafe { core::mem::transmute::<usize, fn() -> usize>(find) };
+            find()
+        }
+    };
+    // SAFETY: as `locate_by` was promised.
+    unsafe { locate(address) };
+    address
 }
 
 /// The calling thread's `errno`, 0 where libc has told us none.

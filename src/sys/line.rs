@@ -5,7 +5,8 @@ use core::fmt;
 /// Longest line that is written, in bytes; the rest of a longer one is cut.
 pub const CAPACITY: usize = 512;
 
-/// Collects one line and writes it with one call. Never allocates or fails.
+/// Collects one line and writes it with one call, or drops it. Never allocates
+/// or fails.
 pub struct Line {
     bytes: [u8; CAPACITY],
     length: usize,
@@ -24,15 +25,15 @@ impl Line {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// Ends the line and writes it to standard error, if that is open.
-    /// Async-signal-safe.
+    /// Ends the line and writes it to standard error, where that can be done
+    /// without harm ([`stderr`](super::stderr)). Async-signal-safe.
     pub fn emit(mut self) {
         let last = self.length.min(CAPACITY - 1);
         if let Some(end) = self.bytes.get_mut(last) {
             *end = b'\n';
             self.length = last + 1;
         }
-        let _ = super::call::write(libc::STDERR_FILENO, self.as_bytes());
+        super::stderr::write(self.as_bytes());
     }
 }
 

@@ -7,8 +7,9 @@
 //!    constructor, in a vfork child, after `main`, in a cancelled thread.
 //! 2. No allocation, no thread-local storage, no lock that a signal handler
 //!    or a forked child could meet held (see [`lock`]).
-//! 3. Only raw system calls ([`call`]) or originals resolved at load. A libc
-//!    call of our own would run into our own hooks.
+//! 3. Only raw system calls ([`call`]) or originals, found in the objects that
+//!    were there at load ([`crate::recorded`]), which takes no lock. A libc call
+//!    of our own would run into our own hooks.
 //! 4. `errno` is what the original left: raw calls never write it, and what
 //!    calls an original on the side holds an [`errno::Kept`].
 //! 5. No panic path: the link of `libsigward.so` fails if there is one.
@@ -45,3 +46,7 @@ pub mod probe;
 pub mod signals;
 #[cfg(target_os = "linux")]
 pub mod startup;
+#[cfg(target_os = "linux")]
+pub mod stderr;
+#[cfg(target_os = "linux")]
+pub mod touch;

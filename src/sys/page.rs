@@ -69,6 +69,16 @@ impl Pages {
         if both.first < both.end { both } else { Pages::NONE }
     }
 
+    /// The pages from the first to the last of both.
+    #[must_use]
+    pub fn with(self, other: Pages) -> Pages {
+        match (self.is_empty(), other.is_empty()) {
+            (true, _) => other,
+            (_, true) => self,
+            _ => Pages { first: self.first.min(other.first), end: self.end.max(other.end) },
+        }
+    }
+
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -38,6 +38,24 @@ pub fn unfiltered() -> bool {
     }
 }
 
+/// What is to be tried out.
+#[derive(Clone, Copy, Debug)]
+pub enum Calls {
+    /// What holding stacks takes.
+    Work,
+    /// What a line on standard error takes.
+    Words,
+}
+
+impl Calls {
+    fn trials(self) -> &'static [Trial] {
+        match self {
+            Calls::Work => TRIALS,
+            Calls::Words => WORDS,
+        }
+    }
+}
+
 /// One call, made so that it changes nothing, and what the kernel answers if
 /// no filter does; `None` where any answer will do.
 struct Trial {
@@ -48,6 +66,7 @@ struct Trial {
 
 const DONE: Option<Outcome> = Some(Ok(0));
 const ANY: Option<Outcome> = None;
+const NOT_NOW: Option<Outcome> = Some(Err(Errno::EAGAIN));
 
 /// The calls without which nothing can be done safely, then those that have a
 /// substitute where they fail: these may be refused, but not killed for.
@@ -66,6 +85,26 @@ const TRIALS: &[Trial] = &[
     Trial { name: "madvise", make: || call::wipe_on_fork(0, 0, false), answers: ANY },
     Trial { name: "process_vm_writev", make: write_zeroes, answers: ANY },
 ];
+
+/// The calls of [`super::stderr`] and of the line's beginning. What the filter
+/// refuses of the first ones drops the line; the others must do their part, or
+/// a signal that a write raises could not be caught.
+const WORDS: &[Trial] = &[
+    Trial { name: "fstat", make: || call::fstat(-1).map(|_| 0), answers: ANY },
+    Trial { name: "poll", make: || Ok(call::has_room(-1).into()), answers: ANY },
+    Trial { name: "write", make: || call::write(-1, b""), answers: ANY },
+    Trial { name: "pwritev2", make: || call::write_at_once(-1, b""), answers: ANY },
+    Trial { name: "sendto", make: || call::send_at_once(-1, b""), answers: ANY },
+    Trial { name: "getpid", make: || Ok(call::getpid() as usize), answers: ANY },
+    Trial { name: "gettid", make: || Ok(call::gettid() as usize), answers: ANY },
+    Trial { name: "rt_sigprocmask", make: block_all, answers: DONE },
+    Trial { name: "rt_sigpending", make: none_pending, answers: DONE },
+    Trial { name: "rt_sigtimedwait", make: || signals::consume(0), answers: NOT_NOW },
+];
+
+fn none_pending() -> Outcome {
+    if signals::pending() == Mask::MAX { Err(Errno::EPERM) } else { Ok(0) }
+}
 
 fn block_all() -> Outcome {
     core::mem::forget(Blocked::all());
@@ -109,27 +148,28 @@ struct Report {
     error: AtomicI32,
 }
 
-/// Makes the trials.
+/// Tries `calls` out.
 ///
 /// The child is a copy, not a sharer of our memory: kernels before 5.16 kill
 /// all who share the memory of one that dumps core.
 ///
 /// # Errors
 /// Where no child can be made or waited for.
-pub fn attempt() -> Result<Finding, Errno> {
+pub fn attempt(calls: Calls) -> Result<Finding, Errno> {
     let memory = call::map_shared(size_of::<Report>())?;
     // SAFETY: a fresh page, of which zeroes are a `Report`; unmapped below.
     let report = unsafe { &*(memory as *const Report) };
-    let ended = match call::clone_process()? {
-        0 => make_trials(report),
-        child => call::wait_for_clone(child),
+    let ended = match call::clone_process() {
+        Ok(0) => make_trials(report, calls),
+        Ok(child) => call::wait_for_clone(child),
+        Err(error) => Err(error),
     };
     let at = report.at.load(Ordering::Relaxed) as usize;
     let error = Errno(report.error.load(Ordering::Relaxed));
     // SAFETY: `report` is not used any more.
     let _ = unsafe { call::unmap_memory(memory, size_of::<Report>()) };
     ended?;
-    Ok(match TRIALS.get(at) {
+    Ok(match calls.trials().get(at) {
         None => Finding::Able,
         Some(trial) if error == Errno(0) => Finding::Killed(trial.name),
         Some(trial) => Finding::Refused(trial.name, error),
@@ -137,10 +177,10 @@ pub fn attempt() -> Result<Finding, Errno> {
 }
 
 /// The child's life.
-fn make_trials(report: &Report) -> ! {
+fn make_trials(report: &Report, calls: Calls) -> ! {
     // A death by SIGSYS is no news for whoever collects core dumps.
     call::forbid_core_dump();
-    for (at, trial) in TRIALS.iter().enumerate() {
+    for (at, trial) in calls.trials().iter().enumerate() {
         report.at.store(at as u32, Ordering::Relaxed);
         let outcome = (trial.make)();
         let expected = trial.answers.is_none_or(|answer| answer == outcome);

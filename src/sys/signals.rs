@@ -4,8 +4,8 @@
 use core::arch::asm;
 use core::ffi::c_int;
 
-use super::call;
 use super::errno::Errno;
+use super::{call, page};
 
 /// The kernel's signal set: one bit for each of the 64 signals.
 pub type Mask = u64;
@@ -13,6 +13,12 @@ pub type Mask = u64;
 /// All signals, libc's private ones (32, 33) included, which sigfillset(3)
 /// would leave out: a cancellation handler must not run under our lock either.
 const ALL: Mask = !0;
+
+/// The set of one signal.
+#[must_use]
+pub const fn bit(signal: c_int) -> Mask {
+    1 << (signal - 1)
+}
 
 /// Size of the kernel's set in bytes.
 const SET_SIZE: usize = size_of::<Mask>();
@@ -76,6 +82,30 @@ impl Drop for Blocked {
     }
 }
 
+/// Signals that are pending for the thread or the process; all where the
+/// kernel does not tell. Async-signal-safe.
+#[must_use]
+pub fn pending() -> Mask {
+    let mut now: Mask = 0;
+    let to = core::ptr::from_mut(&mut now) as usize;
+    // SAFETY: a live place for the set, of the size given.
+    let told = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE, 0, 0, 0, 0]) };
+    told.map_or(ALL, |_| now)
+}
+
+/// Takes one signal of `set`, which are blocked, if one is pending: it is never
+/// delivered. Async-signal-safe.
+///
+/// # Errors
+/// EAGAIN where none is pending.
+pub fn consume(set: Mask) -> call::Outcome {
+    let (set, time) = (core::ptr::from_ref(&set), [0_usize; 2]);
+    let arguments = [set as usize, 0, core::ptr::from_ref(&time) as usize, SET_SIZE, 0, 0];
+    // SAFETY: a live set of the size given, no place for information, and a
+    // live time, of zero.
+    unsafe { call::raw(libc::SYS_rt_sigtimedwait, arguments) }
+}
+
 /// The kernel's `struct sigaction`, which rt_sigaction(2) takes.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
@@ -125,9 +155,10 @@ pub fn readable(address: usize, length: usize) -> bool {
         let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE, 0, 0]) };
         said == Err(Errno::EINVAL)
     };
-    // An object of up to a page lies on two pages at most: its ends tell.
+    // One probe a page, and one at the end.
     let last = length.saturating_sub(SET_SIZE);
-    address.checked_add(last).is_some_and(|end| probe(address) && (last == 0 || probe(end)))
+    let Some(end) = address.checked_add(last) else { return false };
+    (address..end).step_by(page::SIZE).all(probe) && probe(end)
 }
 
 /// Copies an argument of the program's; `None` where it cannot be read, which

@@ -1,9 +1,11 @@
 //! The sleep as a cancellation point.
 //!
 //! libc cancels a thread that sleeps in one of *its* calls; ours are none. So
-//! the thread is made asynchronously cancellable while it sleeps, and only
-//! then: the sleep consumes nothing, so a thread that ends in it takes no
-//! child along. The reap runs with the program's own cancellation type.
+//! a waiting thread is made asynchronously cancellable, with signals blocked
+//! while it is awake: libc cancels by a signal, so that acts in the sleep, and
+//! only there. The sleep consumes nothing, so a thread that ends in it takes no
+//! child along. Before signals are unblocked behind the reap, and before a
+//! handler runs, the program's own type is put back.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -22,11 +24,12 @@ pub unsafe fn locate(address: usize) {
     SET_TYPE.store(address, Ordering::Relaxed);
 }
 
-fn set_type(kind: c_int) -> c_int {
+/// The type that was, `None` where there is none.
+fn set_type(kind: c_int) -> Option<c_int> {
     type SetType = unsafe extern "C" fn(c_int, *mut c_int) -> c_int;
-    let mut old = 0;
+    let mut old = ASYNCHRONOUS;
     match SET_TYPE.load(Ordering::Relaxed) {
-        0 => {}
+        0 => return None,
         address => {
             // SAFETY: `locate` was given the address of such a function.
             let set = unsafe { core::mem::transmute::<usize, SetType>(address) };
@@ -35,7 +38,7 @@ fn set_type(kind: c_int) -> c_int {
             unsafe { set(kind, &raw mut old) };
         }
     }
-    old
+    Some(old)
 }
 
 /// Whether a wait is a cancellation point: libc's functions are, syscall(2) is
@@ -49,24 +52,27 @@ pub enum Cancellation {
 }
 
 impl Cancellation {
-    /// Runs `sleep`, cancellable if that is meant. A cancellation that is
-    /// pending acts before it.
+    /// Makes the thread cancellable, if that is meant. A cancellation that is
+    /// pending acts now, as it does at the entry of every wait.
     #[inline]
-    pub fn around<T>(self, sleep: impl FnOnce() -> T) -> T {
-        if self == Cancellation::None {
-            return sleep();
-        }
-        let own = set_type(ASYNCHRONOUS);
-        let result = sleep();
-        if own != ASYNCHRONOUS {
+    pub fn begin(self) -> Own {
+        Own(match self {
+            Cancellation::Point => set_type(ASYNCHRONOUS).filter(|&own| own != ASYNCHRONOUS),
+            Cancellation::None => None,
+        })
+    }
+}
+
+/// The program's own type, where it is not the one in force.
+#[derive(Clone, Copy)]
+pub struct Own(Option<c_int>);
+
+impl Own {
+    /// Puts it back. Nothing acts. Async-signal-safe.
+    #[inline]
+    pub fn put_back(self) {
+        if let Some(own) = self.0 {
             set_type(own);
         }
-        result
-    }
-
-    /// Acts on a cancellation that is pending, as every wait does on entry.
-    #[inline]
-    pub fn test(self) {
-        self.around(|| ());
     }
 }

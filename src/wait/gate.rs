@@ -1,48 +1,62 @@
-//! The generation counter of deliveries: no EINTR is lost between the halves.
+//! What runs in front of the program's handlers: it ends the wait that they
+//! interrupt, as the kernel would.
 //!
-//! A wait that sleeps in pieces must give EINTR when a handler without
-//! `SA_RESTART` runs while it is awake between two of them. The kernel does
-//! not tell, and no call unblocks signals and waits for a child in one step.
-//! So, while a strategy is in force, such handlers are installed behind
-//! `sigward_wait_gate`: it counts the delivery for this thread, looks
-//! whether the thread was on the edge of sleeping (see [`super::sleep`]), and
-//! jumps on to the program's handler, which sees registers, stack and return
-//! address as the kernel made them.
+//! A thread asleep in the kernel's own wait looks for a child before it obeys
+//! a signal, and only then the handler runs; afterwards the wait is over, with
+//! the child or EINTR, or begins anew. A wait that sleeps in pieces must do
+//! the same, at every instruction. So, while a strategy is in force, handlers
+//! are installed behind `sigward_wait_gate`. If the interrupted instruction is
+//! one of the stretch in which a wait sleeps (see [`super::sleep`]), the gate
+//! reaps for the waiter, by a raw call that never sleeps, and writes down how
+//! the wait ends. Then it jumps on to the program's handler, which sees
+//! registers, stack and return address as the kernel made them.
 //!
-//! The counters are found by the thread pointer, which costs no system call
-//! and no storage of the thread's. Threads that share one (1 in 1,024) may
-//! see an EINTR too many when three things coincide, never one too few.
+//! Nothing is registered: what the gate needs it finds by the registers that
+//! were interrupted. So there is nothing that a handler which jumps out of the
+//! wait, a cancellation or another thread could leave stale.
+//!
+//! Signals that come together are delivered on top of each other: the
+//! handler that runs first has interrupted the gate of the one that interrupted
+//! the wait. So a gate that finds a gate interrupted before it had all signals
+//! blocked does that one's work.
 
 use core::arch::naked_asm;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
+use super::sleep::{EVERY, Waiter};
 use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
-use crate::sys::startup;
 
 /// Signals of Linux are 1 to 64.
 const SIGNALS: usize = 65;
-/// A power of two.
-const COUNTERS: usize = 1024;
 
-static GENERATIONS: [AtomicU32; COUNTERS] = [const { AtomicU32::new(0) }; COUNTERS];
+/// Two gates, so that a new handler's is not the old one's: until the kernel
+/// knows of the new one, and where the program has read the gate's address
+/// past our hooks and chains to it, the old gate leads to the old handler.
+const GATES: usize = 2;
 
-/// The program's handlers that are installed behind the gate.
-static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
+/// How far the gates are apart in [`HANDLERS`]; a power of two.
+const ROW: usize = 128;
 
-/// The calling thread's counter. Async-signal-safe.
-#[must_use]
-pub fn generation() -> &'static AtomicU32 {
-    static NONE: AtomicU32 = AtomicU32::new(0);
-    let which = (startup::thread_pointer() >> 12) & (COUNTERS - 1);
-    GENERATIONS.get(which).unwrap_or(&NONE)
-}
+/// The program's handlers that are installed behind each gate, by signal, with
+/// [`RESTARTS`].
+static HANDLERS: [AtomicUsize; GATES * ROW] = [const { AtomicUsize::new(0) }; GATES * ROW];
 
-/// What the kernel calls in place of a handler. Arguments as any handler's;
-/// all three are passed whatever `SA_SIGINFO` says. The third is then at the
-/// frame's beginning, behind the return address. Where it is not, this is no
-/// delivery: the program calls a handler that it read past our hooks.
+/// Added to a handler that was installed with `SA_RESTART`: no address of a
+/// program's has this bit.
+const RESTARTS: usize = 1 << 63;
+
+/// Bytes of the handler's stack that a gate takes at most, below the frame.
+const ROOM: usize = 1024;
+
+/// What the kernel calls in place of a handler; the other gate is its second
+/// entry. Arguments as any handler's; all three are passed whatever
+/// `SA_SIGINFO` says. The third is then at the frame's beginning, behind the
+/// return address. Where it is not, this is no delivery: the program calls a
+/// handler that it read past our hooks.
+///
+/// R8 has the place in [`HANDLERS`], R9 the second argument.
 #[unsafe(naked)]
 unsafe extern "C" fn sigward_wait_gate(
     signal: c_int,
@@ -52,95 +66,256 @@ unsafe extern "C" fn sigward_wait_gate(
     naked_asm!(
         ".cfi_startproc",
         "endbr64",
+        "xor eax, eax",
+        "jmp sigward_wait_gate_both",
+        ".hidden sigward_wait_gate_other, sigward_wait_gate_both",
+        ".globl sigward_wait_gate_other, sigward_wait_gate_both",
+        "sigward_wait_gate_other:",
+        "endbr64",
+        "mov eax, {row}",
+        "sigward_wait_gate_both:",
+        "or eax, edi",
+        "mov r8d, eax",
         "lea rcx, [rsp + 8]",
         "cmp rdx, rcx",
-        "jne 3f",
-        // Count.
-        "mov rax, fs:[0]",
-        "shr rax, 12",
-        "and eax, {mask}",
-        "lea rcx, [rip + {generations}]",
-        "lock inc dword ptr [rcx + rax * 4]",
-        // On the edge of sleeping? Then it is not to sleep.
+        "jne 5f",
+        "mov r9, rsi",
+        ".hidden sigward_wait_gate_known, sigward_wait_gate_blocked",
+        ".globl sigward_wait_gate_known, sigward_wait_gate_blocked",
+        "sigward_wait_gate_known:",
+        // Is a wait interrupted, or a gate?
         "mov rax, [rdx + {rip}]",
-        "lea rcx, [rip + sigward_wait_int80_begin]",
-        "cmp rax, rcx",
-        "jb 4f",
-        "lea rcx, [rip + sigward_wait_int80_end]",
-        "cmp rax, rcx",
-        "lea rcx, [rip + sigward_wait_int80_interrupted]",
-        "jb 2f",
-        "4: lea rcx, [rip + sigward_wait_nap_begin]",
+        "lea rcx, [rip + sigward_wait_begin]",
         "cmp rax, rcx",
         "jb 3f",
-        "lea rcx, [rip + sigward_wait_nap_end]",
+        "lea rcx, [rip + sigward_wait_end]",
         "cmp rax, rcx",
-        "lea rcx, [rip + sigward_wait_nap_interrupted]",
-        "jae 3f",
-        "2: mov [rdx + {rip}], rcx",
+        "jb 4f",
+        "3: lea rcx, [rip + {gate}]",
+        "cmp rax, rcx",
+        "jb 5f",
+        "lea rcx, [rip + sigward_wait_gate_blocked]",
+        "cmp rax, rcx",
+        "jae 5f",
+        // Room for what follows, while a fault can still be handled.
+        "4: test byte ptr [rsp - {room}], 0",
+        "mov edi, {set_mask}",
+        "lea rsi, [rip + {every}]",
+        "lea rdx, [rsp - 24]",
+        "mov r10d, 8",
+        "mov eax, {sigprocmask}",
+        "syscall",
+        "sigward_wait_gate_blocked:",
+        "push r9",
+        ".cfi_adjust_cfa_offset 8",
+        "push r8",
+        ".cfi_adjust_cfa_offset 8",
+        // The old mask.
+        "sub rsp, 8",
+        ".cfi_adjust_cfa_offset 8",
+        "mov edi, r8d",
+        "lea rsi, [rsp + 32]",
+        "call {interrupt}",
+        "mov edi, {set_mask}",
+        "mov rsi, rsp",
+        "xor edx, edx",
+        "mov r10d, 8",
+        "mov eax, {sigprocmask}",
+        "syscall",
+        "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop r8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rsi",
+        ".cfi_adjust_cfa_offset -8",
+        "lea rdx, [rsp + 8]",
+        "mov edi, r8d",
+        "and edi, {row} - 1",
         // On to the program's handler.
-        "3: mov eax, edi",
+        "5: mov eax, r8d",
         "lea rcx, [rip + {handlers}]",
         "mov rcx, [rcx + rax * 8]",
+        "btr rcx, 63",
         "xor eax, eax",
         "jmp rcx",
         ".cfi_endproc",
-        mask = const COUNTERS - 1,
-        generations = sym GENERATIONS,
-        handlers = sym HANDLERS,
+        row = const ROW,
         rip = const core::mem::offset_of!(libc::ucontext_t, uc_mcontext)
             + libc::REG_RIP as usize * 8,
+        gate = sym sigward_wait_gate,
+        room = const ROOM,
+        set_mask = const libc::SIG_SETMASK,
+        sigprocmask = const libc::SYS_rt_sigprocmask,
+        every = sym EVERY,
+        interrupt = sym interrupt,
+        handlers = sym HANDLERS,
     )
 }
 
-/// The gate's address, as a handler.
-fn address() -> usize {
-    sigward_wait_gate as *const () as usize
+/// Places in the code.
+macro_rules! labels {
+    ($($name:ident)*) => {
+        unsafe extern "C" { $(fn $name();)* }
+    };
 }
 
-/// Whether handlers were ever installed behind the gate. They stay there when
+labels! {
+    sigward_wait_begin sigward_wait_end sigward_wait_left sigward_wait_gate_other
+    sigward_wait_gate_both sigward_wait_gate_known sigward_wait_gate_blocked
+}
+
+/// The address of one of them.
+fn at(label: unsafe extern "C" fn()) -> usize {
+    label as *const () as usize
+}
+
+/// Ends the wait that a delivery has interrupted, if it has, at `context`;
+/// `place` is that of its handler. All signals are blocked. What was done
+/// already is not done again: the thread then stands at `left`.
+///
+/// # Safety
+/// `context` is that of a delivery, which is under way on this thread.
+unsafe extern "C" fn interrupt(place: usize, context: *mut libc::ucontext_t) {
+    let (mut place, mut context) = (place, context);
+    loop {
+        // SAFETY: the caller's promise; or the context of the delivery whose
+        // gate was interrupted.
+        let registers = unsafe { &mut (*context).uc_mcontext.gregs };
+        let get = |which: c_int| registers.get(which as usize).map_or(0, |&value| value as usize);
+        let rip = get(libc::REG_RIP);
+        if (at(sigward_wait_begin)..at(sigward_wait_end)).contains(&rip) {
+            // SAFETY: in this stretch R12 has the wait, which is live.
+            let waiter = unsafe { &mut *(get(libc::REG_R12) as *mut Waiter<'_>) };
+            let handler = HANDLERS.get(place).map_or(0, |place| place.load(Ordering::Relaxed));
+            waiter.interrupt(handler & RESTARTS != 0);
+            if let Some(rip) = registers.get_mut(libc::REG_RIP as usize) {
+                *rip = at(sigward_wait_left) as i64;
+            }
+            return;
+        }
+        let [first, other] = gates();
+        if !(first..at(sigward_wait_gate_blocked)).contains(&rip) {
+            return;
+        }
+        let next = get(libc::REG_RSP).wrapping_add(8);
+        let known = rip >= at(sigward_wait_gate_known);
+        if !known && get(libc::REG_RDX) != next {
+            return;
+        }
+        let signal = get(libc::REG_RDI) as u32 as usize;
+        place = if known {
+            get(libc::REG_R8)
+        } else if rip >= at(sigward_wait_gate_both) {
+            get(libc::REG_RAX) | signal
+        } else if rip >= other {
+            ROW | signal
+        } else {
+            signal
+        };
+        context = next as *mut libc::ucontext_t;
+    }
+}
+
+/// The gates' addresses, as handlers.
+fn gates() -> [usize; GATES] {
+    [sigward_wait_gate as *const () as usize, at(sigward_wait_gate_other)]
+}
+
+/// Whether handlers were ever installed behind a gate. They stay there when
 /// the strategy is given up.
 fn is_raised() -> bool {
     OWNER.pid() != 0
 }
 
 fn is_real(handler: usize) -> bool {
-    handler != libc::SIG_DFL && handler != libc::SIG_IGN && handler != address()
+    handler != libc::SIG_DFL && handler != libc::SIG_IGN && !gates().contains(&handler)
 }
 
-/// Where the handler of `signal` is remembered, if that can be behind the gate.
-fn place(signal: c_int) -> Option<&'static AtomicUsize> {
-    let place = usize::try_from(signal).ok().and_then(|signal| HANDLERS.get(signal));
-    place.filter(|_| is_raised() && !PRIVATE.contains(&signal))
+/// Which gate each signal's handler was installed behind last.
+static LATEST: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
+
+/// What is remembered of one signal: the handler behind each gate, and which
+/// gate is the latest.
+#[derive(Clone, Copy)]
+struct Memory {
+    signal: usize,
+    behind: [usize; GATES],
+    latest: usize,
 }
 
-/// What is to be installed where the program wants `handler`: the gate, which
-/// then remembers it in `place`, if it is one without `SA_RESTART`. If the
-/// program has got hold of the gate, it means the handler behind it.
-///
-/// Called with all signals blocked: until the kernel knows of the new action,
-/// the gate would lead the old one's deliveries to the new handler.
-#[inline(never)]
-fn stand_in(place: &AtomicUsize, handler: usize, restarts: bool) -> usize {
-    let handler = own(handler, place.load(Ordering::Relaxed));
-    // A vfork child's handlers are its own, but this table is its parent's.
-    let wanted = super::strategy() != super::Strategy::Off;
-    if wanted && is_real(handler) && !restarts && !in_vfork_child() {
-        place.store(handler, Ordering::Relaxed);
-        address()
-    } else {
+impl Memory {
+    /// That of `signal`, if its handlers can be behind a gate.
+    fn of(signal: c_int) -> Option<Self> {
+        let place = usize::try_from(signal).ok().filter(|&signal| signal < SIGNALS)?;
+        if !is_raised() || is_private(signal) {
+            return None;
+        }
+        let load = |table: &[AtomicUsize], at: usize| {
+            table.get(at).map_or(0, |word| word.load(Ordering::Relaxed))
+        };
+        let behind = [load(&HANDLERS, place), load(&HANDLERS, ROW + place)];
+        Some(Memory { signal: place, behind, latest: load(&LATEST, place) % GATES })
+    }
+
+    /// Writes it down.
+    fn store(&self) {
+        for (row, handler) in self.behind.iter().enumerate() {
+            if let Some(word) = HANDLERS.get(row * ROW + self.signal) {
+                word.store(*handler, Ordering::Relaxed);
+            }
+        }
+        if let Some(word) = LATEST.get(self.signal) {
+            word.store(self.latest, Ordering::Relaxed);
+        }
+    }
+
+    /// The program's handler where `installed` is.
+    fn own(&self, installed: usize) -> usize {
+        match gates().iter().zip(self.behind).find(|(gate, _)| **gate == installed) {
+            Some((_, behind)) => behind & !RESTARTS,
+            None => installed,
+        }
+    }
+
+    /// What is to be installed where the program wants `handler`: a gate, behind
+    /// which it then is. If the program has got hold of a gate, it means the
+    /// handler behind it.
+    #[inline(never)]
+    fn stand_in(mut self, handler: usize, restarts: bool) -> usize {
+        let handler = self.own(handler);
+        // A vfork child's handlers are its own, but this table is its parent's.
+        if super::strategy() == super::Strategy::Off || !is_real(handler) || !OWNER.is_us() {
+            return handler;
+        }
+        let wanted = handler | if restarts { RESTARTS } else { 0 };
+        if self.behind.iter().nth(self.latest) != Some(&wanted) {
+            self.latest = 1 - self.latest;
+        }
+        if let (Some(behind), Some(gate)) =
+            (self.behind.get_mut(self.latest), gates().get(self.latest))
+        {
+            *behind = wanted;
+            self.store();
+            return *gate;
+        }
         handler
+    }
+
+    /// Has the old handler at `old`, if not null, be the program's own.
+    ///
+    /// # Safety
+    /// It has just been written, at any alignment.
+    unsafe fn tell(&self, old: *mut usize) {
+        if !old.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { old.write_unaligned(self.own(old.read_unaligned())) };
+        }
     }
 }
 
-/// The program's handler where `installed` is, which was `behind` the gate.
-fn own(installed: usize, behind: usize) -> usize {
-    if installed == address() { behind } else { installed }
-}
-
 /// sigaction(2) by `commit`, which gets what is to be installed, and where the
-/// old action goes: a handler without `SA_RESTART` goes behind the gate. The
-/// program is told of its own handlers only. Async-signal-safe.
+/// old action goes: a handler goes behind a gate. The program is told of its
+/// own handlers only. Async-signal-safe.
 ///
 /// # Safety
 /// If `commit` succeeds, it has written the old action, unless that is null.
@@ -151,45 +326,22 @@ pub unsafe fn action(
     old: *mut libc::sigaction,
     commit: &dyn Fn(*const libc::sigaction, *mut libc::sigaction) -> c_int,
 ) -> c_int {
-    let Some(place) = place(signal) else { return commit(new, old) };
+    let Some(before) = Memory::of(signal) else { return commit(new, old) };
     let mut installed = signals::read(new);
-    let mut told = signals::read(old);
-    // Where libc is going to fault, that must not be with signals blocked.
-    let safe = (told.is_some() || old.is_null()) && installed.is_some();
-    let blocked = safe.then(Blocked::all);
-    let before = place.load(Ordering::Relaxed);
     if let Some(action) = &mut installed {
         let restarts = action.sa_flags & libc::SA_RESTART != 0;
-        action.sa_sigaction = stand_in(place, action.sa_sigaction, restarts);
+        action.sa_sigaction = before.stand_in(action.sa_sigaction, restarts);
     }
-    let result = commit(
-        installed.as_ref().map_or(new, core::ptr::from_ref),
-        told.as_mut().map_or(old, core::ptr::from_mut),
-    );
+    let result = commit(installed.as_ref().map_or(new, core::ptr::from_ref), old);
     if result != 0 {
-        place.store(before, Ordering::Relaxed);
+        if installed.is_some() {
+            before.store();
+        }
         return result;
     }
-    drop(blocked);
-    if let Some(told) = told {
-        // SAFETY: where libc would have written, at any alignment.
-        unsafe { old.write_unaligned(told) };
-    }
-    // SAFETY: the old action was written, here or by `commit`, where we could
-    // not read before: a handler may have opened the page. The handler is first.
-    unsafe { tell(old.cast(), before) };
+    // SAFETY: the caller's promise. The handler is first.
+    unsafe { before.tell(old.cast()) };
     result
-}
-
-/// Has the old handler at `old`, if not null, be the program's own.
-///
-/// # Safety
-/// It has just been written, at any alignment.
-unsafe fn tell(old: *mut usize, behind: usize) {
-    if !old.is_null() {
-        // SAFETY: the caller's promise.
-        unsafe { old.write_unaligned(own(old.read_unaligned(), behind)) };
-    }
 }
 
 /// Any other way to change the action of `signal`: `change` gives the old
@@ -203,23 +355,23 @@ unsafe fn tell(old: *mut usize, behind: usize) {
 /// If `change` succeeds, it has written `old`, unless that is null.
 #[inline(never)]
 pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize) -> isize {
-    let Some(place) = place(signal) else { return change() };
-    let before = place.load(Ordering::Relaxed);
+    let Some(before) = Memory::of(signal) else { return change() };
     let result = change();
     if result == -1 {
         return result;
     }
-    settle(signal, place);
+    settle(signal);
     // SAFETY: the caller's promise.
-    unsafe { tell(old, before) };
-    own(result as usize, before) as isize
+    unsafe { before.tell(old) };
+    before.own(result as usize) as isize
 }
 
-fn settle(signal: c_int, place: &AtomicUsize) {
-    let _blocked = Blocked::all();
+fn settle(signal: c_int) {
+    let _blocked = Blocked::on_entry();
+    let Some(memory) = Memory::of(signal) else { return };
     let Ok(mut now) = signals::disposition(signal) else { return };
     let found = now.handler;
-    now.handler = stand_in(place, found, now.flags & libc::SA_RESTART as usize != 0);
+    now.handler = memory.stand_in(found, now.flags & libc::SA_RESTART as usize != 0);
     if now.handler != found {
         // SAFETY: the program's own handler, or the gate that leads to it.
         let _ = unsafe { signals::dispose(signal, &now) };
@@ -234,30 +386,39 @@ pub(super) fn raise() {
     OWNER.claim();
 }
 
-/// Whether the table is another process's, as a vfork child sees its parent's.
-/// A forked child has a copy, which becomes its own here. Where that cannot be
-/// told: in doubt, yes.
+/// Whether this is surely a vfork child: the memory is its parent's.
 pub(super) fn in_vfork_child() -> bool {
-    in_child();
-    !OWNER.is_us()
+    !OWNER.is_copied() && !OWNER.is_us()
 }
 
-/// Has a forked child own its copy of the table; best before it can vfork.
+/// Has a child that libc forked own its copy of the table. In one that was
+/// forked past libc nobody owns it: the first who asks may be a vfork child of
+/// the copy. So nothing is put behind a gate there any more.
 pub fn in_child() {
-    if OWNER.is_copied() {
+    if is_raised() {
         OWNER.claim();
     }
 }
 
-/// Signals that C libraries keep for themselves (cancellation, setuid in all
-/// threads, timers); they hide what their handlers interrupt.
-const PRIVATE: core::ops::RangeInclusive<c_int> = 32..=33;
+/// The last of the signals, from 32 on, that the C library keeps for itself
+/// (cancellation, setuid in all threads, timers): it hides what their handlers
+/// interrupt. In glibc 34 is the program's, as `SIGRTMIN`.
+static LAST_PRIVATE: AtomicI32 = AtomicI32::new(33);
+
+/// Tells this module that libc is musl, which keeps three.
+pub fn keep_musls() {
+    LAST_PRIVATE.store(34, Ordering::Relaxed);
+}
+
+fn is_private(signal: c_int) -> bool {
+    (32..=LAST_PRIVATE.load(Ordering::Relaxed)).contains(&signal)
+}
 
 /// Whether some handler without `SA_RESTART` is installed that does not stand
 /// behind the gate: by a raw system call, say. Asks the kernel, 62 times.
 #[must_use]
 pub fn bypassed() -> bool {
-    (1..SIGNALS as c_int).filter(|signal| !PRIVATE.contains(signal)).any(|signal| {
+    (1..SIGNALS as c_int).filter(|&signal| !is_private(signal)).any(|signal| {
         signals::disposition(signal).is_ok_and(|action| {
             is_real(action.handler) && action.flags & libc::SA_RESTART as usize == 0
         })

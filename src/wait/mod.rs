@@ -12,28 +12,28 @@
 //! | --- | --- |
 //! | [`Strategy`] | the ways to carry a wait out, and the one in force |
 //! | [`request`] | what the program asked for, in terms of both halves |
-//! | [`int80`] | sleeps in `int 0x80` waitid |
-//! | [`two_phase`] | sleeps in naps, where there is no `int 0x80` |
-//! | [`sleep`] | the instructions that sleep, and the edge at which a handler still counts |
-//! | [`gate`] | the generation counter of deliveries |
+//! | [`halves`] | the loop: sleeps in `int 0x80` waitid, or in naps, and reaps |
+//! | [`sleep`] | the instructions that sleep, which handlers may interrupt |
+//! | [`gate`] | what runs in front of handlers: it ends the wait that they interrupt |
 //! | [`cancel`] | the sleep as a cancellation point |
 //! | [`probe`] | whether this process may use `int 0x80` |
 
 pub mod cancel;
 pub mod gate;
-pub mod int80;
+pub mod halves;
 pub mod probe;
 pub mod request;
 pub mod sleep;
 mod strategy;
-pub mod two_phase;
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
 use cancel::Cancellation;
+use halves::Bed;
 use request::Request;
+use sleep::End;
 use strategy::put_in_force;
 pub use strategy::{Strategy, strategy};
 
@@ -50,18 +50,19 @@ pub enum Interrupted {
 static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
 
 /// Chooses the strategy; at load. `int80` becomes `two-phase` where
-/// [`probe::int80_works`] says no. Returns what is in force.
-pub fn choose(wanted: Strategy, interrupted: Interrupted) -> Strategy {
-    let strategy = match wanted {
-        Strategy::Int80 if !probe::int80_works() => Strategy::TwoPhase,
-        other => other,
+/// [`probe::int80_works`] says no: returns why, and what is in force.
+pub fn choose(wanted: Strategy, interrupted: Interrupted) -> (Strategy, Option<probe::Unusable>) {
+    let unusable = match wanted {
+        Strategy::Int80 => probe::int80_works().err(),
+        Strategy::Off | Strategy::TwoPhase => None,
     };
+    let strategy = unusable.map_or(wanted, |_| Strategy::TwoPhase);
     if strategy != Strategy::Off {
         gate::raise();
     }
     INTERRUPTED.store(interrupted as u8, Ordering::Relaxed);
     put_in_force(strategy);
-    strategy
+    (strategy, unusable)
 }
 
 /// Gives the strategy up, and leaves waits to libc: the program is
@@ -109,12 +110,17 @@ pub fn retries() -> bool {
 pub unsafe fn run(request: &Request, cancellation: Cancellation) -> Outcome {
     loop {
         // SAFETY: the caller's promise.
-        let outcome = unsafe {
+        let end = unsafe {
             match strategy() {
-                Strategy::Off => request.plain(),
-                Strategy::Int80 => int80::run(request, cancellation),
-                Strategy::TwoPhase => two_phase::run(request, cancellation),
+                Strategy::Off => End::Over(request.plain()),
+                Strategy::Int80 => halves::attempt(request, cancellation, Bed::Int80),
+                Strategy::TwoPhase => halves::attempt(request, cancellation, Bed::Naps),
             }
+        };
+        let outcome = match end {
+            End::Restarted => continue,
+            End::Interrupted => Err(Errno::EINTR),
+            End::Over(outcome) => outcome,
         };
         if !(retries() && outcome == Err(Errno::EINTR)) {
             return outcome;

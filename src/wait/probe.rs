@@ -1,27 +1,56 @@
 //! Whether this process may use `int 0x80`.
 
 use core::arch::asm;
+use core::fmt;
 
 use crate::sys::call;
+use crate::sys::errno::Errno;
 use crate::sys::probe::unfiltered;
 
+/// Why `int 0x80` is not to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// One that checks the architecture kills for it, and we cannot tell.
+    Filter,
+    /// No disposable child could be made, or waited for.
+    Untried(Errno),
+    /// The disposable child did not get the answer of a kernel that has it.
+    NoEntry,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::Filter => f.write_str("/proc shows a seccomp filter, or shows nothing"),
+            Unusable::Untried(error) => write!(f, "no child could try it out ({error})"),
+            Unusable::NoEntry => f.write_str("the kernel has no 32-bit entry"),
+        }
+    }
+}
+
 /// Whether `int 0x80` waitid works here and harms nobody: no seccomp filter
-/// is in place (one that checks the architecture kills), and a disposable
-/// child survives it. For use at load: it forks.
-#[must_use]
-pub fn int80_works() -> bool {
-    unfiltered() && disposable_child_survives()
+/// is in place, and a disposable child survives it. For use at load: it forks.
+///
+/// # Errors
+/// Why not.
+pub fn int80_works() -> Result<(), Unusable> {
+    if unfiltered() { disposable_child_survives() } else { Err(Unusable::Filter) }
 }
 
 /// Exit code of a child for which everything was right.
 const RIGHT: usize = 77;
 
-fn disposable_child_survives() -> bool {
+fn disposable_child_survives() -> Result<(), Unusable> {
     // Its memory is a copy, so its death harms nobody.
-    match call::clone_process() {
+    let status = match call::clone_process() {
         Ok(0) => try_in_child(),
-        Ok(child) => call::wait_for_clone(child) == Ok((RIGHT << 8) as i32),
-        Err(_) => false,
+        Ok(child) => call::wait_for_clone(child),
+        Err(error) => Err(error),
+    };
+    match status {
+        Ok(status) if status == (RIGHT << 8) as i32 => Ok(()),
+        Ok(_) => Err(Unusable::NoEntry),
+        Err(error) => Err(Unusable::Untried(error)),
     }
 }
 
@@ -55,7 +84,7 @@ mod tests {
     #[test]
     fn int80_is_probed_without_a_trace() {
         // Debian's kernels have it; a test run under a filter has not.
-        let works = super::int80_works();
+        let works = super::int80_works().is_ok();
         let mut status = 0;
         // SAFETY: a live status.
         let child = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };

@@ -15,6 +15,7 @@ const WAIT4_OPTIONS: c_int = libc::WNOHANG
 
 /// What a sleep waits for: the arguments of waitid(2) that are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Event {
     /// `P_ALL`, `P_PID`, `P_PGID` or `P_PIDFD`.
     pub kind: c_int,
@@ -88,14 +89,11 @@ impl Request {
         self.event
     }
 
-    /// The same event for a kernel before 5.4, which refuses the number 0 for
-    /// the caller's own group. `None` where that was not the reason.
+    /// Whether it is wait4(2)'s: waitid(2) of old kernels refuses some that
+    /// wait4 takes.
     #[must_use]
-    pub fn event_by_group(&self) -> Option<Event> {
-        let own_group = matches!(self.reap, Reap::Wait4 { pid: 0, .. });
-        // 0: the group is one of another pid namespace, without a number here.
-        let group = call::getpgrp();
-        (own_group && group > 0).then_some(Event { id: group, ..self.event })
+    pub fn is_wait4(&self) -> bool {
+        matches!(self.reap, Reap::Wait4 { .. })
     }
 
     /// Whether the wait is for a pidfd that was opened nonblocking: it never
@@ -111,7 +109,7 @@ impl Request {
     /// waitid(2) writes its record in that case, too, which may be an error.
     #[must_use]
     pub fn is_reportable(&self) -> bool {
-        if let Reap::Wait4 { .. } = self.reap {
+        if self.is_wait4() {
             return true;
         }
         let mut record = [0_i32; 32];

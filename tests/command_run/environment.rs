@@ -61,6 +61,13 @@ fn bad_settings_are_refused_by_name_value_and_what_is_accepted() {
         .assert()
         .code(125)
         .stderr(contains("SIGWARD_ALTSTAK=lock: no such variable"));
+    // A name that Kubernetes has made of a Service's is nobody's mistake.
+    let link = |port: &str| {
+        let mut run = run(["true"]);
+        run.env("SIGWARD_SERVICE_HOST", "10.0.0.1").env("SIGWARD_PORT", port).assert()
+    };
+    link("tcp://10.0.0.1:80").success().stderr(contains("SIGWARD_").not());
+    link("80").code(125).stderr(contains("SIGWARD_PORT=80: no such variable"));
     for setting in ["PATH=/", "SIGWARD_LOG", "=x"] {
         run(["--set", setting, "true"]).assert().code(125).stderr(contains(setting));
     }

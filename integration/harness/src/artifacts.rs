@@ -8,12 +8,14 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use object::read::elf::{ElfFile64, Sym as _};
 use object::{Endianness, Object as _, ObjectSection as _, elf};
+use tempfile::TempDir;
 
 /// The root of the workspace.
 #[must_use]
@@ -153,6 +155,29 @@ fn changed(bytes: &[u8], name: &str) -> io::Result<PathBuf> {
     let library = folder.join("libsigward.so");
     fresh.persist(&library)?;
     Ok(library)
+}
+
+/// A folder with a copy of the machine's glibc in which `names` are called otherwise: for
+/// `LD_LIBRARY_PATH`, as a libc that lacks them.
+///
+/// # Errors
+///
+/// When there is no such libc, or the copy cannot be written.
+pub fn glibc_without(names: &[&str]) -> io::Result<TempDir> {
+    let path = Command::new("gcc").arg("-print-file-name=libc.so.6").output()?.stdout;
+    let mut bytes = fs::read(OsStr::from_bytes(path.trim_ascii()))?;
+    for name in names {
+        // The hash is still that of the name, which is then compared.
+        let wanted = format!("\0{name}\0").into_bytes();
+        let places: Vec<usize> =
+            (0..bytes.len()).filter(|&at| bytes[at..].starts_with(&wanted)).collect();
+        for at in places {
+            bytes[at + 1] = b'-';
+        }
+    }
+    let folder = tempfile::Builder::new().prefix("libc-").tempdir_in(target())?;
+    fs::write(folder.path().join("libc.so.6"), bytes)?;
+    Ok(folder)
 }
 
 /// The path of a program of this package (`src/bin`), built now if it was stale.

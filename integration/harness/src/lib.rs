@@ -11,6 +11,7 @@
 //! | [`frames`] | the ptrace meter: faults per signal delivery, from outside |
 //! | [`scenarios`] | what programs do between two signals: the table of `docs/faults.md` |
 //! | [`calls`] | the system calls of a program, from outside |
+//! | [`steps`] | instructions and system calls of a stretch of a program, single-stepped |
 //!
 //! Nothing in here is shipped. Functions return errors that name the command that
 //! failed; tests unwrap them.
@@ -24,5 +25,6 @@ pub mod need;
 pub mod programs;
 pub mod run;
 pub mod scenarios;
+pub mod steps;
 
 pub use run::{Outcome, Run};

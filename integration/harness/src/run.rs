@@ -19,6 +19,7 @@ use crate::calls;
 use crate::deadman::DeadMan;
 use crate::filter::Filter;
 use crate::frames::{self, Trace};
+use crate::steps::{self, Steps};
 use crate::{need, programs};
 
 /// What a run printed and how it ended.
@@ -204,6 +205,17 @@ impl Run {
         let (mut command, _stage) = self.command()?;
         command.stdout(Stdio::null());
         calls::record(command, self.deadline).map_err(|error| self.named(&error))
+    }
+
+    /// Runs up to the program's second mark and returns what lay between the two.
+    ///
+    /// # Errors
+    ///
+    /// As [`steps::count`].
+    pub fn steps(&self) -> io::Result<Steps> {
+        let (mut command, _stage) = self.command()?;
+        command.stdout(Stdio::null());
+        steps::count(command, self.deadline).map_err(|error| self.named(&error))
     }
 
     fn named(&self, error: &io::Error) -> io::Error {

@@ -51,6 +51,9 @@ pub const FORKS: Family = Family {
         faults("parent", "in the parent"),
         faults("child-bare", "in the child of _Fork(3)"),
         faults("parent-bare", "in its parent"),
+        faults("fork-by-number", "in both, after syscall(SYS_fork)"),
+        faults("clone-by-number", "in both, after syscall(SYS_clone) without CLONE_VM"),
+        faults("clone3-by-number", "in both, after syscall(SYS_clone3) without CLONE_VM"),
         faults("child-pty", "in the child of forkpty(3)"),
         faults("parent-pty", "in its parent"),
         faults("child-daemon", "after daemon(3)"),
@@ -67,6 +70,10 @@ pub const FORKS: Family = Family {
         quiet("vfork-new-stack", "after vfork(2), whose child set another stack"),
         quiet("spawn", "after posix_spawn(3)"),
         quiet("clone-vm", "after clone(2) with CLONE_VM and CLONE_VFORK"),
+        quiet("clone-vm-by-number", "the same by syscall(SYS_clone), onto another stack"),
+        quiet("clone3-vm-by-number", "the same by syscall(SYS_clone3)"),
+        quiet("clone-stack-by-number", "before syscall(SYS_clone), a copy on another stack"),
+        quiet("failing-by-number", "after such calls that failed"),
     ],
 };
 
@@ -190,6 +197,31 @@ pub const ORDINARY_STACKS: Family = Family {
     ],
 };
 
+/// Frames far below the top of an alternate stack, and stacks with a guard in them.
+pub const NESTED: Family = Family {
+    program: "nested",
+    title: "deep in a stack",
+    scenarios: &[
+        faults("small", "in a handler that is 0 to 40 KiB deep in a stack of 64 KiB"),
+        faults("small-touched", "the same where nothing may be locked"),
+        faults("large", "in one that is as deep in a stack of 256 KiB"),
+        faults("large-touched", "the same where nothing may be locked"),
+        faults("large-child", "the same in the child of fork(2)"),
+        faults("large-parent", "the same in its parent"),
+        faults("touched-parent", "the same in the parent where nothing may be locked"),
+        faults("large-dontneed", "the same after MADV_DONTNEED"),
+        faults("large-dontneed-other", "the same after MADV_DONTNEED by another thread"),
+        faults("guarded", "on a stack whose lowest page is a guard"),
+        faults("guarded-touched", "the same where nothing may be locked"),
+        faults("guarded-child", "the same in the child of fork(2)"),
+        faults("guarded-parent", "the same in its parent"),
+        faults("guarded-dontneed", "the same after MADV_DONTNEED"),
+        faults("guard-opened", "0 to 40 KiB deep, after mprotect(2) opened a guard of 32 KiB"),
+        faults("guard-opened-touched", "the same where nothing may be locked"),
+        faults("hole-filled", "the same after MAP_FIXED put memory in the guard's place"),
+    ],
+};
+
 /// Threads that end.
 pub const THREADS: Family = Family {
     program: "ending",
@@ -210,10 +242,28 @@ pub const THREADS: Family = Family {
 };
 
 /// All of them.
-pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS, ORDINARY_STACKS, THREADS];
+pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS, ORDINARY_STACKS, NESTED, THREADS];
 
 /// The exit code of a program whose libc does not have what the scenario needs.
 pub const NOT_HERE: i32 = 77;
+
+/// With what a scenario is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum With {
+    /// Nothing: the control.
+    Nothing,
+    /// The library.
+    Library,
+    /// The library, which is told that a frame has so many bytes: how large it is depends on
+    /// the CPU, and the window that is held with it.
+    Frames(&'static str),
+}
+
+/// What `AT_MINSIGSTKSZ` is on CPUs with AVX-512, and with AMX too.
+pub const FRAMES: [&str; 2] = ["3376", "11952"];
+
+/// The library with this CPU's frames, and with those.
+const LIBRARIES: [With; 3] = [With::Library, With::Frames(FRAMES[0]), With::Frames(FRAMES[1])];
 
 /// What was seen of a scenario.
 #[derive(Clone, Debug)]
@@ -234,7 +284,7 @@ impl Seen {
 
 impl Family {
     /// Holds every scenario against the promise, for each libc: with the library no delivery
-    /// faults, and the program prints what it prints without. The control is the same
+    /// faults, whatever size frames have, and the program prints what it prints without. The control is the same
     /// program without the library: where `shown`, it faults. Returns what is broken.
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
@@ -248,9 +298,8 @@ impl Family {
     }
 
     fn compare(&self, scenario: &Scenario, libc: Libc) -> Result<(), String> {
-        let measure =
-            |library| self.measure(scenario.name, libc, library).map_err(|error| error.to_string());
-        let (without, with) = (measure(false)?, measure(true)?);
+        let measure = |with| self.measure(scenario.name, libc, with).map_err(|it| it.to_string());
+        let without = measure(With::Nothing)?;
         if without.outcome.code() == NOT_HERE {
             let what = format!("{} {} with {}", self.program, scenario.name, libc.name());
             match libc {
@@ -260,31 +309,38 @@ impl Family {
             }
             return Ok(());
         }
-        let promises = [
-            (without.outcome.success(), "it does not run"),
-            (with.outcome == without.outcome, "the library changes what it prints"),
-            (!with.frames.is_empty(), "no signal came"),
-            (!scenario.shown || without.faults() > 0, "the control takes no fault"),
-            (with.faults() == 0, "it faults with the library"),
-        ];
-        match promises.iter().find(|(kept, _)| !kept) {
-            Some((_, words)) => Err(format!("{words}\nwithout: {without:?}\nwith: {with:?}")),
-            None => Ok(()),
+        for library in LIBRARIES {
+            let with = measure(library)?;
+            let promises = [
+                (without.outcome.success(), "it does not run"),
+                (with.outcome == without.outcome, "the library changes what it prints"),
+                (!with.frames.is_empty(), "no signal came"),
+                (!scenario.shown || without.faults() > 0, "the control takes no fault"),
+                (with.faults() == 0, "it faults with the library"),
+            ];
+            if let Some((_, words)) = promises.iter().find(|(kept, _)| !kept) {
+                return Err(format!("{words}\nwithout: {without:?}\n{library:?}: {with:?}"));
+            }
         }
+        Ok(())
     }
 
-    /// Runs a scenario under the meter, with the library if `library`.
+    /// Runs a scenario under the meter.
     ///
     /// # Errors
     ///
     /// When it cannot be built or run.
-    pub fn measure(&self, name: &str, libc: Libc, library: bool) -> io::Result<Seen> {
+    pub fn measure(&self, name: &str, libc: Libc, with: With) -> io::Result<Seen> {
         // At a delivery the kernel also writes to the thread's rseq area, which glibc keeps
         // beside its own data: before the frame, and outside what the defect is about.
         let run = Run::new(programs::build(self.program, libc)?)
             .arg(name)
             .env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
-        let run = if library { run.sigward("on") } else { run };
+        let run = match with {
+            With::Nothing => run,
+            With::Library => run.sigward("on"),
+            With::Frames(bytes) => run.sigward("on").env("SIGWARD_FRAME", bytes),
+        };
         let trace = run.frames()?;
         let mut frames = trace.frames;
         frames.retain(|frame| frame.signal == libc::SIGUSR2);

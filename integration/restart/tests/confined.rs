@@ -4,6 +4,8 @@ mod support;
 
 use std::os::unix::process::ExitStatusExt;
 
+use sigward_harness::Run;
+use sigward_harness::filter::Filter;
 use sigward_harness::programs::Libc;
 use support::{STRATEGIES, defective, program};
 
@@ -16,6 +18,21 @@ fn a_filter_that_checks_the_architecture_kills_nobody() {
         let early = program("wait_confined", Libc::Glibc, Some(strategy)).arg("early");
         let early = early.output().unwrap();
         assert!(early.success(), "{strategy}: {early:?}");
+    }
+}
+
+#[test]
+fn why_it_is_given_up_is_told() {
+    let told = |run: Run| run.env("SIGWARD_LOG", "warn").output().unwrap().stderr;
+    let run = |strategy: &str| program("wait_confined", Libc::Glibc, Some(strategy));
+    let early = told(run("int80").arg("early").filter(Filter::new()));
+    let why = "SIGWARD_WAIT=int80: not usable here (/proc shows a seccomp filter, or shows \
+               nothing), two-phase instead\n";
+    assert!(early.contains(why), "{early}");
+    for strategy in STRATEGIES {
+        let late = told(run(strategy).arg("late"));
+        let why = " WARN: standing down: the program installs a seccomp filter\n";
+        assert_eq!(late.matches(why).count(), 1, "{late}");
     }
 }
 

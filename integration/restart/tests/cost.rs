@@ -1,5 +1,5 @@
-//! What the hooks cost: one instruction when off, two calls per child in
-//! `int80`.
+//! What the hooks cost: one instruction when off, two waits and two changes of
+//! the signal mask per child in `int80`.
 
 mod support;
 
@@ -62,8 +62,9 @@ fn a_hook_that_is_off_is_one_jump() {
     }
 }
 
-/// Wait calls per child, by strace, for one thread that waits for each child.
-fn calls_per_child(strace: &Path, strategy: &str, children: u32) -> f64 {
+/// Calls per child whose name ends with one of `names`, by strace, for one
+/// thread that waits for each child.
+fn calls_per_child(strace: &Path, strategy: &str, children: u32, names: &[&str]) -> f64 {
     let table = tempfile::NamedTempFile::new().unwrap();
     let outcome = Run::new(strace)
         .args(["-f", "-c", "-o"])
@@ -80,7 +81,7 @@ fn calls_per_child(strace: &Path, strategy: &str, children: u32) -> f64 {
     println!("{strategy}:\n{text}");
     let calls: u32 = text
         .lines()
-        .filter(|line| ["wait4", "waitid", "poll"].iter().any(|name| line.ends_with(name)))
+        .filter(|line| names.iter().any(|name| line.ends_with(name)))
         .map(|line| line.split_whitespace().nth(3).unwrap().parse::<u32>().unwrap())
         .sum();
     f64::from(calls) / f64::from(children)
@@ -89,8 +90,12 @@ fn calls_per_child(strace: &Path, strategy: &str, children: u32) -> f64 {
 #[test]
 fn int80_makes_two_calls_per_child() {
     let Some(strace) = need::program("strace") else { return };
-    let calls = calls_per_child(&strace, "int80", 500);
+    let calls = calls_per_child(&strace, "int80", 500, &["wait4", "waitid", "poll"]);
     assert!((1.9..=2.2).contains(&calls), "{calls}");
+    // A fork changes it, too.
+    let [masks, bare] = ["int80", "off"]
+        .map(|strategy| calls_per_child(&strace, strategy, 500, &["rt_sigprocmask"]));
+    assert!((1.9..=2.2).contains(&(masks - bare)), "{masks} {bare}");
 }
 
 #[test]

@@ -1,10 +1,15 @@
-//! No EINTR is lost between the halves of a wait.
+//! No EINTR is lost between the halves of a wait, and no child.
 //!
-//! The waiter is single-stepped from the hook's first instruction to the
-//! instruction that puts it to sleep for the *second* time: a child was there,
-//! and another waiter takes it away in between. In one round per step a signal
-//! whose handler has no `SA_RESTART` is delivered there. From then on the wait
-//! must end with EINTR; a thread that goes to sleep has lost it.
+//! The waiter is single-stepped from the hook's first instruction on, and in
+//! one round per step a signal is sent to it there.
+//!
+//! - Up to the instruction that puts it to sleep for the *second* time: a child
+//!   was there, and another waiter takes it away in between. The handler has no
+//!   `SA_RESTART`, so the wait must end with EINTR; a thread that goes to sleep
+//!   has lost it.
+//! - Up to the hook's end: a child has ended, and the handler takes whatever
+//!   has ended. In the kernel it would come too late, as the wait that it
+//!   interrupts has that child.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -13,6 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use libc::ECHILD;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -30,6 +36,7 @@ enum Word {
     Finish,
     Handled,
     Result,
+    Second,
 }
 
 /// How a wait ended in which a signal was delivered.
@@ -39,8 +46,10 @@ enum End {
     Interrupted,
     /// It slept on, although the handler had run.
     Slept,
-    /// A child was reported.
+    /// A child was reported: the first, the second.
     Reported(i32),
+    /// Another error.
+    Failed(i32),
 }
 
 /// The program, with its main thread under ptrace.
@@ -60,12 +69,10 @@ impl Drop for Waiter {
 }
 
 impl Waiter {
-    fn start(strategy: &str, libc: Libc, bypass: bool) -> Self {
+    fn start(strategy: &str, libc: Libc, mode: Option<&str>) -> Self {
         let mut command = Command::new(build("wait_edge", libc).unwrap());
         command.env("LD_PRELOAD", artifacts::preload()).env("SIGWARD_WAIT", strategy);
-        if bypass {
-            command.arg("bypass");
-        }
+        command.args(mode);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -99,6 +106,31 @@ impl Waiter {
         bytes
     }
 
+    fn word_at(&self, address: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.memory.read_exact_at(&mut bytes, address).unwrap();
+        u64::from_ne_bytes(bytes)
+    }
+
+    /// Whether the next instruction is the sleep.
+    fn is_about_to_sleep(&self, strategy: &str) -> bool {
+        let registers = ptrace::getregs(self.pid).unwrap();
+        let opcode = self.opcode(registers.rip);
+        match strategy {
+            "int80" => opcode == [0xcd, 0x80],
+            // The reap is entered by SYSCALL, too.
+            _ => opcode == [0x0f, 0x05] && registers.rax == libc::SYS_poll as u64,
+        }
+    }
+
+    /// Ends the one child, and waits until it is a zombie.
+    fn end_child(&self) {
+        let child = self.get(Word::Second);
+        kill(Pid::from_raw(child), Signal::SIGKILL).unwrap();
+        let stat = format!("/proc/{child}/stat");
+        until(|| fs::read_to_string(&stat).unwrap().contains(") Z "));
+    }
+
     fn step(&self) {
         ptrace::step(self.pid, None).unwrap();
         loop {
@@ -124,15 +156,20 @@ impl Waiter {
         }
     }
 
-    /// Delivers the signal before the next instruction, then lets the waiter
-    /// run and sees how its wait ends.
+    /// Sends the signal before the next instruction, then lets the waiter run
+    /// and sees how its wait ends. It is delivered there, or, where signals are
+    /// blocked, once they are not.
     fn interrupt_here(&self, asleep_in: &str) -> End {
         kill(self.pid, Signal::SIGUSR1).unwrap();
-        ptrace::step(self.pid, None).unwrap();
-        assert!(matches!(
-            waitpid(self.pid, None).unwrap(),
-            WaitStatus::Stopped(_, Signal::SIGUSR1)
-        ));
+        ptrace::cont(self.pid, None).unwrap();
+        let stop = || waitpid(self.pid, None).unwrap();
+        loop {
+            match stop() {
+                WaitStatus::Stopped(_, Signal::SIGUSR1) => break,
+                WaitStatus::Stopped(_, signal) => ptrace::cont(self.pid, signal).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
         ptrace::detach(self.pid, Signal::SIGUSR1).unwrap();
         until(|| self.get(Word::Handled) == 1);
         let mut seen_asleep = 0;
@@ -141,6 +178,7 @@ impl Waiter {
                 0 if seen_asleep == 20 => break End::Slept,
                 0 => {}
                 code if code == -libc::EINTR => break End::Interrupted,
+                code if code < 0 => break End::Failed(-code),
                 code => break End::Reported(code),
             }
             // The handler has run: who sleeps now will not be interrupted. A
@@ -166,23 +204,16 @@ fn library_of(pid: Pid) -> std::ops::Range<u64> {
 }
 
 /// One round per instruction; the ends, in order.
-fn ends(strategy: &str, libc: Libc, bypass: bool) -> Vec<End> {
-    let (entry, asleep_in) = match strategy {
-        "int80" => ([0xcd, 0x80], "do_wait"),
-        _ => ([0x0f, 0x05], "poll"),
-    };
-    let waiter = Waiter::start(strategy, libc, bypass);
+fn ends(strategy: &str, libc: Libc, mode: Option<&str>) -> Vec<End> {
+    let asleep_in = asleep_in(strategy);
+    let waiter = Waiter::start(strategy, libc, mode);
     let mut ends = Vec::new();
     for round in 1.. {
         waiter.enter_hook(round);
         let mut sleeps = 0;
         let mut last = false;
         for _ in 1..round {
-            let registers = ptrace::getregs(waiter.pid).unwrap();
-            let enters = waiter.opcode(registers.rip) == entry;
-            // The reap of two-phase, which is entered by SYSCALL, too.
-            let puts_to_sleep =
-                enters && (strategy == "int80" || registers.rax == libc::SYS_poll as u64);
+            let puts_to_sleep = waiter.is_about_to_sleep(strategy);
             if puts_to_sleep && sleeps == 1 {
                 last = true;
                 break;
@@ -210,6 +241,45 @@ fn ends(strategy: &str, libc: Libc, bypass: bool) -> Vec<End> {
     unreachable!()
 }
 
+/// The function of the kernel in which it sleeps.
+fn asleep_in(strategy: &str) -> &'static str {
+    if strategy == "int80" { "do_wait" } else { "poll" }
+}
+
+/// One round per instruction of a wait whose child has ended before the signal
+/// comes; the ends, in order, and which of them is that before the sleep.
+fn ends_of_collected(strategy: &str, libc: Libc, mode: &str) -> (Vec<End>, usize) {
+    let waiter = Waiter::start(strategy, libc, Some(mode));
+    let mut ends = Vec::new();
+    let mut asleep_at = 0;
+    for round in 1.. {
+        waiter.enter_hook(round);
+        let back = waiter.word_at(ptrace::getregs(waiter.pid).unwrap().rsp);
+        let mut over = false;
+        let mut ended = false;
+        for step in 0..round - 1 {
+            if !ended && waiter.is_about_to_sleep(strategy) {
+                waiter.end_child();
+                ended = true;
+                asleep_at = step as usize;
+            }
+            waiter.step();
+            over = waiter.rip() == back;
+            if over {
+                break;
+            }
+        }
+        if !ended {
+            waiter.end_child();
+        }
+        ends.push(waiter.interrupt_here(asleep_in(strategy)));
+        if over {
+            return (ends, asleep_at);
+        }
+    }
+    unreachable!()
+}
+
 fn steal(waiter: &Waiter) {
     waiter.set(Word::Steal, 1);
     until(|| waiter.get(Word::Stolen) == 1);
@@ -226,7 +296,7 @@ fn after_the_beginning(ends: &[End]) -> &[End] {
 fn a_signal_at_any_instruction_interrupts() {
     for &libc in programs::libcs() {
         for strategy in ["int80", "two-phase"] {
-            let ends = ends(strategy, libc, false);
+            let ends = ends(strategy, libc, None);
             let rest = after_the_beginning(&ends);
             println!("{strategy}: {} instructions, {} inside", ends.len(), rest.len());
             assert!(rest.len() > 100, "the loop was stepped: {ends:?}");
@@ -235,10 +305,31 @@ fn a_signal_at_any_instruction_interrupts() {
     }
 }
 
+/// A handler that takes whatever has ended comes too late wherever it runs.
+#[test]
+fn a_handler_at_any_instruction_takes_no_child_away() {
+    for &libc in programs::libcs() {
+        for strategy in ["int80", "two-phase"] {
+            for mode in ["collect", "collect-restart"] {
+                let (ends, asleep_at) = ends_of_collected(strategy, libc, mode);
+                // A handler that runs before the wait has begun may take it.
+                let begun = ends.iter().position(|end| *end != End::Failed(ECHILD)).unwrap();
+                println!("{strategy} {mode}: {} instructions, {begun} before", ends.len());
+                assert!(0 < begun && begun < asleep_at, "{begun} {asleep_at} {ends:?}");
+                let rest = &ends[begun..];
+                assert!(
+                    rest.iter().all(|&end| end == End::Reported(2)),
+                    "{strategy} {mode}: {ends:?}"
+                );
+            }
+        }
+    }
+}
+
 /// The control: a handler that does not stand behind the gate is overlooked.
 #[test]
 fn without_the_gate_signals_are_lost() {
-    let ends = ends("int80", Libc::Glibc, true);
+    let ends = ends("int80", Libc::Glibc, Some("bypass"));
     let lost = ends.iter().filter(|&&end| end == End::Slept).count();
     println!("{lost} of {} lost", ends.len());
     assert!(lost > 40, "{ends:?}");

@@ -5,7 +5,7 @@ mod support;
 use sigward_harness::programs::{self, Libc};
 use support::{STRATEGIES, program};
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "ends",
     "selectors",
     "options",
@@ -14,6 +14,7 @@ const PARTS: [&str; 11] = [
     "dispositions",
     "interruptions",
     "nesting",
+    "collectors",
     "threads",
     "by_descriptor",
     "beside",
@@ -25,12 +26,6 @@ fn lines(part: &str, libc: Libc, strategy: Option<&str>) -> Vec<String> {
     outcome.stdout.lines().map(str::to_owned).collect()
 }
 
-/// Where a strategy may differ, as `docs/wait.md` says.
-fn deviates(strategy: &str, situation: &str) -> bool {
-    // The handler made the child reapable: the child is reported, not EINTR.
-    strategy == "two-phase" && situation.starts_with("handler-ends-child ")
-}
-
 fn compare(part: &str) {
     for &libc in programs::libcs() {
         let bare = lines(part, libc, None);
@@ -38,15 +33,8 @@ fn compare(part: &str) {
         for strategy in ["off"].iter().chain(&STRATEGIES) {
             let ours = lines(part, libc, Some(strategy));
             assert_eq!(bare.len(), ours.len(), "{part} {strategy} {libc:?}");
-            let mut after_deviation = false;
             for (bare, ours) in bare.iter().zip(&ours) {
-                let excused =
-                    deviates(strategy, bare) || after_deviation && bare.starts_with("then ");
-                assert!(excused || bare == ours, "{libc:?} {strategy}\n{bare}\n{ours}");
-                after_deviation = deviates(strategy, bare);
-                if after_deviation {
-                    assert_ne!(bare, ours, "{strategy}: not a deviation any more");
-                }
+                assert!(bare == ours, "{libc:?} {strategy}\n{bare}\n{ours}");
             }
         }
     }
@@ -63,8 +51,8 @@ macro_rules! parts {
 }
 
 parts! {
-    ends selectors options stops pointers dispositions interruptions nesting threads
-    by_descriptor beside
+    ends selectors options stops pointers dispositions interruptions nesting collectors
+    threads by_descriptor beside
 }
 
 /// The program is compared with itself, so it must be able to see a
@@ -90,7 +78,7 @@ fn eintr_is_hidden_when_that_is_asked_for() {
 #[test]
 fn handlers_are_the_programs_own() {
     for &libc in programs::libcs() {
-        for part in ["handed_out", "read_past", "interrupt", "storm", "frame"] {
+        for part in ["handed_out", "read_past", "interrupt", "storm", "frame", "copied"] {
             let said = |strategy| {
                 let run = program("wait_handlers", libc, strategy).arg(part);
                 let outcome = run.output().unwrap();
@@ -106,8 +94,7 @@ fn handlers_are_the_programs_own() {
     }
 }
 
-/// A handler stands behind the gate if it has no `SA_RESTART`, whatever
-/// installed it.
+/// A handler stands behind a gate, whatever installed it.
 #[test]
 fn every_way_to_install_leads_to_the_gate() {
     for &libc in programs::libcs() {
@@ -117,10 +104,24 @@ fn every_way_to_install_leads_to_the_gate() {
             assert!(outcome.success(), "{libc:?} {strategy}: {outcome:?}");
             assert!(outcome.stdout.lines().count() > 6, "{outcome:?}");
             for line in outcome.stdout.lines() {
-                let itself = line.contains("restarts 1");
-                let said = line.ends_with(if itself { "itself 1" } else { "itself 0" });
-                assert!(said, "{libc:?} {strategy}: {line}");
+                assert!(line.ends_with("itself 0"), "{libc:?} {strategy}: {line}");
             }
+        }
+    }
+}
+
+/// Nothing stands in front of the handlers that libc keeps for itself.
+#[test]
+fn libcs_signals_are_its_own() {
+    for &libc in programs::libcs() {
+        let outcome =
+            program("wait_handlers", libc, Some("int80")).arg("private").output().unwrap();
+        let lines: Vec<_> = outcome.stdout.lines().collect();
+        assert_eq!(lines.len(), 4, "{outcome:?}");
+        for line in lines {
+            let right =
+                line.ends_with("libc's 1, itself 1") || line.ends_with("libc's 0, itself 0");
+            assert!(right, "{libc:?}: {line}");
         }
     }
 }

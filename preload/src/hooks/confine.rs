@@ -1,39 +1,59 @@
 //! The calls by which a program confines itself: from then on a system call of
 //! ours might be fatal to it.
+//!
+//! Programs also make these calls to see what the kernel knows, in ways that
+//! must fail (libseccomp, with a null pointer). Those change nothing for us.
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
-use core::sync::atomic::{AtomicPtr, Ordering};
 
 use sigward_core::altstack::disturb::Commit;
 use sigward_core::standdown;
-use sigward_core::sys::errno;
+use sigward_core::sys::{errno, signals};
 
 use crate::originals::{self, Id};
 
 /// The calls that syscall(2) shows us.
 pub const NUMBERS: &[c_long] = &[libc::SYS_prctl, libc::SYS_seccomp];
 
-/// One of [`NUMBERS`] through syscall(2), with its first argument.
-pub fn by_number(number: c_long, first: usize, commit: Commit<'_>) -> isize {
-    const SET_MODE_STRICT: usize = 0;
-    const SET_MODE_FILTER: usize = 1;
-    let confines = match number {
-        libc::SYS_prctl => first as c_int == libc::PR_SET_SECCOMP,
-        _ => matches!(first, SET_MODE_STRICT | SET_MODE_FILTER),
-    };
-    // A positive result is a listener, or a thread that could not join in, and
-    // then no filter is in place: standing down does no harm.
-    if confines { standdown::confining(|result| *result < 0, commit) } else { commit() }
+/// One of [`NUMBERS`] through syscall(2), with its first arguments.
+pub fn by_number(number: c_long, arguments: [usize; 3], commit: Commit<'_>) -> isize {
+    // Under a filter that is in place already we make no call, not even to ask.
+    if standdown::has_work() && confines(number, arguments) {
+        // A positive result is a listener, or a thread that could not join in,
+        // and then no filter is in place: standing down does no harm.
+        standdown::confining(|result| *result < 0, commit)
+    } else {
+        commit()
+    }
 }
 
-static PRCTL: AtomicPtr<()> = AtomicPtr::new((prctl_slowly as *const ()).cast_mut());
-
-/// Makes the export jump straight on. To be called once, at load.
-pub fn ready() {
-    if let Some(original) = originals::peek(Id::prctl) {
-        PRCTL.store(original as *mut (), Ordering::Relaxed);
+/// Whether the call may succeed, for all that can be told before.
+fn confines(number: c_long, [first, second, third]: [usize; 3]) -> bool {
+    const SET_MODE_STRICT: usize = 0;
+    const SET_MODE_FILTER: usize = 1;
+    const MODE_FILTER: usize = libc::SECCOMP_MODE_FILTER as usize;
+    match (number, first) {
+        (libc::SYS_prctl, _) if first as c_int != libc::PR_SET_SECCOMP => false,
+        (libc::SYS_prctl, _) => second != MODE_FILTER || may_be_a_filter(third),
+        // It takes neither flags nor an argument.
+        (_, SET_MODE_STRICT) => second == 0 && third == 0,
+        // Flags that we do not know, the kernel may know.
+        (_, SET_MODE_FILTER) => may_be_a_filter(third),
+        _ => false,
     }
+}
+
+/// Whether the kernel may take what is at `address` for a filter.
+fn may_be_a_filter(address: usize) -> bool {
+    /// BPF_MAXINSNS.
+    const LONGEST: u16 = 4096;
+    let program = signals::read(address as *const libc::sock_fprog);
+    program.is_some_and(|program| {
+        let first = program.filter as usize;
+        (1..=LONGEST).contains(&program.len)
+            && signals::readable(first, size_of::<libc::sock_filter>())
+    })
 }
 
 /// prctl(2), variadic: a bare jump, after a look at the operation.
@@ -47,14 +67,18 @@ pub unsafe extern "C" fn prctl() {
     naked_asm!(
         "cmp edi, {set_seccomp}",
         "je {seccomp}",
-        "jmp qword ptr [rip + {original}]",
+        "mov r11, qword ptr [rip + {found} + 8 * {prctl}]",
+        "test r11, r11",
+        "jz {seccomp}",
+        "jmp r11",
         set_seccomp = const libc::PR_SET_SECCOMP,
         seccomp = sym prctl_slowly,
-        original = sym PRCTL,
+        found = sym originals::FOUND,
+        prctl = const Id::prctl as usize,
     )
 }
 
-/// prctl(2) about to install a filter, or called before the constructor.
+/// prctl(2) about to install a filter, or called for the first time.
 unsafe extern "C" fn prctl_slowly(
     operation: c_int,
     a: usize,
@@ -73,5 +97,5 @@ unsafe extern "C" fn prctl_slowly(
         // SAFETY: the caller's own arguments.
         unsafe { original(operation, a, b, c, d) as isize }
     };
-    by_number(libc::SYS_prctl, operation as usize, &commit) as c_int
+    by_number(libc::SYS_prctl, [operation as usize, a, b], &commit) as c_int
 }

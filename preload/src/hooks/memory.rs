@@ -10,20 +10,27 @@ use core::ffi::{c_int, c_uint, c_void};
 use libc::{off_t, size_t};
 use sigward_core::altstack::disturb::{self, Commit, CommitOn};
 use sigward_core::altstack::{self, origin, reach};
-use sigward_core::sys::call;
+use sigward_core::sys::{call, page, signals};
 
 // What each call means, whether it came by its own name or by syscall(2).
 
 pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
-    let flags_a_fork = matches!(advice, libc::MADV_WIPEONFORK | libc::MADV_DONTFORK);
-    if reach::misses(start, length) && !(flags_a_fork && altstack::on_duty()) {
+    if reach::misses(start, length) && !(disturb::flags_a_fork(advice) && altstack::on_duty()) {
         commit(start, length)
     } else {
         disturb::advise(start, length, advice, commit)
     }
 }
 
+/// Whether the kernel refuses to map or unmap at once, whatever is there.
+fn is_refused(start: usize, length: usize) -> bool {
+    !start.is_multiple_of(page::SIZE) || length == 0
+}
+
 pub fn unmap(start: usize, length: usize, commit: Commit<'_>) -> isize {
+    if is_refused(start, length) {
+        return commit();
+    }
     if altstack::on_duty() {
         origin::forget(start);
     }
@@ -36,11 +43,14 @@ pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isi
         return commit();
     }
     let fixed = flags & libc::MAP_FIXED != 0;
+    if fixed && is_refused(start, length) {
+        return commit();
+    }
     if fixed {
         origin::forget_within(start, length);
     }
     let replaced = if fixed { &[(start, length)][..] } else { &[] };
-    let result = disturb::mapping(&|| replace(replaced, commit));
+    let result = disturb::mapping(length, &|| replace(replaced, commit));
     if result != -1 {
         if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
             origin::mapped(result as usize, length);
@@ -64,15 +74,18 @@ fn appeared(start: usize, length: usize) {
 
 /// `from` and `to` are start and length; `to` counts with `MREMAP_FIXED` only.
 pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Commit<'_>) -> isize {
-    if !altstack::on_duty() {
+    let fixed = flags & libc::MREMAP_FIXED != 0;
+    let refused = is_refused(from.0, to.1) || fixed && is_refused(to.0, to.1);
+    if refused || !altstack::on_duty() {
         return commit();
     }
     origin::forget(from.0);
-    if flags & libc::MREMAP_FIXED != 0 {
+    let more = to.1.saturating_sub(from.1);
+    if fixed {
         origin::forget_within(to.0, to.1);
-        return disturb::mapping(&|| replace(&[from, to], commit));
+        return disturb::mapping(more, &|| replace(&[from, to], commit));
     }
-    let result = disturb::mapping(&|| replace(&[from], commit));
+    let result = disturb::mapping(more, &|| replace(&[from], commit));
     if result != -1 {
         appeared(result as usize, to.1);
     }
@@ -85,7 +98,8 @@ pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
         return commit();
     }
     let now = call::current_break();
-    let result = disturb::ending_heap(end, &|| replace(&[(end, now.saturating_sub(end))], commit));
+    let result =
+        disturb::ending_heap(now, end, &|| replace(&[(end, now.saturating_sub(end))], commit));
     appeared(now, end.saturating_sub(now));
     result
 }
@@ -119,9 +133,65 @@ pub fn unlock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     if altstack::on_duty() { disturb::unlocking(range, commit) } else { commit() }
 }
 
-/// process_madvise(2).
-pub fn advise_by_vector(commit: Commit<'_>) -> isize {
-    if reach::misses(0, usize::MAX) { commit() } else { disturb::advising_by_vector(commit) }
+/// process_madvise(2). What the kernel refuses at once passes.
+pub fn advise_by_vector(
+    [pidfd, vectors, count, advice, flags]: [usize; 5],
+    commit: Commit<'_>,
+) -> isize {
+    /// The kernel's `UIO_MAXIOV`.
+    const MOST: usize = 1024;
+    /// The numbers from here down stand for the caller itself (Linux 6.14).
+    const PIDFD_SELF: c_int = -10_000;
+    let (pidfd, advice) = (pidfd as c_int, advice as c_int);
+    let bad = flags as c_uint != 0 || count > MOST || (PIDFD_SELF + 1..0).contains(&pidfd);
+    if bad || !altstack::on_duty() {
+        return commit();
+    }
+    let vectors = vectors as *const libc::iovec;
+    if !signals::readable(vectors as usize, count * size_of::<libc::iovec>()) {
+        return commit();
+    }
+    let mut found = Ranges::new();
+    for index in 0..count {
+        // SAFETY: a moment ago readable; the kernel takes it at any address.
+        let vector = unsafe { vectors.add(index).read_unaligned() };
+        let (start, length) = (vector.iov_base as usize, vector.iov_len);
+        if disturb::flags_a_fork(advice) || !reach::misses(start, length) {
+            found.add(start, length);
+        }
+    }
+    match found.ranges() {
+        [] => commit(),
+        ranges => disturb::advising_ranges(ranges, advice, commit),
+    }
+}
+
+/// Ranges, start and length in bytes. When there are too many, the last one
+/// stands for all that lies between.
+struct Ranges {
+    all: [(usize, usize); 8],
+    count: usize,
+}
+
+impl Ranges {
+    const fn new() -> Self {
+        Ranges { all: [(0, 0); 8], count: 0 }
+    }
+
+    fn add(&mut self, start: usize, length: usize) {
+        if let Some(free) = self.all.get_mut(self.count) {
+            *free = (start, length);
+            self.count += 1;
+        } else if let Some(last) = self.all.last_mut() {
+            let end = start.saturating_add(length).max(last.0.saturating_add(last.1));
+            last.0 = last.0.min(start);
+            last.1 = end.saturating_sub(last.0);
+        }
+    }
+
+    fn ranges(&self) -> &[(usize, usize)] {
+        self.all.get(..self.count).unwrap_or_default()
+    }
 }
 
 /// shmat(2): with `SHM_REMAP` it replaces what is mapped. The segment's size is
@@ -271,7 +341,8 @@ hook! {
     |original| {
         // SAFETY: the caller's own arguments.
         let commit = || unsafe { original(pidfd, vectors, count, advice, flags) };
-        advise_by_vector(&commit)
+        let words = [pidfd as usize, vectors as usize, count, advice as usize, flags as usize];
+        advise_by_vector(words, &commit)
     }
 }
 

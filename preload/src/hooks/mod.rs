@@ -5,11 +5,13 @@
 ///
 /// `as PATH` checks the signature at compile time against the declaration in
 /// the `libc` crate. The body gets the original as `$original`; where there
-/// is none, the hook fails with ENOSYS and `failing`.
+/// is none, the hook fails with ENOSYS and `failing`. `found by` names the
+/// function that looks for it, [`crate::originals::get`] if that is not said.
 macro_rules! hook {
     (
         $(#[$meta:meta])*
         fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
+        found by $find:ident;
         failing $failure:expr;
         |$original:ident| $body:expr
     ) => {
@@ -21,13 +23,27 @@ macro_rules! hook {
         pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
             type Original = unsafe extern "C" fn($($type),*) -> $result;
             $(const _: Original = $declared;)?
-            let Some(address) = $crate::originals::get($crate::originals::Id::$name) else {
+            let Some(address) = $crate::originals::$find($crate::originals::Id::$name) else {
                 sigward_core::sys::errno::set(libc::ENOSYS);
                 return $failure;
             };
             // SAFETY: found under this name, whose type this is.
             let $original = unsafe { core::mem::transmute::<usize, Original>(address) };
             $body
+        }
+    };
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
+        failing $failure:expr;
+        |$original:ident| $body:expr
+    ) => {
+        hook! {
+            $(#[$meta])*
+            fn $name($($argument: $type),*) -> $result $(, as $declared)?;
+            found by get;
+            failing $failure;
+            |$original| $body
         }
     };
     // Two names of one function.

@@ -1,13 +1,17 @@
 //! Forks.
 //!
 //! By atfork handlers registered at load, which serve every function of libc
-//! that forks (fork, forkpty, daemon); `_Fork`, which runs none, is hooked.
+//! that forks (fork, forkpty, daemon); `_Fork` and the forks of syscall(2),
+//! which run none, are hooked.
 //! vfork(2) and posix_spawn(3) copy no memory, and their child stands down.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_long, c_void};
 
 use sigward_core::altstack::{self, fork};
-use sigward_core::wait::gate;
+use sigward_core::sys::signals;
+use sigward_core::wait::{self, gate};
+
+use super::syscall::Arguments;
 
 use crate::originals::{self, Id};
 
@@ -25,13 +29,13 @@ pub fn register() {
     type Portable = unsafe extern "C" fn(Handler, Handler, Handler) -> c_int;
     /// glibc's, which the static part of its pthread_atfork calls.
     type Glibc = unsafe extern "C" fn(Handler, Handler, Handler, *mut c_void) -> c_int;
-    if let Some(address) = originals::peek(Id::__register_atfork) {
+    if let Some(address) = originals::get(Id::__register_atfork) {
         // SAFETY: found under that name; null stands for the program itself.
         let register = unsafe { core::mem::transmute::<usize, Glibc>(address) };
         // SAFETY: handlers that live as long as this library, which is never
         // unloaded when it was preloaded.
         unsafe { register(fork::prepare, fork::parent, child, core::ptr::null_mut()) };
-    } else if let Some(address) = originals::peek(Id::pthread_atfork) {
+    } else if let Some(address) = originals::get(Id::pthread_atfork) {
         // SAFETY: found under that name.
         let register = unsafe { core::mem::transmute::<usize, Portable>(address) };
         // SAFETY: as above.
@@ -43,19 +47,49 @@ hook! {
     /// _Fork(3): the fork without atfork handlers. Async-signal-safe.
     fn _Fork() -> libc::pid_t;
     failing -1;
-    |original| {
-        if !altstack::on_duty() {
-            // SAFETY: no argument.
-            return unsafe { original() };
+    // SAFETY: no argument.
+    |original| without_handlers(|| unsafe { original().into() }) as libc::pid_t
+}
+
+/// A fork by `commit`, which runs no handlers and returns 0 in the child.
+pub fn without_handlers(commit: impl FnOnce() -> c_long) -> c_long {
+    // By a fork handler of the program's: the end of the fork that is under
+    // way is the end of this one, too.
+    if fork::under_way_here() {
+        return commit();
+    }
+    fork::prepare();
+    let result = commit();
+    if result == 0 {
+        child();
+    } else {
+        fork::parent();
+    }
+    result
+}
+
+/// The calls that may fork. vfork(2) is none: it copies no memory.
+pub const NUMBERS: &[c_long] = &[libc::SYS_fork, libc::SYS_clone, libc::SYS_clone3];
+
+/// Whether one of [`NUMBERS`] is a fork whose child returns as the parent
+/// does: on a copy of its stack, with a copy of its thread pointer. A child on
+/// another stack, or one that shares its parent's, must return through no
+/// frame of ours.
+pub fn forks(number: c_long, arguments: Arguments) -> bool {
+    /// What is needed of clone3(2)'s `struct clone_args`, in words of 64 bits.
+    type Asked = [u64; 8];
+    let copies = |flags: u64, stack: u64| {
+        stack == 0 && flags & (libc::CLONE_VM | libc::CLONE_SETTLS) as u64 == 0
+    };
+    let [a, b, ..] = arguments;
+    match number {
+        libc::SYS_fork => true,
+        libc::SYS_clone => copies(a as u64, b as u64),
+        // To look at its argument takes a system call.
+        libc::SYS_clone3 if altstack::on_duty() || wait::acts() => {
+            let asked = signals::read(a as *const Asked).filter(|_| b >= size_of::<Asked>());
+            asked.is_some_and(|[flags, _, _, _, _, stack, ..]| copies(flags, stack))
         }
-        fork::prepare();
-        // SAFETY: as above.
-        let result = unsafe { original() };
-        if result == 0 {
-            child();
-        } else {
-            fork::parent();
-        }
-        result
+        _ => false,
     }
 }

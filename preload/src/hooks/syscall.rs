@@ -3,30 +3,26 @@
 //! It takes as many arguments as the call has and must not disturb them, nor
 //! the stack (clone(2) with a new stack and vfork(2) return through it). So
 //! the hook is a bare jump, which turns off only for the numbers in
-//! [`WATCHED`], none of which is such a call.
+//! [`WATCHED`], and of clone(2) for such calls only as copy the stack.
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use sigward_core::altstack::{self, size};
 use sigward_core::sys::errno;
 use sigward_core::sys::signals::KernelAction;
 use sigward_core::wait::gate;
 
-use super::{confine, memory};
+use super::{confine, memory, process};
 use crate::originals::{self, Id};
 
 /// One bit for each system call number below 512 that a hook wants to see.
 static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 
-/// The original, or 0 before it is known.
-static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
-
-/// Opens the way to the original; calls of `numbers` are seen from now on,
-/// others only pass. To be called once, at load.
+/// Calls of `numbers` are seen from now on, others only pass. To be called
+/// once, at load.
 pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
-    ORIGINAL.store(originals::peek(Id::syscall).unwrap_or(0), Ordering::Relaxed);
     for number in numbers {
         let number = *number as usize;
         if let Some(word) = WATCHED.get(number / 64) {
@@ -66,25 +62,54 @@ pub const ALTSTACK: &[c_long] = &[
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syscall() {
     naked_asm!(
+        ".cfi_startproc",
         "cmp rdi, 512",
         "jae 2f",
         "lea r11, [rip + {watched}]",
         "bt qword ptr [r11], rdi",
-        "jc {hooked}",
-        "2: mov r11, qword ptr [rip + {original}]",
+        "jc 3f",
+        "2: mov r11, qword ptr [rip + {found} + 8 * {syscall}]",
         "test r11, r11",
-        "jz {hooked}",
+        "jz 4f",
         "jmp r11",
+        "3: lea r11, [rip + {way}]",
+        "jmp 5f",
+        "4: lea r11, [rip + {original}]",
+        "5: call {ask}",
+        "jmp r11",
+        ".cfi_endproc",
         watched = sym WATCHED,
-        original = sym ORIGINAL,
-        hooked = sym hooked,
+        found = sym originals::FOUND,
+        syscall = const Id::syscall as usize,
+        original = sym original,
+        ask = sym originals::ask,
+        way = sym way,
     )
+}
+
+/// Where a call that is watched is to jump to: to the hook, or straight on if
+/// its child must return through no frame of ours.
+extern "C" fn way(number: c_long, a: usize, b: usize) -> usize {
+    if process::NUMBERS.contains(&number) && !process::forks(number, [a, b, 0, 0, 0, 0]) {
+        original()
+    } else {
+        hooked as *const () as usize
+    }
 }
 
 /// The arguments of any system call, as registers.
 pub type Arguments = [usize; 6];
 
-/// The calls that are watched, and all calls before our constructor.
+/// Where a call that only passes is to jump to for the first time.
+extern "C" fn original() -> usize {
+    extern "C" fn missing() -> c_long {
+        errno::set(libc::ENOSYS);
+        -1
+    }
+    originals::get(Id::syscall).unwrap_or(missing as *const () as usize)
+}
+
+/// The calls that are watched.
 unsafe extern "C" fn hooked(
     number: c_long,
     a: usize,
@@ -113,8 +138,12 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
         return super::wait::by_number(number, arguments, || commit(arguments));
     }
     if confine::NUMBERS.contains(&number) {
-        let [first, ..] = arguments;
-        return confine::by_number(number, first, &|| commit(arguments) as isize) as c_long;
+        let [first, second, third, ..] = arguments;
+        let commit = || commit(arguments) as isize;
+        return confine::by_number(number, [first, second, third], &commit) as c_long;
+    }
+    if process::NUMBERS.contains(&number) {
+        return process::without_handlers(|| commit(arguments));
     }
     let [a, b, c, d, e, f] = arguments;
     if HANDLERS.contains(&number) {
@@ -143,7 +172,7 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
         libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, &whole),
         libc::SYS_brk => memory::end_heap(a, &whole),
         libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory::weaken(a, b, &whole),
-        libc::SYS_process_madvise => memory::advise_by_vector(&whole),
+        libc::SYS_process_madvise => memory::advise_by_vector([a, b, c, d, e], &whole),
         libc::SYS_shmat => memory::attach(b, c as c_int, &whole),
         libc::SYS_shmdt => memory::detach(a, &whole),
         libc::SYS_mlock | libc::SYS_mlock2 => memory::lock(Some((a, b)), &whole),

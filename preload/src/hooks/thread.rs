@@ -38,7 +38,7 @@ static KEY: AtomicU32 = AtomicU32::new(NOT_YET);
 /// Makes the key, if there are functions for that. To be called at load.
 pub fn make_key() {
     let (Some(create), Some(_)) =
-        (originals::peek(Id::pthread_key_create), originals::peek(Id::pthread_setspecific))
+        (originals::get(Id::pthread_key_create), originals::get(Id::pthread_setspecific))
     else {
         return;
     };
@@ -68,7 +68,7 @@ fn set(round: usize) {
     if key >= CHEAP_KEYS {
         return;
     }
-    if let Some(address) = originals::peek(Id::pthread_setspecific) {
+    if let Some(address) = originals::get(Id::pthread_setspecific) {
         let _errno = errno::Kept::now();
         // SAFETY: found under that name; the key is ours.
         unsafe { core::mem::transmute::<usize, Set>(address)(key, round as *const c_void) };
@@ -189,7 +189,7 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
 
     let _errno = errno::Kept::now();
     let number = |id, from: *const pthread_attr_t| {
-        let address = originals::peek(id)?;
+        let address = originals::get(id)?;
         let mut value = 0;
         // SAFETY: found under the name of a getter of this type.
         let get = unsafe { core::mem::transmute::<usize, Number>(address) };
@@ -197,11 +197,11 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
         (unsafe { get(from, &raw mut value) } == 0).then_some(value)
     };
     // musl adds the guard to the size.
-    let inside = originals::peek(Id::__register_atfork).is_some();
+    let inside = originals::get(Id::__register_atfork).is_some();
     let guard = |from| if inside { number(Id::pthread_attr_getguardsize, from) } else { Some(0) };
     if attributes.is_null() {
         let (init, destroy) =
-            (originals::peek(Id::pthread_attr_init)?, originals::peek(Id::pthread_attr_destroy)?);
+            (originals::get(Id::pthread_attr_init)?, originals::get(Id::pthread_attr_destroy)?);
         // SAFETY: found under those names.
         let (init, destroy) = unsafe {
             (
@@ -222,7 +222,7 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
         return Some(Attributes::Made { size: size?, guard: guard? });
     }
     let (mut base, mut size) = (core::ptr::null_mut(), 0);
-    let address = originals::peek(Id::pthread_attr_getstack)?;
+    let address = originals::get(Id::pthread_attr_getstack)?;
     // SAFETY: found under that name.
     let get = unsafe { core::mem::transmute::<usize, Stack>(address) };
     // SAFETY: the caller's attributes, as initialised as pthread_create asks.
@@ -265,6 +265,7 @@ hook! {
         function: Function,
         argument: *mut c_void
     ) -> c_int, as libc::pthread_create;
+    found by get_late;
     failing libc::EAGAIN;
     |original| {
         make_late_key();
@@ -286,6 +287,7 @@ hook! {
         function: C11Function,
         argument: *mut c_void
     ) -> c_int;
+    found by get_late;
     failing THREAD_ERROR;
     |original| {
         make_late_key();

@@ -1,13 +1,13 @@
 //! The wait family, and the way in of the filter that forbids `int 0x80`.
 //!
-//! Each export is one jump, to the original or, while a strategy is in force,
+//! Each export is a jump, to the original or, while a strategy is in force,
 //! to the function of the same name in `acting`. In libc `wait`, `waitpid` and
 //! `wait3` reach the kernel on their own, so each is hooked; the waits inside
 //! `system` and `pclose` cannot be.
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long, c_void};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
 use sigward_core::sys::errno::{self, Errno};
@@ -19,21 +19,39 @@ use super::syscall::Arguments;
 use crate::originals::{self, Id};
 use crate::weak;
 
-/// Defines the exports, what they do while a strategy is in force, and
-/// `direct`, which decides where each jumps to.
+/// Whether the policy stands, and exports need not ask any more where to jump to.
+static DECIDED: AtomicBool = AtomicBool::new(false);
+
+/// Where the export of this name jumps to: to `acting` before the policy stands.
+fn target(place: &AtomicUsize, id: Id, acting: usize) -> usize {
+    if !DECIDED.load(Ordering::Relaxed) {
+        return acting;
+    }
+    let original = if wait::acts() { None } else { originals::get(id) };
+    let target = original.unwrap_or(acting);
+    place.store(target, Ordering::Relaxed);
+    target
+}
+
+/// Defines the exports, and what they do while a strategy is in force.
 macro_rules! waits {
     ($(
         $(#[$meta:meta])*
         fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
         $cancellation:expr, $body:expr;
     )*) => {
-        /// Where each export jumps to: at first to `acting`, as a hook may be
-        /// called before the constructor.
+        /// Where each export jumps to, 0 until it is asked for.
         #[allow(non_upper_case_globals, reason = "named as the function")]
-        mod target {
+        mod known {
             use super::*;
-            $(pub static $name: AtomicPtr<()> =
-                AtomicPtr::new((super::acting::$name as *const ()).cast_mut());)*
+            $(pub static $name: AtomicUsize = AtomicUsize::new(0);)*
+        }
+
+        mod asked {
+            use super::*;
+            $(pub extern "C" fn $name() -> usize {
+                target(&known::$name, Id::$name, acting::$name as *const () as usize)
+            })*
         }
 
         mod acting {
@@ -68,15 +86,22 @@ macro_rules! waits {
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
-                naked_asm!("jmp qword ptr [rip + {}]", sym target::$name)
+                naked_asm!(
+                    ".cfi_startproc",
+                    "mov r11, qword ptr [rip + {known}]",
+                    "test r11, r11",
+                    "jz 2f",
+                    "jmp r11",
+                    "2: lea r11, [rip + {asked}]",
+                    "call {ask}",
+                    "jmp r11",
+                    ".cfi_endproc",
+                    known = sym known::$name,
+                    asked = sym asked::$name,
+                    ask = sym originals::ask,
+                )
             }
         )*
-
-        fn direct(acts: bool) {
-            $(if !acts && let Some(original) = originals::peek(Id::$name) {
-                target::$name.store(original as *mut (), Ordering::Relaxed);
-            })*
-        }
     };
 }
 
@@ -125,11 +150,16 @@ fn of_bsd() -> Cancellation {
 
 /// Makes the exports jump where the policy says. To be called once, at load.
 pub fn ready() {
-    // SAFETY: found under that name, or 0.
-    unsafe {
-        wait::cancel::locate(originals::peek(Id::pthread_setcanceltype).unwrap_or(0));
+    if wait::acts() {
+        // SAFETY: found under that name, or 0.
+        unsafe {
+            wait::cancel::locate(originals::get(Id::pthread_setcanceltype).unwrap_or(0));
+        }
     }
-    direct(wait::acts());
+    if weak::libc_stack_end().is_none() {
+        wait::gate::keep_musls();
+    }
+    DECIDED.store(true, Ordering::Relaxed);
 }
 
 /// A wait as the policy says; `None` where libc's function is to make it.

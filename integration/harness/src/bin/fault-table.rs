@@ -8,7 +8,7 @@ use std::{fs, io};
 use clap::Parser;
 use sigward_harness::artifacts;
 use sigward_harness::programs;
-use sigward_harness::scenarios::{ALL, Family, NOT_HERE, Seen};
+use sigward_harness::scenarios::{ALL, Family, NOT_HERE, Seen, With};
 
 /// Measure the page faults per delivery for every scenario, and write the table
 #[derive(Parser)]
@@ -69,9 +69,9 @@ fn table(
         }
         let _ = write!(rows, "| `{}` | {} |", scenario.name, scenario.does);
         for &libc in programs::libcs() {
-            for library in [false, true] {
-                let seen = family.measure(scenario.name, libc, library)?;
-                *clean &= !library || seen.faults() == 0;
+            for with in [With::Nothing, With::Library] {
+                let seen = family.measure(scenario.name, libc, with)?;
+                *clean &= with == With::Nothing || seen.faults() == 0;
                 let _ = write!(rows, " {} |", cell(&seen));
             }
         }

@@ -1,0 +1,121 @@
+//! What a fork costs, by what there is to hold.
+
+use std::io;
+
+use sigward_harness::programs::{self, Libc};
+
+use crate::counter::Counter;
+use crate::document::{Section, grouped, ratio};
+use crate::subject::{Libraries, Mode, least_ns};
+
+/// One situation.
+struct Row {
+    /// Words for the document.
+    what: &'static str,
+    /// Settings of `bench_beside.c`.
+    settings: &'static [&'static str],
+    /// At most so many times libc's fork.
+    target: Option<f64>,
+    /// Whether pages must be copied: then the copies alone are measured, too.
+    copies: bool,
+}
+
+/// No page that the kernel would copy.
+const fn kept(what: &'static str, settings: &'static [&'static str], target: Option<f64>) -> Row {
+    Row { what, settings, target, copies: false }
+}
+
+const fn copied(what: &'static str, settings: &'static [&'static str]) -> Row {
+    Row { what, settings, target: None, copies: true }
+}
+
+const ORDINARY: &str = "handler=ordinary";
+
+const ROWS: &[Row] = &[
+    kept("no thread, no stack", &[], Some(1.3)),
+    kept("an own stack of 64 KiB", &["own=64"], Some(1.8)),
+    kept("64 threads with stacks", &["threads=64", "stacks=mapped"], Some(1.5)),
+    kept("1,000 threads with stacks", &["threads=1000", "stacks=mapped"], Some(1.8)),
+    kept("no thread, no stack, a handler of SIGTERM", &[ORDINARY], None),
+    kept("an own stack of 64 KiB, a handler of SIGTERM", &["own=64", ORDINARY], None),
+    copied("64 threads with stacks by malloc", &["threads=64", "stacks=malloc"]),
+    copied("1,000 threads with stacks by malloc", &["threads=1000", "stacks=malloc"]),
+    copied("64 threads, a handler of SIGTERM", &["threads=64", ORDINARY]),
+    copied("1,000 threads, a handler of SIGTERM", &["threads=1000", ORDINARY]),
+    copied(
+        "64 threads with stacks, a handler of SIGTERM",
+        &["threads=64", "stacks=mapped", ORDINARY],
+    ),
+    copied(
+        "1,000 threads with stacks, a handler of SIGTERM",
+        &["threads=1000", "stacks=mapped", ORDINARY],
+    ),
+    kept("64 threads", &["threads=64"], None),
+    kept("1,000 threads", &["threads=1000"], None),
+];
+
+/// Fewer where each takes longer.
+fn rounds(settings: &[&str]) -> &'static str {
+    match settings.first() {
+        Some(&"threads=1000") => "rounds=15",
+        Some(&"threads=64") => "rounds=40",
+        _ => "rounds=100",
+    }
+}
+
+/// At most so many times what the kernel's copies of the same pages cost.
+const COPIES_TARGET: f64 = 1.3;
+
+pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
+    let program = programs::build("bench_beside", Libc::Glibc)?;
+    let window = format!("window={}", sigward::altstack::ordinary::usual_extent());
+    let mut rows = Vec::new();
+    let mut missed = Vec::new();
+    for Row { what, settings, target, copies } in ROWS {
+        let mut args = vec!["fork", rounds(settings)];
+        args.extend(*settings);
+        // The pages of a window are in use in every mode, so that the kernel has them to copy.
+        if *copies && settings.contains(&ORDINARY) {
+            args.push(&window);
+        }
+        let ns = least_ns(&program, &args, Mode::STACKS, libraries)?;
+        let mut row = vec![(*what).to_owned(), grouped(ns[0] / 1000.0)];
+        row.extend([ratio(ns[1], ns[0]), ratio(ns[2], ns[0])]);
+        if target.is_some_and(|target| ns[2] > target * ns[0]) {
+            missed.push(format!("{what}: {}", ratio(ns[2], ns[0])));
+        }
+        if *copies {
+            args[0] = "copies";
+            let [alone] = least_ns(&program, &args, [Mode::Without], libraries)?;
+            row.extend([grouped(alone / 1000.0), ratio(ns[2], alone)]);
+            if ns[2] > COPIES_TARGET * alone {
+                missed.push(format!("{what}: {} x the copies", ratio(ns[2], alone)));
+            }
+        } else {
+            row.extend([String::new(), String::new()]);
+        }
+        row.push(target.map_or_else(String::new, |target| target.to_string()));
+        rows.push(row);
+    }
+    Ok(Section {
+        title: "Forks",
+        text: format!(
+            "Microseconds of one fork(2), until it returns in the parent, whose child waits. Stacks\n\
+             are alternate stacks of 8 KiB in mappings of their own. A handler without `SA_ONSTACK`\n\
+             has windows of the ordinary stacks held: such pages, and those of malloc, must be\n\
+             copied by the kernel. *Copies* is a fork without the library after which the parent\n\
+             writes one byte to each of these pages; `on` is to be at most {COPIES_TARGET} of that."
+        ),
+        header: vec![
+            "in a process with",
+            "libc us",
+            "`auto` ratio",
+            "`on` ratio",
+            "copies us",
+            "`on` to copies",
+            "target",
+        ],
+        rows,
+        missed: (!missed.is_empty()).then(|| format!("forks: {}", missed.join("; "))),
+    })
+}

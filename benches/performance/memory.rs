@@ -1,0 +1,76 @@
+//! What memory calls cost that touch no stack, by their size and the number of stacks.
+
+use std::io;
+
+use sigward_harness::programs::{self, Libc};
+
+use crate::counter::Counter;
+use crate::document::{Section, grouped};
+use crate::subject::{Libraries, Mode, paired, steps};
+
+/// Calls of `bench_beside.c`, and what they are.
+const CALLS: &[(&str, &str)] =
+    &[("map", "mmap, munmap"), ("advise", "madvise"), ("protect", "mprotect, twice")];
+const SIZES_KIB: &[&str] = &["64", "1024", "16384", "65536"];
+const STACKS: &[&str] = &["0", "10", "1000", "4000"];
+
+/// At most so many times libc's time, and so many more instructions for each call.
+const TARGET: f64 = 1.2;
+const INSTRUCTIONS: isize = 150;
+
+pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
+    let program = programs::build("bench_beside", Libc::Glibc)?;
+    let mut rows = Vec::new();
+    let mut missed = Vec::new();
+    for (call, what) in CALLS {
+        // Two calls, but for madvise.
+        let calls = if *call == "advise" { 1 } else { 2 };
+        for kib in SIZES_KIB {
+            let mut row = vec![(*what).to_owned(), grouped(kib.parse().unwrap_or(f64::NAN))];
+            for stacks in STACKS {
+                let (threads, size) = (format!("threads={stacks}"), format!("size={kib}"));
+                let args = [*call, &threads, "stacks=mapped", &size];
+                let (ratio, _) =
+                    paired(&program, &[&args[..], &["rounds=300"]].concat(), libraries)?;
+                let once = [&args[..], &["rounds=0"]].concat();
+                let without = steps(&program, &once, Mode::Without, libraries)?;
+                let on = steps(&program, &once, Mode::On, libraries)?;
+                let added = on.instructions.cast_signed() - without.instructions.cast_signed();
+                let each = added / calls;
+                let more = on.calls.len().cast_signed() - without.calls.len().cast_signed();
+                if ratio > TARGET || each > INSTRUCTIONS || more > 0 {
+                    missed.push(format!(
+                        "{what} of {kib} KiB beside {stacks}: {ratio:.2}, {each} instructions, {more} calls"
+                    ));
+                }
+                row.push(format!("{ratio:.2}"));
+                row.push(format!("{each} / {more}"));
+            }
+            rows.push(row);
+        }
+    }
+    Ok(Section {
+        title: "Memory calls",
+        text: format!(
+            "Calls that touch no stack, in a process whose other threads, so many, each hold an\n\
+             alternate stack in a mapping of its own. *Ratio*: the time under `on` to that without\n\
+             the library, the median of pairs of runs, one after the other. *Added*: user\n\
+             instructions of each call, and system calls, single-stepped. The targets: at most\n\
+             {TARGET} times, {INSTRUCTIONS} instructions, no system call."
+        ),
+        header: vec![
+            "call",
+            "KiB",
+            "beside 0: ratio",
+            "added",
+            "beside 10: ratio",
+            "added",
+            "beside 1,000: ratio",
+            "added",
+            "beside 4,000: ratio",
+            "added",
+        ],
+        rows,
+        missed: (!missed.is_empty()).then(|| format!("memory calls: {}", missed.join("; "))),
+    })
+}

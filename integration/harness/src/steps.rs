@@ -1,0 +1,103 @@
+//! The user instructions and system calls of a stretch of a program, by single-stepping it: the
+//! same on every processor, without hardware counters, beside any number of threads.
+//!
+//! The program marks the stretch by an `int3` before it and one behind it, in its main thread.
+//!
+//! # References
+//! - ptrace(2), `PTRACE_SINGLESTEP`
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::ptrace::{self, AddressType, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::deadman::DeadMan;
+
+/// What a stretch took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// User instructions; each repetition of a `rep` instruction counts.
+    pub instructions: usize,
+    /// The numbers (`SYS_*`) of the system calls that were entered by `syscall`, in order.
+    pub calls: Vec<i64>,
+}
+
+/// Runs `command` and counts what lies between its two marks.
+///
+/// # Errors
+///
+/// When the program cannot be started or traced, and when it ends before its second mark.
+///
+/// # Panics
+///
+/// When the tracing thread itself panicked.
+pub fn count(command: Command, deadline: Duration) -> io::Result<Steps> {
+    // The tracer is a thread, not a process.
+    thread::spawn(move || count_here(command, deadline)).join().expect("the tracer lives")
+}
+
+fn count_here(mut command: Command, deadline: Duration) -> io::Result<Steps> {
+    // SAFETY: traceme is one system call.
+    unsafe {
+        command.pre_exec(|| Ok(ptrace::traceme()?));
+    }
+    let child = command.spawn()?;
+    let pid = Pid::from_raw(child.id() as i32);
+    let _deadman = DeadMan::arm(deadline, move || {
+        let _ = kill(pid, Signal::SIGKILL);
+    });
+    waitpid(pid, None)?; // its exec
+    ptrace::setoptions(pid, Options::PTRACE_O_EXITKILL)?;
+
+    let mut signal = None;
+    loop {
+        ptrace::cont(pid, signal.take())?;
+        match stop(pid)? {
+            Signal::SIGTRAP => break,
+            other => signal = Some(other),
+        }
+    }
+    let mut steps = Steps::default();
+    while !at_mark(pid)? {
+        let registers = ptrace::getregs(pid)?;
+        if bytes(pid, registers.rip)? & 0xffff == SYSCALL {
+            steps.calls.push(registers.rax as i64);
+        }
+        steps.instructions += 1;
+        ptrace::step(pid, signal.take())?;
+        match stop(pid)? {
+            Signal::SIGTRAP => {}
+            other => signal = Some(other),
+        }
+    }
+    // The rest is the program's own business; it is not waited for.
+    kill(pid, Signal::SIGKILL)?;
+    waitpid(pid, None)?;
+    Ok(steps)
+}
+
+/// `syscall`, as a little-endian word begins with it.
+const SYSCALL: i64 = 0x050f;
+/// `int3`.
+const MARK: i64 = 0xcc;
+
+fn bytes(pid: Pid, address: u64) -> io::Result<i64> {
+    Ok(ptrace::read(pid, address as AddressType)?)
+}
+
+fn at_mark(pid: Pid) -> io::Result<bool> {
+    Ok(bytes(pid, ptrace::getregs(pid)?.rip)? & 0xff == MARK)
+}
+
+fn stop(pid: Pid) -> io::Result<Signal> {
+    match waitpid(pid, None)? {
+        WaitStatus::Stopped(_, signal) => Ok(signal),
+        end => Err(io::Error::other(format!("the program ended before its mark: {end:?}"))),
+    }
+}

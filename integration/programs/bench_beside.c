@@ -1,0 +1,221 @@
+// What one call costs beside other threads and their alternate stacks: bench_beside CALL NAME=VALUE…
+//
+//   threads=N       so many others, which sleep (0)
+//   stacks=KIND     theirs: none, mapped (8 KiB, a mapping for each), malloc, or shared (8 KiB each
+//                   in one mapping) (none)
+//   own=KIB         an alternate stack of the calling thread's (0: none)
+//   handler=WHERE   a handler of SIGTERM: none, or one on the ordinary stack (none)
+//   size=KIB        what a memory call is about (64)
+//   rounds=N        prints the least and the median nanoseconds of so many rounds (100); with 0 it
+//                   makes the call once, between two `int3`, for who counts its instructions
+//   window=BYTES    copies: how much of each ordinary stack is written
+// compared: elsewhere
+#include "bench.h"
+
+#define THEIRS 8192UL
+
+static int threads, own_kib, rounds = 100;
+static size_t size = 64 << 10, window;
+static const char *stacks = "none", *handled = "none";
+
+static pthread_barrier_t parked;
+static char **their_stack, **their_start;
+
+static void handler(int signal) { (void)signal; }
+
+// Far below the frames in use, where a window is held: so that there is something to copy.
+static __attribute__((noinline)) void use_window(void)
+{
+    volatile char *room = __builtin_alloca(window);
+    for (size_t at = 0; at < window; at += PAGE)
+        room[at] = 1;
+}
+
+static void *park(void *index)
+{
+    long i = (long)index;
+    their_start[i] = __builtin_frame_address(0);
+    if (their_stack[i])
+        MUST(set_altstack(their_stack[i], THEIRS) == 0);
+    if (window)
+        use_window();
+    pthread_barrier_wait(&parked);
+    for (;;)
+        pause();
+}
+
+static void start_threads(void)
+{
+    MUST(pthread_barrier_init(&parked, NULL, threads + 1) == 0);
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    MUST(pthread_attr_setstacksize(&small, 256 << 10) == 0);
+    their_stack = calloc(threads + 1, sizeof *their_stack);
+    their_start = calloc(threads + 1, sizeof *their_start);
+    MUST(their_stack && their_start);
+    char *shared = strcmp(stacks, "shared") ? NULL : plain_pages(THEIRS * (threads + 1));
+    for (long i = 0; i < threads; i++) {
+        if (shared)
+            their_stack[i] = shared + THEIRS * i;
+        else if (!strcmp(stacks, "mapped"))
+            their_stack[i] = fresh_pages(THEIRS);
+        else if (!strcmp(stacks, "malloc"))
+            MUST(their_stack[i] = malloc(THEIRS));
+        if (their_stack[i])
+            memset(their_stack[i], 1, THEIRS);
+        pthread_t thread;
+        MUST(pthread_create(&thread, &small, park, (void *)i) == 0);
+    }
+    pthread_barrier_wait(&parked);
+}
+
+static char *two[2], *memory;
+
+static void set(void)
+{
+    static unsigned turn;
+    MUST(set_altstack(two[turn++ % 2], THEIRS) == 0);
+}
+
+static void again(void) { MUST(set_altstack(two[0], THEIRS) == 0); }
+
+static void action(void) { on_signal(SIGUSR1, handler, SA_RESTART); }
+static void action_onstack(void) { on_signal(SIGUSR1, handler, SA_RESTART | SA_ONSTACK); }
+
+static void map(void)
+{
+    char *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    MUST(mapped != MAP_FAILED && munmap(mapped, size) == 0);
+}
+
+static void advise(void) { MUST(madvise(memory, size, MADV_DONTNEED) == 0); }
+
+static void protect(void)
+{
+    MUST(mprotect(memory, size, PROT_READ) == 0);
+    MUST(mprotect(memory, size, PROT_READ | PROT_WRITE) == 0);
+}
+
+// The child waits until the parent has been timed: one that ended would leave it nothing to copy.
+static pid_t forked;
+static int hold[2];
+
+static void fork_child(void)
+{
+    forked = fork();
+    MUST(forked >= 0);
+    if (forked == 0) {
+        char end;
+        close(hold[1]);
+        _exit(read(hold[0], &end, 1) != 0);
+    }
+}
+
+// A fork, and a write to each page that would be made resident again: what the kernel's copies
+// alone cost.
+static void fork_and_copy(void)
+{
+    fork_child();
+    for (int i = 0; i < threads; i++) {
+        for (size_t at = 0; their_stack[i] && at < THEIRS; at += PAGE)
+            *(volatile char *)(their_stack[i] + at) = 1;
+        for (size_t at = 0; at < window; at += PAGE)
+            *(volatile char *)(their_start[i] - at - 512) = *(volatile char *)(their_start[i] - at - 512);
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*call)(void);
+} CALLS[] = {
+    {"set", set},         {"again", again},      {"action", action}, {"action-onstack", action_onstack},
+    {"map", map},         {"advise", advise},    {"protect", protect},
+    {"fork", fork_child}, {"copies", fork_and_copy},
+};
+
+static const char *value(const char *word, const char *name)
+{
+    size_t length = strlen(name);
+    return !strncmp(word, name, length) && word[length] == '=' ? word + length + 1 : NULL;
+}
+
+static void read_settings(int count, char **words)
+{
+    for (int i = 0; i < count; i++) {
+        const char *said;
+        if ((said = value(words[i], "threads")))
+            threads = atoi(said);
+        else if ((said = value(words[i], "stacks")))
+            stacks = said;
+        else if ((said = value(words[i], "own")))
+            own_kib = atoi(said);
+        else if ((said = value(words[i], "handler")))
+            handled = said;
+        else if ((said = value(words[i], "size")))
+            size = strtoul(said, NULL, 10) << 10;
+        else if ((said = value(words[i], "rounds")))
+            rounds = atoi(said);
+        else if ((said = value(words[i], "window")))
+            window = strtoul(said, NULL, 10);
+        else
+            MUST(!"a setting that is known");
+    }
+}
+
+static void once(void (*call)(void))
+{
+    MUST(pipe(hold) == 0);
+    call();
+}
+
+static void reap(void)
+{
+    close(hold[0]);
+    close(hold[1]);
+    if (forked > 0)
+        MUST(waitpid(forked, NULL, 0) == forked);
+    forked = 0;
+}
+
+int main(int argc, char **argv)
+{
+    dead_man(120);
+    void (*call)(void) = NULL;
+    for (size_t i = 0; argc > 1 && i < sizeof CALLS / sizeof *CALLS; i++)
+        if (!strcmp(CALLS[i].name, argv[1]))
+            call = CALLS[i].call;
+    MUST(call);
+    read_settings(argc - 2, argv + 2);
+    if (!strcmp(handled, "ordinary"))
+        on_signal(SIGTERM, handler, SA_RESTART);
+    start_threads();
+    if (own_kib)
+        MUST(set_altstack(fresh_pages(own_kib << 10), own_kib << 10) == 0);
+    memory = fresh_pages(size);
+    for (int i = 0; i < 2; i++)
+        two[i] = fresh_pages(THEIRS);
+
+    // The first call binds the name, and is not counted.
+    once(call);
+    reap();
+    if (rounds == 0) {
+        MUST(pipe(hold) == 0);
+        __asm__ volatile("int3");
+        call();
+        __asm__ volatile("int3");
+        reap();
+        _exit(0);
+    }
+    double *each = calloc(rounds, sizeof *each);
+    MUST(each);
+    for (int round = 0; round < rounds; round++) {
+        MUST(pipe(hold) == 0);
+        int64_t start = now();
+        call();
+        each[round] = now() - start;
+        reap();
+    }
+    report(each, rounds);
+    // Not exit: there is nothing to tidy up in thousands of threads.
+    _exit(fflush(stdout));
+}

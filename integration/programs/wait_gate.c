@@ -1,0 +1,199 @@
+/*
+ * Handlers in the middle of a wait, as they are with a wait strategy; without
+ * one, some of it is a race, and some is worse.
+ *
+ * wait_gate PART   PART: one of those listed in main
+ */
+// compared: elsewhere
+#include "common.h"
+
+#include <setjmp.h>
+#include <sys/time.h>
+
+#define TURNS 20
+
+static volatile int handled, type;
+static sigjmp_buf out;
+
+static void collect(int signal)
+{
+    int saved = errno;
+    (void)signal;
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+    errno = saved;
+}
+
+static void count(int signal)
+{
+    (void)signal;
+    handled++;
+}
+
+static char state(pid_t pid)
+{
+    char path[64], line[256] = "", *end;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    if (!fgets(line, sizeof line, file))
+        line[0] = 0;
+    fclose(file);
+    end = strrchr(line, ')');
+    return end ? end[2] : 0;
+}
+
+static void until_state(pid_t pid, char wanted)
+{
+    while (state(pid) != wanted)
+        usleep(200);
+}
+
+static pid_t sleeper(void)
+{
+    pid_t child = fork();
+    if (!child)
+        for (;;)
+            pause();
+    return child;
+}
+
+/* A child that ends once its parent sleeps. By a call that runs no handlers. */
+static pid_t short_lived(pid_t parent)
+{
+    pid_t child = (pid_t)syscall(SYS_fork);
+    if (!child) {
+        until_state(parent, 'S');
+        _exit(1);
+    }
+    return child;
+}
+
+/* Two signals that come together: one handler interrupts the other's first
+   instruction, and the second of them takes whatever has ended. */
+static void together(void)
+{
+    pid_t self = getpid();
+    for (int restart = 0; restart < 2; restart++) {
+        int got = 0;
+        handled = 0;
+        for (int turn = 0; turn < TURNS; turn++) {
+            pid_t child = sleeper();
+            on_signal(SIGUSR1, count, restart ? SA_RESTART : 0);
+            on_signal(SIGCHLD, collect, SA_RESTART);
+            if (!fork()) {
+                until_state(self, 'S');
+                kill(self, SIGSTOP);
+                until_state(self, 'T');
+                kill(child, SIGKILL);
+                until_state(child, 'Z');
+                kill(self, SIGUSR1);
+                kill(self, SIGCONT);
+                _exit(0);
+            }
+            got += waitpid(child, NULL, 0) == child;
+            on_signal(SIGCHLD, SIG_DFL, 0);
+            while (wait(NULL) > 0)
+                ;
+        }
+        printf("restart %d: reported %d, handled %d\n", restart, got, handled);
+    }
+}
+
+static void alarm_soon(void)
+{
+    struct itimerval timer = {.it_value = {0, 20000}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void jump(int signal)
+{
+    (void)signal;
+    siglongjmp(out, 1);
+}
+
+/* A handler that jumps out of a wait leaves nothing behind. */
+static void jumps(void)
+{
+    volatile int got = 0, types = 0, jumped = 0;
+    for (volatile int turn = 0; turn < TURNS; turn++) {
+        volatile pid_t child = sleeper();
+        on_signal(SIGALRM, jump, turn % 2 ? SA_RESTART : 0);
+        if (sigsetjmp(out, 1) == 0) {
+            alarm_soon();
+            waitpid(child, NULL, 0);
+        } else
+            jumped++;
+        pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, (int *)&type);
+        types += type == PTHREAD_CANCEL_DEFERRED;
+        kill(child, SIGKILL);
+        MUST(waitpid(child, NULL, 0) == child);
+        pid_t other = short_lived(getpid());
+        on_signal(SIGCHLD, collect, SA_RESTART);
+        got += waitpid(other, NULL, 0) == other;
+        on_signal(SIGCHLD, SIG_DFL, 0);
+    }
+    printf("jumped %d, deferred %d, reported %d\n", jumped, types, got);
+}
+
+static void note_type(int signal)
+{
+    (void)signal;
+    int now;
+    pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &now);
+    type |= now;
+    handled++;
+}
+
+/* A handler that runs in a wait can be cancelled no more easily than elsewhere. */
+static void inside(void)
+{
+    pid_t child = sleeper(), self = getpid();
+    if (!fork()) {
+        for (int turn = 0; turn < TURNS; turn++) {
+            until_state(self, 'S');
+            kill(self, SIGUSR1);
+            usleep(5000);
+        }
+        kill(child, SIGKILL);
+        _exit(0);
+    }
+    type = PTHREAD_CANCEL_DEFERRED;
+    on_signal(SIGUSR1, note_type, SA_RESTART);
+    MUST(waitpid(child, NULL, 0) == child);
+    MUST(wait(NULL) > 0);
+    printf("handled %d, type %s\n", handled > 0, type == PTHREAD_CANCEL_DEFERRED ? "deferred" : "asynchronous");
+}
+
+/* A vfork child, in whose parent's memory it all happens. */
+static void vforked(void)
+{
+    static volatile int got;
+    on_signal(SIGCHLD, collect, SA_RESTART);
+    for (int turn = 0; turn < TURNS; turn++) {
+        pid_t middle = vfork();
+        if (!middle) {
+            pid_t child = short_lived(getpid());
+            got += waitpid(child, NULL, 0) == child;
+            _exit(0);
+        }
+        pid_t other = short_lived(getpid());
+        got += waitpid(other, NULL, 0) == other;
+    }
+    printf("reported %d\n", got);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } parts[] = {{"together", together}, {"jumps", jumps}, {"inside", inside}, {"vforked", vforked}};
+
+    dead_man(60);
+    for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (argc > 1 && !strcmp(argv[1], parts[i].name))
+            parts[i].run();
+    return 0;
+}

@@ -1,0 +1,38 @@
+//! What runs in front of handlers, where it is more exact than a kernel.
+
+mod support;
+
+use sigward_harness::programs;
+use support::{STRATEGIES, program};
+
+/// What a part of wait_gate says with each strategy.
+fn says(part: &str, expected: &str) {
+    for &libc in programs::libcs() {
+        for strategy in STRATEGIES {
+            let outcome = program("wait_gate", libc, Some(strategy)).arg(part).output().unwrap();
+            assert_eq!(outcome.stdout, expected, "{part} {libc:?} {strategy}: {outcome:?}");
+        }
+    }
+}
+
+/// The handler that runs first has interrupted the gate of the other one.
+#[test]
+fn signals_that_come_together_take_no_child_away() {
+    let expected = "restart 0: reported 20, handled 20\nrestart 1: reported 20, handled 20\n";
+    says("together", expected);
+}
+
+#[test]
+fn a_jump_out_of_a_wait_leaves_nothing_behind() {
+    says("jumps", "jumped 20, deferred 20, reported 20\n");
+}
+
+#[test]
+fn a_handler_is_no_more_cancellable_in_a_wait() {
+    says("inside", "handled 1, type deferred\n");
+}
+
+#[test]
+fn a_vfork_child_waits_in_its_parents_memory() {
+    says("vforked", "reported 40\n");
+}

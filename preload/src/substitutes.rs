@@ -1,0 +1,53 @@
+//! What serves for functions that a libc lacks and the kernel may have: the
+//! bare system calls. Async-signal-safe.
+
+use core::ffi::{c_int, c_uint, c_void};
+
+use libc::{iovec, size_t, ssize_t};
+use sigward_core::sys::{call, errno};
+
+/// process_madvise(2): not in musl, and in glibc since 2.36.
+pub unsafe extern "C" fn process_madvise(
+    process: c_int,
+    ranges: *const iovec,
+    count: size_t,
+    advice: c_int,
+    flags: c_uint,
+) -> ssize_t {
+    let arguments = [process as usize, ranges as usize, count, advice as usize, flags as usize, 0];
+    // SAFETY: the caller's own arguments.
+    unsafe { made(libc::SYS_process_madvise, arguments) }
+}
+
+/// pkey_mprotect(2): not in musl, and in glibc since 2.27.
+pub unsafe extern "C" fn pkey_mprotect(
+    start: *mut c_void,
+    length: size_t,
+    protection: c_int,
+    key: c_int,
+) -> c_int {
+    let arguments = [start as usize, length, protection as usize, key as usize, 0, 0];
+    // SAFETY: the caller's own arguments.
+    unsafe { made(libc::SYS_pkey_mprotect, arguments) as c_int }
+}
+
+/// mlock2(2): in glibc since 2.27.
+pub unsafe extern "C" fn mlock2(start: *const c_void, length: size_t, flags: c_uint) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { made(libc::SYS_mlock2, [start as usize, length, flags as usize, 0, 0, 0]) as c_int }
+}
+
+/// A system call as libc makes one.
+///
+/// # Safety
+/// As the call.
+unsafe fn made(number: libc::c_long, arguments: [usize; 6]) -> isize {
+    // SAFETY: the caller's promise.
+    match unsafe { call::raw(number, arguments) } {
+        Ok(value) => value as isize,
+        Err(error) => {
+            errno::set(error.0);
+            -1
+        }
+    }
+}

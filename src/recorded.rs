@@ -1,0 +1,127 @@
+//! The objects that were there at load: recorded then, searched later.
+//!
+//! Such an object is never unloaded, so it can be read without the loader's
+//! lock, which a signal handler must not wait for. Nothing is read of it when
+//! it is recorded: a process that never needs a name pays for none.
+
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use crate::loaded::{Header, Name, Object};
+
+/// Up to `MOST` objects, in the order in which they are to be asked.
+pub struct Recorded<const MOST: usize> {
+    places: [Place; MOST],
+    taken: AtomicUsize,
+}
+
+struct Place {
+    bias: AtomicUsize,
+    count: AtomicUsize,
+    /// Null until the others are written.
+    headers: AtomicPtr<Header>,
+}
+
+impl Place {
+    const fn empty() -> Self {
+        Place {
+            bias: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
+            headers: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    fn object(&self) -> Option<Object<'static>> {
+        let headers = self.headers.load(Ordering::Acquire);
+        if headers.is_null() {
+            return None;
+        }
+        // SAFETY: `add` was given an object that stays, with these headers.
+        unsafe {
+            let headers = core::slice::from_raw_parts(headers, self.count.load(Ordering::Relaxed));
+            Object::read(self.bias.load(Ordering::Relaxed), headers)
+        }
+    }
+}
+
+impl<const MOST: usize> Recorded<MOST> {
+    /// None yet.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "there is one, in a static")]
+    pub const fn new() -> Self {
+        Recorded { places: [const { Place::empty() }; MOST], taken: AtomicUsize::new(0) }
+    }
+
+    /// Records one more object; `false` if there is no room. Async-signal-safe.
+    ///
+    /// # Safety
+    /// The object, as [`Object::read`] takes it, is never unloaded.
+    pub unsafe fn add(&self, bias: usize, headers: &[Header]) -> bool {
+        let next = |taken| (taken < MOST).then_some(taken + 1);
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let Some(place) = taken.ok().and_then(|taken| self.places.get(taken)) else { return false };
+        place.bias.store(bias, Ordering::Relaxed);
+        place.count.store(headers.len(), Ordering::Relaxed);
+        place.headers.store(headers.as_ptr().cast_mut(), Ordering::Release);
+        true
+    }
+
+    /// Forgets those behind the last one that defines `name`, if one does. Only
+    /// before anyone else can search.
+    pub fn end_behind(&self, name: Name<'_>) {
+        let defines =
+            |place: &Place| place.object().is_some_and(|object| object.find(name).is_some());
+        if let Some(last) = self.places().iter().rposition(defines) {
+            self.taken.store(last + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// The first definition of `name`, and the object that has it.
+    /// Async-signal-safe.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, name: Name<'_>) -> Option<(usize, Object<'static>)> {
+        self.places().iter().find_map(|place| {
+            let object = place.object()?;
+            Some((object.find(name)?, object))
+        })
+    }
+
+    fn places(&self) -> &[Place] {
+        self.places.get(..self.taken.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loaded::tests::{ABSENT, SIGACTION, loaded};
+
+    #[test]
+    fn what_is_recorded_is_found_in_order_and_up_to_the_bound() {
+        // They stay loaded, and so do these copies of their headers.
+        let objects = loaded().leak();
+        let libc = |object: &Object<'_>| object.find(SIGACTION).is_some();
+        // SAFETY: as above.
+        let read = |at: usize| unsafe { Object::read(objects[at].0, &objects[at].1) };
+        let at = (0..objects.len()).find(|&at| read(at).is_some_and(|object| libc(&object)));
+        let at = at.expect("libc is loaded");
+
+        let list = Recorded::<3>::new();
+        assert!(list.find(SIGACTION).is_none());
+        // SAFETY: as above.
+        let add = |at: usize| unsafe { list.add(objects[at].0, &objects[at].1) };
+        let other = (0..objects.len()).find(|&other| other != at).unwrap();
+        assert!(add(other) && add(at) && add(other));
+        assert!(!add(other), "there is no room");
+        let (found, object) = list.find(SIGACTION).unwrap();
+        assert_eq!(Some(found), read(at).unwrap().find(SIGACTION));
+        assert!(libc(&object));
+
+        list.end_behind(ABSENT);
+        assert_eq!(list.places().len(), 3);
+        list.end_behind(SIGACTION);
+        assert_eq!(list.places().len(), 2);
+        assert!(add(other) && list.find(SIGACTION).is_some());
+    }
+}

@@ -1,0 +1,198 @@
+//! Making pages present and writable, as a write would, without changing a
+//! byte of them. No concurrent update is lost, and what would be a signal for a
+//! store of ours is an outcome here.
+
+use core::ffi::c_int;
+use core::num::NonZeroUsize;
+
+use once_cell::race::OnceNonZeroUsize;
+
+use super::call;
+use super::errno::Errno;
+use super::futex;
+use super::page::{self, Pages};
+
+/// The most that one call is asked for: the kernel takes larger runs apart, and
+/// readies the next part only when it has written the first.
+const AT_ONCE: usize = 256;
+
+/// An address at which nothing can be read. Address 0 would not do: a program
+/// may have memory there.
+fn nowhere() -> Option<usize> {
+    static PAGE: OnceNonZeroUsize = OnceNonZeroUsize::new();
+    let reserve = || call::reserve(page::SIZE).ok().and_then(NonZeroUsize::new).ok_or(());
+    PAGE.get_or_try_init(reserve).ok().map(NonZeroUsize::get)
+}
+
+/// Touches `pages` of the calling process, which is `pid`: all of them, but
+/// only up to the first that may not be written. Does not tell.
+/// Async-signal-safe.
+pub fn run(pid: c_int, pages: Pages) {
+    let mut rest = pages;
+    while !rest.is_empty() {
+        let part = Pages { end: rest.end.min(rest.first.saturating_add(AT_ONCE)), ..rest };
+        let one = part.count() == 1;
+        let told = nowhere()
+            .filter(|_| !one)
+            .map(|nowhere| call::write_from_nowhere(pid, nowhere, part.address(), part.bytes()));
+        // Without that call, and where the first thread has ended.
+        if told != Some(Err(Errno::EFAULT)) {
+            let _ = down(part);
+        }
+        rest.first = part.end;
+    }
+}
+
+/// Touches `pages` one by one, from the last on, up to one that may not be
+/// written. Returns those that are ready. Async-signal-safe.
+#[must_use]
+pub fn down(pages: Pages) -> Pages {
+    let writable = |page: &usize| futex::touch(page.wrapping_mul(page::SIZE)).is_ok();
+    let count = pages.numbers().rev().take_while(writable).count();
+    if count == 0 { Pages::NONE } else { Pages { first: pages.end.wrapping_sub(count), ..pages } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    const COUNT: usize = 20;
+    const BYTES: usize = COUNT * page::SIZE;
+    const WRITABLE: i32 = libc::PROT_READ | libc::PROT_WRITE;
+
+    fn map(flags: i32, fd: i32) -> usize {
+        // SAFETY: a fresh mapping.
+        let start = unsafe { libc::mmap(core::ptr::null_mut(), BYTES, WRITABLE, flags, fd, 0) };
+        assert_ne!(start, libc::MAP_FAILED);
+        start as usize
+    }
+
+    fn fresh() -> usize {
+        map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
+    }
+
+    fn all(start: usize) -> Pages {
+        Pages::around(start, start + BYTES)
+    }
+
+    fn protect(page: usize, protection: i32) {
+        // SAFETY: pages of the tests' own.
+        assert_eq!(unsafe { libc::mprotect(page as *mut _, page::SIZE, protection) }, 0);
+    }
+
+    fn fill(start: usize, byte: u8) {
+        // SAFETY: a mapping of the tests' own.
+        unsafe { libc::memset(start as *mut _, i32::from(byte), BYTES) };
+    }
+
+    fn filled(start: usize, byte: u8) -> bool {
+        // SAFETY: as above.
+        unsafe { core::slice::from_raw_parts(start as *const u8, BYTES) }
+            .iter()
+            .all(|&it| it == byte)
+    }
+
+    /// Page faults of writing to each of `pages`.
+    fn faults(pages: Pages) -> i64 {
+        let count = || {
+            // SAFETY: plain C data, filled in by the kernel.
+            unsafe {
+                let mut usage: libc::rusage = core::mem::zeroed();
+                libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
+                usage.ru_minflt
+            }
+        };
+        count();
+        let before = count();
+        for page in pages.numbers() {
+            let byte = (page * page::SIZE) as *mut u8;
+            // SAFETY: pages of the tests' own, writable.
+            unsafe { byte.write_volatile(byte.read_volatile()) };
+        }
+        count() - before
+    }
+
+    fn pid() -> c_int {
+        call::getpid()
+    }
+
+    /// Runs `then` while a copy of this process exists, so that pages are shared with it.
+    fn while_copied(then: impl FnOnce()) {
+        let child = call::clone_process().unwrap();
+        if child == 0 {
+            loop {
+                // SAFETY: sleeps until it is killed.
+                unsafe { libc::syscall(libc::SYS_pause) };
+            }
+        }
+        then();
+        // SAFETY: our own child.
+        unsafe { libc::kill(child as i32, libc::SIGKILL) };
+        call::wait_for_clone(child).unwrap();
+    }
+
+    #[test]
+    fn fresh_and_copied_pages_are_readied_and_unchanged() {
+        let start = fresh();
+        run(pid(), all(start));
+        assert_eq!(faults(all(start)), 0);
+        fill(start, 7);
+        while_copied(|| {
+            run(pid(), all(start));
+            assert_eq!(faults(all(start)), 0);
+        });
+        assert!(filled(start, 7));
+        // The control: without it each page faults.
+        while_copied(|| assert_eq!(faults(all(start)), COUNT as i64));
+    }
+
+    #[test]
+    fn pages_of_files_are_readied() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(BYTES as u64).unwrap();
+        for flags in [libc::MAP_PRIVATE, libc::MAP_SHARED] {
+            let start = map(flags, file.as_raw_fd());
+            run(pid(), all(start));
+            assert_eq!(faults(all(start)), 0);
+            assert!(filled(start, 0));
+        }
+    }
+
+    #[test]
+    fn long_runs_are_readied_to_their_end() {
+        let pages = 2 * AT_ONCE + 3;
+        let start = call::map_memory(pages * page::SIZE).unwrap();
+        let pages = Pages::around(start, start + pages * page::SIZE);
+        run(pid(), pages);
+        assert_eq!(faults(pages), 0);
+    }
+
+    /// Where the call is not to be had, pages are touched all the same.
+    #[test]
+    fn another_process_is_left_alone() {
+        let start = fresh();
+        run(0, all(start));
+        assert_eq!(faults(all(start)), 0);
+    }
+
+    #[test]
+    fn what_may_not_be_written_ends_it() {
+        for protection in [libc::PROT_NONE, libc::PROT_READ] {
+            let start = fresh();
+            fill(start, 9);
+            let hole = start + 3 * page::SIZE;
+            protect(hole, protection);
+            while_copied(|| {
+                let ready = down(all(start));
+                assert_eq!(ready, Pages { first: hole / page::SIZE + 1, ..all(start) });
+                assert_eq!(faults(ready), 0);
+                run(pid(), all(start));
+                assert_eq!(faults(Pages::around(start, hole)), 0);
+            });
+            protect(hole, WRITABLE);
+            assert!(filled(start, 9));
+            assert_eq!(down(Pages { first: 0, end: 1 }), Pages::NONE);
+        }
+    }
+}

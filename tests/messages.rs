@@ -1,0 +1,105 @@
+//! A line of ours on standard error is a write that the program never made: whatever standard
+//! error is, the program goes on and ends as it does without the library.
+
+use sigward_harness::filter::Filter;
+use sigward_harness::programs::{Libc, build, libcs};
+use sigward_harness::{Outcome, Run};
+
+/// What makes the library write lines: at load, in the middle, and at exit.
+const TALKATIVE: &[&[(&str, &str)]] = &[
+    &[("SIGWARD", "on"), ("SIGWARD_STATS", "1")],
+    &[("SIGWARD", "on"), ("SIGWARD_LOG", "debug")],
+    &[("SIGWARD", "on"), ("SIGWARD_FOO", "1")],
+    &[("SIGWARD", "auto"), ("SIGWARD_STATS", "1")],
+    &[("SIGWARD", "auto"), ("SIGWARD_LOG", "info")],
+    &[("SIGWARD", "auto"), ("SIGWARD_SIZE", "x")],
+];
+
+fn words(kind: &str, libc: Libc) -> Run {
+    Run::new(build("words", libc).unwrap()).arg(kind)
+}
+
+fn talkative(run: &Run, settings: &[(&str, &str)]) -> Outcome {
+    let run = run.clone().preload(sigward_harness::artifacts::preload());
+    let run = settings.iter().fold(run, |run, (name, value)| run.env(name, value));
+    run.output().unwrap()
+}
+
+/// The program prints `expected` and ends with 3, with and without the library.
+fn unharmed(kind: &str, expected: &str) {
+    for &libc in libcs() {
+        let run = words(kind, libc);
+        let plain = run.output().unwrap();
+        assert_eq!((&*plain.stdout, plain.code()), (expected, 3), "{plain:?}");
+        for settings in TALKATIVE {
+            let with = talkative(&run, settings);
+            let end = (with.stdout, with.status);
+            assert_eq!(end, (plain.stdout.clone(), plain.status), "{kind} {libc:?} {settings:?}");
+        }
+    }
+}
+
+#[test]
+fn nobody_reads_it() {
+    unharmed("pipe, no reader", "");
+    unharmed("socket, no reader", "");
+    unharmed("closed", "");
+}
+
+#[test]
+fn it_is_full() {
+    unharmed("pipe, full", "");
+    unharmed("socket, full", "");
+    unharmed("terminal, stopped", "");
+}
+
+#[test]
+fn it_is_a_terminal_that_stops_writers() {
+    unharmed("background", "");
+}
+
+#[test]
+fn it_is_a_file_that_may_not_grow() {
+    unharmed("file", "");
+    let blocked = |own| {
+        format!(
+            "before: SIGPIPE {own} SIGXFSZ {own} mask kept\n\
+             after: SIGPIPE {own} SIGXFSZ {own} mask kept\n"
+        )
+    };
+    unharmed("file:clear", &blocked(0));
+    unharmed("file:pending", &blocked(1));
+}
+
+#[test]
+fn it_has_become_a_data_file() {
+    unharmed("data", "status 0 data DATA\n");
+}
+
+#[test]
+fn it_may_be_of_any_kind() {
+    let lines = |count: usize| {
+        ["pipe", "socket", "terminal", "file", "named pipe"].map(|kind| format!("{kind} {count}\n"))
+    };
+    for &libc in libcs() {
+        let run = words("count", libc);
+        assert_eq!(run.output().unwrap().stdout, lines(0).concat());
+        for errno in [None, Some(libc::ENOSYS), Some(libc::EOPNOTSUPP), Some(libc::EPERM)] {
+            // As on a kernel that knows no write which does not sleep.
+            let refused = |errno| Filter::new().refuse(libc::SYS_pwritev2, errno);
+            let run = errno.map_or(run.clone(), |errno| run.clone().filter(refused(errno)));
+            assert_eq!(talkative(&run, &[("SIGWARD_STATS", "1")]).stdout, lines(1).concat());
+        }
+    }
+}
+
+/// The control: the same program, with a standard error that takes lines.
+#[test]
+fn otherwise_the_lines_are_there() {
+    for settings in TALKATIVE {
+        let outcome = talkative(&words("end", Libc::Glibc), settings);
+        assert_eq!(outcome.code(), 3);
+        assert!(outcome.stderr.lines().count() > 0, "{settings:?}");
+        assert!(outcome.stderr.lines().all(|line| line.starts_with("sigward[")), "{outcome:?}");
+    }
+}
