@@ -118,7 +118,8 @@ pub fn without(hook: &str) -> io::Result<PathBuf> {
 /// When it cannot be read.
 pub fn exports(path: &Path) -> io::Result<BTreeSet<String>> {
     let bytes = fs::read(path)?;
-    let file = ElfFile64::<Endianness>::parse(&*bytes).map_err(io::Error::other)?;
+    let file = ElfFile64::<Endianness>::parse(&*bytes)
+        .map_err(|error| io::Error::other(error.to_string()))?;
     let names = exported(&file).map(|(_, name)| String::from_utf8_lossy(name).into_owned());
     Ok(names.collect())
 }
