@@ -68,13 +68,18 @@ fn decide(startup: Startup) {
     if let Some(bad) = first_bad {
         complain(&bad);
     }
+    // What stays as it is, is not written: a page of memory each.
     sink::listen(level(config.log));
-    stats::wanted(config.stats == config::Stats::On);
+    if config.stats == config::Stats::On {
+        stats::wanted(true);
+    }
     let verdict = kernel::judge();
     let asked = asked(&config, &verdict);
     let obstacle = obstacle(asked, &verdict);
     let duty = obstacle.map_or(asked, |reason| asked.min(reason.leaves()));
-    stats::on_duty(duty);
+    if duty != Duty::Inert {
+        stats::on_duty(duty);
+    }
     if duty != Duty::Inert {
         take_charge(&config, duty, startup);
     }
@@ -102,6 +107,9 @@ fn choose_wait(config: &Config) {
         config::WaitEintr::Keep => Interrupted::Keep,
         config::WaitEintr::Retry => Interrupted::Retry,
     };
+    if (wanted, interrupted) == (Strategy::Off, Interrupted::Keep) {
+        return;
+    }
     let chosen = core_wait::choose(wanted, interrupted);
     if chosen != wanted {
         log::warn!("SIGWARD_WAIT={}: not usable here, {} instead", wanted.name(), chosen.name());

@@ -8,6 +8,7 @@
 
 use core::arch::asm;
 use core::ffi::c_int;
+use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU64;
 
 use super::errno::Errno;
@@ -113,13 +114,16 @@ pub fn msync_invalidate(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_msync, [start, length, libc::MS_INVALIDATE as usize, 0, 0, 0])
 }
 
-/// Fills `name` with what uname(2) says.
+/// What uname(2) says, in `name`.
 ///
 /// # Errors
 /// EFAULT never, as the reference is good; under a seccomp filter anything.
-pub fn uname(name: &mut libc::utsname) -> Outcome {
-    // SAFETY: `name` is a live, exclusive utsname.
-    unsafe { raw(libc::SYS_uname, [core::ptr::from_mut(name) as usize, 0, 0, 0, 0, 0]) }
+pub fn uname(name: &mut MaybeUninit<libc::utsname>) -> Result<&libc::utsname, Errno> {
+    // SAFETY: `name` is a live, exclusive utsname, which the call fills.
+    unsafe {
+        raw(libc::SYS_uname, [name.as_mut_ptr() as usize, 0, 0, 0, 0, 0])?;
+        Ok(name.assume_init_ref())
+    }
 }
 
 /// The soft and hard limit of `resource`, in its unit.
