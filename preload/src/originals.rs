@@ -43,7 +43,7 @@ names! {
     hooked {
         // hooks/signal.rs
         sigaction __sigaction sigaltstack sigstack
-        signal __sysv_signal sigset siginterrupt
+        signal ssignal bsd_signal sysv_signal __sysv_signal sigset siginterrupt
         // hooks/wait.rs
         wait __wait waitpid __waitpid wait3 wait4 waitid
         // hooks/syscall.rs
@@ -242,6 +242,8 @@ pub fn behind_is_libc(id: Id) -> bool {
 fn substitute(id: Id) -> Option<usize> {
     match id {
         Id::__sigaction => get(Id::sigaction),
+        Id::ssignal | Id::bsd_signal => get(Id::signal),
+        Id::sysv_signal => get(Id::__sysv_signal),
         Id::_Fork => get(Id::fork),
         Id::__wait => get(Id::wait),
         Id::__waitpid => get(Id::waitpid),
