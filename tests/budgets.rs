@@ -118,7 +118,9 @@ fn system_calls_at_load() {
     let bare = calls(&run);
     let added = |with: &Run| {
         let mut added = calls(with);
-        added.iter_mut().for_each(|(call, count)| *count -= bare.get(call).unwrap_or(&0));
+        for (call, count) in &mut added {
+            *count = count.saturating_sub(bare.get(call).copied().unwrap_or(0));
+        }
         added.retain(|call, count| *count > 0 && !LOADER.contains(call));
         added
     };
