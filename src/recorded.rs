@@ -5,14 +5,16 @@
 //! it is recorded: a process that never needs a name pays for none.
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use crate::loaded::{Header, Name, Object};
 
 /// Up to `MOST` objects, in the order in which they are to be asked.
+#[repr(C)] // what is written in each process lies together, in one page
 pub struct Recorded<const MOST: usize> {
-    places: [Place; MOST],
+    complete: AtomicBool,
     taken: AtomicUsize,
+    places: [Place; MOST],
 }
 
 struct Place {
@@ -49,7 +51,22 @@ impl<const MOST: usize> Recorded<MOST> {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "there is one, in a static")]
     pub const fn new() -> Self {
-        Recorded { places: [const { Place::empty() }; MOST], taken: AtomicUsize::new(0) }
+        Recorded {
+            complete: AtomicBool::new(false),
+            taken: AtomicUsize::new(0),
+            places: [const { Place::empty() }; MOST],
+        }
+    }
+
+    /// All that were there at load are recorded.
+    pub fn complete(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    /// Whether they are. Async-signal-safe.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
     }
 
     /// Records one more object; `false` if there is no room. Async-signal-safe.
@@ -66,8 +83,8 @@ impl<const MOST: usize> Recorded<MOST> {
         true
     }
 
-    /// Forgets those behind the last one that defines `name`, if one does. Only
-    /// before anyone else can search.
+    /// Forgets those behind the last one that defines `name`, if one does. To be
+    /// called before the list is complete.
     pub fn end_behind(&self, name: Name<'_>) {
         let defines =
             |place: &Place| place.object().is_some_and(|object| object.find(name).is_some());

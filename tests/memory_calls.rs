@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sigward_harness::Run;
-use sigward_harness::programs::{self, build};
+use sigward_harness::programs::{self, Libc, build};
 use sigward_harness::scenarios::{MEMORY_CALLS, NOT_HERE};
 
 #[test]
@@ -141,4 +141,16 @@ fn the_reproducer_runs_on() {
         assert!(trace.outcome.success() && !trace.frames.is_empty(), "{:?}", trace.outcome);
         assert_eq!(trace.faulting(), 0, "of {} frames", trace.frames.len());
     }
+}
+
+/// A plugin whose calls are bound past us meets our locks; a setting without locks helps.
+#[test]
+fn a_library_that_is_bound_past_us_meets_locks_only() {
+    let library = build("libbound_past", Libc::Glibc).unwrap();
+    let run = Run::new(build("bound_past", Libc::Glibc).unwrap()).arg(library);
+    assert_eq!(run.output().unwrap().stdout, "Success\n");
+    let on = run.sigward("on");
+    assert_eq!(on.output().unwrap().stdout, "Invalid argument\n");
+    let touched = on.env("SIGWARD_ALTSTACK", "touch").env("SIGWARD_STACK", "off");
+    assert_eq!(touched.output().unwrap().stdout, "Success\n");
 }

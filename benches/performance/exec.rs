@@ -9,7 +9,7 @@ use crate::document::{Section, grouped, ratio};
 use crate::subject::Libraries;
 
 /// At most so many times what an empty preload adds.
-const TARGET: f64 = 4.0;
+const TARGET: f64 = 2.2;
 
 pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {
     let count = |library: &Path| {

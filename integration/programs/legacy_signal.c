@@ -17,7 +17,11 @@ static void print_flags(const char *name)
     MUST(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
 }
 
+#ifdef __GLIBC__
 extern void (*sysv_signal(int, void (*)(int)))(int) __attribute__((weak));
+#else // Only with the library, which is not compared.
+#define sysv_signal ((void (*(*)(int, void (*)(int)))(int))NULL)
+#endif
 extern void (*__sysv_signal(int, void (*)(int)))(int) __attribute__((weak));
 extern void (*bsd_signal(int, void (*)(int)))(int) __attribute__((weak));
 extern void (*sigset(int, void (*)(int)))(int) __attribute__((weak));

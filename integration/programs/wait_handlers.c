@@ -15,6 +15,14 @@
 typedef void (*handler_t)(int);
 
 extern handler_t __sysv_signal(int, handler_t) __attribute__((weak));
+extern handler_t bsd_signal(int, handler_t) __attribute__((weak));
+#ifdef __GLIBC__
+extern handler_t sysv_signal(int, handler_t) __attribute__((weak));
+extern handler_t ssignal(int, handler_t) __attribute__((weak));
+#else /* Only with the library, which is not compared. */
+#define sysv_signal NULL
+#define ssignal NULL
+#endif
 #ifndef SIG_HOLD
 #define SIG_HOLD ((handler_t)2)
 #endif
@@ -60,7 +68,8 @@ static const struct {
     const char *name;
     handler_t (*install)(int, handler_t);
 } ways[] = {{"sigaction", by_sigaction}, {"syscall", by_syscall}, {"signal", signal},
-            {"__sysv_signal", __sysv_signal}, {"sigset", sigset}};
+            {"__sysv_signal", __sysv_signal}, {"bsd_signal", bsd_signal}, {"sysv_signal", sysv_signal},
+            {"ssignal", ssignal}, {"sigset", sigset}};
 #define WAYS (int)(sizeof ways / sizeof *ways)
 
 static const char *name(handler_t handler)

@@ -77,12 +77,15 @@ fn decide(startup: Startup) {
         config.log != config::Log::Off || config.stats == config::Stats::On || complaint.is_some();
     let filtered = (speaks || asked != Duty::Inert) && !probe::unfiltered();
     let words = if speaks { find_words(filtered) } else { Words::None };
+    // What stays as it is, is not written: a page of memory each.
     sink::listen(level(config.log));
-    stats::wanted(config.stats == config::Stats::On);
+    if config.stats == config::Stats::On {
+        stats::wanted(true);
+    }
     let obstacle = obstacle(asked, &verdict, filtered);
     let duty = obstacle.map_or(asked, |reason| asked.min(reason.leaves()));
-    stats::on_duty(duty);
     if duty != Duty::Inert {
+        stats::on_duty(duty);
         take_charge(&config, duty, startup);
     }
     if let Some(reason) = obstacle {
@@ -153,6 +156,9 @@ fn choose_wait(config: &Config) {
         config::WaitEintr::Keep => Interrupted::Keep,
         config::WaitEintr::Retry => Interrupted::Retry,
     };
+    if (wanted, interrupted) == (Strategy::Off, Interrupted::Keep) {
+        return;
+    }
     let (chosen, unusable) = core_wait::choose(wanted, interrupted);
     if let Some(why) = unusable {
         let (wanted, chosen) = (wanted.name(), chosen.name());

@@ -9,7 +9,7 @@
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use sigward_core::loaded::{Header, Name, Names, Object, Table};
 use sigward_core::recorded::Recorded;
@@ -43,7 +43,7 @@ names! {
     hooked {
         // hooks/signal.rs
         sigaction __sigaction sigaltstack sigstack
-        signal __sysv_signal sigset siginterrupt
+        signal ssignal bsd_signal sysv_signal __sysv_signal sigset siginterrupt
         // hooks/wait.rs
         wait __wait waitpid __waitpid wait3 wait4 waitid
         // hooks/syscall.rs
@@ -73,9 +73,6 @@ names! {
 /// and stay. If there are more, the others are searched at load.
 static OBJECTS: Recorded<512> = Recorded::new();
 
-/// Whether they are all recorded.
-static RECORDED: AtomicBool = AtomicBool::new(false);
-
 /// Records the objects behind ours. To be called once, at load.
 pub fn record() {
     walk(|behind, bias, headers| {
@@ -93,11 +90,11 @@ pub fn record() {
     if unloads() && weak::environ().is_some() {
         OBJECTS.end_behind(name(Id::__errno_location));
     }
-    RECORDED.store(true, Ordering::Release);
-    know_errno();
+    OBJECTS.complete();
 }
 
-/// Has the place of `errno` looked up when it is first needed.
+/// Has the place of `errno` looked up when it is first needed, which is after
+/// some original was.
 fn know_errno() {
     // SAFETY: `get` finds that function.
     unsafe { errno::locate_by(|| get(Id::__errno_location).unwrap_or(0)) };
@@ -138,8 +135,8 @@ pub fn get(id: Id) -> Option<usize> {
 #[cold]
 #[inline(never)] // for size: every hook asks
 fn search(id: Id) -> Option<usize> {
-    if !RECORDED.load(Ordering::Acquire) {
-        know_errno();
+    know_errno();
+    if !OBJECTS.is_complete() {
         return look(id).or_else(|| substitute(id));
     }
     let found = OBJECTS.find(name(id)).map(|(address, _)| address);
@@ -222,7 +219,7 @@ fn look(id: Id) -> Option<usize> {
         let Some(object) = (unsafe { Object::read(bias, headers) }) else { return false };
         found = object.find(name(id));
         let stays = object.stays() || !unloads();
-        if found.is_some() && stays && RECORDED.load(Ordering::Relaxed) {
+        if found.is_some() && stays && OBJECTS.is_complete() {
             // SAFETY: it is never unloaded. Without room it is found again by
             // the next look.
             unsafe { OBJECTS.add(bias, headers) };
@@ -245,6 +242,8 @@ pub fn behind_is_libc(id: Id) -> bool {
 fn substitute(id: Id) -> Option<usize> {
     match id {
         Id::__sigaction => get(Id::sigaction),
+        Id::ssignal | Id::bsd_signal => get(Id::signal),
+        Id::sysv_signal => get(Id::__sysv_signal),
         Id::_Fork => get(Id::fork),
         Id::__wait => get(Id::wait),
         Id::__waitpid => get(Id::waitpid),

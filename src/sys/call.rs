@@ -8,6 +8,7 @@
 
 use core::arch::asm;
 use core::ffi::c_int;
+use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU64;
 
 use super::errno::Errno;
@@ -138,13 +139,16 @@ pub fn room_for_lock(length: usize) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Fills `name` with what uname(2) says.
+/// What uname(2) says, in `name`.
 ///
 /// # Errors
 /// EFAULT never, as the reference is good; under a seccomp filter anything.
-pub fn uname(name: &mut libc::utsname) -> Outcome {
-    // SAFETY: `name` is a live, exclusive utsname.
-    unsafe { raw(libc::SYS_uname, [core::ptr::from_mut(name) as usize, 0, 0, 0, 0, 0]) }
+pub fn uname(name: &mut MaybeUninit<libc::utsname>) -> Result<&libc::utsname, Errno> {
+    // SAFETY: `name` is a live, exclusive utsname, which the call fills.
+    unsafe {
+        raw(libc::SYS_uname, [name.as_mut_ptr() as usize, 0, 0, 0, 0, 0])?;
+        Ok(name.assume_init_ref())
+    }
 }
 
 /// The soft and hard limit of `resource`, in its unit.
@@ -220,7 +224,7 @@ pub fn has_room(fd: c_int) -> bool {
 /// # Errors
 /// EBADF.
 pub fn fstat(fd: c_int) -> Result<libc::stat, Errno> {
-    let mut file = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    let mut file = MaybeUninit::<libc::stat>::zeroed();
     let place = file.as_mut_ptr() as usize;
     // SAFETY: a live place for the answer.
     unsafe { raw(libc::SYS_fstat, [fd as usize, place, 0, 0, 0, 0]) }?;

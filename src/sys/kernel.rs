@@ -1,5 +1,8 @@
 //! Reading the texts by which the running kernel describes itself.
 
+use core::ffi::c_char;
+use core::mem::MaybeUninit;
+
 use super::call;
 use crate::verdict::{self, CpuTraits, KernelTexts, Verdict};
 
@@ -12,29 +15,41 @@ const LONGEST: usize = 1024;
 /// asked (CPUID is slow in a virtual machine). Async-signal-safe.
 #[must_use]
 pub fn judge() -> Verdict {
-    // SAFETY: a utsname is bytes only; zeroes are empty strings.
-    let mut name: libc::utsname = unsafe { core::mem::zeroed() };
-    let _ = call::uname(&mut name);
-    let mut texts = KernelTexts {
-        sysname: text(&name.sysname),
-        release: text(&name.release),
-        version: text(&name.version),
-        machine: text(&name.machine),
+    // Not zeroed, like nothing here: this runs in every exec.
+    let mut name = MaybeUninit::uninit();
+    let name = call::uname(&mut name).ok();
+    let field =
+        |which: fn(&libc::utsname) -> &[c_char]| name.map_or(&[][..], |name| text(which(name)));
+    let texts = KernelTexts {
+        sysname: field(|name| &name.sysname),
+        release: field(|name| &name.release),
+        version: field(|name| &name.version),
+        machine: field(|name| &name.machine),
         proc_version: None,
         version_signature: None,
         cpu: CpuTraits::MODERN,
     };
-    let (mut version, mut signature) = ([0; LONGEST], [0; LONGEST]);
     if verdict::needs_proc(texts.release) {
-        texts.proc_version = call::read_file(c"/proc/version", &mut version).ok();
-        texts.version_signature = call::read_file(c"/proc/version_signature", &mut signature).ok();
-        texts.cpu = cpu();
+        judge_closely(texts)
+    } else {
+        verdict::judge_running(&texts)
     }
+}
+
+/// The verdict where a range matches.
+#[cold]
+#[inline(never)] // for its two texts
+fn judge_closely(texts: KernelTexts<'_>) -> Verdict {
+    let (mut version, mut signature) = ([0; LONGEST], [0; LONGEST]);
+    let mut texts = texts; // for no longer than those
+    texts.proc_version = call::read_file(c"/proc/version", &mut version).ok();
+    texts.version_signature = call::read_file(c"/proc/version_signature", &mut signature).ok();
+    texts.cpu = cpu();
     verdict::judge_running(&texts)
 }
 
 /// The bytes of a field up to its NUL.
-fn text(field: &[core::ffi::c_char]) -> &[u8] {
+fn text(field: &[c_char]) -> &[u8] {
     let length = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
     // SAFETY: `length` bytes of the same field; c_char and u8 are alike.
     unsafe { core::slice::from_raw_parts(field.as_ptr().cast(), length) }

@@ -23,7 +23,7 @@ const FAMILIES: [Family; 6] = [
     Family { title: "alternate stacks", names: &["sigaltstack", "sigstack"] },
     Family {
         title: "handlers",
-        names: &["sigaction", "__sigaction", "signal", "__sysv_signal", "sigset", "siginterrupt"],
+        names: &["sigaction", "__sigaction", "signal", "ssignal", "bsd_signal", "sysv_signal", "__sysv_signal", "sigset", "siginterrupt"],
     },
     WAITS,
     Family { title: "threads", names: &["pthread_create", "thrd_create"] },

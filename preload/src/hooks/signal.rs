@@ -1,8 +1,5 @@
 //! sigaltstack(2), sigaction(2), their aliases and what goes past them.
 //!
-//! `sysv_signal` and `ssignal` are not hooked, as musl has none: a program that
-//! looks for them would find ours.
-//!
 //! `signal`, `sigset`, `siginterrupt` and the like reach libc's sigaction past
 //! the symbol. They concern [`gate`] only: none can set `SA_ONSTACK` (`sigvec`
 //! could, gone since glibc 2.21), and a stack is adopted when it is
@@ -87,7 +84,13 @@ macro_rules! signals {
 signals! {
     /// signal(2).
     fn signal, as libc::signal;
-    /// signal(2), as System V's: what `signal` is where that is asked for.
+    /// signal(2), with an older name. Not in musl.
+    fn ssignal;
+    /// signal(2), as BSD's.
+    fn bsd_signal;
+    /// signal(2), as System V's. Not in musl.
+    fn sysv_signal;
+    /// The same: what `signal` is where that is asked for.
     fn __sysv_signal;
     /// sigset(3).
     fn sigset;

@@ -1,13 +1,13 @@
 //! The wait family, and the way in of the filter that forbids `int 0x80`.
 //!
-//! Each export is a jump, to the original or, while a strategy is in force,
+//! Each export is one jump, to the original or, while a strategy is in force,
 //! to the function of the same name in `acting`. In libc `wait`, `waitpid` and
 //! `wait3` reach the kernel on their own, so each is hooked; the waits inside
 //! `system` and `pclose` cannot be.
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long, c_void};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
 use sigward_core::sys::errno::{self, Errno};
@@ -23,13 +23,13 @@ use crate::weak;
 static DECIDED: AtomicBool = AtomicBool::new(false);
 
 /// Where the export of this name jumps to: to `acting` before the policy stands.
-fn target(place: &AtomicUsize, id: Id, acting: usize) -> usize {
+fn target(place: &AtomicPtr<()>, id: Id, acting: usize) -> usize {
     if !DECIDED.load(Ordering::Relaxed) {
         return acting;
     }
     let original = if wait::acts() { None } else { originals::get(id) };
     let target = original.unwrap_or(acting);
-    place.store(target, Ordering::Relaxed);
+    place.store(target as *mut (), Ordering::Relaxed);
     target
 }
 
@@ -40,11 +40,29 @@ macro_rules! waits {
         fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
         $cancellation:expr, $body:expr;
     )*) => {
-        /// Where each export jumps to, 0 until it is asked for.
+        /// Where each export jumps to: at first to `asking`.
         #[allow(non_upper_case_globals, reason = "named as the function")]
         mod known {
             use super::*;
-            $(pub static $name: AtomicUsize = AtomicUsize::new(0);)*
+            $(pub static $name: AtomicPtr<()> =
+                AtomicPtr::new((super::asking::$name as *const ()).cast_mut());)*
+        }
+
+        /// Asks where to jump to, and does.
+        mod asking {
+            use super::*;
+            $(#[unsafe(naked)]
+            pub unsafe extern "C" fn $name() {
+                naked_asm!(
+                    ".cfi_startproc",
+                    "lea r11, [rip + {asked}]",
+                    "call {ask}",
+                    "jmp r11",
+                    ".cfi_endproc",
+                    asked = sym super::asked::$name,
+                    ask = sym originals::ask,
+                )
+            })*
         }
 
         mod asked {
@@ -86,20 +104,7 @@ macro_rules! waits {
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
-                naked_asm!(
-                    ".cfi_startproc",
-                    "mov r11, qword ptr [rip + {known}]",
-                    "test r11, r11",
-                    "jz 2f",
-                    "jmp r11",
-                    "2: lea r11, [rip + {asked}]",
-                    "call {ask}",
-                    "jmp r11",
-                    ".cfi_endproc",
-                    known = sym known::$name,
-                    asked = sym asked::$name,
-                    ask = sym originals::ask,
-                )
+                naked_asm!("jmp qword ptr [rip + {}]", sym known::$name)
             }
         )*
     };

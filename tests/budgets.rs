@@ -1,0 +1,130 @@
+//! What the library may cost a process that it does nothing for. A feature that needs more raises
+//! the figure here, in the open; the file's size is in `contract.rs`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use object::Endianness;
+use object::elf::{FileHeader64, SHN_UNDEF};
+use object::read::elf::{ElfFile64, FileHeader, SectionHeader, Sym};
+use sigward_harness::programs::{Libc, build, libcs};
+use sigward_harness::{Run, artifacts, need};
+
+#[path = "../benches/performance/counter.rs"]
+#[allow(dead_code, reason = "the benches use the rest")]
+mod counter;
+use counter::Counter;
+
+/// User instructions added to an exec, as a multiple of what an empty library adds.
+const EXEC: f64 = 2.2;
+/// Relocations, each some 13 instructions of an exec.
+const RELOCATIONS: usize = 250;
+/// Names that the loader looks up for us, each some 900.
+const LOOKED_UP: usize = 3;
+/// Pages of each process's own: two of relocated tables, one of data, one of what is recorded, and
+/// one for the boundary that any of these may lie on. musl's malloc takes the end of the last, too.
+const fn pages(libc: Libc) -> u32 {
+    match libc {
+        Libc::Glibc | Libc::OldGlibc => 5,
+        Libc::Musl => 6,
+    }
+}
+
+#[test]
+fn instructions_of_an_exec() {
+    if need::program("valgrind").is_none() {
+        return;
+    }
+    // Paths of one length: the loader's work grows with them.
+    let folder = tempfile::tempdir().unwrap();
+    let stage = |name: &str, from: &Path| {
+        let to = folder.path().join(name);
+        fs::copy(from, &to).unwrap();
+        to
+    };
+    let empty = stage("1.so", &build("libempty", Libc::Glibc).unwrap());
+    let ours = stage("2.so", artifacts::preload());
+    let count = |library: &Path| {
+        let environment = [("LD_PRELOAD", library.as_os_str()), ("SIGWARD", OsStr::new("auto"))];
+        Counter::Callgrind.count(&[OsStr::new("/bin/true")], &environment).unwrap()
+    };
+    let bare = count(Path::new(""));
+    let (empty, ours) = (count(&empty) - bare, count(&ours) - bare);
+    assert!(ours <= EXEC * empty, "{ours} instructions, an empty library {empty}");
+}
+
+#[test]
+fn work_of_the_loader() {
+    let bytes = fs::read(artifacts::preload()).unwrap();
+    let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
+    let (end, data): (_, &[u8]) = (file.endian(), &bytes);
+    let header: &FileHeader64<Endianness> = file.elf_header();
+    let sections = header.sections(end, data).unwrap();
+    let relocations: usize = sections
+        .iter()
+        .filter_map(|section| section.rela(end, data).unwrap())
+        .map(|(relocations, _)| relocations.len())
+        .sum();
+    assert!((1..=RELOCATIONS).contains(&relocations), "{relocations} relocations");
+    let symbols = file.elf_dynamic_symbol_table();
+    let is_looked_up = |symbol: &&_| {
+        let symbol: &object::elf::Sym64<_> = symbol;
+        symbol.st_name(end) != 0 && symbol.st_shndx(end) == SHN_UNDEF
+    };
+    let looked_up = symbols.iter().filter(is_looked_up).count();
+    assert!((1..=LOOKED_UP).contains(&looked_up), "{looked_up} names");
+}
+
+#[test]
+fn pages_of_a_process() {
+    for &libc in libcs() {
+        let run = Run::new(build("dirty_pages", libc).unwrap()).sigward("auto");
+        let outcome = run.output().unwrap();
+        let pages: u32 = outcome.stdout.trim().parse().expect("a number of pages");
+        assert!((1..=self::pages(libc)).contains(&pages), "{libc:?}: {pages} pages");
+    }
+}
+
+/// Numbers of system calls, and how often each is made.
+fn calls(run: &Run) -> BTreeMap<i64, usize> {
+    let mut counts = BTreeMap::new();
+    for call in run.calls().unwrap() {
+        *counts.entry(call).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn system_calls_at_load() {
+    // By which the loader maps a file.
+    const LOADER: [i64; 8] = [
+        libc::SYS_openat,
+        libc::SYS_read,
+        libc::SYS_fstat,
+        libc::SYS_newfstatat,
+        libc::SYS_mmap,
+        libc::SYS_mprotect,
+        libc::SYS_close,
+        libc::SYS_munmap,
+    ];
+    let run = Run::new("/bin/true");
+    let with = run.clone().sigward("auto");
+    let told = with.clone().env("SIGWARD_STATS", "1").output().unwrap();
+    if !need::optional(told.figure("duty") == "inert", "a healthy kernel", "upgrade it") {
+        return;
+    }
+    let bare = calls(&run);
+    let added = |with: &Run| {
+        let mut added = calls(with);
+        for (call, count) in &mut added {
+            *count = count.saturating_sub(bare.get(call).copied().unwrap_or(0));
+        }
+        added.retain(|call, count| *count > 0 && !LOADER.contains(call));
+        added
+    };
+    assert_eq!(added(&with), BTreeMap::from([(libc::SYS_uname, 1)]));
+    let on = added(&run.clone().sigward("on"));
+    assert!(on.len() > 1, "more would be seen: {on:?}");
+}
