@@ -52,7 +52,7 @@ names! {
     }
     needed {
         __errno_location
-        pthread_setcanceltype
+        pthread_setcanceltype pthread_setcancelstate
         pthread_key_create pthread_setspecific
         pthread_attr_init pthread_attr_destroy pthread_attr_getstack
         pthread_attr_getstacksize pthread_attr_getguardsize
@@ -140,10 +140,7 @@ unsafe extern "C" fn visit(
     let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     if !walk.behind_ours {
         let here = visit as *const () as usize;
-        walk.behind_ours = headers.iter().any(|header| {
-            let start = bias.wrapping_add(header.p_vaddr as usize);
-            header.p_type == libc::PT_LOAD && here.wrapping_sub(start) < header.p_memsz as usize
-        });
+        walk.behind_ours = holds(bias, headers, here);
         return 0;
     }
     // SAFETY: the object is loaded, and stays so during the callback.
@@ -197,6 +194,59 @@ unsafe extern "C" fn look(
     }
     // The program comes first.
     c_int::from(search.found.is_some() || !search.any)
+}
+
+/// Whether `address` lies in libc, or in a part of it such as glibc's old
+/// libpthread, and not in another library between us and libc. In doubt it
+/// does. For use at load.
+pub fn is_libcs(address: usize) -> bool {
+    let mut home = Home { address, is_libc: true };
+    if let Some(iterate) = super::weak::dl_iterate_phdr() {
+        // SAFETY: the loader's own function; `knock` matches what it calls and
+        // `home` outlives the call.
+        unsafe { iterate(knock, (&raw mut home).cast()) };
+    }
+    home.is_libc
+}
+
+/// State of that walk.
+struct Home {
+    address: usize,
+    is_libc: bool,
+}
+
+/// One loaded object. Returns non-zero to end the walk.
+unsafe extern "C" fn knock(
+    info: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    home: *mut c_void,
+) -> c_int {
+    /// What each part of a libc defines, and nobody else.
+    static MARK: Table<1> = Table::new("__errno_location\0");
+    // SAFETY: the loader gives a live record, and the pointer that was given.
+    let (info, home) = unsafe { (&*info, &mut *home.cast::<Home>()) };
+    if info.dlpi_phdr.is_null() {
+        return 0;
+    }
+    let bias = info.dlpi_addr as usize;
+    // SAFETY: the loader's record of the object's program headers.
+    let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    if !holds(bias, headers, home.address) {
+        return 0;
+    }
+    // SAFETY: the object is loaded, and stays so during the callback.
+    if let Some(object) = unsafe { Object::read(bias, headers) } {
+        home.is_libc = MARK.iter().any(|name| object.find(name).is_some());
+    }
+    1
+}
+
+/// Whether a segment of that object holds `address`.
+fn holds(bias: usize, headers: &[libc::Elf64_Phdr], address: usize) -> bool {
+    headers.iter().any(|header| {
+        let start = bias.wrapping_add(header.p_vaddr as usize);
+        header.p_type == libc::PT_LOAD && address.wrapping_sub(start) < header.p_memsz as usize
+    })
 }
 
 /// `RTLD_NEXT` for each name that is missing. Allocates in libc where a name
