@@ -100,15 +100,17 @@ pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -
     }
 }
 
-/// Ends the wait with what the sleep said; another library is to see that.
+/// Ends the wait with what the sleep said. The program's own call says it
+/// better, and whoever is to see that does.
 ///
 /// # Safety
 /// As [`super::run`].
 unsafe fn fail(request: &Request, error: Errno) -> Option<Outcome> {
+    // A handler past the gate: the kernel has looked before it obeyed.
     // SAFETY: the caller's promise.
-    let seen = if request.is_seen() { unsafe { request.reap() } } else { None };
+    let said = if error == Errno::EINTR { None } else { unsafe { request.reap() } };
     // SAFETY: as above.
-    seen.or_else(|| Some(unsafe { request.fail(error) }))
+    said.or_else(|| Some(unsafe { request.fail(error) }))
 }
 
 /// What there is after a nap, if that ends the wait.
