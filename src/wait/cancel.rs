@@ -64,6 +64,7 @@ pub enum Cancellation {
 impl Cancellation {
     /// Makes the thread cancellable, if that is meant. A cancellation that is
     /// pending acts now, as it does at the entry of every wait.
+    #[must_use]
     #[inline]
     pub fn begin(self) -> Own {
         Own(match self {

@@ -58,6 +58,7 @@ pub enum Bed {
 ///
 /// # Safety
 /// As [`super::run`].
+#[must_use]
 pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -> End {
     let mut napping = bed == Bed::Naps;
     if napping && request.is_nonblocking() {

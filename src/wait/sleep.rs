@@ -57,6 +57,7 @@ pub struct Waiter<'r> {
 impl<'r> Waiter<'r> {
     /// A wait for `request` that begins, on a thread whose type of
     /// cancellation is to be `own` when it is over.
+    #[must_use]
     pub fn new(request: &'r Request, own: Own) -> Self {
         let event = request.event();
         Waiter { mask: 0, blocked: 0, nap: -1, event, request, own, end: End::Restarted }

@@ -43,6 +43,7 @@ macro_rules! waits {
             $(pub static $name: AtomicUsize = AtomicUsize::new(0);)*
         }
 
+        #[allow(clippy::missing_transmute_annotations, reason = "the variant says the type")]
         mod acting {
             use super::*;
             $(pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
