@@ -62,8 +62,6 @@ pub static PINNED: Gauge = Gauge::new();
 /// Moments at which a stack of another thread was not resident: see
 /// `docs/limits.md`.
 pub static WINDOWS: Counter = Counter::new();
-/// System calls that were kept from being restarted.
-pub static RESTARTS_AVOIDED: Counter = Counter::new();
 
 static RUNGS: [Counter; 4] = [const { Counter::new() }; 4];
 
@@ -115,14 +113,13 @@ fn print() {
     }
     let _ = write!(
         line,
-        " live={} locked_kib={} most_locked_kib={} refused={} too_small={} windows={} restarts_avoided={}",
+        " live={} locked_kib={} most_locked_kib={} refused={} too_small={} windows={}",
         altstack::stacks_on_record(),
         kib(&PINNED.now),
         kib(&PINNED.most),
         REFUSED.read(),
         SMALL.read(),
         WINDOWS.read(),
-        RESTARTS_AVOIDED.read(),
     );
     line.emit();
 }

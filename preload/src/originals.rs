@@ -60,7 +60,7 @@ names! {
     }
     needed {
         __errno_location
-        pthread_setcanceltype
+        pthread_setcanceltype pthread_setcancelstate
         pthread_key_create pthread_setspecific
         pthread_attr_init pthread_attr_destroy pthread_attr_getstack
         pthread_attr_getstacksize pthread_attr_getguardsize
@@ -231,7 +231,6 @@ fn look(id: Id) -> Option<usize> {
 
 /// Whether the first definition of that name behind ours is libc's own, and not
 /// another interposer's. Async-signal-safe.
-#[allow(dead_code, reason = "for hooks that would pass the function behind them by")]
 pub fn behind_is_libc(id: Id) -> bool {
     let of_libc = |object: Object<'_>| object.find(name(Id::__errno_location)).is_some();
     OBJECTS.find(name(id)).is_none_or(|(_, object)| of_libc(object))

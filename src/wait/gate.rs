@@ -288,7 +288,7 @@ impl Memory {
             return handler;
         }
         let wanted = handler | if restarts { RESTARTS } else { 0 };
-        if self.behind.iter().nth(self.latest) != Some(&wanted) {
+        if self.behind.get(self.latest) != Some(&wanted) {
             self.latest = 1 - self.latest;
         }
         if let (Some(behind), Some(gate)) =

@@ -31,7 +31,7 @@
 
 use core::ffi::c_int;
 
-use super::cancel::Cancellation;
+use super::cancel::{Cancellation, Disabled};
 use super::gate;
 use super::request::Request;
 use super::sleep::{End, Waiter};
@@ -58,6 +58,7 @@ pub enum Bed {
 ///
 /// # Safety
 /// As [`super::run`].
+#[must_use]
 pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -> End {
     let mut napping = bed == Bed::Naps;
     if napping && request.is_nonblocking() {
@@ -77,6 +78,7 @@ pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -
             Ok(slept) => slept,
             Err(end) => return end,
         };
+        let disabled = Disabled::when(request.is_seen());
         // SAFETY: the caller's promise.
         let outcome = unsafe {
             match slept {
@@ -86,16 +88,30 @@ pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -
                     napping = true;
                     None
                 }
-                Err(error) => Some(request.fail(error)),
+                Err(error) => fail(request, error),
             }
         };
         if let Some(outcome) = outcome {
-            waiter.finish();
+            waiter.finish(disabled);
             return End::Over(outcome);
         }
+        disabled.put_back();
         losses = losses.wrapping_add(1);
         milliseconds = (milliseconds * 2).clamp(1, LONGEST_NAP);
     }
+}
+
+/// Ends the wait with what the sleep said. The program's own call says it
+/// better, and whoever is to see that does.
+///
+/// # Safety
+/// As [`super::run`].
+unsafe fn fail(request: &Request, error: Errno) -> Option<Outcome> {
+    // A handler past the gate: the kernel has looked before it obeyed.
+    // SAFETY: the caller's promise.
+    let said = if error == Errno::EINTR { None } else { unsafe { request.reap() } };
+    // SAFETY: as above.
+    said.or_else(|| Some(unsafe { request.fail(error) }))
 }
 
 /// What there is after a nap, if that ends the wait.

@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 
 use crate::sys::call::{self, Outcome};
-use crate::sys::errno::Errno;
+use crate::sys::errno::{self, Errno};
 
 /// Options that wait4(2) accepts; with any other it fails at once.
 const WAIT4_OPTIONS: c_int = libc::WNOHANG
@@ -37,6 +37,22 @@ enum Reap {
 pub struct Request {
     event: Event,
     reap: Reap,
+    other: Option<Other>,
+}
+
+/// A function of another library, between us and libc, that is to see the
+/// reap. Each is called with `WNOHANG`, all signals blocked and cancellation
+/// disabled, and tells errors by `errno`.
+#[derive(Clone, Copy)]
+pub enum Other {
+    /// waitpid(2).
+    Waitpid(unsafe extern "C" fn(c_int, *mut c_int, c_int) -> c_int),
+    /// wait3(2).
+    Wait3(unsafe extern "C" fn(*mut c_int, c_int, *mut c_void) -> c_int),
+    /// wait4(2).
+    Wait4(unsafe extern "C" fn(c_int, *mut c_int, c_int, *mut c_void) -> c_int),
+    /// waitid(2).
+    Waitid(unsafe extern "C" fn(c_int, c_int, *mut c_void, c_int) -> c_int),
 }
 
 impl Request {
@@ -64,6 +80,7 @@ impl Request {
         Some(Request {
             event: Event { kind: kind as c_int, id, options: options_of_sleep },
             reap: Reap::Wait4 { pid, status, options, usage },
+            other: None,
         })
     }
 
@@ -80,7 +97,20 @@ impl Request {
         (options & libc::WNOHANG == 0).then_some(Request {
             event: Event { kind, id, options: options | libc::WNOWAIT },
             reap: Reap::Waitid { kind, id, info, options, usage },
+            other: None,
         })
+    }
+
+    /// The same, reaped by `other` if that is given.
+    #[must_use]
+    pub fn through(self, other: Option<Other>) -> Self {
+        Request { other, ..self }
+    }
+
+    /// Whether another library is to see it.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        self.other.is_some()
     }
 
     /// What to sleep for.
@@ -105,11 +135,12 @@ impl Request {
                 .is_ok_and(|flags| flags as c_int & libc::O_NONBLOCK != 0)
     }
 
-    /// Whether a reap can be tried without effect if there is nothing.
-    /// waitid(2) writes its record in that case, too, which may be an error.
+    /// Whether there is something to reap, where to try would have an effect
+    /// if there is nothing: waitid(2) writes its record in that case, too, which
+    /// may be an error, and another library would see it. Else true.
     #[must_use]
     pub fn is_reportable(&self) -> bool {
-        if self.is_wait4() {
+        if self.is_wait4() && !self.is_seen() {
             return true;
         }
         let mut record = [0_i32; 32];
@@ -136,8 +167,67 @@ impl Request {
     #[must_use]
     #[inline]
     pub unsafe fn reap(&self) -> Option<Outcome> {
+        match self.other {
+            // SAFETY: the caller's promise.
+            Some(other) => unsafe { self.reap_by(other) },
+            // SAFETY: as above.
+            None => unsafe { self.reap_raw() },
+        }
+    }
+
+    /// The same by the kernel alone, for where no other library's code is to
+    /// run: in front of a handler.
+    ///
+    /// # Errors
+    /// As above.
+    ///
+    /// # Safety
+    /// As above.
+    #[must_use]
+    #[inline]
+    pub unsafe fn reap_raw(&self) -> Option<Outcome> {
         // SAFETY: the caller's promise.
         unsafe { self.enter(libc::WNOHANG) }
+    }
+
+    #[cold]
+    unsafe fn reap_by(&self, other: Other) -> Option<Outcome> {
+        let _kept = errno::Kept::now();
+        // SAFETY: the caller's own arguments, to the function that it meant;
+        // `own` is as long as the kernel's siginfo.
+        let got = unsafe {
+            match (self.reap, other) {
+                (Reap::Wait4 { pid, status, options, .. }, Other::Waitpid(function)) => {
+                    Some(function(pid, status, options | libc::WNOHANG))
+                }
+                (Reap::Wait4 { status, options, usage, .. }, Other::Wait3(function)) => {
+                    Some(function(status, options | libc::WNOHANG, usage))
+                }
+                (Reap::Wait4 { pid, status, options, usage }, Other::Wait4(function)) => {
+                    Some(function(pid, status, options | libc::WNOHANG, usage))
+                }
+                (Reap::Waitid { kind, id, info, options, .. }, Other::Waitid(function)) => {
+                    let mut own = [0_i32; 32];
+                    let record = if info.is_null() { own.as_mut_ptr().cast() } else { info };
+                    let got = function(kind, id, record, options | libc::WNOHANG);
+                    // As in `enter`: 1 stands for a child.
+                    let nothing = got == 0 && record.cast::<i32>().read_volatile() == 0;
+                    Some(if got == 0 { c_int::from(!nothing) } else { got })
+                }
+                _ => None,
+            }
+        };
+        let Some(got) = got else {
+            // No function for this request.
+            // SAFETY: the caller's promise.
+            return unsafe { self.reap_raw() };
+        };
+        match got {
+            0 => None,
+            _ if got < 0 => Some(Err(Errno(errno::get()))),
+            _ if self.is_wait4() => Some(Ok(got as usize)),
+            _ => Some(Ok(0)),
+        }
     }
 
     /// The call as it was asked for, asleep in the kernel with all arguments.

@@ -18,7 +18,7 @@ use core::arch::naked_asm;
 use core::ffi::c_int;
 use core::mem::offset_of;
 
-use super::cancel::Own;
+use super::cancel::{Disabled, Own};
 use super::request::{Event, Request};
 use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
@@ -57,6 +57,7 @@ pub struct Waiter<'r> {
 impl<'r> Waiter<'r> {
     /// A wait for `request` that begins, on a thread whose type of
     /// cancellation is to be `own` when it is over.
+    #[must_use]
     pub fn new(request: &'r Request, own: Own) -> Self {
         let event = request.event();
         Waiter { mask: 0, blocked: 0, nap: -1, event, request, own, end: End::Restarted }
@@ -81,8 +82,9 @@ impl<'r> Waiter<'r> {
     }
 
     /// It is over: cancellation and signals are the program's again.
-    pub fn finish(self) {
+    pub(super) fn finish(self, disabled: Disabled) {
         self.own.put_back();
+        disabled.put_back();
         drop(Blocked::left(self.mask));
     }
 
@@ -92,7 +94,7 @@ impl<'r> Waiter<'r> {
     pub(super) fn interrupt(&mut self, restarts: bool) {
         self.own.put_back();
         // SAFETY: whoever waits has vouched for its pointers.
-        self.end = match unsafe { self.request.reap() } {
+        self.end = match unsafe { self.request.reap_raw() } {
             Some(outcome) => End::Over(outcome),
             None if restarts => End::Restarted,
             None => End::Interrupted,

@@ -7,12 +7,12 @@
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long, c_void};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
 use sigward_core::sys::errno::{self, Errno};
 use sigward_core::wait::cancel::Cancellation;
-use sigward_core::wait::request::Request;
+use sigward_core::wait::request::{Other, Request};
 use sigward_core::wait::{self, Strategy};
 
 use super::syscall::Arguments;
@@ -38,7 +38,7 @@ macro_rules! waits {
     ($(
         $(#[$meta:meta])*
         fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
-        $cancellation:expr, $body:expr;
+        $cancellation:expr, $body:expr, reaped by $via:ident as $kind:ident;
     )*) => {
         /// Where each export jumps to: at first to `asking`.
         #[allow(non_upper_case_globals, reason = "named as the function")]
@@ -72,6 +72,14 @@ macro_rules! waits {
             })*
         }
 
+        /// The function behind each export where that is not libc's own, or 0.
+        #[allow(non_upper_case_globals, reason = "named as the function")]
+        mod others {
+            use super::*;
+            $(pub static $name: AtomicUsize = AtomicUsize::new(0);)*
+        }
+
+        #[allow(clippy::missing_transmute_annotations, reason = "the variant says the type")]
         mod acting {
             use super::*;
             $(pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
@@ -81,7 +89,13 @@ macro_rules! waits {
                     errno::set(libc::ENOSYS);
                     return -1;
                 };
-                if let Some(result) = by_strategy($body, $cancellation) {
+                let other = match others::$via.load(Ordering::Relaxed) {
+                    0 => None,
+                    // SAFETY: found under that name, whose type this is but
+                    // for what its pointers point at.
+                    address => Some(Other::$kind(unsafe { core::mem::transmute(address) })),
+                };
+                if let Some(result) = by_strategy($body, other, $cancellation) {
                     return result;
                 }
                 // SAFETY: found under this name, whose type this is.
@@ -107,40 +121,55 @@ macro_rules! waits {
                 naked_asm!("jmp qword ptr [rip + {}]", sym known::$name)
             }
         )*
+
+        fn look_behind() {
+            $(if !originals::behind_is_libc(Id::$name)
+                && let Some(original) = originals::get(Id::$name)
+            {
+                others::$name.store(original, Ordering::Relaxed);
+            })*
+        }
     };
 }
 
 waits! {
-    /// wait(2).
+    /// wait(2), which knows no options: another library's waitpid sees its reap.
     fn wait(status: *mut c_int) -> pid_t, as libc::wait;
-    Cancellation::Point, Request::wait4(-1, status, 0, NO_USAGE);
+    Cancellation::Point, Request::wait4(-1, status, 0, NO_USAGE),
+    reaped by waitpid as Waitpid;
 
     /// glibc's other name for wait(2).
     fn __wait(status: *mut c_int) -> pid_t, as libc::wait;
-    Cancellation::Point, Request::wait4(-1, status, 0, NO_USAGE);
+    Cancellation::Point, Request::wait4(-1, status, 0, NO_USAGE),
+    reaped by waitpid as Waitpid;
 
     /// waitpid(2).
     fn waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t, as libc::waitpid;
-    Cancellation::Point, Request::wait4(pid, status, options, NO_USAGE);
+    Cancellation::Point, Request::wait4(pid, status, options, NO_USAGE),
+    reaped by waitpid as Waitpid;
 
     /// glibc's other name for waitpid(2).
     fn __waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t, as libc::waitpid;
-    Cancellation::Point, Request::wait4(pid, status, options, NO_USAGE);
+    Cancellation::Point, Request::wait4(pid, status, options, NO_USAGE),
+    reaped by __waitpid as Waitpid;
 
     /// wait3(2), which the `libc` crate does not declare.
     fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t;
-    of_bsd(), Request::wait4(-1, status, options, usage.cast());
+    of_bsd(), Request::wait4(-1, status, options, usage.cast()),
+    reaped by wait3 as Wait3;
 
     /// wait4(2).
     fn wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t,
         as libc::wait4;
-    of_bsd(), Request::wait4(pid, status, options, usage.cast());
+    of_bsd(), Request::wait4(pid, status, options, usage.cast()),
+    reaped by wait4 as Wait4;
 
     /// waitid(2).
     fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int,
         as libc::waitid;
     Cancellation::Point,
-    Request::waitid(kind as c_int, id as c_int, info.cast(), options, NO_USAGE);
+    Request::waitid(kind as c_int, id as c_int, info.cast(), options, NO_USAGE),
+    reaped by waitid as Waitid;
 }
 
 const NO_USAGE: *mut c_void = core::ptr::null_mut();
@@ -156,21 +185,31 @@ fn of_bsd() -> Cancellation {
 /// Makes the exports jump where the policy says. To be called once, at load.
 pub fn ready() {
     if wait::acts() {
-        // SAFETY: found under that name, or 0.
+        // SAFETY: found under those names, or 0.
         unsafe {
-            wait::cancel::locate(originals::get(Id::pthread_setcanceltype).unwrap_or(0));
+            wait::cancel::locate(
+                originals::get(Id::pthread_setcanceltype).unwrap_or(0),
+                originals::get(Id::pthread_setcancelstate).unwrap_or(0),
+            );
         }
     }
     if weak::libc_stack_end().is_none() {
         wait::gate::keep_musls();
+    }
+    if wait::strategy() != Strategy::Off {
+        look_behind();
     }
     DECIDED.store(true, Ordering::Relaxed);
 }
 
 /// A wait as the policy says; `None` where libc's function is to make it.
 #[inline(never)] // for size
-fn by_strategy(request: Option<Request>, cancellation: Cancellation) -> Option<c_int> {
-    let request = request.filter(|_| wait::strategy() != Strategy::Off)?;
+fn by_strategy(
+    request: Option<Request>,
+    other: Option<Other>,
+    cancellation: Cancellation,
+) -> Option<c_int> {
+    let request = request.filter(|_| wait::strategy() != Strategy::Off)?.through(other);
     // SAFETY: the caller's own pointers.
     Some(give(unsafe { wait::run(&request, cancellation) }))
 }
