@@ -54,6 +54,15 @@ pub fn ended() -> usize {
     ENDED.load(Ordering::Acquire)
 }
 
+/// See [`ends_are_told`].
+static ENDS_ARE_TOLD: AtomicBool = AtomicBool::new(false);
+
+/// From now on [`super::thread_exit`] is called for every thread that ends in
+/// libc: before each fork only some threads are asked for, in turn.
+pub fn ends_are_told() {
+    ENDS_ARE_TOLD.store(true, Ordering::Relaxed);
+}
+
 /// Stacks were unlocked while a fork was under way.
 static UNLOCKED: AtomicBool = AtomicBool::new(false);
 
@@ -86,7 +95,10 @@ pub extern "C" fn prepare() {
     if !state.policy.fork_copies {
         let (pid, here) = (OWNER.pid(), startup::stack_pointer());
         let exists = |other| call::thread_exists(pid, other);
-        state.registry.before_fork(tid, here, exists, &mut Kernel);
+        let told = ENDS_ARE_TOLD.load(Ordering::Relaxed);
+        // All of them, or a few each time.
+        state.registry.sweep(|other| other == tid || exists(other), &mut Kernel);
+        state.registry.before_fork(tid, here, |other| told || exists(other), &mut Kernel);
     }
     THREAD.store(tid as usize, Ordering::Relaxed);
     MASK.store(state.leave_held(), Ordering::Relaxed);
@@ -102,6 +114,11 @@ pub extern "C" fn parent() {
     let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
     ENDED.fetch_add(1, Ordering::Release);
     FORKING.store(0, Ordering::Release);
+    if !super::on_duty() {
+        // Given up meanwhile, perhaps under a filter: no more than must be.
+        state.registry.spare_no_more(&mut Kernel);
+        return;
+    }
     let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
     stats::WINDOWS.add(windows);
     if UNLOCKED.swap(false, Ordering::Relaxed) {

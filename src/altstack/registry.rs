@@ -349,9 +349,19 @@ impl Registry {
     }
 
     /// Runs `change` on every record and the pins.
-    fn each(&mut self, mut change: impl FnMut(&mut Self, &mut Record)) {
+    fn each(&mut self, change: impl FnMut(&mut Self, &mut Record)) {
+        self.each_that(|_| true, change);
+    }
+
+    /// Runs `change` on the pins and every record for which `wanted`.
+    fn each_that(
+        &mut self,
+        wanted: impl Fn(&Record) -> bool,
+        mut change: impl FnMut(&mut Self, &mut Record),
+    ) {
         for index in 0..self.records.capacity() {
-            if let Some(mut record) = self.records.at(index).copied() {
+            let record = self.records.at(index).filter(|record| wanted(record));
+            if let Some(mut record) = record.copied() {
                 change(self, &mut record);
                 if let Some(place) = self.records.get_mut(record.key) {
                     *place = record;
@@ -529,63 +539,6 @@ impl Registry {
             record.proven &= !record.concerns(pages);
         }
     }
-
-    /// A fork is imminent: keeps the proven stacks of threads other than `own`
-    /// from being copied, if they are their threads' still, and unless `own`,
-    /// whose stack pointer is `here`, may be running on the same memory.
-    pub fn before_fork(
-        &mut self,
-        own: c_int,
-        here: usize,
-        exists: impl Fn(c_int) -> bool,
-        memory: &mut impl Memory,
-    ) {
-        let under_own_feet = Place::ALL.map(|place| {
-            let stack = self.wanted(own, place).map(|wanted| wanted.stack);
-            stack.and_then(|stack| Some(Pages::around(stack.base, stack.top()?)))
-        });
-        self.each(|_, record| {
-            doubt(record, memory);
-            let apart = !origin::under_feet(record.wanted.stack, here)
-                && under_own_feet.iter().flatten().all(|own| record.held.common(*own).is_empty());
-            let spared = record.proven && record.tid() != own && apart && exists(record.tid());
-            record.wiped = (spared || planted(record, own)) && wipe_on_fork(record.held, memory);
-        });
-    }
-
-    /// After a fork, in the parent: undoes that, and makes what was copied
-    /// writable again. Returns how many stacks of other threads were copied.
-    pub fn after_fork(&mut self, own: c_int, memory: &mut impl Memory) -> usize {
-        let mut windows = 0_usize;
-        self.each(|registry, record| {
-            if record.wiped {
-                let _ = memory.wipe_on_fork(record.held, false);
-                record.wiped = false;
-            } else if !record.held.is_empty() {
-                windows = windows.wrapping_add(usize::from(record.tid() != own));
-                registry.restore(record, memory);
-            }
-        });
-        windows
-    }
-
-    /// After a fork, in the child: a new process with one thread, `new`, which
-    /// was `old`, and without any lock. Keeps its stacks only.
-    pub fn in_child(&mut self, old: c_int, new: c_int, memory: &mut impl Memory) {
-        self.each(|_, record| {
-            if record.wiped {
-                let _ = memory.wipe_on_fork(record.held, false);
-            }
-        });
-        let own = Place::ALL.map(|place| (place, self.records.get(key(old, place)).copied()));
-        *self = Registry::new();
-        reach::clear();
-        for (place, record) in own {
-            if let Some(record) = record {
-                self.adopt(new, place, record.wanted, memory);
-            }
-        }
-    }
 }
 
 /// Touches what `record` watches and has not locked, down to a hole. Returns
@@ -599,16 +552,6 @@ fn ready(record: &Record, memory: &mut impl Memory) -> Pages {
     memory.touch_down(Pages { first, end }).with(record.locked)
 }
 
-/// Flags `pages`: all of them, or none. True if there are some, and they were.
-fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
-    let flagged = !pages.is_empty() && memory.wipe_on_fork(pages, true).is_ok();
-    if !flagged && !pages.is_empty() {
-        // A failure may have flagged a part.
-        let _ = memory.wipe_on_fork(pages, false);
-    }
-    flagged
-}
-
 /// A stack that is not locked any more was unmapped, and something else may
 /// have been mapped in its place, unseen by us: it is proven no longer.
 fn doubt(record: &mut Record, memory: &mut impl Memory) {
@@ -619,19 +562,14 @@ fn doubt(record: &mut Record, memory: &mut impl Memory) {
         record.proven && memory.locked(first) == Ok(true) && memory.locked(last) == Ok(true);
 }
 
-/// Wrong choices, for the tests that must fail with them.
-fn planted(record: &Record, own: c_int) -> bool {
-    let others = record.tid() != own;
-    cfg!(sigward_plant = "wipe_heap") && others && !record.ordinary()
-        || cfg!(sigward_plant = "wipe_ordinary") && others && record.ordinary()
-        || cfg!(sigward_plant = "wipe_own") && !others && !record.ordinary()
-}
-
 impl Default for Registry {
     fn default() -> Self {
         Self::new()
     }
 }
+
+#[path = "registry_fork.rs"]
+mod fork;
 
 #[cfg(test)]
 #[path = "registry_tests.rs"]

@@ -583,6 +583,95 @@ fn what_is_held_over_a_duty_given_up_is_in_reach_again() {
     assert!(reach::misses(stack.base, stack.size), "a count was lost");
 }
 
+/// All memory is there, and locked; what is made present or flagged is noted.
+#[derive(Default)]
+struct Noted {
+    calls: usize,
+    present: Vec<Pages>,
+}
+
+impl Memory for Noted {
+    fn lock(&mut self, pages: Pages) -> Result<(), Errno> {
+        self.touch(pages)
+    }
+    fn unlock(&mut self, _: Pages) {
+        self.calls += 1;
+    }
+    fn locked(&mut self, _: Pages) -> Result<bool, Errno> {
+        self.calls += 1;
+        Ok(true)
+    }
+    fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
+        self.calls += 1;
+        self.present.push(pages);
+        Ok(())
+    }
+    fn wipe_on_fork(&mut self, _: Pages, _: bool) -> Result<(), Errno> {
+        self.calls += 1;
+        Ok(())
+    }
+}
+
+fn sixteen_pages(number: usize) -> Wanted {
+    let stack = Stack { base: (BASE + 20 * number) * page::SIZE, size: 16 * page::SIZE };
+    Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false }
+}
+
+#[test]
+fn a_stack_that_is_spared_costs_a_fork_three_calls() {
+    let _alone = alone();
+    let (mut registry, mut kernel) = (Registry::new(), Noted::default());
+    for tid in 1..=20 {
+        let wanted = sixteen_pages(tid as usize);
+        origin::mapped(wanted.stack.base, wanted.stack.size);
+        registry.adopt(tid, Place::Current, wanted, &mut kernel);
+    }
+    kernel = Noted::default();
+    registry.before_fork(100, 0, |_| true, &mut kernel);
+    assert_eq!(registry.after_fork(100, &mut kernel), 0, "none was copied");
+    assert_eq!(kernel.calls, 3 * 20, "locked still? wipe, and do not");
+    assert_eq!(kernel.present, [], "no page needs it");
+    origin::forget_within(0, usize::MAX);
+    reach::clear();
+}
+
+#[test]
+fn after_a_fork_the_next_frames_come_first() {
+    let _alone = alone();
+    let (mut registry, mut kernel) = (Registry::new(), Noted::default());
+    for (tid, place) in [(1, Place::Ordinary), (2, Place::Current), (3, Place::Current)] {
+        registry.adopt(tid, place, sixteen_pages(tid as usize), &mut kernel);
+    }
+    registry.adopt(4, Place::Current, sixteen_pages(4), &mut kernel);
+    kernel = Noted::default();
+    registry.before_fork(4, 0, |_| true, &mut kernel);
+    assert_eq!(registry.after_fork(4, &mut kernel), 3);
+    let stack = |pages: &Pages| (pages.first - BASE) / 20;
+    let mut order: Vec<_> = kernel.present.iter().map(|pages| (stack(pages), *pages)).collect();
+    order.dedup();
+    let whole = |number: usize| {
+        let first = BASE + 20 * number;
+        (number, Pages { first, end: first + 16 })
+    };
+    let frames = |number| {
+        let Wanted { stack, window, .. } = sixteen_pages(number);
+        (number, ladder::frames(stack, window))
+    };
+    let (mut first, mut then) = ([frames(2), frames(3)], [whole(2), whole(3)]);
+    if order.first() == Some(&frames(3)) {
+        first.reverse();
+        then.reverse();
+    }
+    assert_eq!(
+        order.get(..4),
+        Some(&[first, then].concat()[..]),
+        "other threads' alternate stacks"
+    );
+    let last = [frames(1), whole(1), frames(4), whole(4)];
+    assert_eq!(order.get(4..), Some(&last[..]), "their own stacks, and this thread's");
+    reach::clear();
+}
+
 /// The work for one stack does not grow with their number.
 #[test]
 fn registration_is_as_cheap_with_ten_thousand_stacks() {

@@ -52,6 +52,7 @@ pub const ALTSTACK: &[c_long] = &[
     libc::SYS_mlockall,
     libc::SYS_munlock,
     libc::SYS_munlockall,
+    libc::SYS_exit,
 ];
 
 /// syscall(2). Async-signal-safe.
@@ -179,6 +180,11 @@ fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_lon
         libc::SYS_mlockall => memory::lock(memory::locked_by_all(a as c_int), &whole),
         libc::SYS_munlock => memory::unlock(Some((a, b)), &whole),
         libc::SYS_munlockall => memory::unlock(None, &whole),
+        libc::SYS_exit => {
+            // Past libc, whose destructors would have told.
+            altstack::thread_exit();
+            whole()
+        }
         _ => whole(),
     };
     result as c_long

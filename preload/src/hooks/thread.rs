@@ -13,7 +13,7 @@ use core::ffi::{c_int, c_uint, c_void};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use libc::{pthread_attr_t, pthread_t, size_t};
-use sigward_core::altstack::ordinary;
+use sigward_core::altstack::{fork, ordinary};
 use sigward_core::bounds::Attributes;
 use sigward_core::{altstack, sys::errno};
 
@@ -48,6 +48,9 @@ pub fn make_key() {
         unsafe { core::mem::transmute::<usize, Create>(create)(&raw mut key, Some(round)) };
     let cheap = result == 0 && key < CHEAP_KEYS;
     KEY.store(if cheap { key } else { NONE }, Ordering::Relaxed);
+    if cheap {
+        fork::ends_are_told();
+    }
 }
 
 /// Makes the key before the first thread, if it could not be made at load.
