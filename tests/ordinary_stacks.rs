@@ -59,6 +59,24 @@ fn windows_are_locked_only_on_request_and_held_only_for_handlers() {
     }
 }
 
+/// What the library maps for itself is no neighbour of a stack that has no guard.
+#[test]
+fn an_overflow_is_told_by_its_place() {
+    for &libc in programs::libcs() {
+        let run = Run::new(build("overflow_apart", libc).unwrap());
+        let without = run.output().unwrap();
+        assert!(without.success(), "{libc:?}: {without:?}");
+        assert!(
+            without.stdout.contains("is 0 pages below the stack, code 1\n"),
+            "{libc:?}: {without:?}"
+        );
+        for size in ["auto", "off", "full"] {
+            let with = run.clone().sigward("on").env("SIGWARD_STACK", size).output().unwrap();
+            assert_eq!(with, without, "{libc:?}, SIGWARD_STACK={size}");
+        }
+    }
+}
+
 /// A lock on the lowest page of the stack's mapping would keep main's stack from growing.
 #[test]
 fn main_grows_beyond_what_is_locked() {

@@ -29,7 +29,7 @@ use once_cell::race::OnceRef;
 use crate::stats;
 use crate::sys::lock::{Held, Lock};
 use crate::sys::owner::Owner;
-use crate::sys::{call, signals};
+use crate::sys::{call, signals, touch};
 use ladder::{Rung, Stack};
 use pins::Kernel;
 use registry::{Adopted, Place, Registry, Wanted};
@@ -108,6 +108,9 @@ pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
         state.policy = policy;
     }
     let _ = EXIT_NOTICE.set(exit_notice);
+    if duty == Duty::Act {
+        touch::prepare();
+    }
     OWNER.claim();
     DUTY.store(duty as u8, Ordering::Release);
 }
