@@ -54,9 +54,9 @@ words! {
         Auto = "auto",
         /// Lock the whole stack.
         Lock = "lock",
-        /// Lock the pages that a frame needs.
+        /// Lock the pages that a frame needs, touch those below.
         Frame = "frame",
-        /// Touch those pages without locking them.
+        /// Touch without locking.
         Touch = "touch",
         /// Leave alternate stacks alone.
         Off = "off",
@@ -66,7 +66,7 @@ words! {
 /// `SIGWARD_STACK`: how much of each ordinary thread stack is made resident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stack {
-    /// What the verdict and the memlock limit allow.
+    /// A window where a handler's frame can land, touched and not locked.
     Auto,
     /// Nothing.
     Off,
@@ -259,7 +259,8 @@ pub static TABLE: &[Variable] = &[
         name: "SIGWARD_STACK",
         default: "auto",
         accepted: Accepted::WordsOrSize(Stack::WORDS),
-        meaning: "how much of each ordinary thread stack is made resident",
+        meaning: "how much of each ordinary thread stack is made resident: by itself only while a \
+                  handler can use it, and without a lock",
         field: Field::Stack,
     },
     words(

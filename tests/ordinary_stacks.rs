@@ -33,6 +33,50 @@ fn the_window_is_what_was_asked_for() {
     }
 }
 
+/// A lock would split the mapping of each thread's stack, by which a handler of overflows knows
+/// it, and take room from alternate stacks.
+#[test]
+fn windows_are_locked_only_on_request_and_held_only_for_handlers() {
+    for &libc in programs::libcs() {
+        let told = |scenario: &str, size: &str| {
+            let run = Run::new(build("ordinary", libc).unwrap()).arg(scenario).sigward("on");
+            let outcome = run.env("SIGWARD_STACK", size).output().unwrap();
+            assert!(outcome.success(), "{libc:?} {scenario} {size}: {outcome:?}");
+            outcome.stdout
+        };
+        for (size, handler, none) in [
+            ("auto", "6 present, 0 locked", "0 present, 0 locked"),
+            ("off", "0 present, 0 locked", "0 present, 0 locked"),
+            ("48k", "6 present, 6 locked", "6 present, 6 locked"),
+            ("full", "6 present, 6 locked", "6 present, 6 locked"),
+        ] {
+            let with = told("tell-handler", size);
+            assert_eq!(with, format!("window: {handler}\nmeasured: 0\n"), "{libc:?} {size}");
+            let without = told("tell-no-handler", size);
+            let expected = format!("window: {none}\n").repeat(20) + "measured: 0\n";
+            assert_eq!(without, expected, "{libc:?} {size}");
+        }
+    }
+}
+
+/// What the library maps for itself is no neighbour of a stack that has no guard.
+#[test]
+fn an_overflow_is_told_by_its_place() {
+    for &libc in programs::libcs() {
+        let run = Run::new(build("overflow_apart", libc).unwrap());
+        let without = run.output().unwrap();
+        assert!(without.success(), "{libc:?}: {without:?}");
+        assert!(
+            without.stdout.contains("is 0 pages below the stack, code 1\n"),
+            "{libc:?}: {without:?}"
+        );
+        for size in ["auto", "off", "full"] {
+            let with = run.clone().sigward("on").env("SIGWARD_STACK", size).output().unwrap();
+            assert_eq!(with, without, "{libc:?}, SIGWARD_STACK={size}");
+        }
+    }
+}
+
 /// A lock on the lowest page of the stack's mapping would keep main's stack from growing.
 #[test]
 fn main_grows_beyond_what_is_locked() {

@@ -127,6 +127,20 @@ fn each_rung_holds_what_it_says() {
     }
 }
 
+/// By default no ordinary stack takes room from an alternate one.
+#[test]
+fn the_whole_limit_is_for_alternate_stacks() {
+    for &libc in libcs() {
+        let run = Run::new(build("altstack_threads", libc).unwrap()).args(["8", "8192"]);
+        let run = run.unprivileged().memlock(64 << 10).env("SIGWARD_STATS", "1");
+        let outcome = run.clone().sigward("on").output().unwrap();
+        for (figure, expected) in [("stacks", "8"), ("lock", "8"), ("refused", "0")] {
+            assert_eq!(outcome.figure(figure), expected, "{libc:?}: {outcome:?}");
+        }
+        assert_eq!(outcome.figure("most_locked_kib"), "64", "{libc:?}: {outcome:?}");
+    }
+}
+
 #[test]
 fn bad_stacks_get_the_kernels_answer_and_cost_nothing() {
     for &libc in libcs() {

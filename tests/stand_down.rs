@@ -156,7 +156,7 @@ fn a_filter_that_refuses_locks_leaves_the_touch() {
             let outcome = same(&run);
             assert_eq!((reason(&outcome), locked(&outcome)), (None, (0, 0)));
             assert!(
-                outcome.stderr.contains("duty=act stacks=2 lock=0 frame=0 touch=3"),
+                outcome.stderr.contains("duty=act stacks=2 lock=0 frame=0 touch=4"),
                 "{outcome:?}"
             );
         }

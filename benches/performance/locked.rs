@@ -34,8 +34,8 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     Ok(Section {
         title: "Locked memory",
         text: "Growth of `VmLck` per thread, in KiB, while so many threads of a Rust program\n\
-               live, each with this alternate stack. What is locked of its ordinary stack is\n\
-               in it. A user whose `RLIMIT_MEMLOCK` is reached gets less locked, and the rest\n\
+               live, each with this alternate stack. Ordinary stacks are not locked by\n\
+               themselves. A user whose `RLIMIT_MEMLOCK` is reached gets less locked, and the rest\n\
                touched."
             .to_owned(),
         header: vec!["alternate stack", "threads", "without", "`auto`", "`on`"],

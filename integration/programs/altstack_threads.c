@@ -1,7 +1,9 @@
-// N threads (64, or the first argument), each with its own alternate stack, each sent a signal.
+// N threads (64, or the first argument), each with its own alternate stack (of so many bytes as the
+// second argument says), each sent a signal.
 #include "common.h"
 
 static int seen;
+static size_t size = STACK_SIZE;
 static pthread_barrier_t ready, done;
 
 static void handler(int signal)
@@ -12,7 +14,7 @@ static void handler(int signal)
 
 static void *thread(void *stack)
 {
-    MUST(set_altstack(stack, STACK_SIZE) == 0);
+    MUST(set_altstack(stack, size) == 0);
     pthread_barrier_wait(&ready);
     pthread_barrier_wait(&done);
     MUST(drop_altstack() == 0);
@@ -22,6 +24,8 @@ static void *thread(void *stack)
 int main(int argc, char **argv)
 {
     int count = argc > 1 ? atoi(argv[1]) : 64;
+    if (argc > 2)
+        size = strtoul(argv[2], NULL, 10);
     dead_man(60);
     pthread_t *threads = calloc(count, sizeof *threads);
     MUST(threads);
@@ -29,7 +33,7 @@ int main(int argc, char **argv)
     pthread_barrier_init(&done, NULL, count + 1);
     on_signal(SIGUSR1, handler, SA_ONSTACK);
     for (int i = 0; i < count; i++)
-        MUST(pthread_create(&threads[i], NULL, thread, fresh_pages(STACK_SIZE)) == 0);
+        MUST(pthread_create(&threads[i], NULL, thread, fresh_pages(size)) == 0);
     pthread_barrier_wait(&ready);
     for (int i = 0; i < count; i++)
         MUST(pthread_kill(threads[i], SIGUSR1) == 0);

@@ -336,6 +336,8 @@ static void *holds_locals(void *argument)
 static void ordinary(void)
 {
     pthread_t ids[THREADS];
+    // Only for a handler that can run there are they held.
+    on_signal(SIGUSR1, count, 0);
     pthread_barrier_init(&set, NULL, THREADS + 1);
     pthread_barrier_init(&asked, NULL, THREADS + 1);
     for (long i = 0; i < THREADS; i++)
@@ -369,6 +371,7 @@ static void environment(void)
     pthread_t id;
     char mark[] = "MARK=kept";
     MUST(putenv(mark) == 0);
+    on_signal(SIGUSR1, count, 0);
     MUST(pthread_create(&id, NULL, forks_here, NULL) == 0 && pthread_join(id, NULL) == 0);
 }
 

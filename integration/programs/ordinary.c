@@ -240,6 +240,145 @@ static void main_grows(void)
     deliver_deep(0);
 }
 
+// How a handler may come while threads run already.
+static void by_signal(void) { MUST(signal(SIGUSR2, count) != SIG_ERR); }
+
+struct kernel_action {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+__asm__("restore: mov $15, %eax\n syscall");
+void restore(void);
+
+static const struct kernel_action past_sigaction = {count, 0x04000000, restore, 0};
+
+static void by_syscall(void)
+{
+    MUST(syscall(SYS_rt_sigaction, SIGUSR2, &past_sigaction, NULL, 8) == 0);
+}
+
+static void by_instruction(void)
+{
+    MUST(raw_call(SYS_rt_sigaction, SIGUSR2, (long)&past_sigaction, 0, 8) == 0);
+}
+
+static void on_alternate(void) { on_signal(SIGUSR2, count, SA_ONSTACK); }
+
+static void main_by_signal(void) { by_signal(); at_depths(30 * KIB); }
+static void main_by_syscall(void) { by_syscall(); at_depths(30 * KIB); }
+static void main_without_alternate(void) { on_alternate(); at_depths(30 * KIB); }
+
+// What main has on its stack by then is its own.
+static void main_late(void)
+{
+    char live[12 * 1024], copy[sizeof live];
+    for (size_t i = 0; i < sizeof live; i++)
+        copy[i] = live[i] = (char)(i * 7 + i / PAGE + 1);
+    // The compiler must not know of nobody who could change them.
+    __asm__ volatile("" : : "r"(live), "r"(copy) : "memory");
+    handle();
+    deliver_deep(0);
+    deliver_deep(4 * KIB);
+    printf("changed: %d\n", memcmp(live, copy, sizeof live));
+}
+
+static pthread_barrier_t turn;
+
+static void *waits_for_handler(void *unused)
+{
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    at_depths(30 * KIB);
+    return unused;
+}
+
+static void late(void (*install)(void))
+{
+    pthread_t id;
+    pthread_barrier_init(&turn, NULL, 2);
+    MUST(pthread_create(&id, NULL, waits_for_handler, NULL) == 0);
+    pthread_barrier_wait(&turn);
+    install();
+    pthread_barrier_wait(&turn);
+    MUST(pthread_join(id, NULL) == 0);
+}
+
+static void thread_late(void) { late(handle); }
+static void thread_late_by_signal(void) { late(by_signal); }
+static void thread_late_without_alternate(void) { late(on_alternate); }
+
+static void *drops_alternate(void *stack)
+{
+    MUST(set_altstack(stack, STACK_SIZE) == 0);
+    MUST(drop_altstack() == 0);
+    at_depths(30 * KIB);
+    return NULL;
+}
+
+static void thread_disables(void)
+{
+    pthread_t id;
+    on_alternate();
+    MUST(pthread_create(&id, NULL, drops_alternate, plain_pages(STACK_SIZE)) == 0);
+    MUST(pthread_join(id, NULL) == 0);
+}
+
+// Nobody can see such a handler come; that it is there is found when threads start.
+static void thread_past_libc(void)
+{
+    pthread_t id;
+    by_instruction();
+    for (int i = 0; i < 20; i++) {
+        MUST(pthread_create(&id, NULL, returns, NULL) == 0);
+        MUST(pthread_join(id, NULL) == 0);
+    }
+    deepest = 30 * KIB;
+    MUST(pthread_create(&id, NULL, thread, NULL) == 0);
+    MUST(pthread_join(id, NULL) == 0);
+}
+
+// Pages of a thread's stack from 12 to 36 KiB below its frame, and what the kernel makes of the stack.
+static void *tells_stack(void *stack)
+{
+    if (stack)
+        MUST(set_altstack(stack, STACK_SIZE) == 0);
+    char *here = (char *)((uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1));
+    printf("window: %ld present, %ld locked\n", present_pages(here - 36 * KIB, 24 * KIB),
+           locked_pages(here - 36 * KIB, 24 * KIB));
+    return NULL;
+}
+
+static void tell_thread(void *stack)
+{
+    pthread_t id;
+    MUST(pthread_create(&id, NULL, tells_stack, stack) == 0);
+    MUST(pthread_join(id, NULL) == 0);
+}
+
+static void *sleeps(void *unused)
+{
+    pause();
+    return unused;
+}
+
+static void tell_no_handler(void)
+{
+    pthread_t id;
+    // libc's own handlers are none: this brings one.
+    MUST(pthread_create(&id, NULL, sleeps, NULL) == 0);
+    MUST(pthread_cancel(id) == 0);
+    MUST(pthread_join(id, NULL) == 0);
+    MUST(signal(SIGUSR1, SIG_IGN) == SIG_DFL);
+    on_signal(SIGUSR2, SIG_DFL, 0);
+    for (int i = 0; i < 20; i++)
+        tell_thread(NULL);
+}
+
+static void tell_handler(void) { handle(); tell_thread(NULL); }
+
 // RLIMIT_STACK counts from exec on.
 static void with_limit(rlim_t limit)
 {
@@ -264,6 +403,17 @@ int main(int argc, char **argv)
     static const struct scenario all[] = {
         {"main", in_main},
         {"main-grows", main_grows},
+        {"main-by-signal", main_by_signal},
+        {"main-by-syscall", main_by_syscall},
+        {"main-without-alternate", main_without_alternate},
+        {"main-late", main_late},
+        {"thread-late", thread_late},
+        {"thread-late-by-signal", thread_late_by_signal},
+        {"thread-late-without-alternate", thread_late_without_alternate},
+        {"thread-disables", thread_disables},
+        {"thread-past-libc", thread_past_libc},
+        {"tell-no-handler", tell_no_handler},
+        {"tell-handler", tell_handler},
         {"limit-small", limit_small},
         {"limit-huge", limit_huge},
         {"limit-none", limit_none},

@@ -29,7 +29,7 @@ use once_cell::race::OnceRef;
 use crate::stats;
 use crate::sys::lock::{Held, Lock};
 use crate::sys::owner::Owner;
-use crate::sys::{call, signals};
+use crate::sys::{call, signals, touch};
 use ladder::{Rung, Stack};
 use pins::Kernel;
 use registry::{Adopted, Place, Registry, Wanted};
@@ -115,6 +115,9 @@ pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
         state.policy = policy;
     }
     let _ = EXIT_NOTICE.set(exit_notice);
+    if duty == Duty::Act {
+        touch::prepare();
+    }
     OWNER.claim();
     DUTY.store(duty as u8, Ordering::Release);
 }
@@ -219,6 +222,9 @@ pub fn set(
         }
         adopted = prepare(tid, &told);
     }
+    if is_disable(&asked) {
+        ordinary::before_disabling(tid);
+    }
     let result = commit(if given.is_some() { &raw const told } else { new });
     let installed = result == 0 || installed(&told);
     settle(tid, &told, installed);
@@ -275,26 +281,30 @@ fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
         }
         (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
     }
-    stats::PINNED.set(registry.pinned_pages());
+    ordinary::follow(&mut state, tid);
+    stats::PINNED.set(state.registry.pinned_pages());
 }
 
-/// sigaction(2) is about to install `new`: if its handler will run on the
-/// alternate stack, that is made resident first. Async-signal-safe.
+/// sigaction(2) is about to install `new`: the stacks that its handler may run
+/// on are made resident first. Async-signal-safe.
 pub fn before_handler(new: *const libc::sigaction) {
-    adopt_for(signals::read(new).is_some_and(|action| action.sa_flags & libc::SA_ONSTACK != 0));
+    if let Some(action) = signals::read(new) {
+        hold_for(action.sa_sigaction, action.sa_flags);
+    }
 }
 
 /// The same for the structure of rt_sigaction(2).
 pub fn before_kernel_handler(new: *const signals::KernelAction) {
-    adopt_for(
-        signals::read(new).is_some_and(|action| action.flags & libc::SA_ONSTACK as usize != 0),
-    );
+    if let Some(action) = signals::read(new) {
+        hold_for(action.handler, action.flags as c_int);
+    }
 }
 
-fn adopt_for(on_stack: bool) {
-    if on_stack {
+fn hold_for(handler: usize, flags: c_int) {
+    if flags & libc::SA_ONSTACK != 0 {
         adopt_current();
     }
+    ordinary::handler(handler, flags);
 }
 
 /// Adopts the stack that the calling thread has already, if we do not know it

@@ -1,14 +1,25 @@
-//! Ordinary stacks: a handler without `SA_ONSTACK` gets its frame on the
-//! thread's own stack, below all that was touched so far.
+//! Ordinary stacks: a handler without `SA_ONSTACK`, or on a thread that has no
+//! alternate stack, gets its frame on the thread's own stack, below all that
+//! was touched so far.
+//!
+//! Each thread's bounds are put on record when it starts. By default a window
+//! of its stack is held only from the moment when a handler exists whose frame
+//! can land there, and is touched, not locked: a lock splits the mapping of
+//! each thread's stack, and takes room from alternate stacks. Where the user
+//! says how much is to be held, it is held from the start, and locked.
 
 use once_cell::race::OnceNonZeroUsize;
 
+use core::ffi::c_int;
 use core::num::NonZeroUsize;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use super::ladder::{Rung, Stack};
+use super::pins::Kernel;
 use super::registry::{Place, Wanted};
-use super::{adopt, charge, frame};
+use super::{Policy, State, adopt, charge, frame};
 use crate::bounds::{self, Attributes};
+use crate::stats;
 use crate::sys::page::{self, Pages};
 use crate::sys::{call, signals, startup};
 
@@ -23,6 +34,30 @@ pub const MOST: usize = 64 << 20;
 /// Bytes that are held below a thread's start; unset while none are.
 static EXTENT: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
+/// Whether the user said how many.
+static ASKED_FOR: AtomicBool = AtomicBool::new(false);
+
+/// Which stacks the handlers that exist may run on, least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Handlers {
+    /// There are none.
+    None,
+    /// All have `SA_ONSTACK`: a thread with an alternate stack is safe.
+    Alternate,
+    /// Some run where the thread is.
+    Ordinary,
+}
+
+/// The [`Handlers`] that were seen.
+static SEEN: AtomicU8 = AtomicU8::new(Handlers::None as u8);
+/// Those for which all stacks on record are held as they should be.
+static SERVED: AtomicU8 = AtomicU8::new(Handlers::None as u8);
+
+fn have_seen(handlers: Handlers) -> bool {
+    SEEN.load(Ordering::Relaxed) >= handlers as u8
+}
+
 /// Bytes that are held below a thread's start where nothing else was asked
 /// for: what its depth and the frames need.
 #[must_use]
@@ -33,6 +68,7 @@ pub fn usual_extent() -> usize {
 /// Holds ordinary stacks from now on: `bytes` below the start of each thread,
 /// or the usual extent with `None`.
 pub fn take_charge(bytes: Option<usize>) {
+    ASKED_FOR.store(bytes.is_some(), Ordering::Relaxed);
     let bytes = bytes.unwrap_or_else(usual_extent).min(MOST);
     if let Some(bytes) = NonZeroUsize::new(bytes) {
         let _ = EXTENT.set(bytes);
@@ -50,12 +86,130 @@ fn wish(here: usize) -> usize {
     here.saturating_sub(EXTENT.get().map_or(0, NonZeroUsize::get))
 }
 
+/// A handler is about to be installed with these `flags`, or, before we are in
+/// charge, has been: stacks that its frame may land on are held.
+/// Async-signal-safe.
+pub fn handler(handler: usize, flags: c_int) {
+    note(handler, flags);
+    serve();
+}
+
+/// Takes a disposition into account.
+fn note(handler: usize, flags: c_int) {
+    /// The highest of SIG_DFL, SIG_IGN and sigset(3)'s SIG_HOLD.
+    const NO_HANDLER: usize = 2;
+    let handlers = match flags & libc::SA_ONSTACK {
+        _ if handler <= NO_HANDLER => return,
+        0 => Handlers::Ordinary,
+        _ => Handlers::Alternate,
+    };
+    if !have_seen(handlers) {
+        SEEN.fetch_max(handlers as u8, Ordering::Relaxed);
+    }
+}
+
+/// Holds the stacks on record for the handlers that were seen, if that was not
+/// done yet.
+fn serve() {
+    let seen = SEEN.load(Ordering::Relaxed);
+    if seen <= SERVED.load(Ordering::Relaxed) || !wanted() {
+        return;
+    }
+    let Some(mut state) = charge() else { return };
+    let State { policy, registry, .. } = &mut *state;
+    registry.review_windows(|wanted, alternate| decide(policy, wanted, alternate), &mut Kernel);
+    stats::PINNED.set(registry.pinned_pages());
+    SERVED.fetch_max(seen, Ordering::Relaxed);
+}
+
+/// Handlers that were set by the instruction, past libc, and libc's own, are
+/// not seen: asks the kernel for a few signals each time.
+fn ask() {
+    const AT_ONCE: u32 = 8;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    if have_seen(Handlers::Ordinary) || ASKED_FOR.load(Ordering::Relaxed) {
+        return;
+    }
+    let first = NEXT.fetch_add(AT_ONCE, Ordering::Relaxed);
+    for number in first..first.wrapping_add(AT_ONCE) {
+        let signal = (number % 64 + 1) as c_int;
+        // The libcs' own: 32 and 33 are glibc's, 33 and 34 musl's. They exist
+        // in programs that never use them.
+        if !(32..=34).contains(&signal)
+            && let Ok(action) = signals::disposition(signal)
+        {
+            note(action.handler, action.flags as c_int);
+        }
+    }
+}
+
+/// Whether, and by which rung, a thread's own stack is to be held, if it has an
+/// `alternate` one or not.
+fn rung(policy: &Policy, stack: Stack, alternate: bool) -> Rung {
+    let asked_for = ASKED_FOR.load(Ordering::Relaxed);
+    let handlers = have_seen(Handlers::Ordinary) || have_seen(Handlers::Alternate) && !alternate;
+    if !handlers && !asked_for {
+        return Rung::Report;
+    }
+    let best = if asked_for && !stack.overlaps(policy.main) { Rung::Frame } else { Rung::Touch };
+    match policy.start {
+        // Alternate stacks are to be left alone; this is not one.
+        Rung::Report => best,
+        asked => best.max(asked),
+    }
+}
+
+/// Puts into `wanted` what is to be done about a thread's own stack.
+fn decide(policy: &Policy, wanted: &mut Wanted, alternate: bool) {
+    let start = rung(policy, wanted.stack, alternate);
+    let idle = |rung| rung == Rung::Report;
+    if idle(start) == idle(wanted.start) {
+        return;
+    }
+    wanted.start = start;
+    if let Some(end) = wanted.stack.top().filter(|_| wanted.stack.overlaps(policy.main)) {
+        let base = if idle(start) { wanted.stack.base } else { grown_to(wanted.stack.base, end) };
+        let size = end.saturating_sub(base);
+        (wanted.stack, wanted.window) = (Stack { base, size }, size);
+    }
+}
+
+/// Whether it matters if a thread has an alternate stack.
+fn alternates_matter() -> bool {
+    have_seen(Handlers::Alternate)
+        && !have_seen(Handlers::Ordinary)
+        && !ASKED_FOR.load(Ordering::Relaxed)
+        && wanted()
+}
+
+/// The alternate stack of thread `tid`, which calls, has come or gone.
+pub(super) fn follow(state: &mut State, tid: c_int) {
+    if alternates_matter() {
+        let State { policy, registry, .. } = state;
+        let decide = |wanted: &mut Wanted, alternate| decide(policy, wanted, alternate);
+        registry.review_window(tid, decide, &mut Kernel);
+    }
+}
+
+/// The calling thread, `tid`, is about to disable its alternate stack.
+pub(super) fn before_disabling(tid: c_int) {
+    if alternates_matter()
+        && let Some(mut state) = charge()
+    {
+        let State { policy, registry, .. } = &mut *state;
+        let decide = |wanted: &mut Wanted, _| decide(policy, wanted, false);
+        registry.review_window(tid, decide, &mut Kernel);
+    }
+}
+
 /// The calling thread has just started on a stack with `attributes`.
 /// Async-signal-safe.
 pub fn adopt_thread(attributes: Attributes) {
     let here = startup::stack_pointer();
     let bounds = bounds::of_thread(attributes, startup::thread_pointer());
-    hold(wish(here).max(bounds.lowest), here, Rung::Frame);
+    ask();
+    serve();
+    record(wish(here).max(bounds.lowest), here);
 }
 
 /// Where the main thread's stack may lie; it ends at `end`.
@@ -67,40 +221,40 @@ pub fn main_stack(end: usize) -> Stack {
     Stack { base: lowest, size: end.saturating_sub(lowest) }
 }
 
-/// The main thread, at load: grows its stack as far as it is to be held, and
-/// touches that. It is never locked, as its limit may yet be raised: see
-/// [`super::Policy::main`].
+/// The main thread, at load. Its stack is never locked, as its limit may yet be
+/// raised: see [`super::Policy::main`].
 pub fn adopt_main(stack: Stack) {
     let here = startup::stack_pointer();
-    let reached = grown_to(here, wish(here).max(stack.base));
-    hold(reached, stack.top().unwrap_or(here), Rung::Touch);
+    record(wish(here).max(stack.base), stack.top().unwrap_or(here));
 }
 
-/// Makes the stack grow from `here` down to `lowest`, page by page; returns
-/// how far it went. The kernel writes, so that a refusal is no signal.
-fn grown_to(here: usize, lowest: usize) -> usize {
-    let below = Pages::around(lowest, here.saturating_sub(page::SIZE));
-    let mut reached = here / page::SIZE * page::SIZE;
-    for number in below.numbers().rev() {
+/// Makes the main stack grow from `end` down to `lowest`, page by page; returns
+/// how far it went. The kernel reads, so that a refusal is no signal, and what
+/// is in use there stays as it is.
+fn grown_to(lowest: usize, end: usize) -> usize {
+    let mut reached = end;
+    for number in Pages::around(lowest, end).numbers().rev() {
         let address = number.wrapping_mul(page::SIZE);
-        // Far below all frames of ours, where contents mean nothing.
-        if !signals::write_mask(address) {
+        if !signals::readable(address, size_of::<signals::Mask>()) {
             break;
         }
         reached = address;
     }
-    reached
+    reached.max(lowest)
 }
 
-/// Holds the calling thread's stack from `base` up to `top`.
-fn hold(base: usize, top: usize, start: Rung) {
+/// Puts the calling thread's stack, from `base` up to `top`, on record, and
+/// holds it if a frame may land there.
+fn record(base: usize, top: usize) {
     let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
     let Some(state) = charge() else { return };
-    let start = match state.policy.start {
-        // Alternate stacks are to be left alone; this is not one.
-        Rung::Report => start,
-        asked => start.max(asked),
-    };
-    let wanted = Wanted { stack: Stack { base, size }, window: size, start, disarms: false };
-    super::tell(&adopt(state, call::gettid(), Place::Ordinary, wanted));
+    let tid = call::gettid();
+    let stack = Stack { base, size };
+    let mut wanted = Wanted { stack, window: size, start: Rung::Report, disarms: false };
+    let alternate = state.registry.wanted(tid, Place::Current).is_some();
+    decide(&state.policy, &mut wanted, alternate);
+    let adopted = adopt(state, tid, Place::Ordinary, wanted);
+    if wanted.start < Rung::Report {
+        super::tell(&adopted);
+    }
 }

@@ -12,6 +12,7 @@ use super::ladder::{self, Rung, Stack};
 use super::pins::{Memory, Pins};
 use super::table::{Entry, Table};
 use super::{origin, reach};
+use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
 
@@ -314,6 +315,53 @@ impl Registry {
         }
         // There is room: one was just taken out.
         let _ = self.records.insert(Record { key: key(tid, to), ..record });
+    }
+
+    /// Has `decide` change what is wanted of each thread's own stack, given
+    /// whether the thread has an alternate one, and holds it so.
+    pub fn review_windows(&mut self, decide: impl Fn(&mut Wanted, bool), memory: &mut impl Memory) {
+        self.each(|registry, record| {
+            if record.ordinary() {
+                registry.review(record, &decide, memory);
+            }
+        });
+    }
+
+    /// The same for thread `tid` alone.
+    pub fn review_window(
+        &mut self,
+        tid: c_int,
+        decide: impl Fn(&mut Wanted, bool),
+        memory: &mut impl Memory,
+    ) {
+        let own = key(tid, Place::Ordinary);
+        if let Some(mut record) = self.records.get(own).copied() {
+            self.review(&mut record, &decide, memory);
+            if let Some(place) = self.records.get_mut(own) {
+                *place = record;
+            }
+        }
+    }
+
+    fn review(
+        &mut self,
+        record: &mut Record,
+        decide: &impl Fn(&mut Wanted, bool),
+        memory: &mut impl Memory,
+    ) {
+        let has = |place| self.records.get(key(record.tid(), place)).is_some();
+        let mut wanted = record.wanted;
+        decide(&mut wanted, has(Place::Current) || has(Place::Disarmed));
+        if wanted.start == record.wanted.start {
+            return;
+        }
+        // What is suspended is held when the call that is under way has ended.
+        self.let_go(record, memory);
+        record.wanted = wanted;
+        if record.suspended == 0 && wanted.start < Rung::Report {
+            let _ = self.hold(record, memory);
+            stats::rung(record.rung).count();
+        }
     }
 
     /// The stack recorded at `place`.

@@ -167,6 +167,11 @@ enum Step {
     },
     Sweep,
     Climb,
+    /// Handlers come, or go: ordinary stacks are to be held, or not.
+    Review {
+        tid: Option<c_int>,
+        start: Rung,
+    },
     /// The program's own mlock(2) and munlock(2).
     Lock {
         pages: Pages,
@@ -229,6 +234,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => tid().prop_map(|tid| Step::Die { tid }),
         1 => Just(Step::Sweep),
         1 => Just(Step::Climb),
+        1 => (prop::option::of(tid()), prop::sample::select(&Rung::ALL[..]))
+            .prop_map(|(tid, start)| Step::Review { tid, start }),
         2 => pages().prop_map(|pages| Step::Lock { pages }),
         2 => pages().prop_map(|pages| Step::Unlock { pages }),
         4 => (pages(), prop::bool::weighted(0.8))
@@ -461,6 +468,20 @@ impl World {
                 self.adopted.retain(|known, _| !self.dead.contains(&known.0));
             }
             Step::Climb => self.registry.climb(kernel),
+            Step::Review { tid, start } => {
+                let decide = |wanted: &mut Wanted, _| wanted.start = start;
+                match tid {
+                    Some(tid) => self.registry.review_window(tid, decide, kernel),
+                    None => self.registry.review_windows(decide, kernel),
+                }
+                let ordinary = |known: &(c_int, u8)| known.1 == Place::Ordinary as u8;
+                let whose = |known: &(c_int, u8)| tid.is_none_or(|tid| tid == known.0);
+                for (known, wanted) in &mut self.adopted {
+                    if ordinary(known) && whose(known) {
+                        wanted.start = start;
+                    }
+                }
+            }
             Step::Lock { pages } => self.lock(pages),
             Step::Unlock { pages } => {
                 kernel.unlock(pages);

@@ -1,15 +1,14 @@
 //! sigaltstack(2), sigaction(2), their aliases and what goes past them.
 //!
 //! `signal`, `sigset`, `siginterrupt` and the like reach libc's sigaction past
-//! the symbol. They concern [`gate`] only: none can set `SA_ONSTACK` (`sigvec`
-//! could, gone since glibc 2.21), and a stack is adopted when it is
-//! registered; a test watches that.
+//! the symbol. None can set `SA_ONSTACK` (`sigvec` could, gone since glibc
+//! 2.21): their handlers run on ordinary stacks.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
-use sigward_core::altstack::{self, size};
+use sigward_core::altstack::{self, ordinary, size};
 use sigward_core::wait::gate;
 
 hook! {
@@ -64,7 +63,15 @@ hook! {
             altstack::before_handler(new);
         }
         // SAFETY: the caller's own arguments; libc writes `old` where it succeeds.
-        unsafe { gate::action(signal, new, old, &|new, old| original(signal, new, old)) }
+        let result = unsafe {
+            gate::action(signal, new, old, &|new, old| original(signal, new, old))
+        };
+        if !altstack::on_duty() && result == 0 && !new.is_null() {
+            // SAFETY: libc has just read it. We may not be in charge yet.
+            let action = unsafe { new.read_unaligned() };
+            ordinary::handler(action.sa_sigaction, action.sa_flags);
+        }
+        result
     }
 }
 
@@ -103,6 +110,7 @@ fn old_handler(
     handler: sighandler_t,
     original: unsafe extern "C" fn(c_int, sighandler_t) -> sighandler_t,
 ) -> sighandler_t {
+    ordinary::handler(handler, 0);
     // SAFETY: the caller's own arguments, none a place for the old handler.
     unsafe {
         let change = || original(signal, handler) as isize;
