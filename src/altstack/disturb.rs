@@ -4,7 +4,10 @@
 //!
 //! Where a lock of ours would change the call's outcome, the stack is let go
 //! of first and held again after, with signals blocked on the calling thread;
-//! for stacks of other threads that leaves a window, which is counted.
+//! for stacks of other threads that leaves a window, which is counted. So does
+//! a call over the memory that the caller stands on, during which they are not
+//! blocked: it may take the stack away, or its writability, and what comes of
+//! that is for the program's handlers to see.
 
 use core::ffi::c_int;
 
@@ -13,7 +16,7 @@ use super::{charge, fork, origin};
 use crate::stats;
 use crate::sys::errno::{self, Errno};
 use crate::sys::page::{self, Pages};
-use crate::sys::signals::Blocked;
+use crate::sys::signals::{self, Blocked};
 use crate::sys::{call, startup};
 
 /// The original call, with its result as a register: -1 for a failure.
@@ -26,6 +29,9 @@ const FAILED: isize = -1;
 
 /// Linux 6.13: pages that fault for good, without a mapping of their own.
 const MADV_GUARD_INSTALL: c_int = 102;
+
+/// All memory, as a range.
+const EVERYWHERE: (usize, usize) = (0, usize::MAX);
 
 fn pages(start: usize, length: usize) -> Pages {
     Pages::around(start, start.saturating_add(length))
@@ -42,25 +48,27 @@ pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
 }
 
 /// Commits while the stacks in the ranges are let go of.
+#[inline(never)] // for depth
 fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
     let before = errno::get();
     let mut done = None;
     loop {
         let ended = fork::ended();
-        let blocked = Blocked::on_entry();
-        if let Some(mut state) = charge() {
-            for &(start, length) in ranges {
-                let pages = pages(start, length);
-                stats::WINDOWS.add(state.registry.suspend(pages, call::gettid(), &mut Kernel));
-            }
-            drop(state);
-            let result = done.unwrap_or_else(commit);
-            if let Some(mut state) = charge() {
-                for &(start, length) in ranges {
-                    state.registry.resume(pages(start, length), replaced, &mut Kernel);
+        let blocked = Blocked::all();
+        if suspend(ranges, &blocked) {
+            let own = ranges.iter().any(|&(start, length)| stands_on(start, length));
+            let (result, blocked) = if own {
+                drop(blocked);
+                let result = done.unwrap_or_else(commit);
+                if !signals::have_room() {
+                    // They are held again when they are set again.
+                    return result;
                 }
-                stats::PINNED.set(state.registry.pinned_pages());
-            }
+                (result, Blocked::all())
+            } else {
+                (done.unwrap_or_else(commit), blocked)
+            };
+            resume(ranges, replaced, &blocked);
             return result;
         }
         drop(blocked);
@@ -83,19 +91,57 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
     }
 }
 
+/// False where the registry is not to be had.
+#[inline(never)] // for depth
+fn suspend(ranges: &[(usize, usize)], blocked: &Blocked) -> bool {
+    let Some(mut state) = charge(blocked) else { return false };
+    for &(start, length) in ranges {
+        let others = state.registry.suspend(pages(start, length), call::gettid(), &mut Kernel);
+        stats::WINDOWS.add(others);
+    }
+    true
+}
+
+#[inline(never)] // for depth
+fn resume(ranges: &[(usize, usize)], replaced: bool, blocked: &Blocked) {
+    if let Some(mut state) = charge(blocked) {
+        for &(start, length) in ranges {
+            state.registry.resume(pages(start, length), replaced, &mut Kernel);
+        }
+        stats::PINNED.set(state.registry.pinned_pages());
+    }
+}
+
+/// Whether a call on the range may take away what we stand on. A range of all
+/// memory stands for a call that takes nothing away.
+fn stands_on(start: usize, length: usize) -> bool {
+    (start, length) != EVERYWHERE && signals::stand_on(start, length)
+}
+
 /// A call that leaves the memory in place but may take its residency or its
 /// lock: mprotect(2), shmdt(2). Async-signal-safe.
 pub fn weakening(start: usize, length: usize, commit: Commit<'_>) -> isize {
-    let _blocked = Blocked::on_entry();
+    if stands_on(start, length) {
+        let result = commit();
+        if signals::have_room() {
+            appeared(start, length);
+        }
+        return result;
+    }
+    let blocked = Blocked::all();
     let result = commit();
-    appeared(start, length);
+    refresh(start, length, &blocked);
     result
 }
 
 /// Memory may have come, or come back, to the range: stacks there are made
 /// resident. Async-signal-safe.
 pub fn appeared(start: usize, length: usize) {
-    if let Some(mut state) = charge() {
+    refresh(start, length, &Blocked::all());
+}
+
+fn refresh(start: usize, length: usize, blocked: &Blocked) {
+    if let Some(mut state) = charge(blocked) {
         state.registry.refresh(pages(start, length), &mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }
@@ -104,33 +150,25 @@ pub fn appeared(start: usize, length: usize) {
 /// process_madvise(2), whose ranges are in the program's vectors: all stacks
 /// are let go of meanwhile. Async-signal-safe.
 pub fn advising_by_vector(commit: Commit<'_>) -> isize {
-    without_holds(&[(0, usize::MAX)], false, commit)
+    without_holds(&[EVERYWHERE], false, commit)
 }
 
 /// madvise(2) on a range that holds a stack. `commit` makes the original call
 /// on a range of its own. Async-signal-safe.
 pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
-    let _blocked = Blocked::on_entry();
     let bytes = length.div_ceil(page::SIZE).checked_mul(page::SIZE);
     let whole = start.is_multiple_of(page::SIZE)
         && bytes.is_some_and(|bytes| start.checked_add(bytes).is_some());
     match advice {
         _ if !whole => commit(start, length),
         libc::MADV_DONTNEED | libc::MADV_FREE => {
-            around_our_frame(pages(start, length), &|asked| {
-                if others_proven(asked) {
-                    // With MADV_FREE the kernel may as well keep the pages.
-                    around_held(asked, advice == libc::MADV_DONTNEED, commit)
-                } else {
-                    let_go_of(asked, commit)
-                }
-            })
+            // With MADV_FREE the kernel may as well keep the pages.
+            let zero = advice == libc::MADV_DONTNEED;
+            around_our_frame(pages(start, length), zero, commit)
         }
         libc::MADV_WIPEONFORK | libc::MADV_DONTFORK => {
             origin::forget_within(start, length);
-            if let Some(mut state) = charge() {
-                state.registry.disprove(pages(start, length));
-            }
+            disprove(start, length);
             commit(start, length)
         }
         // The kernel refuses these on locked memory. A guard fails the lock
@@ -139,6 +177,12 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
             without_holds(&[(start, length)], false, &|| commit(start, length))
         }
         _ => weakening(start, length, &|| commit(start, length)),
+    }
+}
+
+fn disprove(start: usize, length: usize) {
+    if let Some(mut state) = charge(&Blocked::all()) {
+        state.registry.disprove(pages(start, length));
     }
 }
 
@@ -151,7 +195,7 @@ fn let_go_of(asked: Pages, commit: CommitOn<'_>) -> isize {
 /// Whether another thread's stack is concerned, and all of the held pages are
 /// proven private anonymous memory.
 fn others_proven(asked: Pages) -> bool {
-    charge().is_some_and(|state| {
+    charge(&Blocked::all()).is_some_and(|state| {
         !state.registry.only(call::gettid(), asked) && state.registry.all_proven(asked)
     })
 }
@@ -181,7 +225,8 @@ fn around_held(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
 /// stays, and with `zero` zeroes are written to it: the same to the program.
 /// True if that was done.
 fn served_in_place(rest: Pages, zero: bool) -> (Pages, bool) {
-    let Some(state) = charge() else { return (rest, false) };
+    let blocked = Blocked::all();
+    let Some(state) = charge(&blocked) else { return (rest, false) };
     let held = state.registry.held_run(rest, rest.first);
     if held.is_empty() {
         return (rest, false);
@@ -195,10 +240,10 @@ fn served_in_place(rest: Pages, zero: bool) -> (Pages, bool) {
     (held, state.registry.all_proven(held) && (!zero || cleared()))
 }
 
-/// Commits on `asked` without the pages under our own frames: the program may
+/// Gives `asked` away without the pages under our own frames: the program may
 /// give away all below its stack pointer, but not what we stand on there.
 /// What lies below a stack pointer is undefined at any time.
-fn around_our_frame(asked: Pages, commit: &dyn Fn(Pages) -> isize) -> isize {
+fn around_our_frame(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     /// More than the frames below this one take.
     const BELOW: usize = 2048;
     /// More than lies between here and the program's frame.
@@ -206,24 +251,32 @@ fn around_our_frame(asked: Pages, commit: &dyn Fn(Pages) -> isize) -> isize {
     let here = startup::stack_pointer();
     let ours = Pages::around(here.saturating_sub(BELOW), here.saturating_add(ABOVE));
     if asked.common(ours).is_empty() {
-        return commit(asked);
+        return give_away(asked, zero, commit);
     }
     let below = Pages { first: asked.first, end: ours.first };
     let above = Pages { first: ours.end, end: asked.end };
-    let outcome = if below.is_empty() { 0 } else { commit(below) };
+    let outcome = if below.is_empty() { 0 } else { give_away(below, zero, commit) };
     if above.is_empty() || !goes_on(outcome) {
         return outcome;
     }
-    outcome.min(commit(above))
+    outcome.min(give_away(above, zero, commit))
+}
+
+fn give_away(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
+    if others_proven(asked) {
+        around_held(asked, zero, commit)
+    } else {
+        let_go_of(asked, commit)
+    }
 }
 
 /// A call of the program's that locks memory: mlock(2), mlock2(2),
 /// mlockall(2). With a range, its pages are the program's own from then on,
 /// and are not unlocked by us. Async-signal-safe.
 pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], 0, commit);
+    let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], 0, &[], commit);
     if let Some((start, length)) = range.filter(|_| result != FAILED)
-        && let Some(mut state) = charge()
+        && let Some(mut state) = charge(&Blocked::all())
     {
         state.registry.program_locked(pages(start, length), true);
     }
@@ -231,29 +284,40 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
 }
 
 /// A call that makes a mapping, which `MAP_LOCKED` or mlockall(2) may have
-/// the kernel lock: mmap(2), mremap(2). Async-signal-safe.
-pub fn mapping(commit: Commit<'_>) -> isize {
-    with_room(&[Errno::EAGAIN], 0, commit)
+/// the kernel lock, and takes away or replaces what `ranges` hold: mmap(2),
+/// mremap(2). Async-signal-safe.
+pub fn mapping(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
+    with_room(&[Errno::EAGAIN], 0, ranges, commit)
 }
 
 /// A call that is to end the heap at `end`, which mlockall(2) may have the
 /// kernel lock: brk(2), whose answer is another from libc than by syscall(2).
 /// Async-signal-safe.
-pub fn ending_heap(end: usize, commit: Commit<'_>) -> isize {
-    with_room(&[], end, commit)
+pub fn ending_heap(end: usize, ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
+    with_room(&[], end, ranges, commit)
 }
 
-/// Commits. If that fails for the limit, by one of `errors` or with the heap's
-/// end below `heap`, while we hold locks, we give them back and it is made
-/// once more; our stacks then get what is left.
-fn with_room(errors: &[Errno], heap: usize, commit: Commit<'_>) -> isize {
+/// Commits, [`replacing`] what `ranges` hold, if there are any. If that fails
+/// for the limit, by one of `errors` or with the heap's end below `heap`, while
+/// we hold locks, we give them back and it is made once more; our stacks then
+/// get what is left.
+fn with_room(
+    errors: &[Errno],
+    heap: usize,
+    ranges: &[(usize, usize)],
+    commit: Commit<'_>,
+) -> isize {
     let before = errno::get();
-    let mut result = commit();
+    let mut result = if ranges.is_empty() { commit() } else { replacing(ranges, commit) };
     let refused = result == FAILED && errors.contains(&Errno(errno::get()))
         || heap > 0 && call::current_break() < heap;
-    let ours = || charge().is_some_and(|state| state.registry.pinned_pages() > 0);
+    let ours =
+        || charge(&Blocked::all()).is_some_and(|state| state.registry.pinned_pages() > 0);
     if refused && ours() {
-        result = without_holds(&[(0, usize::MAX)], false, commit);
+        for &(start, length) in ranges {
+            disprove(start, length);
+        }
+        result = without_holds(&[EVERYWHERE], false, commit);
         if result != FAILED {
             errno::set(before);
         }
@@ -266,10 +330,10 @@ fn with_room(errors: &[Errno], heap: usize, commit: Commit<'_>) -> isize {
 /// was proven of them is not any more: their locks were what told.
 /// Async-signal-safe.
 pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    let _blocked = Blocked::on_entry();
+    let blocked = Blocked::all();
     let pages = range.map_or(Pages::ALL, |(start, length)| pages(start, length));
     let result = commit();
-    if let Some(mut state) = charge() {
+    if let Some(mut state) = charge(&blocked) {
         if result == 0 {
             state.registry.program_locked(pages, false);
         } else {

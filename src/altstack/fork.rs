@@ -19,6 +19,7 @@ use super::pins::Kernel;
 use super::{DUTY, Duty, OWNER, STATE, ours};
 use crate::stats;
 use crate::sys::page::Pages;
+use crate::sys::signals::Blocked;
 use crate::sys::{call, startup};
 
 /// The thread that is between prepare and parent or child, by its thread
@@ -73,7 +74,8 @@ pub extern "C" fn prepare() {
     if DUTY.load(Ordering::Relaxed) == Duty::Inert as u8 || !ours() {
         return;
     }
-    let Some(mut state) = STATE.hold() else {
+    let blocked = Blocked::over_fork();
+    let Some(mut state) = STATE.hold(&blocked) else {
         // Another fork was too slow for us: here all is copied, for good in the child.
         stats::WINDOWS.add(1);
         return;
@@ -82,7 +84,8 @@ pub extern "C" fn prepare() {
     let pid = OWNER.pid();
     state.registry.before_fork(tid, |other| call::thread_exists(pid, other), &mut Kernel);
     THREAD.store(tid as usize, Ordering::Relaxed);
-    MASK.store(state.leave_held(), Ordering::Relaxed);
+    state.leave();
+    MASK.store(blocked.leave(), Ordering::Relaxed);
     FORKING.store(startup::thread_pointer(), Ordering::Relaxed);
 }
 
@@ -91,8 +94,9 @@ pub extern "C" fn parent() {
     if !under_way_here() {
         return;
     }
+    let blocked = Blocked::left(MASK.load(Ordering::Relaxed));
     // SAFETY: `prepare` left it held for this thread.
-    let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
+    let mut state = unsafe { STATE.take_over(&blocked) };
     ENDED.fetch_add(1, Ordering::Release);
     FORKING.store(0, Ordering::Release);
     let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
@@ -110,8 +114,9 @@ pub extern "C" fn child() {
         FORKING.store(0, Ordering::Relaxed);
         return;
     }
+    let blocked = Blocked::left(MASK.load(Ordering::Relaxed));
     // SAFETY: `prepare` left it held for this thread, of which we are the copy.
-    let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
+    let mut state = unsafe { STATE.take_over(&blocked) };
     FORKING.store(0, Ordering::Relaxed);
     OWNER.claim();
     let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;

@@ -29,7 +29,8 @@ use once_cell::race::OnceRef;
 use crate::stats;
 use crate::sys::lock::{Held, Lock};
 use crate::sys::owner::Owner;
-use crate::sys::{call, signals};
+use crate::sys::signals::{self, Blocked};
+use crate::sys::call;
 use ladder::{Rung, Stack};
 use pins::Kernel;
 use registry::{Adopted, Place, Registry, Wanted};
@@ -104,7 +105,7 @@ static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 
 /// Puts this part in charge of the process, from load on.
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
-    if let Some(mut state) = STATE.hold() {
+    if let Some(mut state) = STATE.hold(&Blocked::all()) {
         state.policy = policy;
     }
     let _ = EXIT_NOTICE.set(exit_notice);
@@ -120,7 +121,7 @@ pub fn stand_down() -> Option<Duty> {
         return None;
     }
     let duty = Duty::from(DUTY.swap(Duty::Inert as u8, Ordering::Relaxed));
-    if let Some(mut state) = STATE.hold() {
+    if let Some(mut state) = STATE.hold(&Blocked::all()) {
         state.registry.let_go_of_all(&mut Kernel);
         stats::PINNED.set(0);
     } else {
@@ -131,7 +132,7 @@ pub fn stand_down() -> Option<Duty> {
 
 /// Takes up the duty that [`stand_down`] left. Async-signal-safe.
 pub fn stand_up(duty: Duty) {
-    if let Some(mut state) = STATE.hold() {
+    if let Some(mut state) = STATE.hold(&Blocked::all()) {
         state.registry.hold_all(&mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }
@@ -146,10 +147,10 @@ pub fn on_duty() -> bool {
 }
 
 /// The registry and its policy, if residency is ours to keep here and now.
-fn charge() -> Option<Held<'static, State>> {
+fn charge(blocked: &Blocked) -> Option<Held<'_, State>> {
     let acts = || DUTY.load(Ordering::Acquire) == Duty::Act as u8;
     let held = if acts() && ours() {
-        let held = STATE.hold();
+        let held = STATE.hold(blocked);
         // A fork was too slow for us, and what was to be held now is not.
         stats::WINDOWS.add(usize::from(held.is_none()));
         held
@@ -191,27 +192,33 @@ pub fn set(
     old: *mut libc::stack_t,
     commit: impl FnOnce(*const libc::stack_t) -> c_int,
 ) -> c_int {
-    signals::need_stack();
     let Some(asked) = signals::read(new) else { return commit(new) };
+    if !is_disable(&asked) {
+        size::judge(described(&asked));
+    }
     let tid = call::gettid();
-    follow_disarming(tid);
+    let blocked = Blocked::all();
+    follow_disarming(tid, &blocked);
     let mut told = asked;
-    let (mut given, before) = (None, size::in_force(tid));
+    let (mut given, before) = (None, size::in_force(tid, &blocked));
     let mut adopted = None;
     if !is_disable(&asked) {
-        given = size::serve(tid, described(&asked));
+        given = size::serve(tid, described(&asked), &blocked);
         if let Some(Stack { base, size }) = given {
             (told.ss_sp, told.ss_size) = (base as *mut _, size);
         }
-        adopted = prepare(tid, &told);
+        adopted = adopt_altstack(&blocked, tid, Place::Pending, &told);
     }
     let result = commit(if given.is_some() { &raw const told } else { new });
     let installed = result == 0 || installed(&told);
-    settle(tid, &told, installed);
+    if !settle(tid, &told, installed, &blocked) {
+        adopted = adopt_altstack(&blocked, tid, Place::Current, &told);
+    }
+    size::settle(tid, described(&asked), given, installed, &blocked);
+    drop(blocked);
     if let Some(before) = before {
         size::translate(old, before);
     }
-    size::settle(tid, described(&asked), given, installed);
     if installed && !is_disable(&asked) {
         stats::STACKS.count();
         if let Some(adopted) = &adopted {
@@ -223,8 +230,8 @@ pub fn set(
 
 /// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
 /// runs, and puts it back: sees what has happened since the last call.
-fn follow_disarming(tid: c_int) {
-    let Some(mut state) = charge() else { return };
+fn follow_disarming(tid: c_int, blocked: &Blocked) {
+    let Some(mut state) = charge(blocked) else { return };
     let registry = &mut state.registry;
     let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
     let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
@@ -241,12 +248,10 @@ fn follow_disarming(tid: c_int) {
     }
 }
 
-fn prepare(tid: c_int, asked: &libc::stack_t) -> Option<Adopted> {
-    Some(adopt_altstack(charge()?, tid, Place::Pending, asked))
-}
-
-fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
-    let Some(mut state) = charge() else { return };
+/// The call is over. False if what is installed is still to be adopted, as a
+/// fork was in the way before.
+fn settle(tid: c_int, asked: &libc::stack_t, installed: bool, blocked: &Blocked) -> bool {
+    let Some(mut state) = charge(blocked) else { return true };
     let registry = &mut state.registry;
     let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
     match (installed, is_disable(asked)) {
@@ -254,14 +259,11 @@ fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
         (true, false) if pending == Some(described(asked)) => {
             registry.promote(tid, Place::Pending, Place::Current, &mut Kernel);
         }
-        // A handler has come between, and set another.
-        (true, false) => {
-            adopt_altstack(state, tid, Place::Current, asked);
-            return;
-        }
+        (true, false) => return false,
         (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
     }
     stats::PINNED.set(registry.pinned_pages());
+    true
 }
 
 /// sigaction(2) is about to install `new`: if its handler will run on the
@@ -291,27 +293,34 @@ pub fn adopt_current() {
     if is_disable(&now) {
         return;
     }
-    let Some(state) = charge() else { return };
     let tid = call::gettid();
-    let known = state.registry.wanted(tid, Place::Current).map(|known| known.stack);
-    if known != Some(described(&now)) {
+    let blocked = Blocked::all();
+    let known = charge(&blocked)
+        .and_then(|state| state.registry.wanted(tid, Place::Current))
+        .is_some_and(|known| known.stack == described(&now));
+    let adopted =
+        if known { None } else { adopt_altstack(&blocked, tid, Place::Current, &now) };
+    drop(blocked);
+    if let Some(adopted) = adopted {
         stats::STACKS.count();
-        tell(&adopt_altstack(state, tid, Place::Current, &now));
+        tell(&adopted);
     }
 }
 
+#[inline(never)] // for depth: what it makes of its arguments goes with it
 fn adopt_altstack(
-    state: Held<'_, State>,
+    blocked: &Blocked,
     tid: c_int,
     place: Place,
     stack: &libc::stack_t,
-) -> Adopted {
+) -> Option<Adopted> {
     const SS_AUTODISARM: c_int = 1 << 31;
+    let state = charge(blocked)?;
     let Policy { start, window, main } = state.policy;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let stack = described(stack);
     let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
-    adopt(state, tid, place, Wanted { stack, window, start, disarms })
+    Some(adopt(state, tid, place, Wanted { stack, window, start, disarms }))
 }
 
 /// Adopts `wanted`, then lets go of the registry and asks for the notice.
@@ -339,7 +348,7 @@ fn tell(adopted: &Adopted) {
     // Memory that cannot even be touched was no question of limits.
     if adopted.rung < Rung::Report && stats::REFUSED.count() == 0 {
         let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(0, |limit| limit.rlim_cur);
-        let bought = charge().map_or(0, |state| state.registry.locked_stacks());
+        let bought = charge(&Blocked::all()).map_or(0, |state| state.registry.locked_stacks());
         log::warn!(
             "locking a signal stack was refused ({error}): RLIMIT_MEMLOCK is {limit} bytes and \
              bought {bought} stacks; this one is held by rung {}. Remedy: ulimit -l 65536; \
@@ -352,12 +361,12 @@ fn tell(adopted: &Adopted) {
 /// How many stacks are on record now. Async-signal-safe.
 #[must_use]
 pub fn stacks_on_record() -> usize {
-    charge().map_or(0, |state| state.registry.stacks())
+    charge(&Blocked::all()).map_or(0, |state| state.registry.stacks())
 }
 
 /// The calling thread ends: its stacks are released. Async-signal-safe.
 pub fn thread_exit() {
-    if let Some(mut state) = charge() {
+    if let Some(mut state) = charge(&Blocked::all()) {
         state.registry.release_thread(call::gettid(), &mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
     }

@@ -10,7 +10,8 @@ use super::registry::{Place, Wanted};
 use super::{adopt, charge, frame};
 use crate::bounds::{self, Attributes};
 use crate::sys::page::{self, Pages};
-use crate::sys::{call, signals, startup};
+use crate::sys::signals::{self, Blocked};
+use crate::sys::{call, startup};
 
 /// How deep a thread may have gone, in bytes, when a signal finds it, for its
 /// frame to lie in the window that is held by default.
@@ -88,12 +89,15 @@ fn grown_to(here: usize, lowest: usize) -> usize {
 /// Holds the calling thread's stack from `base` up to `top`.
 fn hold(base: usize, top: usize, start: Rung) {
     let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
-    let Some(state) = charge() else { return };
+    let blocked = Blocked::all();
+    let Some(state) = charge(&blocked) else { return };
     let start = match state.policy.start {
         // Alternate stacks are to be left alone; this is not one.
         Rung::Report => start,
         asked => start.max(asked),
     };
     let wanted = Wanted { stack: Stack { base, size }, window: size, start, disarms: false };
-    super::tell(&adopt(state, call::gettid(), Place::Ordinary, wanted));
+    let adopted = adopt(state, call::gettid(), Place::Ordinary, wanted);
+    drop(blocked);
+    super::tell(&adopted);
 }

@@ -5,12 +5,12 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::futex;
-use super::signals::{Blocked, Mask};
+use super::signals::Blocked;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const HELD_AND_AWAITED: u32 = 2;
-/// Left held over a fork, which runs foreign code: see [`Held::leave_held`].
+/// Left held over a fork, which runs foreign code: see [`Held::leave`].
 const LEFT: u32 = 3;
 /// Left held over a fork that somebody has given up waiting for.
 const GIVEN_UP: u32 = 4;
@@ -23,7 +23,7 @@ const NAP: i64 = 5_000_000;
 /// A value under a lock that sleeps in futex(2) when it is contended (a
 /// spinning one would hang a real-time program).
 ///
-/// No handler can meet it held by its own thread, as signals are blocked
+/// No handler can meet it held by its own thread, as signals are [`Blocked`]
 /// first; a holder never runs foreign code. The exception is a fork: the lock
 /// is left held over it, so that a child does not find it held by a thread that
 /// it lacks, and the program's own fork handlers run meanwhile. One of those
@@ -45,23 +45,21 @@ impl<T> Lock<T> {
         Lock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// Blocks all signals, then waits for the lock; `None` if a fork does not
-    /// come to its end. Async-signal-safe; not to be called by a holder, nor
-    /// in a vfork child.
-    pub fn hold(&self) -> Option<Held<'_, T>> {
-        let blocked = Blocked::all();
+    /// Waits for the lock; `None` if a fork does not come to its end.
+    /// Async-signal-safe; not to be called by a holder, nor in a vfork child.
+    pub fn hold<'a>(&'a self, _: &'a Blocked) -> Option<Held<'a, T>> {
         // Lazily: one that is dropped would release what it does not hold.
-        acquire(&self.state).then(|| Held { lock: self, blocked })
+        acquire(&self.state).then(|| Held { lock: self })
     }
 
-    /// Takes up the lock that [`Held::leave_held`] left, with the mask that it
-    /// returned. In a forked child too, as its one thread's own.
+    /// Takes up the lock that [`Held::leave`] left. In a forked child too, as
+    /// its one thread's own.
     ///
     /// # Safety
     /// The calling thread, or in a child its original, left it held.
-    pub unsafe fn take_over(&self, mask: Mask) -> Held<'_, T> {
+    pub unsafe fn take_over<'a>(&'a self, _: &'a Blocked) -> Held<'a, T> {
         take_up(&self.state);
-        Held { lock: self, blocked: Blocked::left(mask) }
+        Held { lock: self }
     }
 }
 
@@ -161,22 +159,17 @@ fn take_up(word: &impl Word) {
     word.replace(HELD_AND_AWAITED, Ordering::Relaxed);
 }
 
-/// The lock, held; signals are unblocked after it is released.
+/// The lock, held.
 pub struct Held<'a, T> {
     lock: &'a Lock<T>,
-    // Dropped after the lock was released in `drop`.
-    blocked: Blocked,
 }
 
 impl<T> Held<'_, T> {
-    /// Leaves the lock held and signals blocked, for the time of a fork.
-    /// Returns what [`Lock::take_over`] asks for.
-    #[must_use]
-    pub fn leave_held(self) -> Mask {
-        let mask = self.blocked.before();
+    /// Leaves the lock held, for the time of a fork; signals are to be left
+    /// blocked, too.
+    pub fn leave(self) {
         leave(&self.lock.state);
         core::mem::forget(self);
-        mask
     }
 }
 

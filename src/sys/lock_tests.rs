@@ -108,55 +108,71 @@ fn a_missing_release_is_found() {
     });
 }
 
+/// Holds `lock` for as long as `work` takes; `None` if it is not to be had.
+fn holding<T, R>(lock: &Lock<T>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+    let blocked = Blocked::all();
+    lock.hold(&blocked).map(|mut held| work(&mut held))
+}
+
+fn is_refused<T>(lock: &Lock<T>) -> bool {
+    holding(lock, |_| ()).is_none()
+}
+
+/// Ends the fork for which the caller left `lock` held.
+fn end_fork<T>(lock: &Lock<T>) {
+    let blocked = Blocked::all();
+    // SAFETY: the caller's word.
+    drop(unsafe { lock.take_over(&blocked) });
+}
+
 #[test]
 fn who_gives_up_on_a_fork_leaves_the_lock_to_it() {
     let lock = Lock::new(());
-    let mask = lock.hold().unwrap().leave_held();
+    lock.hold(&Blocked::all()).unwrap().leave();
     for _ in 0..2 {
-        assert!(lock.hold().is_none());
+        assert!(is_refused(&lock));
         assert_eq!(lock.state.load(Ordering::Relaxed), GIVEN_UP);
     }
-    // SAFETY: left above.
-    drop(unsafe { lock.take_over(mask) });
-    assert!(lock.hold().is_some());
+    end_fork(&lock);
+    assert!(!is_refused(&lock));
 }
 
 #[test]
 fn many_threads_count_without_losing_one() {
     static COUNT: Lock<u64> = Lock::new(0);
+    let count = || holding(&COUNT, |count| *count += 1).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| (0..20_000).for_each(|_| *COUNT.hold().unwrap() += 1));
+            scope.spawn(|| (0..20_000).for_each(|_| count()));
         }
     });
-    assert_eq!(*COUNT.hold().unwrap(), 160_000);
+    assert_eq!(holding(&COUNT, |count| *count), Some(160_000));
 }
 
 #[test]
 fn who_sleeps_already_when_a_fork_begins_gives_up_too() {
     static LOCK: Lock<()> = Lock::new(());
-    let held = LOCK.hold().unwrap();
+    let blocked = Blocked::all();
+    let held = LOCK.hold(&blocked).unwrap();
     std::thread::scope(|scope| {
-        let sleepers = [(); 2].map(|()| scope.spawn(|| LOCK.hold().is_none()));
+        let sleepers = [(); 2].map(|()| scope.spawn(|| is_refused(&LOCK)));
         while LOCK.state.load(Ordering::Relaxed) != HELD_AND_AWAITED {
             std::thread::yield_now();
         }
-        let mask = held.leave_held();
+        held.leave();
         assert!(sleepers.map(|sleeper| sleeper.join().unwrap()).iter().all(|gave_up| *gave_up));
         // SAFETY: left held by this thread, above.
-        drop(unsafe { LOCK.take_over(mask) });
+        drop(unsafe { LOCK.take_over(&blocked) });
     });
 }
 
 #[test]
 fn a_fork_that_does_not_end_is_not_waited_for_for_ever() {
     static LOCK: Lock<()> = Lock::new(());
-    let mask = LOCK.hold().unwrap().leave_held();
+    LOCK.hold(&Blocked::all()).unwrap().leave();
     std::thread::scope(|scope| {
-        let gave_up = scope.spawn(|| LOCK.hold().is_none());
-        assert!(gave_up.join().unwrap());
-        // SAFETY: left held by this thread, above.
-        drop(unsafe { LOCK.take_over(mask) });
-        assert!(scope.spawn(|| LOCK.hold().is_some()).join().unwrap());
+        assert!(scope.spawn(|| is_refused(&LOCK)).join().unwrap());
+        end_fork(&LOCK);
+        assert!(!scope.spawn(|| is_refused(&LOCK)).join().unwrap());
     });
 }
