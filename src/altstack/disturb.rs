@@ -12,7 +12,7 @@
 use core::ffi::c_int;
 
 use super::pins::Kernel;
-use super::{charge, fork, origin};
+use super::{State, charge, fork, origin};
 use crate::stats;
 use crate::sys::errno::{self, Errno};
 use crate::sys::page::{self, Pages};
@@ -94,22 +94,23 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
 /// False where the registry is not to be had.
 #[inline(never)] // for depth
 fn suspend(ranges: &[(usize, usize)], blocked: &Blocked) -> bool {
-    let Some(mut state) = charge(blocked) else { return false };
-    for &(start, length) in ranges {
-        let others = state.registry.suspend(pages(start, length), call::gettid(), &mut Kernel);
-        stats::WINDOWS.add(others);
-    }
-    true
+    let suspended = charge(blocked, |State { registry, .. }| {
+        for &(start, length) in ranges {
+            let others = registry.suspend(pages(start, length), call::gettid(), &mut Kernel);
+            stats::WINDOWS.add(others);
+        }
+    });
+    suspended.is_some()
 }
 
 #[inline(never)] // for depth
 fn resume(ranges: &[(usize, usize)], replaced: bool, blocked: &Blocked) {
-    if let Some(mut state) = charge(blocked) {
+    charge(blocked, |State { registry, .. }| {
         for &(start, length) in ranges {
-            state.registry.resume(pages(start, length), replaced, &mut Kernel);
+            registry.resume(pages(start, length), replaced, &mut Kernel);
         }
-        stats::PINNED.set(state.registry.pinned_pages());
-    }
+        stats::PINNED.set(registry.pinned_pages());
+    });
 }
 
 /// Whether a call on the range may take away what we stand on. A range of all
@@ -140,11 +141,12 @@ pub fn appeared(start: usize, length: usize) {
     refresh(start, length, &Blocked::all());
 }
 
+#[inline(never)] // for depth
 fn refresh(start: usize, length: usize, blocked: &Blocked) {
-    if let Some(mut state) = charge(blocked) {
-        state.registry.refresh(pages(start, length), &mut Kernel);
-        stats::PINNED.set(state.registry.pinned_pages());
-    }
+    charge(blocked, |State { registry, .. }| {
+        registry.refresh(pages(start, length), &mut Kernel);
+        stats::PINNED.set(registry.pinned_pages());
+    });
 }
 
 /// process_madvise(2), whose ranges are in the program's vectors: all stacks
@@ -166,6 +168,13 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
             let zero = advice == libc::MADV_DONTNEED;
             around_our_frame(pages(start, length), zero, commit)
         }
+        _ => advise_otherwise(start, length, advice, commit),
+    }
+}
+
+#[inline(never)] // for depth
+fn advise_otherwise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
+    match advice {
         libc::MADV_WIPEONFORK | libc::MADV_DONTFORK => {
             origin::forget_within(start, length);
             disprove(start, length);
@@ -174,30 +183,30 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
         // The kernel refuses these on locked memory. A guard fails the lock
         // that would cover it, and our touch, which the kernel makes for us.
         libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE | MADV_GUARD_INSTALL => {
-            without_holds(&[(start, length)], false, &|| commit(start, length))
+            let_go_of(start, length, commit)
         }
         _ => weakening(start, length, &|| commit(start, length)),
     }
 }
 
+#[inline(never)] // for depth
 fn disprove(start: usize, length: usize) {
-    if let Some(mut state) = charge(&Blocked::all()) {
-        state.registry.disprove(pages(start, length));
-    }
+    charge(&Blocked::all(), |state| state.registry.disprove(pages(start, length)));
 }
 
-/// Commits on `asked` while the stacks there are let go of.
-fn let_go_of(asked: Pages, commit: CommitOn<'_>) -> isize {
-    let range = (asked.address(), asked.bytes());
-    without_holds(&[range], false, &|| commit(range.0, range.1))
+/// Commits on the range while the stacks there are let go of.
+fn let_go_of(start: usize, length: usize, commit: CommitOn<'_>) -> isize {
+    without_holds(&[(start, length)], false, &|| commit(start, length))
 }
 
 /// Whether another thread's stack is concerned, and all of the held pages are
 /// proven private anonymous memory.
+#[inline(never)] // for depth
 fn others_proven(asked: Pages) -> bool {
-    charge(&Blocked::all()).is_some_and(|state| {
-        !state.registry.only(call::gettid(), asked) && state.registry.all_proven(asked)
-    })
+    let proven = charge(&Blocked::all(), |State { registry, .. }| {
+        !registry.only(call::gettid(), asked) && registry.all_proven(asked)
+    });
+    proven.unwrap_or(false)
 }
 
 /// Whether the kernel, which goes upwards, would go on after this outcome of
@@ -208,13 +217,14 @@ fn goes_on(outcome: isize) -> bool {
 
 /// Commits on the parts of the range that no stack holds. The stacks stay:
 /// their threads could meet a signal without the lock or without the page.
+#[inline(never)] // for depth
 fn around_held(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     let mut outcome = commit(asked.address(), 0);
     let mut rest = asked;
     while !rest.is_empty() && goes_on(outcome) {
         let (part, served) = served_in_place(rest, zero);
         if !served {
-            outcome = outcome.min(let_go_of(part, commit));
+            outcome = outcome.min(let_go_of(part.address(), part.bytes(), commit));
         }
         rest.first = part.end;
     }
@@ -224,20 +234,22 @@ fn around_held(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
 /// The lowest part of `rest` that is held, or is not. If it is, and proven, it
 /// stays, and with `zero` zeroes are written to it: the same to the program.
 /// True if that was done.
+#[inline(never)] // for depth
 fn served_in_place(rest: Pages, zero: bool) -> (Pages, bool) {
-    let blocked = Blocked::all();
-    let Some(state) = charge(&blocked) else { return (rest, false) };
-    let held = state.registry.held_run(rest, rest.first);
-    if held.is_empty() {
-        return (rest, false);
-    }
-    if held.first > rest.first {
-        return (Pages { end: held.first, ..rest }, false);
-    }
-    // SAFETY: the program asks for these whole pages to read as zeroes, and
-    // the pages under our frames are not among them.
-    let cleared = || unsafe { call::write_zeroes(held.address(), held.bytes()) }.is_ok();
-    (held, state.registry.all_proven(held) && (!zero || cleared()))
+    let served = charge(&Blocked::all(), |State { registry, .. }| {
+        let held = registry.held_run(rest, rest.first);
+        if held.is_empty() {
+            return (rest, false);
+        }
+        if held.first > rest.first {
+            return (Pages { end: held.first, ..rest }, false);
+        }
+        // SAFETY: the program asks for these whole pages to read as zeroes,
+        // and the pages under our frames are not among them.
+        let cleared = || unsafe { call::write_zeroes(held.address(), held.bytes()) }.is_ok();
+        (held, registry.all_proven(held) && (!zero || cleared()))
+    });
+    served.unwrap_or((rest, false))
 }
 
 /// Gives `asked` away without the pages under our own frames: the program may
@@ -266,7 +278,7 @@ fn give_away(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     if others_proven(asked) {
         around_held(asked, zero, commit)
     } else {
-        let_go_of(asked, commit)
+        let_go_of(asked.address(), asked.bytes(), commit)
     }
 }
 
@@ -275,10 +287,9 @@ fn give_away(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
 /// and are not unlocked by us. Async-signal-safe.
 pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let result = with_room(&[Errno::ENOMEM, Errno::EAGAIN, Errno::EPERM], 0, &[], commit);
-    if let Some((start, length)) = range.filter(|_| result != FAILED)
-        && let Some(mut state) = charge(&Blocked::all())
-    {
-        state.registry.program_locked(pages(start, length), true);
+    if let Some((start, length)) = range.filter(|_| result != FAILED) {
+        let locked = pages(start, length);
+        charge(&Blocked::all(), |state| state.registry.program_locked(locked, true));
     }
     result
 }
@@ -311,9 +322,8 @@ fn with_room(
     let mut result = if ranges.is_empty() { commit() } else { replacing(ranges, commit) };
     let refused = result == FAILED && errors.contains(&Errno(errno::get()))
         || heap > 0 && call::current_break() < heap;
-    let ours =
-        || charge(&Blocked::all()).is_some_and(|state| state.registry.pinned_pages() > 0);
-    if refused && ours() {
+    let pinned = || charge(&Blocked::all(), |state| state.registry.pinned_pages());
+    if refused && pinned().is_some_and(|pages| pages > 0) {
         for &(start, length) in ranges {
             disprove(start, length);
         }
@@ -333,15 +343,15 @@ pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let blocked = Blocked::all();
     let pages = range.map_or(Pages::ALL, |(start, length)| pages(start, length));
     let result = commit();
-    if let Some(mut state) = charge(&blocked) {
+    charge(&blocked, |State { registry, .. }| {
         if result == 0 {
-            state.registry.program_locked(pages, false);
+            registry.program_locked(pages, false);
         } else {
-            state.registry.program_unlocked_some(pages, &mut Kernel);
+            registry.program_unlocked_some(pages, &mut Kernel);
         }
-        state.registry.refresh(pages, &mut Kernel);
-        state.registry.climb(&mut Kernel);
-        stats::PINNED.set(state.registry.pinned_pages());
-    }
+        registry.refresh(pages, &mut Kernel);
+        registry.climb(&mut Kernel);
+        stats::PINNED.set(registry.pinned_pages());
+    });
     result
 }

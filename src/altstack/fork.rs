@@ -16,7 +16,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Kernel;
-use super::{DUTY, Duty, OWNER, STATE, ours};
+use super::{DUTY, Duty, OWNER, STATE, State, ours};
 use crate::stats;
 use crate::sys::page::Pages;
 use crate::sys::signals::Blocked;
@@ -75,16 +75,17 @@ pub extern "C" fn prepare() {
         return;
     }
     let blocked = Blocked::over_fork();
-    let Some(mut state) = STATE.hold(&blocked) else {
+    let tid = call::gettid();
+    let pid = OWNER.pid();
+    let done = STATE.with_and_leave(&blocked, |state| {
+        state.registry.before_fork(tid, |other| call::thread_exists(pid, other), &mut Kernel);
+    });
+    if done.is_none() {
         // Another fork was too slow for us: here all is copied, for good in the child.
         stats::WINDOWS.add(1);
         return;
-    };
-    let tid = call::gettid();
-    let pid = OWNER.pid();
-    state.registry.before_fork(tid, |other| call::thread_exists(pid, other), &mut Kernel);
+    }
     THREAD.store(tid as usize, Ordering::Relaxed);
-    state.leave();
     MASK.store(blocked.leave(), Ordering::Relaxed);
     FORKING.store(startup::thread_pointer(), Ordering::Relaxed);
 }
@@ -95,15 +96,17 @@ pub extern "C" fn parent() {
         return;
     }
     let blocked = Blocked::left(MASK.load(Ordering::Relaxed));
+    let work = |state: &mut State| {
+        ENDED.fetch_add(1, Ordering::Release);
+        FORKING.store(0, Ordering::Release);
+        let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
+        stats::WINDOWS.add(windows);
+        if UNLOCKED.swap(false, Ordering::Relaxed) {
+            state.registry.refresh(Pages::ALL, &mut Kernel);
+        }
+    };
     // SAFETY: `prepare` left it held for this thread.
-    let mut state = unsafe { STATE.take_over(&blocked) };
-    ENDED.fetch_add(1, Ordering::Release);
-    FORKING.store(0, Ordering::Release);
-    let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
-    stats::WINDOWS.add(windows);
-    if UNLOCKED.swap(false, Ordering::Relaxed) {
-        state.registry.refresh(Pages::ALL, &mut Kernel);
-    }
+    unsafe { STATE.take_over(&blocked, work) };
 }
 
 /// After a fork, in the child.
@@ -115,13 +118,15 @@ pub extern "C" fn child() {
         return;
     }
     let blocked = Blocked::left(MASK.load(Ordering::Relaxed));
+    let work = |state: &mut State| {
+        FORKING.store(0, Ordering::Relaxed);
+        OWNER.claim();
+        let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
+        let now = call::gettid();
+        state.registry.in_child(before, now, &mut Kernel);
+        state.substitutes.in_child(before, now);
+        stats::PINNED.set(state.registry.pinned_pages());
+    };
     // SAFETY: `prepare` left it held for this thread, of which we are the copy.
-    let mut state = unsafe { STATE.take_over(&blocked) };
-    FORKING.store(0, Ordering::Relaxed);
-    OWNER.claim();
-    let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
-    let now = call::gettid();
-    state.registry.in_child(before, now, &mut Kernel);
-    state.substitutes.in_child(before, now);
-    stats::PINNED.set(state.registry.pinned_pages());
+    unsafe { STATE.take_over(&blocked, work) };
 }

@@ -27,10 +27,10 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use once_cell::race::OnceRef;
 
 use crate::stats;
-use crate::sys::lock::{Held, Lock};
+use crate::sys::call;
+use crate::sys::lock::{self, Lock};
 use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
-use crate::sys::call;
 use ladder::{Rung, Stack};
 use pins::Kernel;
 use registry::{Adopted, Place, Registry, Wanted};
@@ -94,20 +94,23 @@ static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 /// in a copy that no fork handler saw, we stand down.
 static OWNER: Owner = Owner::nobody();
 
-static STATE: Lock<State> = Lock::new(State {
-    policy: Policy { start: Rung::Report, window: 0, main: Stack { base: 0, size: 0 } },
-    registry: Registry::new(),
-    substitutes: Substitutes::new(),
-});
+static STATE: Lock<State> = {
+    static STACK: lock::Stack = lock::Stack::new();
+    let state = State {
+        policy: Policy { start: Rung::Report, window: 0, main: Stack { base: 0, size: 0 } },
+        registry: Registry::new(),
+        substitutes: Substitutes::new(),
+    };
+    // SAFETY: this lock's alone.
+    unsafe { Lock::new(state, &STACK) }
+};
 
 /// Called when a thread gets its first record, to be told of its exit.
 static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 
 /// Puts this part in charge of the process, from load on.
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
-    if let Some(mut state) = STATE.hold(&Blocked::all()) {
-        state.policy = policy;
-    }
+    STATE.with(&Blocked::all(), |state| state.policy = policy);
     let _ = EXIT_NOTICE.set(exit_notice);
     OWNER.claim();
     DUTY.store(duty as u8, Ordering::Release);
@@ -121,10 +124,11 @@ pub fn stand_down() -> Option<Duty> {
         return None;
     }
     let duty = Duty::from(DUTY.swap(Duty::Inert as u8, Ordering::Relaxed));
-    if let Some(mut state) = STATE.hold(&Blocked::all()) {
+    let done = STATE.with(&Blocked::all(), |state| {
         state.registry.let_go_of_all(&mut Kernel);
         stats::PINNED.set(0);
-    } else {
+    });
+    if done.is_none() {
         reach::clear();
     }
     Some(duty)
@@ -132,10 +136,10 @@ pub fn stand_down() -> Option<Duty> {
 
 /// Takes up the duty that [`stand_down`] left. Async-signal-safe.
 pub fn stand_up(duty: Duty) {
-    if let Some(mut state) = STATE.hold(&Blocked::all()) {
+    STATE.with(&Blocked::all(), |state| {
         state.registry.hold_all(&mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
-    }
+    });
     DUTY.store(duty as u8, Ordering::Release);
 }
 
@@ -146,19 +150,18 @@ pub fn on_duty() -> bool {
     DUTY.load(Ordering::Relaxed) != Duty::Inert as u8
 }
 
-/// The registry and its policy, if residency is ours to keep here and now.
-fn charge(blocked: &Blocked) -> Option<Held<'_, State>> {
+/// Does `work` on the registry and its policy, if residency is ours to keep
+/// here and now.
+fn charge<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
     let acts = || DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    let held = if acts() && ours() {
-        let held = STATE.hold(blocked);
-        // A fork was too slow for us, and what was to be held now is not.
-        stats::WINDOWS.add(usize::from(held.is_none()));
-        held
-    } else {
-        None
-    };
+    if !acts() || !ours() {
+        return None;
+    }
     // Asked again: somebody may have stood down while we waited.
-    held.filter(|_| acts())
+    let done = STATE.with(blocked, |state| acts().then(|| work(state)));
+    // A fork was too slow for us, and what was to be held now is not.
+    stats::WINDOWS.add(usize::from(done.is_none()));
+    done.flatten()
 }
 
 /// Whether this thread may change the state now: it is not a vfork child's,
@@ -231,39 +234,40 @@ pub fn set(
 /// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
 /// runs, and puts it back: sees what has happened since the last call.
 fn follow_disarming(tid: c_int, blocked: &Blocked) {
-    let Some(mut state) = charge(blocked) else { return };
-    let registry = &mut state.registry;
-    let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
-    let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
-    if !disarms && disarmed.is_none() {
-        return;
-    }
-    let Ok(now) = call::current_altstack() else { return };
-    if is_disable(&now) {
-        if disarms {
-            registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+    charge(blocked, |State { registry, .. }| {
+        let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
+        let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
+        if !disarms && disarmed.is_none() {
+            return;
         }
-    } else if disarmed == Some(described(&now)) {
-        registry.promote(tid, Place::Disarmed, Place::Current, &mut Kernel);
-    }
+        let Ok(now) = call::current_altstack() else { return };
+        if is_disable(&now) {
+            if disarms {
+                registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+            }
+        } else if disarmed == Some(described(&now)) {
+            registry.promote(tid, Place::Disarmed, Place::Current, &mut Kernel);
+        }
+    });
 }
 
 /// The call is over. False if what is installed is still to be adopted, as a
 /// fork was in the way before.
 fn settle(tid: c_int, asked: &libc::stack_t, installed: bool, blocked: &Blocked) -> bool {
-    let Some(mut state) = charge(blocked) else { return true };
-    let registry = &mut state.registry;
-    let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
-    match (installed, is_disable(asked)) {
-        (true, true) => registry.release(tid, Place::Current, &mut Kernel),
-        (true, false) if pending == Some(described(asked)) => {
-            registry.promote(tid, Place::Pending, Place::Current, &mut Kernel);
+    let settled = charge(blocked, |State { registry, .. }| {
+        let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
+        match (installed, is_disable(asked)) {
+            (true, true) => registry.release(tid, Place::Current, &mut Kernel),
+            (true, false) if pending == Some(described(asked)) => {
+                registry.promote(tid, Place::Pending, Place::Current, &mut Kernel);
+            }
+            (true, false) => return false,
+            (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
         }
-        (true, false) => return false,
-        (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
-    }
-    stats::PINNED.set(registry.pinned_pages());
-    true
+        stats::PINNED.set(registry.pinned_pages());
+        true
+    });
+    settled.unwrap_or(true)
 }
 
 /// sigaction(2) is about to install `new`: if its handler will run on the
@@ -295,11 +299,9 @@ pub fn adopt_current() {
     }
     let tid = call::gettid();
     let blocked = Blocked::all();
-    let known = charge(&blocked)
-        .and_then(|state| state.registry.wanted(tid, Place::Current))
-        .is_some_and(|known| known.stack == described(&now));
-    let adopted =
-        if known { None } else { adopt_altstack(&blocked, tid, Place::Current, &now) };
+    let known = charge(&blocked, |state| state.registry.wanted(tid, Place::Current)).flatten();
+    let known = known.is_some_and(|known| known.stack == described(&now));
+    let adopted = if known { None } else { adopt_altstack(&blocked, tid, Place::Current, &now) };
     drop(blocked);
     if let Some(adopted) = adopted {
         stats::STACKS.count();
@@ -307,7 +309,6 @@ pub fn adopt_current() {
     }
 }
 
-#[inline(never)] // for depth: what it makes of its arguments goes with it
 fn adopt_altstack(
     blocked: &Blocked,
     tid: c_int,
@@ -315,28 +316,34 @@ fn adopt_altstack(
     stack: &libc::stack_t,
 ) -> Option<Adopted> {
     const SS_AUTODISARM: c_int = 1 << 31;
-    let state = charge(blocked)?;
-    let Policy { start, window, main } = state.policy;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let stack = described(stack);
-    let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
-    Some(adopt(state, tid, place, Wanted { stack, window, start, disarms }))
+    adopt(blocked, tid, place, |&Policy { start, window, main }| {
+        let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
+        Wanted { stack, window, start, disarms }
+    })
 }
 
-/// Adopts `wanted`, then lets go of the registry and asks for the notice.
-fn adopt(mut state: Held<'_, State>, tid: c_int, place: Place, wanted: Wanted) -> Adopted {
-    let pid = OWNER.pid();
-    let registry = &mut state.registry;
-    registry.sweep(|other| other == tid || call::thread_exists(pid, other), &mut Kernel);
-    let adopted = registry.adopt(tid, place, wanted, &mut Kernel);
-    stats::PINNED.set(registry.pinned_pages());
-    drop(state);
+/// Adopts what is `wanted` under the policy, and asks for the notice.
+fn adopt(
+    blocked: &Blocked,
+    tid: c_int,
+    place: Place,
+    wanted: impl FnOnce(&Policy) -> Wanted,
+) -> Option<Adopted> {
+    let adopted = charge(blocked, |State { policy, registry, .. }| {
+        let pid = OWNER.pid();
+        registry.sweep(|other| other == tid || call::thread_exists(pid, other), &mut Kernel);
+        let adopted = registry.adopt(tid, place, wanted(policy), &mut Kernel);
+        stats::PINNED.set(registry.pinned_pages());
+        adopted
+    })?;
     if adopted.first
         && let Some(notice) = EXIT_NOTICE.get()
     {
         notice();
     }
-    adopted
+    Some(adopted)
 }
 
 /// Counts and logs what came of an adoption.
@@ -348,7 +355,7 @@ fn tell(adopted: &Adopted) {
     // Memory that cannot even be touched was no question of limits.
     if adopted.rung < Rung::Report && stats::REFUSED.count() == 0 {
         let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(0, |limit| limit.rlim_cur);
-        let bought = charge(&Blocked::all()).map_or(0, |state| state.registry.locked_stacks());
+        let bought = charge(&Blocked::all(), |state| state.registry.locked_stacks()).unwrap_or(0);
         log::warn!(
             "locking a signal stack was refused ({error}): RLIMIT_MEMLOCK is {limit} bytes and \
              bought {bought} stacks; this one is held by rung {}. Remedy: ulimit -l 65536; \
@@ -361,13 +368,13 @@ fn tell(adopted: &Adopted) {
 /// How many stacks are on record now. Async-signal-safe.
 #[must_use]
 pub fn stacks_on_record() -> usize {
-    charge(&Blocked::all()).map_or(0, |state| state.registry.stacks())
+    charge(&Blocked::all(), |state| state.registry.stacks()).unwrap_or(0)
 }
 
 /// The calling thread ends: its stacks are released. Async-signal-safe.
 pub fn thread_exit() {
-    if let Some(mut state) = charge(&Blocked::all()) {
+    charge(&Blocked::all(), |state| {
         state.registry.release_thread(call::gettid(), &mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
-    }
+    });
 }

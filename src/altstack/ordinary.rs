@@ -7,7 +7,7 @@ use core::num::NonZeroUsize;
 
 use super::ladder::{Rung, Stack};
 use super::registry::{Place, Wanted};
-use super::{adopt, charge, frame};
+use super::{adopt, frame};
 use crate::bounds::{self, Attributes};
 use crate::sys::page::{self, Pages};
 use crate::sys::signals::{self, Blocked};
@@ -89,15 +89,18 @@ fn grown_to(here: usize, lowest: usize) -> usize {
 /// Holds the calling thread's stack from `base` up to `top`.
 fn hold(base: usize, top: usize, start: Rung) {
     let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
+    let stack = Stack { base, size };
     let blocked = Blocked::all();
-    let Some(state) = charge(&blocked) else { return };
-    let start = match state.policy.start {
-        // Alternate stacks are to be left alone; this is not one.
-        Rung::Report => start,
-        asked => start.max(asked),
-    };
-    let wanted = Wanted { stack: Stack { base, size }, window: size, start, disarms: false };
-    let adopted = adopt(state, call::gettid(), Place::Ordinary, wanted);
+    let adopted = adopt(&blocked, call::gettid(), Place::Ordinary, |policy| {
+        let start = match policy.start {
+            // Alternate stacks are to be left alone; this is not one.
+            Rung::Report => start,
+            asked => start.max(asked),
+        };
+        Wanted { stack, window: size, start, disarms: false }
+    });
     drop(blocked);
-    super::tell(&adopted);
+    if let Some(adopted) = adopted {
+        super::tell(&adopted);
+    }
 }

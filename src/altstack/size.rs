@@ -13,7 +13,6 @@ use super::ladder::Stack;
 use super::table::{Entry, Table};
 use super::{STATE, State, frame, origin, ours};
 use crate::stats;
-use crate::sys::lock::Held;
 use crate::sys::page;
 use crate::sys::signals::{self, Blocked};
 use crate::sys::{call, startup};
@@ -122,8 +121,8 @@ impl Substitutes {
 }
 
 /// The state, for this part's use: also where residency is not ours to keep.
-fn custody(blocked: &Blocked) -> Option<Held<'_, State>> {
-    if fixing() && ours() { STATE.hold(blocked) } else { None }
+fn custody<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> Option<R>) -> Option<R> {
+    if fixing() && ours() { STATE.with(blocked, work).flatten() } else { None }
 }
 
 /// Makes a stack of at least `size` bytes above a guard page.
@@ -175,26 +174,23 @@ pub(super) fn serve(tid: c_int, asked: Stack, blocked: &Blocked) -> Option<Stack
     if !is_too_small(asked) {
         return None;
     }
-    let mut state = custody(blocked)?;
-    let pid = call::getpid();
-    state.substitutes.sweep(|other| call::thread_exists(pid, other));
+    let (pid, here) = (call::getpid(), startup::stack_pointer());
     // What the program meant to have, and the frames on top of it.
     let size = asked.size.saturating_add(frame::window());
-    let present = state.substitutes.of.get(tid as usize).copied();
-    let here = startup::stack_pointer();
-    let reusable = present
-        .filter(|it| it.actual.size >= size && here.wrapping_sub(it.actual.base) >= it.actual.size);
-    match reusable {
-        Some(present) => Some(present.actual),
-        None => make(size),
-    }
+    custody(blocked, |State { substitutes, .. }| {
+        substitutes.sweep(|other| call::thread_exists(pid, other));
+        let present = substitutes.of.get(tid as usize).map(|it| it.actual);
+        let apart = |stack: &Stack| here.wrapping_sub(stack.base) >= stack.size;
+        present.filter(|stack| stack.size >= size && apart(stack)).or_else(|| make(size))
+    })
 }
 
 /// What thread `tid` believes to have and what it has, if they differ.
 pub(super) fn in_force(tid: c_int, blocked: &Blocked) -> Option<(Stack, Stack)> {
-    let state = custody(blocked)?;
-    let it = state.substitutes.of.get(tid as usize).filter(|it| it.in_force)?;
-    Some((it.believed, it.actual))
+    custody(blocked, |State { substitutes, .. }| {
+        let it = substitutes.of.get(tid as usize).filter(|it| it.in_force)?;
+        Some((it.believed, it.actual))
+    })
 }
 
 /// The call is over: `given` is what the kernel was given instead of `asked`.
@@ -205,26 +201,23 @@ pub(super) fn settle(
     installed: bool,
     blocked: &Blocked,
 ) {
-    let Some(mut state) = custody(blocked) else { return };
-    let of = &mut state.substitutes.of;
-    let present = of.get(tid as usize).copied();
-    let Some(actual) = given else {
-        if let Some(it) = of.get_mut(tid as usize).filter(|_| installed) {
-            it.in_force = false;
+    custody(blocked, |State { substitutes: Substitutes { of, .. }, .. }| {
+        let present = of.get_mut(tid as usize);
+        match given {
+            None => present.filter(|_| installed)?.in_force = false,
+            // The one before stays mapped: a handler may run on it, or the
+            // kernel put it back when a handler returns. There are few, as a
+            // larger one serves for all smaller. Where the table cannot grow,
+            // this one stays, too.
+            Some(actual) if installed => {
+                let it = Substitute { tid: tid as usize, believed: asked, actual, in_force: true };
+                let _ = of.insert(it);
+            }
+            Some(actual) if present.is_some_and(|it| it.actual == actual) => {}
+            Some(actual) => give_back(actual),
         }
-        return;
-    };
-    let kept = present.is_some_and(|it| it.actual == actual);
-    if !installed {
-        if !kept {
-            give_back(actual);
-        }
-        return;
-    }
-    // The one before stays mapped: a handler may run on it, or the kernel put
-    // it back when a handler returns. There are few, as a larger one serves
-    // for all smaller. Where the table cannot grow, this one stays, too.
-    let _ = of.insert(Substitute { tid: tid as usize, believed: asked, actual, in_force: true });
+        Some(())
+    });
 }
 
 /// What the kernel said of the stack before is put into the program's words.

@@ -1,7 +1,10 @@
-//! The one kind of lock: all signals blocked while it is held.
+//! The one kind of lock: all signals are blocked while it is held, and its
+//! holder works on the lock's own stack.
 
+use core::arch::naked_asm;
 use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::futex;
@@ -10,7 +13,7 @@ use super::signals::Blocked;
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const HELD_AND_AWAITED: u32 = 2;
-/// Left held over a fork, which runs foreign code: see [`Held::leave`].
+/// Left held over a fork, which runs foreign code: see [`Lock::with_and_leave`].
 const LEFT: u32 = 3;
 /// Left held over a fork that somebody has given up waiting for.
 const GIVEN_UP: u32 = 4;
@@ -30,37 +33,145 @@ const NAP: i64 = 5_000_000;
 /// may wait for a lock of the program's whose holder waits for this one; so
 /// nobody waits for a fork for ever, but gives up after a second, and who
 /// comes later does not wait for that fork at all.
+///
+/// What a holder does goes deeper than a hook may go on the program's stack,
+/// where it would also grow with each change to it. As there is one holder at
+/// a time, one stack serves all.
 pub struct Lock<T> {
     state: AtomicU32,
+    stack: &'static Stack,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached through a `Held` only, of which there is one
-// at a time.
+// SAFETY: the value is reached by the holder only, of which there is one at a
+// time.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     /// A free lock around `value`.
-    pub const fn new(value: T) -> Self {
-        Lock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+    ///
+    /// # Safety
+    /// `stack` is no other lock's.
+    pub const unsafe fn new(value: T, stack: &'static Stack) -> Self {
+        Lock { state: AtomicU32::new(FREE), stack, value: UnsafeCell::new(value) }
     }
 
-    /// Waits for the lock; `None` if a fork does not come to its end.
-    /// Async-signal-safe; not to be called by a holder, nor in a vfork child.
-    pub fn hold<'a>(&'a self, _: &'a Blocked) -> Option<Held<'a, T>> {
-        // Lazily: one that is dropped would release what it does not hold.
-        acquire(&self.state).then(|| Held { lock: self })
+    /// Waits for the lock, and does `work` as its holder; `None` if a fork does
+    /// not come to its end. Async-signal-safe; not to be called by a holder,
+    /// nor in a vfork child.
+    pub fn with<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if !acquire(&self.state) {
+            return None;
+        }
+        let result = self.run(work);
+        release(&self.state);
+        Some(result)
     }
 
-    /// Takes up the lock that [`Held::leave`] left. In a forked child too, as
-    /// its one thread's own.
+    /// The same, but leaves the lock held, for the time of a fork; signals are
+    /// to be left blocked, too.
+    pub fn with_and_leave<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if !acquire(&self.state) {
+            return None;
+        }
+        let result = self.run(work);
+        leave(&self.state);
+        Some(result)
+    }
+
+    /// Takes up the lock that [`Lock::with_and_leave`] left, for `work`. In a
+    /// forked child too, as its one thread's own.
     ///
     /// # Safety
     /// The calling thread, or in a child its original, left it held.
-    pub unsafe fn take_over<'a>(&'a self, _: &'a Blocked) -> Held<'a, T> {
+    pub unsafe fn take_over<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> R {
         take_up(&self.state);
-        Held { lock: self }
+        let result = self.run(work);
+        release(&self.state);
+        result
     }
+
+    /// For the holder.
+    fn run<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: holding the lock is the exclusive right to the value, and to
+        // the stack.
+        self.stack.run(|| work(unsafe { &mut *self.value.get() }))
+    }
+}
+
+/// A stack for the holders of one lock.
+#[repr(C, align(64))]
+pub struct Stack(UnsafeCell<MaybeUninit<[u8; STACK]>>);
+
+/// Many times what they need. Unoptimized, as in tests, that is more.
+const STACK: usize = if cfg!(debug_assertions) { 256 << 10 } else { 16 << 10 };
+
+// SAFETY: used by one holder at a time.
+unsafe impl Sync for Stack {}
+
+impl Stack {
+    /// An unused one, which takes no room in the file.
+    #[must_use]
+    pub const fn new() -> Self {
+        Stack(UnsafeCell::new(MaybeUninit::zeroed()))
+    }
+
+    #[inline(never)] // for depth
+    fn run<R, F: FnOnce() -> R>(&self, work: F) -> R {
+        struct Job<R, F> {
+            work: Option<F>,
+            result: Option<R>,
+        }
+        extern "C" fn start<R, F: FnOnce() -> R>(job: *mut c_void) {
+            // SAFETY: the one below, which waits for us.
+            let job = unsafe { &mut *job.cast::<Job<R, F>>() };
+            job.result = job.work.take().map(|work| work());
+        }
+        let mut job = Job { work: Some(work), result: None };
+        // SAFETY: one after the end of the array.
+        let top = unsafe { self.0.get().add(1) };
+        // SAFETY: aligned, unused by others, and of ample size.
+        unsafe { call_on(top.cast(), (&raw mut job).cast(), start::<R, F>) };
+        match job.result {
+            Some(result) => result,
+            // SAFETY: `start` has run to its end.
+            None => unsafe { core::hint::unreachable_unchecked() },
+        }
+    }
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Calls `work` with `data` on the stack that ends at `top`.
+///
+/// # Safety
+/// `top` is aligned to 16 bytes; there is room below it for `work`.
+#[unsafe(naked)]
+unsafe extern "C" fn call_on(
+    top: *mut c_void,
+    data: *mut c_void,
+    work: extern "C" fn(*mut c_void),
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rdi",
+        "mov rdi, rsi",
+        "call rdx",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
 }
 
 /// A word that threads can sleep on; the tests put a model here.
@@ -157,41 +268,6 @@ fn leave(word: &impl Word) {
 /// slept for the fork looks again by itself.
 fn take_up(word: &impl Word) {
     word.replace(HELD_AND_AWAITED, Ordering::Relaxed);
-}
-
-/// The lock, held.
-pub struct Held<'a, T> {
-    lock: &'a Lock<T>,
-}
-
-impl<T> Held<'_, T> {
-    /// Leaves the lock held, for the time of a fork; signals are to be left
-    /// blocked, too.
-    pub fn leave(self) {
-        leave(&self.lock.state);
-        core::mem::forget(self);
-    }
-}
-
-impl<T> Deref for Held<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        // SAFETY: holding the lock is the right to the value.
-        unsafe { &*self.lock.value.get() }
-    }
-}
-
-impl<T> DerefMut for Held<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: holding the lock is the exclusive right to the value.
-        unsafe { &mut *self.lock.value.get() }
-    }
-}
-
-impl<T> Drop for Held<'_, T> {
-    fn drop(&mut self) {
-        release(&self.lock.state);
-    }
 }
 
 #[cfg(test)]

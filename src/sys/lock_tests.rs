@@ -108,71 +108,97 @@ fn a_missing_release_is_found() {
     });
 }
 
-/// Holds `lock` for as long as `work` takes; `None` if it is not to be had.
-fn holding<T, R>(lock: &Lock<T>, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-    let blocked = Blocked::all();
-    lock.hold(&blocked).map(|mut held| work(&mut held))
+/// A lock with a stack of its own.
+macro_rules! lock {
+    ($name:ident: $type:ty = $value:expr) => {
+        static $name: Lock<$type> = {
+            static STACK: Stack = Stack::new();
+            // SAFETY: nobody else's.
+            unsafe { Lock::new($value, &STACK) }
+        };
+    };
 }
 
-fn is_refused<T>(lock: &Lock<T>) -> bool {
-    holding(lock, |_| ()).is_none()
+fn is_refused(lock: &Lock<()>) -> bool {
+    lock.with(&Blocked::all(), |()| ()).is_none()
 }
 
-/// Ends the fork for which the caller left `lock` held.
-fn end_fork<T>(lock: &Lock<T>) {
-    let blocked = Blocked::all();
+/// Begins a fork, as far as `lock` is concerned.
+fn begin_fork(lock: &Lock<()>) {
+    lock.with_and_leave(&Blocked::all(), |()| ()).unwrap();
+}
+
+/// Ends the one that the caller began.
+fn end_fork(lock: &Lock<()>) {
     // SAFETY: the caller's word.
-    drop(unsafe { lock.take_over(&blocked) });
+    unsafe { lock.take_over(&Blocked::all(), |()| ()) };
 }
 
 #[test]
 fn who_gives_up_on_a_fork_leaves_the_lock_to_it() {
-    let lock = Lock::new(());
-    lock.hold(&Blocked::all()).unwrap().leave();
+    lock!(LOCK: () = ());
+    begin_fork(&LOCK);
     for _ in 0..2 {
-        assert!(is_refused(&lock));
-        assert_eq!(lock.state.load(Ordering::Relaxed), GIVEN_UP);
+        assert!(is_refused(&LOCK));
+        assert_eq!(LOCK.state.load(Ordering::Relaxed), GIVEN_UP);
     }
-    end_fork(&lock);
-    assert!(!is_refused(&lock));
+    end_fork(&LOCK);
+    assert!(!is_refused(&LOCK));
 }
 
 #[test]
 fn many_threads_count_without_losing_one() {
-    static COUNT: Lock<u64> = Lock::new(0);
-    let count = || holding(&COUNT, |count| *count += 1).unwrap();
+    lock!(COUNT: u64 = 0);
+    let add = |more| {
+        COUNT.with(&Blocked::all(), |count| {
+            *count += more;
+            *count
+        })
+    };
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| (0..20_000).for_each(|_| count()));
+            scope.spawn(|| (0..20_000).for_each(|_| drop(add(1).unwrap())));
         }
     });
-    assert_eq!(holding(&COUNT, |count| *count), Some(160_000));
+    assert_eq!(add(0), Some(160_000));
 }
 
 #[test]
 fn who_sleeps_already_when_a_fork_begins_gives_up_too() {
-    static LOCK: Lock<()> = Lock::new(());
-    let blocked = Blocked::all();
-    let held = LOCK.hold(&blocked).unwrap();
+    lock!(LOCK: () = ());
     std::thread::scope(|scope| {
-        let sleepers = [(); 2].map(|()| scope.spawn(|| is_refused(&LOCK)));
-        while LOCK.state.load(Ordering::Relaxed) != HELD_AND_AWAITED {
-            std::thread::yield_now();
-        }
-        held.leave();
+        let sleepers = LOCK
+            .with_and_leave(&Blocked::all(), |()| {
+                let sleepers = [(); 2].map(|()| scope.spawn(|| is_refused(&LOCK)));
+                while LOCK.state.load(Ordering::Relaxed) != HELD_AND_AWAITED {
+                    std::thread::yield_now();
+                }
+                sleepers
+            })
+            .unwrap();
         assert!(sleepers.map(|sleeper| sleeper.join().unwrap()).iter().all(|gave_up| *gave_up));
-        // SAFETY: left held by this thread, above.
-        drop(unsafe { LOCK.take_over(&blocked) });
+        end_fork(&LOCK);
     });
 }
 
 #[test]
 fn a_fork_that_does_not_end_is_not_waited_for_for_ever() {
-    static LOCK: Lock<()> = Lock::new(());
-    LOCK.hold(&Blocked::all()).unwrap().leave();
+    lock!(LOCK: () = ());
+    begin_fork(&LOCK);
     std::thread::scope(|scope| {
         assert!(scope.spawn(|| is_refused(&LOCK)).join().unwrap());
         end_fork(&LOCK);
         assert!(!scope.spawn(|| is_refused(&LOCK)).join().unwrap());
     });
+}
+
+#[test]
+fn a_holder_is_on_the_stack_of_the_lock() {
+    lock!(LOCK: () = ());
+    let within = |at: usize| (at.wrapping_sub(LOCK.stack.0.get() as usize)) < STACK;
+    let here = crate::sys::startup::stack_pointer;
+    let text = String::from("what work takes along, and gives");
+    let given = LOCK.with(&Blocked::all(), move |()| (within(here()), text)).unwrap();
+    assert_eq!(given, (true, String::from("what work takes along, and gives")));
+    assert!(!within(here()));
 }

@@ -18,8 +18,12 @@ const ALL: Mask = !0;
 const SET_SIZE: usize = size_of::<Mask>();
 
 /// Bytes of stack that a stretch with signals blocked may use, below the frame
-/// that blocks them; so that a hook takes no more than 1 KiB in all.
-const ROOM: usize = 720;
+/// that blocks them, so that a hook takes no more than 1 KiB in all. What needs
+/// more is done on the stack of a [`Lock`](super::lock::Lock). libc's functions
+/// of the memory calls need next to nothing.
+const ROOM: usize = 384;
+/// The same where sigaction(3) is called meanwhile.
+const ROOM_OF_SIGACTION: usize = 544;
 /// The same from a fork's prepare on: libc's part of the fork runs in between.
 const ROOM_OF_FORK: usize = 1536;
 
@@ -40,6 +44,13 @@ impl Blocked {
     #[inline(never)] // for size, and for a known depth
     pub fn all() -> Self {
         prove::<ROOM>();
+        Self::now()
+    }
+
+    /// The same for a stretch in which libc's sigaction(3) is called.
+    #[inline(never)]
+    pub fn over_sigaction() -> Self {
+        prove::<ROOM_OF_SIGACTION>();
         Self::now()
     }
 
@@ -95,7 +106,7 @@ extern "C" fn prove<const BELOW: usize>() {
     )
 }
 
-const _: () = assert!(ROOM <= page::SIZE && ROOM_OF_FORK <= page::SIZE, "a page is left out");
+const _: () = assert!(ROOM_OF_FORK <= page::SIZE, "a page is left out");
 
 /// Whether [`Blocked::all`] would find the stack as it needs it, told without
 /// a signal. Async-signal-safe. True says nothing of the next moment.
@@ -117,8 +128,7 @@ pub fn stand_on(start: usize, length: usize) -> bool {
     /// More than lies below it.
     const BELOW: usize = 2048;
     let here = startup::stack_pointer();
-    start < here.saturating_add(ABOVE)
-        && start.saturating_add(length) > here.saturating_sub(BELOW)
+    start < here.saturating_add(ABOVE) && start.saturating_add(length) > here.saturating_sub(BELOW)
 }
 
 impl Drop for Blocked {

@@ -156,7 +156,7 @@ pub unsafe fn action(
     let mut told = signals::read(old);
     // Where libc is going to fault, that must not be with signals blocked.
     let safe = (told.is_some() || old.is_null()) && installed.is_some();
-    let blocked = safe.then(Blocked::all);
+    let blocked = safe.then(Blocked::over_sigaction);
     let before = place.load(Ordering::Relaxed);
     if let Some(action) = &mut installed {
         let restarts = action.sa_flags & libc::SA_RESTART != 0;

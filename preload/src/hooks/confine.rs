@@ -15,6 +15,7 @@ use crate::originals::{self, Id};
 pub const NUMBERS: &[c_long] = &[libc::SYS_prctl, libc::SYS_seccomp];
 
 /// One of [`NUMBERS`] through syscall(2), with its first argument.
+#[inline(never)] // for depth
 pub fn by_number(number: c_long, first: usize, commit: Commit<'_>) -> isize {
     const SET_MODE_STRICT: usize = 0;
     const SET_MODE_FILTER: usize = 1;
