@@ -4,16 +4,19 @@
 //!
 //! Where a lock of ours would change the call's outcome, the stack is let go
 //! of first and held again after, with signals blocked on the calling thread;
-//! for stacks of other threads that leaves a window, which is counted.
+//! for stacks of other threads that leaves a window, which is counted. So does
+//! a call over the memory that the caller stands on, during which they are not
+//! blocked: it may take the stack away, or its writability, and what comes of
+//! that is for the program's handlers to see.
 
 use core::ffi::c_int;
 
 use super::pins::Kernel;
-use super::{charge, fork, origin};
+use super::{State, charge, fork, origin};
 use crate::stats;
 use crate::sys::errno::{self, Errno};
 use crate::sys::page::{self, Pages};
-use crate::sys::signals::Blocked;
+use crate::sys::signals::{self, Blocked};
 use crate::sys::{call, startup};
 
 /// The original call, with its result as a register: -1 for a failure.
@@ -26,6 +29,9 @@ const FAILED: isize = -1;
 
 /// Linux 6.13: pages that fault for good, without a mapping of their own.
 const MADV_GUARD_INSTALL: c_int = 102;
+
+/// All memory, as a range.
+const EVERYWHERE: (usize, usize) = (0, usize::MAX);
 
 fn pages(start: usize, length: usize) -> Pages {
     Pages::around(start, start.saturating_add(length))
@@ -42,25 +48,27 @@ pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
 }
 
 /// Commits while the stacks in the ranges are let go of.
+#[inline(never)] // for depth
 fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
     let before = errno::get();
     let mut done = None;
     loop {
         let ended = fork::ended();
-        let blocked = Blocked::on_entry();
-        if let Some(mut state) = charge() {
-            for &(start, length) in ranges {
-                let pages = pages(start, length);
-                stats::WINDOWS.add(state.registry.suspend(pages, call::gettid(), &mut Kernel));
-            }
-            drop(state);
-            let result = done.unwrap_or_else(commit);
-            if let Some(mut state) = charge() {
-                for &(start, length) in ranges {
-                    state.registry.resume(pages(start, length), replaced, &mut Kernel);
+        let blocked = Blocked::all();
+        if suspend(ranges, &blocked) {
+            let own = ranges.iter().any(|&(start, length)| stands_on(start, length));
+            let (result, blocked) = if own {
+                drop(blocked);
+                let result = done.unwrap_or_else(commit);
+                if !signals::have_room() {
+                    // They are held again when they are set again.
+                    return result;
                 }
-                stats::PINNED.set(state.registry.pinned_pages());
-            }
+                (result, Blocked::all())
+            } else {
+                (done.unwrap_or_else(commit), blocked)
+            };
+            resume(ranges, replaced, &blocked);
             return result;
         }
         drop(blocked);
@@ -83,22 +91,62 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
     }
 }
 
+/// False where the registry is not to be had.
+#[inline(never)] // for depth
+fn suspend(ranges: &[(usize, usize)], blocked: &Blocked) -> bool {
+    let suspended = charge(blocked, |State { registry, .. }| {
+        for &(start, length) in ranges {
+            let others = registry.suspend(pages(start, length), call::gettid(), &mut Kernel);
+            stats::WINDOWS.add(others);
+        }
+    });
+    suspended.is_some()
+}
+
+#[inline(never)] // for depth
+fn resume(ranges: &[(usize, usize)], replaced: bool, blocked: &Blocked) {
+    charge(blocked, |State { registry, .. }| {
+        for &(start, length) in ranges {
+            registry.resume(pages(start, length), replaced, &mut Kernel);
+        }
+        stats::PINNED.set(registry.pinned_pages());
+    });
+}
+
+/// Whether a call on the range may take away what we stand on. A range of all
+/// memory stands for a call that takes nothing away.
+fn stands_on(start: usize, length: usize) -> bool {
+    (start, length) != EVERYWHERE && signals::stand_on(start, length)
+}
+
 /// A call that leaves the memory in place but may take its residency or its
 /// lock: mprotect(2), shmdt(2). Async-signal-safe.
 pub fn weakening(start: usize, length: usize, commit: Commit<'_>) -> isize {
-    let _blocked = Blocked::on_entry();
+    if stands_on(start, length) {
+        let result = commit();
+        if signals::have_room() {
+            appeared(start, length);
+        }
+        return result;
+    }
+    let blocked = Blocked::all();
     let result = commit();
-    appeared(start, length);
+    refresh(start, length, &blocked);
     result
 }
 
 /// Memory may have come, or come back, to the range: stacks there are made
 /// resident. Async-signal-safe.
 pub fn appeared(start: usize, length: usize) {
-    if let Some(mut state) = charge() {
-        state.registry.refresh(pages(start, length), &mut Kernel);
-        stats::PINNED.set(state.registry.pinned_pages());
-    }
+    refresh(start, length, &Blocked::all());
+}
+
+#[inline(never)] // for depth
+fn refresh(start: usize, length: usize, blocked: &Blocked) {
+    charge(blocked, |State { registry, .. }| {
+        registry.refresh(pages(start, length), &mut Kernel);
+        stats::PINNED.set(registry.pinned_pages());
+    });
 }
 
 /// process_madvise(2), of whose ranges these may hold stacks. On a copy of this
@@ -122,53 +170,55 @@ pub const fn flags_a_fork(advice: c_int) -> bool {
 /// madvise(2) on a range that holds a stack. `commit` makes the original call
 /// on a range of its own. Async-signal-safe.
 pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
-    let _blocked = Blocked::on_entry();
     let bytes = length.div_ceil(page::SIZE).checked_mul(page::SIZE);
     let whole = start.is_multiple_of(page::SIZE)
         && bytes.is_some_and(|bytes| start.checked_add(bytes).is_some());
     match advice {
         _ if !whole => commit(start, length),
         libc::MADV_DONTNEED | libc::MADV_FREE => {
-            around_our_frame(pages(start, length), &|asked| {
-                if others_proven(asked) {
-                    // With MADV_FREE the kernel may as well keep the pages.
-                    let outcome = around_held(asked, advice == libc::MADV_DONTNEED, commit);
-                    // What was only touched is gone.
-                    appeared(asked.address(), asked.bytes());
-                    outcome
-                } else {
-                    let_go_of(asked, commit)
-                }
-            })
+            // With MADV_FREE the kernel may as well keep the pages.
+            let zero = advice == libc::MADV_DONTNEED;
+            around_our_frame(pages(start, length), zero, commit)
         }
+        _ => advise_otherwise(start, length, advice, commit),
+    }
+}
+
+#[inline(never)] // for depth
+fn advise_otherwise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
+    match advice {
         _ if flags_a_fork(advice) => {
             origin::forget_within(start, length);
-            if let Some(mut state) = charge() {
-                state.registry.disprove(pages(start, length));
-            }
+            disprove(start, length);
             commit(start, length)
         }
         // The kernel refuses these on locked memory. A guard fails the lock
         // that would cover it, and our touch, which the kernel makes for us.
         libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE | MADV_GUARD_INSTALL => {
-            without_holds(&[(start, length)], false, &|| commit(start, length))
+            let_go_of(start, length, commit)
         }
         _ => weakening(start, length, &|| commit(start, length)),
     }
 }
 
-/// Commits on `asked` while the stacks there are let go of.
-fn let_go_of(asked: Pages, commit: CommitOn<'_>) -> isize {
-    let range = (asked.address(), asked.bytes());
-    without_holds(&[range], false, &|| commit(range.0, range.1))
+#[inline(never)] // for depth
+fn disprove(start: usize, length: usize) {
+    charge(&Blocked::all(), |state| state.registry.disprove(pages(start, length)));
+}
+
+/// Commits on the range while the stacks there are let go of.
+fn let_go_of(start: usize, length: usize, commit: CommitOn<'_>) -> isize {
+    without_holds(&[(start, length)], false, &|| commit(start, length))
 }
 
 /// Whether another thread's stack is concerned, and all of the held pages are
 /// proven private anonymous memory.
+#[inline(never)] // for depth
 fn others_proven(asked: Pages) -> bool {
-    charge().is_some_and(|state| {
-        !state.registry.only(call::gettid(), asked) && state.registry.all_proven(asked)
-    })
+    let proven = charge(&Blocked::all(), |State { registry, .. }| {
+        !registry.only(call::gettid(), asked) && registry.all_proven(asked)
+    });
+    proven.unwrap_or(false)
 }
 
 /// Whether the kernel, which goes upwards, would go on after this outcome of
@@ -179,13 +229,14 @@ fn goes_on(outcome: isize) -> bool {
 
 /// Commits on the parts of the range that no stack holds. The stacks stay:
 /// their threads could meet a signal without the lock or without the page.
+#[inline(never)] // for depth
 fn around_held(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     let mut outcome = commit(asked.address(), 0);
     let mut rest = asked;
     while !rest.is_empty() && goes_on(outcome) {
         let (part, served) = served_in_place(rest, zero);
         if !served {
-            outcome = outcome.min(let_go_of(part, commit));
+            outcome = outcome.min(let_go_of(part.address(), part.bytes(), commit));
         }
         rest.first = part.end;
     }
@@ -195,25 +246,28 @@ fn around_held(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
 /// The lowest part of `rest` that is held, or is not. If it is, and proven, it
 /// stays, and with `zero` zeroes are written to it: the same to the program.
 /// True if that was done.
+#[inline(never)] // for depth
 fn served_in_place(rest: Pages, zero: bool) -> (Pages, bool) {
-    let Some(state) = charge() else { return (rest, false) };
-    let held = state.registry.held_run(rest, rest.first);
-    if held.is_empty() {
-        return (rest, false);
-    }
-    if held.first > rest.first {
-        return (Pages { end: held.first, ..rest }, false);
-    }
-    // SAFETY: the program asks for these whole pages to read as zeroes, and
-    // the pages under our frames are not among them.
-    let cleared = || unsafe { call::write_zeroes(held.address(), held.bytes()) }.is_ok();
-    (held, state.registry.all_proven(held) && (!zero || cleared()))
+    let served = charge(&Blocked::all(), |State { registry, .. }| {
+        let held = registry.held_run(rest, rest.first);
+        if held.is_empty() {
+            return (rest, false);
+        }
+        if held.first > rest.first {
+            return (Pages { end: held.first, ..rest }, false);
+        }
+        // SAFETY: the program asks for these whole pages to read as zeroes,
+        // and the pages under our frames are not among them.
+        let cleared = || unsafe { call::write_zeroes(held.address(), held.bytes()) }.is_ok();
+        (held, registry.all_proven(held) && (!zero || cleared()))
+    });
+    served.unwrap_or((rest, false))
 }
 
-/// Commits on `asked` without the pages under our own frames: the program may
+/// Gives `asked` away without the pages under our own frames: the program may
 /// give away all below its stack pointer, but not what we stand on there.
 /// What lies below a stack pointer is undefined at any time.
-fn around_our_frame(asked: Pages, commit: &dyn Fn(Pages) -> isize) -> isize {
+fn around_our_frame(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     /// More than the frames below this one take.
     const BELOW: usize = 2048;
     /// More than lies between here and the program's frame.
@@ -221,15 +275,26 @@ fn around_our_frame(asked: Pages, commit: &dyn Fn(Pages) -> isize) -> isize {
     let here = startup::stack_pointer();
     let ours = Pages::around(here.saturating_sub(BELOW), here.saturating_add(ABOVE));
     if asked.common(ours).is_empty() {
-        return commit(asked);
+        return give_away(asked, zero, commit);
     }
     let below = Pages { first: asked.first, end: ours.first };
     let above = Pages { first: ours.end, end: asked.end };
-    let outcome = if below.is_empty() { 0 } else { commit(below) };
+    let outcome = if below.is_empty() { 0 } else { give_away(below, zero, commit) };
     if above.is_empty() || !goes_on(outcome) {
         return outcome;
     }
-    outcome.min(commit(above))
+    outcome.min(give_away(above, zero, commit))
+}
+
+fn give_away(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
+    if others_proven(asked) {
+        let outcome = around_held(asked, zero, commit);
+        // What was only touched is gone.
+        appeared(asked.address(), asked.bytes());
+        outcome
+    } else {
+        let_go_of(asked.address(), asked.bytes(), commit)
+    }
 }
 
 /// A call of the program's that locks memory: mlock(2), mlock2(2),
@@ -241,40 +306,48 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
         let asked = pages(start, length).count().saturating_mul(page::SIZE);
         // The kernel has one error for the limit and for a hole.
         let refused = |result| failed_by(result, Errno::ENOMEM) && call::is_mapped(start, length);
-        with_room(asked, refused, commit)
+        with_room(asked, refused, &[], commit)
     });
-    if let Some((start, length)) = range.filter(|_| result != FAILED)
-        && let Some(mut state) = charge()
-    {
-        state.registry.program_locked(pages(start, length), true);
+    if let Some((start, length)) = range.filter(|_| result != FAILED) {
+        let locked = pages(start, length);
+        charge(&Blocked::all(), |state| state.registry.program_locked(locked, true));
     }
     result
 }
 
 /// A call that makes a mapping, or a larger one, by so many bytes, which
-/// `MAP_LOCKED` or mlockall(2) may have the kernel lock: mmap(2), mremap(2).
-/// Async-signal-safe.
-pub fn mapping(more: usize, commit: Commit<'_>) -> isize {
-    with_room(more, |result| failed_by(result, Errno::EAGAIN), commit)
+/// `MAP_LOCKED` or mlockall(2) may have the kernel lock, and takes away or
+/// replaces what `ranges` hold: mmap(2), mremap(2). Async-signal-safe.
+pub fn mapping(more: usize, ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
+    with_room(more, |result| failed_by(result, Errno::EAGAIN), ranges, commit)
 }
 
 /// A call that is to move the heap's end from `now` to `end`, which mlockall(2)
 /// may have the kernel lock: brk(2), whose answer is another from libc than by
 /// syscall(2). Async-signal-safe.
-pub fn ending_heap(now: usize, end: usize, commit: Commit<'_>) -> isize {
+pub fn ending_heap(now: usize, end: usize, ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     let refused = |_| end > 0 && call::current_break() < end;
-    with_room(end.saturating_sub(now), refused, commit)
+    with_room(end.saturating_sub(now), refused, ranges, commit)
 }
 
-/// Commits. If that was `refused` for the limit, which `asked` bytes more would
-/// pass, while we hold locks, we give them back and it is made once more; our
-/// stacks then get what is left.
-fn with_room(asked: usize, refused: impl FnOnce(isize) -> bool, commit: Commit<'_>) -> isize {
+/// Commits, [`replacing`] what `ranges` hold, if there are any. If that was
+/// `refused` for the limit, which `asked` bytes more would pass, while we hold
+/// locks, we give them back and it is made once more; our stacks then get what
+/// is left.
+fn with_room(
+    asked: usize,
+    refused: impl FnOnce(isize) -> bool,
+    ranges: &[(usize, usize)],
+    commit: Commit<'_>,
+) -> isize {
     let before = errno::get();
-    let mut result = commit();
-    let ours = || charge().is_some_and(|state| state.registry.pinned_pages() > 0);
-    if refused(result) && passes_limit(asked) && ours() {
-        result = without_holds(&[(0, usize::MAX)], false, commit);
+    let mut result = if ranges.is_empty() { commit() } else { replacing(ranges, commit) };
+    let pinned = || charge(&Blocked::all(), |state| state.registry.pinned_pages());
+    if refused(result) && passes_limit(asked) && pinned().is_some_and(|pages| pages > 0) {
+        for &(start, length) in ranges {
+            disprove(start, length);
+        }
+        result = without_holds(&[EVERYWHERE], false, commit);
         if result != FAILED {
             errno::set(before);
         }
@@ -299,18 +372,18 @@ fn passes_limit(asked: usize) -> bool {
 /// was proven of them is not any more: their locks were what told.
 /// Async-signal-safe.
 pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    let _blocked = Blocked::on_entry();
+    let blocked = Blocked::all();
     let pages = range.map_or(Pages::ALL, |(start, length)| pages(start, length));
     let result = commit();
-    if let Some(mut state) = charge() {
+    charge(&blocked, |State { registry, .. }| {
         if result == 0 {
-            state.registry.program_locked(pages, false);
+            registry.program_locked(pages, false);
         } else {
-            state.registry.program_unlocked_some(pages, &mut Kernel);
+            registry.program_unlocked_some(pages, &mut Kernel);
         }
-        state.registry.refresh(pages, &mut Kernel);
-        state.registry.climb(&mut Kernel);
-        stats::PINNED.set(state.registry.pinned_pages());
-    }
+        registry.refresh(pages, &mut Kernel);
+        registry.climb(&mut Kernel);
+        stats::PINNED.set(registry.pinned_pages());
+    });
     result
 }

@@ -20,9 +20,10 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Kernel;
-use super::{DUTY, Duty, OWNER, STATE, ours};
+use super::{DUTY, Duty, OWNER, STATE, State, ours};
 use crate::stats;
 use crate::sys::page::Pages;
+use crate::sys::signals::Blocked;
 use crate::sys::{call, startup};
 
 /// The thread that is between prepare and parent or child, by its thread
@@ -86,22 +87,25 @@ pub extern "C" fn prepare() {
     if DUTY.load(Ordering::Relaxed) == Duty::Inert as u8 || !ours() {
         return;
     }
-    let Some(mut state) = STATE.hold() else {
-        // Another fork was too slow for us: here all is copied, for good in the child.
-        stats::WINDOWS.add(1);
-        return;
-    };
-    let tid = call::gettid();
-    if !state.policy.fork_copies {
-        let (pid, here) = (OWNER.pid(), startup::stack_pointer());
+    let blocked = Blocked::over_fork();
+    let (tid, pid, here) = (call::gettid(), OWNER.pid(), startup::stack_pointer());
+    let done = STATE.with_and_leave(&blocked, |state| {
+        if state.policy.fork_copies {
+            return;
+        }
         let exists = |other| call::thread_exists(pid, other);
         let told = ENDS_ARE_TOLD.load(Ordering::Relaxed);
         // All of them, or a few each time.
         state.registry.sweep(|other| other == tid || exists(other), &mut Kernel);
         state.registry.before_fork(tid, here, |other| told || exists(other), &mut Kernel);
+    });
+    if done.is_none() {
+        // Another fork was too slow for us: here all is copied, for good in the child.
+        stats::WINDOWS.add(1);
+        return;
     }
     THREAD.store(tid as usize, Ordering::Relaxed);
-    MASK.store(state.leave_held(), Ordering::Relaxed);
+    MASK.store(blocked.leave(), Ordering::Relaxed);
     FORKING.store(startup::thread_pointer(), Ordering::Relaxed);
 }
 
@@ -110,20 +114,23 @@ pub extern "C" fn parent() {
     if !under_way_here() {
         return;
     }
+    let blocked = Blocked::left(MASK.load(Ordering::Relaxed));
+    let work = |state: &mut State| {
+        ENDED.fetch_add(1, Ordering::Release);
+        FORKING.store(0, Ordering::Release);
+        if !super::on_duty() {
+            // Given up meanwhile, perhaps under a filter: no more than must be.
+            state.registry.spare_no_more(&mut Kernel);
+            return;
+        }
+        let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
+        stats::WINDOWS.add(windows);
+        if UNLOCKED.swap(false, Ordering::Relaxed) {
+            state.registry.refresh(Pages::ALL, &mut Kernel);
+        }
+    };
     // SAFETY: `prepare` left it held for this thread.
-    let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
-    ENDED.fetch_add(1, Ordering::Release);
-    FORKING.store(0, Ordering::Release);
-    if !super::on_duty() {
-        // Given up meanwhile, perhaps under a filter: no more than must be.
-        state.registry.spare_no_more(&mut Kernel);
-        return;
-    }
-    let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
-    stats::WINDOWS.add(windows);
-    if UNLOCKED.swap(false, Ordering::Relaxed) {
-        state.registry.refresh(Pages::ALL, &mut Kernel);
-    }
+    unsafe { STATE.take_over(&blocked, work) };
 }
 
 /// After a fork, in the child.
@@ -134,13 +141,16 @@ pub extern "C" fn child() {
         FORKING.store(0, Ordering::Relaxed);
         return;
     }
+    let blocked = Blocked::left(MASK.load(Ordering::Relaxed));
+    let work = |state: &mut State| {
+        FORKING.store(0, Ordering::Relaxed);
+        OWNER.claim();
+        let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
+        let now = call::gettid();
+        state.registry.in_child(before, now, &mut Kernel);
+        state.substitutes.in_child(before, now);
+        stats::PINNED.set(state.registry.pinned_pages());
+    };
     // SAFETY: `prepare` left it held for this thread, of which we are the copy.
-    let mut state = unsafe { STATE.take_over(MASK.load(Ordering::Relaxed)) };
-    FORKING.store(0, Ordering::Relaxed);
-    OWNER.claim();
-    let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
-    let now = call::gettid();
-    state.registry.in_child(before, now, &mut Kernel);
-    state.substitutes.in_child(before, now);
-    stats::PINNED.set(state.registry.pinned_pages());
+    unsafe { STATE.take_over(&blocked, work) };
 }

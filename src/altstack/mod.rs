@@ -27,9 +27,11 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use once_cell::race::OnceRef;
 
 use crate::stats;
-use crate::sys::lock::{Held, Lock};
+use crate::sys::call;
+use crate::sys::lock::{self, Lock};
 use crate::sys::owner::Owner;
-use crate::sys::{call, signals, touch};
+use crate::sys::signals::{self, Blocked};
+use crate::sys::touch;
 use ladder::{Rung, Stack};
 use pins::Kernel;
 use registry::{Adopted, Place, Registry, Wanted};
@@ -95,25 +97,28 @@ static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 /// in a copy that no fork handler saw, we stand down.
 static OWNER: Owner = Owner::nobody();
 
-static STATE: Lock<State> = Lock::new(State {
-    policy: Policy {
-        start: Rung::Report,
-        window: 0,
-        main: Stack { base: 0, size: 0 },
-        fork_copies: false,
-    },
-    registry: Registry::new(),
-    substitutes: Substitutes::new(),
-});
+static STATE: Lock<State> = {
+    static STACK: lock::Stack = lock::Stack::new();
+    let state = State {
+        policy: Policy {
+            start: Rung::Report,
+            window: 0,
+            main: Stack { base: 0, size: 0 },
+            fork_copies: false,
+        },
+        registry: Registry::new(),
+        substitutes: Substitutes::new(),
+    };
+    // SAFETY: this lock's alone.
+    unsafe { Lock::new(state, &STACK) }
+};
 
 /// Called when a thread gets its first record, to be told of its exit.
 static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 
 /// Puts this part in charge of the process, from load on.
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
-    if let Some(mut state) = STATE.hold() {
-        state.policy = policy;
-    }
+    STATE.with(&Blocked::all(), |state| state.policy = policy);
     let _ = EXIT_NOTICE.set(exit_notice);
     if duty == Duty::Act {
         touch::prepare();
@@ -130,10 +135,11 @@ pub fn stand_down() -> Option<Duty> {
         return None;
     }
     let duty = Duty::from(DUTY.swap(Duty::Inert as u8, Ordering::Relaxed));
-    if let Some(mut state) = STATE.hold() {
+    let done = STATE.with(&Blocked::all(), |state| {
         state.registry.let_go_of_all(&mut Kernel);
         stats::PINNED.set(0);
-    } else {
+    });
+    if done.is_none() {
         // The records are still there, and know what they count for.
         reach::shut();
     }
@@ -142,10 +148,10 @@ pub fn stand_down() -> Option<Duty> {
 
 /// Takes up the duty that [`stand_down`] left. Async-signal-safe.
 pub fn stand_up(duty: Duty) {
-    if let Some(mut state) = STATE.hold() {
+    STATE.with(&Blocked::all(), |state| {
         state.registry.hold_all(&mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
-    }
+    });
     DUTY.store(duty as u8, Ordering::Release);
 }
 
@@ -156,19 +162,18 @@ pub fn on_duty() -> bool {
     DUTY.load(Ordering::Relaxed) != Duty::Inert as u8
 }
 
-/// The registry and its policy, if residency is ours to keep here and now.
-fn charge() -> Option<Held<'static, State>> {
+/// Does `work` on the registry and its policy, if residency is ours to keep
+/// here and now.
+fn charge<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
     let acts = || DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    let held = if acts() && ours() {
-        let held = STATE.hold();
-        // A fork was too slow for us, and what was to be held now is not.
-        stats::WINDOWS.add(usize::from(held.is_none()));
-        held
-    } else {
-        None
-    };
+    if !acts() || !ours() {
+        return None;
+    }
     // Asked again: somebody may have stood down while we waited.
-    held.filter(|_| acts())
+    let done = STATE.with(blocked, |state| acts().then(|| work(state)));
+    // A fork was too slow for us, and what was to be held now is not.
+    stats::WINDOWS.add(usize::from(done.is_none()));
+    done.flatten()
 }
 
 /// Whether the state is another process's, as a vfork child sees its parent's.
@@ -208,30 +213,36 @@ pub fn set(
     old: *mut libc::stack_t,
     commit: impl FnOnce(*const libc::stack_t) -> c_int,
 ) -> c_int {
-    signals::need_stack();
     let Some(asked) = signals::read(new) else { return commit(new) };
+    if !is_disable(&asked) {
+        size::judge(described(&asked));
+    }
     let tid = call::gettid();
-    follow_disarming(tid);
+    let blocked = Blocked::all();
+    follow_disarming(tid, &blocked);
     let mut told = asked;
-    let (mut given, before) = (None, size::in_force(tid));
+    let (mut given, before) = (None, size::in_force(tid, &blocked));
     let mut adopted = None;
     if !is_disable(&asked) {
-        given = size::serve(tid, described(&asked));
+        given = size::serve(tid, described(&asked), &blocked);
         if let Some(Stack { base, size }) = given {
             (told.ss_sp, told.ss_size) = (base as *mut _, size);
         }
-        adopted = prepare(tid, &told);
+        adopted = adopt_altstack(&blocked, tid, Place::Pending, &told);
     }
     if is_disable(&asked) {
-        ordinary::before_disabling(tid);
+        ordinary::before_disabling(tid, &blocked);
     }
     let result = commit(if given.is_some() { &raw const told } else { new });
     let installed = result == 0 || installed(&told);
-    settle(tid, &told, installed);
+    if !settle(tid, &told, installed, &blocked) {
+        adopted = adopt_altstack(&blocked, tid, Place::Current, &told);
+    }
+    size::settle(tid, described(&asked), given, installed, &blocked);
+    drop(blocked);
     if let Some(before) = before {
         size::translate(old, before);
     }
-    size::settle(tid, described(&asked), given, installed);
     if installed && !is_disable(&asked) {
         stats::STACKS.count();
         if let Some(adopted) = &adopted {
@@ -243,46 +254,43 @@ pub fn set(
 
 /// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
 /// runs, and puts it back: sees what has happened since the last call.
-fn follow_disarming(tid: c_int) {
-    let Some(mut state) = charge() else { return };
-    let registry = &mut state.registry;
-    let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
-    let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
-    if !disarms && disarmed.is_none() {
-        return;
-    }
-    let Ok(now) = call::current_altstack() else { return };
-    if is_disable(&now) {
-        if disarms {
-            registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
-        }
-    } else if disarmed == Some(described(&now)) {
-        registry.promote(tid, Place::Disarmed, Place::Current, &mut Kernel);
-    }
-}
-
-fn prepare(tid: c_int, asked: &libc::stack_t) -> Option<Adopted> {
-    Some(adopt_altstack(charge()?, tid, Place::Pending, asked))
-}
-
-fn settle(tid: c_int, asked: &libc::stack_t, installed: bool) {
-    let Some(mut state) = charge() else { return };
-    let registry = &mut state.registry;
-    let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
-    match (installed, is_disable(asked)) {
-        (true, true) => registry.release(tid, Place::Current, &mut Kernel),
-        (true, false) if pending == Some(described(asked)) => {
-            registry.promote(tid, Place::Pending, Place::Current, &mut Kernel);
-        }
-        // A handler has come between, and set another.
-        (true, false) => {
-            adopt_altstack(state, tid, Place::Current, asked);
+fn follow_disarming(tid: c_int, blocked: &Blocked) {
+    charge(blocked, |State { registry, .. }| {
+        let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
+        let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
+        if !disarms && disarmed.is_none() {
             return;
         }
-        (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
-    }
-    ordinary::follow(&mut state, tid);
-    stats::PINNED.set(state.registry.pinned_pages());
+        let Ok(now) = call::current_altstack() else { return };
+        if is_disable(&now) {
+            if disarms {
+                registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
+            }
+        } else if disarmed == Some(described(&now)) {
+            registry.promote(tid, Place::Disarmed, Place::Current, &mut Kernel);
+        }
+    });
+}
+
+/// The call is over. False if what is installed is still to be adopted, as a
+/// fork was in the way before.
+fn settle(tid: c_int, asked: &libc::stack_t, installed: bool, blocked: &Blocked) -> bool {
+    let settled = charge(blocked, |state| {
+        let registry = &mut state.registry;
+        let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
+        match (installed, is_disable(asked)) {
+            (true, true) => registry.release(tid, Place::Current, &mut Kernel),
+            (true, false) if pending == Some(described(asked)) => {
+                registry.promote(tid, Place::Pending, Place::Current, &mut Kernel);
+            }
+            (true, false) => return false,
+            (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
+        }
+        ordinary::follow(state, tid);
+        stats::PINNED.set(state.registry.pinned_pages());
+        true
+    });
+    settled.unwrap_or(true)
 }
 
 /// sigaction(2) is about to install `new`: the stacks that its handler may run
@@ -315,43 +323,57 @@ pub fn adopt_current() {
     if is_disable(&now) {
         return;
     }
-    let Some(state) = charge() else { return };
     let tid = call::gettid();
-    let known = state.registry.wanted(tid, Place::Current).map(|known| known.stack);
-    if known != Some(described(&now)) {
+    let blocked = Blocked::all();
+    let known = charge(&blocked, |state| state.registry.wanted(tid, Place::Current)).flatten();
+    let known = known.is_some_and(|known| known.stack == described(&now));
+    let adopted = if known { None } else { adopt_altstack(&blocked, tid, Place::Current, &now) };
+    drop(blocked);
+    if let Some(adopted) = adopted {
         stats::STACKS.count();
-        tell(&adopt_altstack(state, tid, Place::Current, &now));
+        tell(&adopted);
     }
 }
 
 fn adopt_altstack(
-    state: Held<'_, State>,
+    blocked: &Blocked,
     tid: c_int,
     place: Place,
     stack: &libc::stack_t,
-) -> Adopted {
+) -> Option<Adopted> {
     const SS_AUTODISARM: c_int = 1 << 31;
-    let Policy { start, window, main, .. } = state.policy;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let stack = described(stack);
-    let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
-    adopt(state, tid, place, Wanted { stack, window, start, disarms })
+    adopt(blocked, tid, place, |state| {
+        let Policy { start, window, main, .. } = state.policy;
+        let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
+        Wanted { stack, window, start, disarms }
+    })
 }
 
-/// Adopts `wanted`, then lets go of the registry and asks for the notice.
-fn adopt(mut state: Held<'_, State>, tid: c_int, place: Place, wanted: Wanted) -> Adopted {
-    let pid = OWNER.pid();
-    let registry = &mut state.registry;
-    registry.sweep(|other| other == tid || call::thread_exists(pid, other), &mut Kernel);
-    let adopted = registry.adopt(tid, place, wanted, &mut Kernel);
-    stats::PINNED.set(registry.pinned_pages());
-    drop(state);
+/// Adopts what is `wanted` in that state, and asks for the notice.
+fn adopt(
+    blocked: &Blocked,
+    tid: c_int,
+    place: Place,
+    wanted: impl FnOnce(&State) -> Wanted,
+) -> Option<Adopted> {
+    let adopted = charge(blocked, |state| {
+        let pid = OWNER.pid();
+        let exists = |other| other == tid || call::thread_exists(pid, other);
+        state.registry.sweep(exists, &mut Kernel);
+        let wanted = wanted(state);
+        let registry = &mut state.registry;
+        let adopted = registry.adopt(tid, place, wanted, &mut Kernel);
+        stats::PINNED.set(registry.pinned_pages());
+        adopted
+    })?;
     if adopted.first
         && let Some(notice) = EXIT_NOTICE.get()
     {
         notice();
     }
-    adopted
+    Some(adopted)
 }
 
 /// Counts and logs what came of an adoption.
@@ -363,7 +385,7 @@ fn tell(adopted: &Adopted) {
     // Memory that cannot even be touched was no question of limits.
     if adopted.rung < Rung::Report && stats::REFUSED.count() == 0 {
         let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(0, |limit| limit.rlim_cur);
-        let bought = charge().map_or(0, |state| state.registry.locked_stacks());
+        let bought = charge(&Blocked::all(), |state| state.registry.locked_stacks()).unwrap_or(0);
         log::warn!(
             "locking a signal stack was refused ({error}): RLIMIT_MEMLOCK is {limit} bytes and \
              bought {bought} stacks; this one is held by rung {}. Remedy: ulimit -l 65536; \
@@ -376,13 +398,13 @@ fn tell(adopted: &Adopted) {
 /// How many stacks are on record now. Async-signal-safe.
 #[must_use]
 pub fn stacks_on_record() -> usize {
-    charge().map_or(0, |state| state.registry.stacks())
+    charge(&Blocked::all(), |state| state.registry.stacks()).unwrap_or(0)
 }
 
 /// The calling thread ends: its stacks are released. Async-signal-safe.
 pub fn thread_exit() {
-    if let Some(mut state) = charge() {
+    charge(&Blocked::all(), |state| {
         state.registry.release_thread(call::gettid(), &mut Kernel);
         stats::PINNED.set(state.registry.pinned_pages());
-    }
+    });
 }

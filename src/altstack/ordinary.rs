@@ -21,7 +21,8 @@ use super::{Policy, State, adopt, charge, frame};
 use crate::bounds::{self, Attributes};
 use crate::stats;
 use crate::sys::page::{self, Pages};
-use crate::sys::{call, signals, startup};
+use crate::sys::signals::{self, Blocked};
+use crate::sys::{call, startup};
 
 /// How deep a thread may have gone, in bytes, when a signal finds it, for its
 /// frame to lie in the window that is held by default.
@@ -115,11 +116,11 @@ fn serve() {
     if seen <= SERVED.load(Ordering::Relaxed) || !wanted() {
         return;
     }
-    let Some(mut state) = charge() else { return };
-    let State { policy, registry, .. } = &mut *state;
-    registry.review_windows(|wanted, alternate| decide(policy, wanted, alternate), &mut Kernel);
-    stats::PINNED.set(registry.pinned_pages());
-    SERVED.fetch_max(seen, Ordering::Relaxed);
+    charge(&Blocked::all(), |State { policy, registry, .. }| {
+        registry.review_windows(|wanted, alternate| decide(policy, wanted, alternate), &mut Kernel);
+        stats::PINNED.set(registry.pinned_pages());
+        SERVED.fetch_max(seen, Ordering::Relaxed);
+    });
 }
 
 /// Handlers that were set by the instruction, past libc, and libc's own, are
@@ -192,13 +193,12 @@ pub(super) fn follow(state: &mut State, tid: c_int) {
 }
 
 /// The calling thread, `tid`, is about to disable its alternate stack.
-pub(super) fn before_disabling(tid: c_int) {
-    if alternates_matter()
-        && let Some(mut state) = charge()
-    {
-        let State { policy, registry, .. } = &mut *state;
-        let decide = |wanted: &mut Wanted, _| decide(policy, wanted, false);
-        registry.review_window(tid, decide, &mut Kernel);
+pub(super) fn before_disabling(tid: c_int, blocked: &Blocked) {
+    if alternates_matter() {
+        charge(blocked, |State { policy, registry, .. }| {
+            let decide = |wanted: &mut Wanted, _| decide(policy, wanted, false);
+            registry.review_window(tid, decide, &mut Kernel);
+        });
     }
 }
 
@@ -247,14 +247,19 @@ fn grown_to(lowest: usize, end: usize) -> usize {
 /// holds it if a frame may land there.
 fn record(base: usize, top: usize) {
     let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
-    let Some(state) = charge() else { return };
     let tid = call::gettid();
     let stack = Stack { base, size };
-    let mut wanted = Wanted { stack, window: size, start: Rung::Report, disarms: false };
-    let alternate = state.registry.wanted(tid, Place::Current).is_some();
-    decide(&state.policy, &mut wanted, alternate);
-    let adopted = adopt(state, tid, Place::Ordinary, wanted);
-    if wanted.start < Rung::Report {
+    let mut held = false;
+    let blocked = Blocked::all();
+    let adopted = adopt(&blocked, tid, Place::Ordinary, |state| {
+        let mut wanted = Wanted { stack, window: size, start: Rung::Report, disarms: false };
+        let alternate = state.registry.wanted(tid, Place::Current).is_some();
+        decide(&state.policy, &mut wanted, alternate);
+        held = wanted.start < Rung::Report;
+        wanted
+    });
+    drop(blocked);
+    if let Some(adopted) = adopted.filter(|_| held) {
         super::tell(&adopted);
     }
 }

@@ -13,9 +13,9 @@ use super::ladder::Stack;
 use super::table::{Entry, Table};
 use super::{STATE, State, frame, origin, ours};
 use crate::stats;
-use crate::sys::lock::Held;
 use crate::sys::page;
-use crate::sys::{call, signals, startup};
+use crate::sys::signals::{self, Blocked};
+use crate::sys::{call, startup};
 
 /// What is done about a stack that is too small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +121,8 @@ impl Substitutes {
 }
 
 /// The state, for this part's use: also where residency is not ours to keep.
-fn custody() -> Option<Held<'static, State>> {
-    if fixing() && ours() { STATE.hold() } else { None }
+fn custody<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> Option<R>) -> Option<R> {
+    if fixing() && ours() { STATE.with(blocked, work).flatten() } else { None }
 }
 
 /// Makes a stack of at least `size` bytes above a guard page.
@@ -145,15 +145,21 @@ fn give_back(stack: Stack) {
     let _ = unsafe { call::unmap_memory(start, stack.size.wrapping_add(page::SIZE)) };
 }
 
-/// The program is about to register `asked`: tells of it if it is too small,
-/// and returns what the kernel is to get instead, if anything.
-pub(super) fn serve(tid: c_int, asked: Stack) -> Option<Stack> {
-    let needed = frame::size().saturating_add(HANDLER);
+/// Whether `asked` is to be told of, or replaced.
+fn is_too_small(asked: Stack) -> bool {
     let none = REMEDY.load(Ordering::Relaxed) == Remedy::None as u8;
-    if none || asked.size >= needed || asked.size < LEAST {
-        return None;
-    }
-    if stats::SMALL.count() == 0 {
+    !none && asked.size >= LEAST && asked.size < needed()
+}
+
+/// The least size that will do, in bytes.
+fn needed() -> usize {
+    frame::size().saturating_add(HANDLER)
+}
+
+/// The program is about to register `asked`: tells of it if it is too small.
+pub(super) fn judge(asked: Stack) {
+    if is_too_small(asked) && stats::SMALL.count() == 0 {
+        let needed = needed();
         log::warn!(
             "an alternate stack of {} bytes is too small for a signal frame of {}. Remedy: \
              SIGWARD_SIZE=fix, or register {needed} bytes",
@@ -161,50 +167,57 @@ pub(super) fn serve(tid: c_int, asked: Stack) -> Option<Stack> {
             frame::size(),
         );
     }
-    let mut state = custody()?;
-    let pid = call::getpid();
-    state.substitutes.sweep(|other| call::thread_exists(pid, other));
+}
+
+/// What the kernel is to get instead of `asked`, if anything.
+pub(super) fn serve(tid: c_int, asked: Stack, blocked: &Blocked) -> Option<Stack> {
+    if !is_too_small(asked) {
+        return None;
+    }
+    let (pid, here) = (call::getpid(), startup::stack_pointer());
     // What the program meant to have, and the frames on top of it.
     let size = asked.size.saturating_add(frame::window());
-    let present = state.substitutes.of.get(tid as usize).copied();
-    let here = startup::stack_pointer();
-    let reusable = present
-        .filter(|it| it.actual.size >= size && here.wrapping_sub(it.actual.base) >= it.actual.size);
-    match reusable {
-        Some(present) => Some(present.actual),
-        None => make(size),
-    }
+    custody(blocked, |State { substitutes, .. }| {
+        substitutes.sweep(|other| call::thread_exists(pid, other));
+        let present = substitutes.of.get(tid as usize).map(|it| it.actual);
+        let apart = |stack: &Stack| here.wrapping_sub(stack.base) >= stack.size;
+        present.filter(|stack| stack.size >= size && apart(stack)).or_else(|| make(size))
+    })
 }
 
 /// What thread `tid` believes to have and what it has, if they differ.
-pub(super) fn in_force(tid: c_int) -> Option<(Stack, Stack)> {
-    let state = custody()?;
-    let it = state.substitutes.of.get(tid as usize).filter(|it| it.in_force)?;
-    Some((it.believed, it.actual))
+pub(super) fn in_force(tid: c_int, blocked: &Blocked) -> Option<(Stack, Stack)> {
+    custody(blocked, |State { substitutes, .. }| {
+        let it = substitutes.of.get(tid as usize).filter(|it| it.in_force)?;
+        Some((it.believed, it.actual))
+    })
 }
 
 /// The call is over: `given` is what the kernel was given instead of `asked`.
-pub(super) fn settle(tid: c_int, asked: Stack, given: Option<Stack>, installed: bool) {
-    let Some(mut state) = custody() else { return };
-    let of = &mut state.substitutes.of;
-    let present = of.get(tid as usize).copied();
-    let Some(actual) = given else {
-        if let Some(it) = of.get_mut(tid as usize).filter(|_| installed) {
-            it.in_force = false;
+pub(super) fn settle(
+    tid: c_int,
+    asked: Stack,
+    given: Option<Stack>,
+    installed: bool,
+    blocked: &Blocked,
+) {
+    custody(blocked, |State { substitutes: Substitutes { of, .. }, .. }| {
+        let present = of.get_mut(tid as usize);
+        match given {
+            None => present.filter(|_| installed)?.in_force = false,
+            // The one before stays mapped: a handler may run on it, or the
+            // kernel put it back when a handler returns. There are few, as a
+            // larger one serves for all smaller. Where the table cannot grow,
+            // this one stays, too.
+            Some(actual) if installed => {
+                let it = Substitute { tid: tid as usize, believed: asked, actual, in_force: true };
+                let _ = of.insert(it);
+            }
+            Some(actual) if present.is_some_and(|it| it.actual == actual) => {}
+            Some(actual) => give_back(actual),
         }
-        return;
-    };
-    let kept = present.is_some_and(|it| it.actual == actual);
-    if !installed {
-        if !kept {
-            give_back(actual);
-        }
-        return;
-    }
-    // The one before stays mapped: a handler may run on it, or the kernel put
-    // it back when a handler returns. There are few, as a larger one serves
-    // for all smaller. Where the table cannot grow, this one stays, too.
-    let _ = of.insert(Substitute { tid: tid as usize, believed: asked, actual, in_force: true });
+        Some(())
+    });
 }
 
 /// What the kernel said of the stack before is put into the program's words.
@@ -223,7 +236,9 @@ pub(super) fn translate(old: *mut libc::stack_t, (believed, actual): (Stack, Sta
 /// sigaltstack(2) that only asks. Async-signal-safe.
 pub fn query(old: *mut libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
     let result = commit();
-    if let (0, Some(both)) = (result, in_force(call::gettid())) {
+    if result == 0
+        && let Some(both) = in_force(call::gettid(), &Blocked::all())
+    {
         translate(old, both);
     }
     result

@@ -9,7 +9,7 @@
 use core::arch::asm;
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::errno::Errno;
 use super::page;
@@ -332,14 +332,27 @@ pub fn reserve(length: usize) -> Outcome {
     harmless(libc::SYS_mmap, [0, length, libc::PROT_NONE as usize, flags, usize::MAX, 0])
 }
 
-/// Fresh zeroed memory for our own tables, `length` bytes, as an address.
+/// Fresh zeroed memory of our own, `length` bytes, as an address. It lies far
+/// below all that the kernel maps by itself: right below a stack of the
+/// program's that has no guard, an overflow would run into it, and not be seen.
 ///
 /// # Errors
 /// As mmap(2).
 pub fn map_memory(length: usize) -> Outcome {
+    /// Far enough, and nowhere near what is usual at a place of its own.
+    const FAR: usize = 1 << 44;
+    /// What is left free above each mapping.
+    const APART: usize = 1 << 20;
+    /// How far down the last one begins; what is given back is not used again.
+    static DOWN: AtomicUsize = AtomicUsize::new(0);
+    let step = length.next_multiple_of(page::SIZE).saturating_add(APART);
+    let down = DOWN.fetch_add(step, Ordering::Relaxed).saturating_add(step).saturating_add(FAR);
+    // As random as the place of this library. If it is taken, the kernel
+    // chooses another.
+    let here = core::ptr::from_ref(&DOWN) as usize / page::SIZE * page::SIZE;
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
-    harmless(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0])
+    harmless(libc::SYS_mmap, [here.saturating_sub(down), length, protection, flags, usize::MAX, 0])
 }
 
 /// Makes `[start, start + length)` of our own memory inaccessible: a guard.
@@ -350,7 +363,7 @@ pub fn forbid(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_mprotect, [start, length, libc::PROT_NONE as usize, 0, 0, 0])
 }
 
-/// The same, shared with children that are copies.
+/// Fresh memory that is shared with children that are copies.
 ///
 /// # Errors
 /// As mmap(2).

@@ -1,16 +1,19 @@
-//! The one kind of lock: all signals blocked while it is held.
+//! The one kind of lock: all signals are blocked while it is held, and its
+//! holder works on the lock's own stack.
 
+use core::arch::naked_asm;
 use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::futex;
-use super::signals::{Blocked, Mask};
+use super::signals::Blocked;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const HELD_AND_AWAITED: u32 = 2;
-/// Left held over a fork, which runs foreign code: see [`Held::leave_held`].
+/// Left held over a fork, which runs foreign code: see [`Lock::with_and_leave`].
 const LEFT: u32 = 3;
 /// Left held over a fork that somebody has given up waiting for.
 const GIVEN_UP: u32 = 4;
@@ -23,46 +26,152 @@ const NAP: i64 = 5_000_000;
 /// A value under a lock that sleeps in futex(2) when it is contended (a
 /// spinning one would hang a real-time program).
 ///
-/// No handler can meet it held by its own thread, as signals are blocked
+/// No handler can meet it held by its own thread, as signals are [`Blocked`]
 /// first; a holder never runs foreign code. The exception is a fork: the lock
 /// is left held over it, so that a child does not find it held by a thread that
 /// it lacks, and the program's own fork handlers run meanwhile. One of those
 /// may wait for a lock of the program's whose holder waits for this one; so
 /// nobody waits for a fork for ever, but gives up after a second, and who
 /// comes later does not wait for that fork at all.
+///
+/// What a holder does goes deeper than a hook may go on the program's stack,
+/// where it would also grow with each change to it. As there is one holder at
+/// a time, one stack serves all.
 pub struct Lock<T> {
     state: AtomicU32,
+    stack: &'static Stack,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached through a `Held` only, of which there is one
-// at a time.
+// SAFETY: the value is reached by the holder only, of which there is one at a
+// time.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     /// A free lock around `value`.
-    pub const fn new(value: T) -> Self {
-        Lock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+    ///
+    /// # Safety
+    /// `stack` is no other lock's.
+    pub const unsafe fn new(value: T, stack: &'static Stack) -> Self {
+        Lock { state: AtomicU32::new(FREE), stack, value: UnsafeCell::new(value) }
     }
 
-    /// Blocks all signals, then waits for the lock; `None` if a fork does not
-    /// come to its end. Async-signal-safe; not to be called by a holder, nor
-    /// in a vfork child.
-    pub fn hold(&self) -> Option<Held<'_, T>> {
-        let blocked = Blocked::all();
-        // Lazily: one that is dropped would release what it does not hold.
-        acquire(&self.state).then(|| Held { lock: self, blocked })
+    /// Waits for the lock, and does `work` as its holder; `None` if a fork does
+    /// not come to its end. Async-signal-safe; not to be called by a holder,
+    /// nor in a vfork child.
+    pub fn with<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if !acquire(&self.state) {
+            return None;
+        }
+        let result = self.run(work);
+        release(&self.state);
+        Some(result)
     }
 
-    /// Takes up the lock that [`Held::leave_held`] left, with the mask that it
-    /// returned. In a forked child too, as its one thread's own.
+    /// The same, but leaves the lock held, for the time of a fork; signals are
+    /// to be left blocked, too.
+    pub fn with_and_leave<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if !acquire(&self.state) {
+            return None;
+        }
+        let result = self.run(work);
+        leave(&self.state);
+        Some(result)
+    }
+
+    /// Takes up the lock that [`Lock::with_and_leave`] left, for `work`. In a
+    /// forked child too, as its one thread's own.
     ///
     /// # Safety
     /// The calling thread, or in a child its original, left it held.
-    pub unsafe fn take_over(&self, mask: Mask) -> Held<'_, T> {
+    pub unsafe fn take_over<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> R {
         take_up(&self.state);
-        Held { lock: self, blocked: Blocked::left(mask) }
+        let result = self.run(work);
+        release(&self.state);
+        result
     }
+
+    /// For the holder.
+    fn run<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: holding the lock is the exclusive right to the value, and to
+        // the stack.
+        self.stack.run(|| work(unsafe { &mut *self.value.get() }))
+    }
+}
+
+/// A stack for the holders of one lock.
+#[repr(C, align(64))]
+pub struct Stack(UnsafeCell<MaybeUninit<[u8; STACK]>>);
+
+/// Many times what they need. Unoptimized, as in tests, that is more.
+const STACK: usize = if cfg!(debug_assertions) { 256 << 10 } else { 16 << 10 };
+
+// SAFETY: used by one holder at a time.
+unsafe impl Sync for Stack {}
+
+impl Stack {
+    /// An unused one, which takes no room in the file.
+    #[must_use]
+    pub const fn new() -> Self {
+        Stack(UnsafeCell::new(MaybeUninit::zeroed()))
+    }
+
+    #[inline(never)] // for depth
+    fn run<R, F: FnOnce() -> R>(&self, work: F) -> R {
+        struct Job<R, F> {
+            work: Option<F>,
+            result: Option<R>,
+        }
+        extern "C" fn start<R, F: FnOnce() -> R>(job: *mut c_void) {
+            // SAFETY: the one below, which waits for us.
+            let job = unsafe { &mut *job.cast::<Job<R, F>>() };
+            job.result = job.work.take().map(|work| work());
+        }
+        let mut job = Job { work: Some(work), result: None };
+        // SAFETY: one after the end of the array.
+        let top = unsafe { self.0.get().add(1) };
+        // SAFETY: aligned, unused by others, and of ample size.
+        unsafe { call_on(top.cast(), (&raw mut job).cast(), start::<R, F>) };
+        match job.result {
+            Some(result) => result,
+            // SAFETY: `start` has run to its end.
+            None => unsafe { core::hint::unreachable_unchecked() },
+        }
+    }
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Calls `work` with `data` on the stack that ends at `top`.
+///
+/// # Safety
+/// `top` is aligned to 16 bytes; there is room below it for `work`.
+#[unsafe(naked)]
+unsafe extern "C" fn call_on(
+    top: *mut c_void,
+    data: *mut c_void,
+    work: extern "C" fn(*mut c_void),
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rdi",
+        "mov rdi, rsi",
+        "call rdx",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
 }
 
 /// A word that threads can sleep on; the tests put a model here.
@@ -159,46 +268,6 @@ fn leave(word: &impl Word) {
 /// slept for the fork looks again by itself.
 fn take_up(word: &impl Word) {
     word.replace(HELD_AND_AWAITED, Ordering::Relaxed);
-}
-
-/// The lock, held; signals are unblocked after it is released.
-pub struct Held<'a, T> {
-    lock: &'a Lock<T>,
-    // Dropped after the lock was released in `drop`.
-    blocked: Blocked,
-}
-
-impl<T> Held<'_, T> {
-    /// Leaves the lock held and signals blocked, for the time of a fork.
-    /// Returns what [`Lock::take_over`] asks for.
-    #[must_use]
-    pub fn leave_held(self) -> Mask {
-        let mask = self.blocked.before();
-        leave(&self.lock.state);
-        core::mem::forget(self);
-        mask
-    }
-}
-
-impl<T> Deref for Held<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        // SAFETY: holding the lock is the right to the value.
-        unsafe { &*self.lock.value.get() }
-    }
-}
-
-impl<T> DerefMut for Held<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: holding the lock is the exclusive right to the value.
-        unsafe { &mut *self.lock.value.get() }
-    }
-}
-
-impl<T> Drop for Held<'_, T> {
-    fn drop(&mut self) {
-        release(&self.lock.state);
-    }
 }
 
 #[cfg(test)]

@@ -108,55 +108,97 @@ fn a_missing_release_is_found() {
     });
 }
 
+/// A lock with a stack of its own.
+macro_rules! lock {
+    ($name:ident: $type:ty = $value:expr) => {
+        static $name: Lock<$type> = {
+            static STACK: Stack = Stack::new();
+            // SAFETY: nobody else's.
+            unsafe { Lock::new($value, &STACK) }
+        };
+    };
+}
+
+fn is_refused(lock: &Lock<()>) -> bool {
+    lock.with(&Blocked::all(), |()| ()).is_none()
+}
+
+/// Begins a fork, as far as `lock` is concerned.
+fn begin_fork(lock: &Lock<()>) {
+    lock.with_and_leave(&Blocked::all(), |()| ()).unwrap();
+}
+
+/// Ends the one that the caller began.
+fn end_fork(lock: &Lock<()>) {
+    // SAFETY: the caller's word.
+    unsafe { lock.take_over(&Blocked::all(), |()| ()) };
+}
+
 #[test]
 fn who_gives_up_on_a_fork_leaves_the_lock_to_it() {
-    let lock = Lock::new(());
-    let mask = lock.hold().unwrap().leave_held();
+    lock!(LOCK: () = ());
+    begin_fork(&LOCK);
     for _ in 0..2 {
-        assert!(lock.hold().is_none());
-        assert_eq!(lock.state.load(Ordering::Relaxed), GIVEN_UP);
+        assert!(is_refused(&LOCK));
+        assert_eq!(LOCK.state.load(Ordering::Relaxed), GIVEN_UP);
     }
-    // SAFETY: left above.
-    drop(unsafe { lock.take_over(mask) });
-    assert!(lock.hold().is_some());
+    end_fork(&LOCK);
+    assert!(!is_refused(&LOCK));
 }
 
 #[test]
 fn many_threads_count_without_losing_one() {
-    static COUNT: Lock<u64> = Lock::new(0);
+    lock!(COUNT: u64 = 0);
+    let add = |more| {
+        COUNT.with(&Blocked::all(), |count| {
+            *count += more;
+            *count
+        })
+    };
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| (0..20_000).for_each(|_| *COUNT.hold().unwrap() += 1));
+            scope.spawn(|| (0..20_000).for_each(|_| drop(add(1).unwrap())));
         }
     });
-    assert_eq!(*COUNT.hold().unwrap(), 160_000);
+    assert_eq!(add(0), Some(160_000));
 }
 
 #[test]
 fn who_sleeps_already_when_a_fork_begins_gives_up_too() {
-    static LOCK: Lock<()> = Lock::new(());
-    let held = LOCK.hold().unwrap();
+    lock!(LOCK: () = ());
     std::thread::scope(|scope| {
-        let sleepers = [(); 2].map(|()| scope.spawn(|| LOCK.hold().is_none()));
-        while LOCK.state.load(Ordering::Relaxed) != HELD_AND_AWAITED {
-            std::thread::yield_now();
-        }
-        let mask = held.leave_held();
+        let sleepers = LOCK
+            .with_and_leave(&Blocked::all(), |()| {
+                let sleepers = [(); 2].map(|()| scope.spawn(|| is_refused(&LOCK)));
+                while LOCK.state.load(Ordering::Relaxed) != HELD_AND_AWAITED {
+                    std::thread::yield_now();
+                }
+                sleepers
+            })
+            .unwrap();
         assert!(sleepers.map(|sleeper| sleeper.join().unwrap()).iter().all(|gave_up| *gave_up));
-        // SAFETY: left held by this thread, above.
-        drop(unsafe { LOCK.take_over(mask) });
+        end_fork(&LOCK);
     });
 }
 
 #[test]
 fn a_fork_that_does_not_end_is_not_waited_for_for_ever() {
-    static LOCK: Lock<()> = Lock::new(());
-    let mask = LOCK.hold().unwrap().leave_held();
+    lock!(LOCK: () = ());
+    begin_fork(&LOCK);
     std::thread::scope(|scope| {
-        let gave_up = scope.spawn(|| LOCK.hold().is_none());
-        assert!(gave_up.join().unwrap());
-        // SAFETY: left held by this thread, above.
-        drop(unsafe { LOCK.take_over(mask) });
-        assert!(scope.spawn(|| LOCK.hold().is_some()).join().unwrap());
+        assert!(scope.spawn(|| is_refused(&LOCK)).join().unwrap());
+        end_fork(&LOCK);
+        assert!(!scope.spawn(|| is_refused(&LOCK)).join().unwrap());
     });
+}
+
+#[test]
+fn a_holder_is_on_the_stack_of_the_lock() {
+    lock!(LOCK: () = ());
+    let within = |at: usize| (at.wrapping_sub(LOCK.stack.0.get() as usize)) < STACK;
+    let here = crate::sys::startup::stack_pointer;
+    let text = String::from("what work takes along, and gives");
+    let given = LOCK.with(&Blocked::all(), move |()| (within(here()), text)).unwrap();
+    assert_eq!(given, (true, String::from("what work takes along, and gives")));
+    assert!(!within(here()));
 }

@@ -1,11 +1,11 @@
 //! What concerns signals, by raw calls: blocking them all for a short stretch,
 //! dispositions, and arguments of the program that may not be readable.
 
-use core::arch::asm;
+use core::arch::naked_asm;
 use core::ffi::c_int;
 
 use super::errno::Errno;
-use super::{call, page};
+use super::{call, futex, page, startup};
 
 /// The kernel's signal set: one bit for each of the 64 signals.
 pub type Mask = u64;
@@ -23,22 +23,54 @@ pub const fn bit(signal: c_int) -> Mask {
 /// Size of the kernel's set in bytes.
 const SET_SIZE: usize = size_of::<Mask>();
 
+/// Bytes of stack that a stretch with signals blocked may use, below the frame
+/// that blocks them, so that a hook takes no more than 1 KiB in all. What needs
+/// more is done on the stack of a [`Lock`](super::lock::Lock). libc's functions
+/// of the memory calls need next to nothing.
+const ROOM: usize = 384;
+/// The same of a wait while it is awake, which may reap through another library.
+const ROOM_OF_WAIT: usize = 768;
+/// The same while a line is written.
+const ROOM_OF_LINE: usize = 768;
+/// The same from a fork's prepare on: libc's part of the fork runs in between.
+const ROOM_OF_FORK: usize = 1536;
+
 /// While it lives, no handler runs on this thread (SIGKILL and SIGSTOP aside).
-/// The stretch must not raise a synchronous signal: it would kill the process.
-/// Async-signal-safe.
+///
+/// The stretch must not raise a synchronous signal: the kernel would kill the
+/// process, whatever handler it has. So the stack is proven first: a program
+/// that recovers from an overflow, or write-protects its stack to see which
+/// pages change, gets its SIGSEGV while it can still handle it. There is no
+/// other way to block signals, and none to hold a [`Lock`](super::lock::Lock)
+/// without. Do not nest: the inner one would ask for room below the outer's.
 #[must_use = "signals are unblocked when this is dropped"]
 pub struct Blocked(Mask);
 
 impl Blocked {
-    /// As [`Blocked::all`], at the entry of a hook: see [`need_stack`].
-    pub fn on_entry() -> Self {
-        need_stack();
-        Self::all()
+    /// Blocks all signals on the calling thread. SIGSEGV, as of a store to the
+    /// stack, where that has too little room. Async-signal-safe.
+    #[inline(never)] // for size, and for a known depth
+    pub fn all() -> Self {
+        prove::<ROOM>();
+        Self::now()
     }
 
-    /// Blocks all signals on the calling thread.
-    #[inline(never)] // for size
-    pub fn all() -> Self {
+    /// The same while a line is written.
+    #[inline(never)]
+    pub fn over_line() -> Self {
+        prove::<ROOM_OF_LINE>();
+        Self::now()
+    }
+
+    /// The same before a fork, until after it.
+    #[inline(never)]
+    pub fn over_fork() -> Self {
+        prove::<ROOM_OF_FORK>();
+        Self::now()
+    }
+
+    #[inline(never)]
+    fn now() -> Self {
         let (new, mut old): (Mask, Mask) = (ALL, 0);
         let how = libc::SIG_SETMASK as usize;
         let (from, to) = (core::ptr::from_ref(&new), core::ptr::from_mut(&mut old));
@@ -49,27 +81,69 @@ impl Blocked {
         Blocked(old)
     }
 
-    /// Takes over from a guard that was forgotten, whose mask this was.
+    /// Leaves signals blocked. Returns what [`Blocked::left`] asks for.
+    pub fn leave(self) -> Mask {
+        let mask = self.0;
+        core::mem::forget(self);
+        mask
+    }
+
+    /// Takes over from a guard that was left, whose mask this was.
     pub fn left(before: Mask) -> Self {
         Blocked(before)
     }
-
-    /// The mask that the thread had, and gets back.
-    #[must_use]
-    pub fn before(&self) -> Mask {
-        self.0
-    }
 }
 
-/// Reads where the frames below the caller's will reach at most: a stack that
-/// overflows does so now, while the program can still handle its SIGSEGV, and
-/// not once signals are blocked. Async-signal-safe.
-pub fn need_stack() {
-    // SAFETY: on a stack with room it reads a byte; on one without, the access
-    // of those frames would fault just so.
-    unsafe {
-        asm!("test byte ptr [rsp - {BELOW}], 0", BELOW = const 1024, options(nostack, readonly));
-    }
+/// Writes to the stack `BELOW` bytes below the caller's frame, without changing
+/// a byte: an overflow happens now, as it would there. The page of the stack
+/// pointer itself was written by the call.
+#[unsafe(naked)]
+extern "C" fn prove<const BELOW: usize>() {
+    // Atomic, as below the end of this stack may be another thread's. The
+    // stack pointer moves, lest valgrind calls this a stray access.
+    naked_asm!(
+        ".cfi_startproc",
+        "sub rsp, {below}",
+        ".cfi_adjust_cfa_offset {below}",
+        "lock or dword ptr [rsp], 0",
+        "add rsp, {below}",
+        ".cfi_adjust_cfa_offset -{below}",
+        "ret",
+        ".cfi_endproc",
+        below = const BELOW,
+    )
+}
+
+const _: () = assert!(ROOM_OF_FORK <= page::SIZE, "a page is left out");
+
+/// Proves the stack for a wait, which blocks signals by an instruction of its
+/// own, as [`Blocked::all`] does. Async-signal-safe.
+#[inline(never)]
+pub fn prove_for_wait() {
+    prove::<ROOM_OF_WAIT>();
+}
+
+/// Whether [`Blocked::all`] would find the stack as it needs it, told without
+/// a signal. Async-signal-safe. True says nothing of the next moment.
+#[must_use]
+pub fn have_room() -> bool {
+    /// What lies between here and the frame of [`Blocked::all`].
+    const FRAMES: usize = 256;
+    let here = startup::stack_pointer();
+    futex::touch(here).is_ok() && futex::touch(here.wrapping_sub(ROOM + FRAMES)).is_ok()
+}
+
+/// Whether `[start, start + length)` has a part of what the caller, and a
+/// stretch with signals blocked, stand on: a call that takes it away is not to
+/// be made in such a stretch. Async-signal-safe.
+#[must_use]
+pub fn stand_on(start: usize, length: usize) -> bool {
+    /// More than lies between the program's frame and the caller's.
+    const ABOVE: usize = 1024;
+    /// More than lies below it.
+    const BELOW: usize = 2048;
+    let here = startup::stack_pointer();
+    start < here.saturating_add(ABOVE) && start.saturating_add(length) > here.saturating_sub(BELOW)
 }
 
 impl Drop for Blocked {
@@ -206,7 +280,7 @@ mod tests {
             let blocked = Blocked::all();
             let unblockable = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
             assert_eq!(mask(), !unblockable);
-            assert_eq!(blocked.before(), before);
+            assert_eq!(blocked.0, before);
         }
         assert_eq!(mask(), before);
     }

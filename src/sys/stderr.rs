@@ -62,7 +62,7 @@ pub fn write(line: &[u8]) {
     }
     // All, not only those that can be raised: of two SIGPIPE, ours and that of
     // a handler's own write, one would be left.
-    let _blocked = Blocked::on_entry();
+    let _blocked = Blocked::over_line();
     let Ok(file) = call::fstat(STDERR) else { return };
     let same = FILE.iter().zip([file.st_dev, file.st_ino]);
     if same.into_iter().any(|(noted, now)| noted.load(Ordering::Relaxed) != now) {

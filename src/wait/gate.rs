@@ -98,7 +98,7 @@ unsafe extern "C" fn sigward_wait_gate(
         "cmp rax, rcx",
         "jae 5f",
         // Room for what follows, while a fault can still be handled.
-        "4: test byte ptr [rsp - {room}], 0",
+        "4: lock or dword ptr [rsp - {room}], 0",
         "mov edi, {set_mask}",
         "lea rsi, [rip + {every}]",
         "lea rdx, [rsp - 24]",
@@ -367,7 +367,7 @@ pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize)
 }
 
 fn settle(signal: c_int) {
-    let _blocked = Blocked::on_entry();
+    let _blocked = Blocked::all();
     let Some(memory) = Memory::of(signal) else { return };
     let Ok(mut now) = signals::disposition(signal) else { return };
     let found = now.handler;

@@ -37,6 +37,7 @@ use super::request::Request;
 use super::sleep::{End, Waiter};
 use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
+use crate::sys::signals;
 
 /// Milliseconds.
 const LONGEST_NAP: c_int = 16;
@@ -65,6 +66,8 @@ pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -
         // SAFETY: the caller's promise. EAGAIN is given without `WNOHANG` only.
         return End::Over(unsafe { request.plain() });
     }
+    // It is awake with signals blocked.
+    signals::prove_for_wait();
     let mut waiter = Waiter::new(request, cancellation.begin());
     let mut milliseconds = 0;
     let mut losses = 0_u32;

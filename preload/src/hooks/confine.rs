@@ -17,6 +17,7 @@ use crate::originals::{self, Id};
 pub const NUMBERS: &[c_long] = &[libc::SYS_prctl, libc::SYS_seccomp];
 
 /// One of [`NUMBERS`] through syscall(2), with its first arguments.
+#[inline(never)] // for depth
 pub fn by_number(number: c_long, arguments: [usize; 3], commit: Commit<'_>) -> isize {
     // Under a filter that is in place already we make no call, not even to ask.
     if standdown::has_work() && confines(number, arguments) {

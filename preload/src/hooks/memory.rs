@@ -34,7 +34,11 @@ pub fn unmap(start: usize, length: usize, commit: Commit<'_>) -> isize {
     if altstack::on_duty() {
         origin::forget(start);
     }
-    replace(&[(start, length)], commit)
+    if reach::misses(start, length) {
+        commit()
+    } else {
+        disturb::replacing(&[(start, length)], commit)
+    }
 }
 
 pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
@@ -50,7 +54,7 @@ pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isi
         origin::forget_within(start, length);
     }
     let replaced = if fixed { &[(start, length)][..] } else { &[] };
-    let result = disturb::mapping(length, &|| replace(replaced, commit));
+    let result = disturb::mapping(length, hit(replaced), commit);
     if result != -1 {
         if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
             origin::mapped(result as usize, length);
@@ -83,9 +87,9 @@ pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Com
     let more = to.1.saturating_sub(from.1);
     if fixed {
         origin::forget_within(to.0, to.1);
-        return disturb::mapping(more, &|| replace(&[from, to], commit));
+        return disturb::mapping(more, hit(&[from, to]), commit);
     }
-    let result = disturb::mapping(more, &|| replace(&[from], commit));
+    let result = disturb::mapping(more, hit(&[from]), commit);
     if result != -1 {
         appeared(result as usize, to.1);
     }
@@ -98,18 +102,15 @@ pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
         return commit();
     }
     let now = call::current_break();
-    let result =
-        disturb::ending_heap(now, end, &|| replace(&[(end, now.saturating_sub(end))], commit));
+    let replaced = [(end, now.saturating_sub(end))];
+    let result = disturb::ending_heap(now, end, hit(&replaced), commit);
     appeared(now, end.saturating_sub(now));
     result
 }
 
-fn replace(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
-    if ranges.iter().all(|&(start, length)| reach::misses(start, length)) {
-        commit()
-    } else {
-        disturb::replacing(ranges, commit)
-    }
+/// `ranges`, if one of them may touch a stack; none otherwise.
+fn hit(ranges: &[(usize, usize)]) -> &[(usize, usize)] {
+    if ranges.iter().all(|&(start, length)| reach::misses(start, length)) { &[] } else { ranges }
 }
 
 /// mprotect(2) and what else may leave a page not writable or not there.

@@ -127,47 +127,69 @@ unsafe extern "C" fn hooked(
     };
     // SAFETY: libc's `syscall`, found under that name.
     let original = unsafe { core::mem::transmute::<usize, Original>(address) };
-    act([a, b, c, d, e, f], number, |[a, b, c, d, e, f]| {
+    act(&[a, b, c, d, e, f], number, &|&[a, b, c, d, e, f]| {
         // SAFETY: the caller's own arguments, or a part of its range.
         unsafe { original(number, a, b, c, d, e, f) }
     })
 }
 
-/// What the hook of the call's own name would do.
-fn act(arguments: Arguments, number: c_long, commit: impl Fn(Arguments) -> c_long) -> c_long {
+/// The original, which also gets a part of the caller's range.
+type Commit<'a> = &'a dyn Fn(&Arguments) -> c_long;
+
+/// What the hook of the call's own name would do. Each kind is a function of
+/// its own, as all their frames together are deep.
+fn act(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long {
+    let &[first, second, third, ..] = arguments;
     if super::wait::NUMBERS.contains(&number) {
-        return super::wait::by_number(number, arguments, || commit(arguments));
-    }
-    if confine::NUMBERS.contains(&number) {
-        let [first, second, third, ..] = arguments;
+        super::wait::by_number(number, arguments, || commit(arguments))
+    } else if confine::NUMBERS.contains(&number) {
         let commit = || commit(arguments) as isize;
-        return confine::by_number(number, [first, second, third], &commit) as c_long;
+        confine::by_number(number, [first, second, third], &commit) as c_long
+    } else if process::NUMBERS.contains(&number) {
+        process::without_handlers(|| commit(arguments))
+    } else if HANDLERS.contains(&number) {
+        set_handler(arguments, commit)
+    } else if !altstack::on_duty() {
+        commit(arguments)
+    } else if number == libc::SYS_sigaltstack {
+        set_stack(arguments, commit)
+    } else {
+        change_memory(arguments, number, commit)
     }
-    if process::NUMBERS.contains(&number) {
-        return process::without_handlers(|| commit(arguments));
+}
+
+#[inline(never)]
+fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
+    let &[signal, new, old, ..] = arguments;
+    if altstack::on_duty() {
+        altstack::before_kernel_handler(new as *const KernelAction);
     }
-    let [a, b, c, d, e, f] = arguments;
-    if HANDLERS.contains(&number) {
-        if altstack::on_duty() {
-            altstack::before_kernel_handler(b as *const KernelAction);
-        }
-        let change = || commit(arguments) as isize;
-        // SAFETY: the kernel judges the pointers, and writes the old action.
-        return unsafe { gate::around(a as c_int, c as *mut usize, &change) } as c_long;
-    }
-    if !altstack::on_duty() {
-        return commit(arguments);
-    }
+    let change = || commit(arguments) as isize;
+    // SAFETY: the kernel judges the pointers, and writes the old action.
+    unsafe { gate::around(signal as c_int, old as *mut usize, &change) as c_long }
+}
+
+#[inline(never)]
+fn set_stack(&[new, old, c, d, e, f]: &Arguments, commit: Commit<'_>) -> c_long {
+    let told = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
+    let old = old as *mut libc::stack_t;
+    let result = if new == 0 {
+        size::query(old, || told(core::ptr::null()))
+    } else {
+        altstack::set(new as *const _, old, told)
+    };
+    result.into()
+}
+
+#[inline(never)]
+fn change_memory(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long {
+    let &[a, b, c, d, e, _] = arguments;
     let whole = || commit(arguments) as isize;
     let result = match number {
-        libc::SYS_sigaltstack if a != 0 => {
-            let told = |new: *const libc::stack_t| commit([new as usize, b, c, d, e, f]) as c_int;
-            altstack::set(a as *const _, b as *mut _, told) as isize
+        libc::SYS_madvise => {
+            let part = |start, length| commit(&[start, length, c, 0, 0, 0]) as isize;
+            memory::advise(a, b, c as c_int, &part)
         }
-        libc::SYS_sigaltstack => size::query(b as *mut _, || whole() as c_int) as isize,
-        libc::SYS_madvise => memory::advise(a, b, c as c_int, &|start, length| {
-            commit([start, length, c, d, e, f]) as isize
-        }),
         libc::SYS_munmap => memory::unmap(a, b, &whole),
         libc::SYS_mmap => memory::map(a, b, d as c_int, &whole),
         libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, &whole),

@@ -236,8 +236,9 @@ fn give(outcome: Result<usize, Errno>) -> c_int {
 pub const NUMBERS: &[c_long] = &[libc::SYS_wait4, libc::SYS_waitid];
 
 /// One of [`NUMBERS`] through syscall(2), which is no cancellation point.
-pub fn by_number(number: c_long, arguments: Arguments, commit: impl FnOnce() -> c_long) -> c_long {
-    let [a, b, c, d, e, _] = arguments;
+#[inline(never)] // for depth
+pub fn by_number(number: c_long, arguments: &Arguments, commit: impl FnOnce() -> c_long) -> c_long {
+    let &[a, b, c, d, e, _] = arguments;
     let request = match number {
         _ if wait::strategy() == Strategy::Off => None,
         libc::SYS_wait4 => {
