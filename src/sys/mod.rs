@@ -22,6 +22,9 @@
 //!    change the tables.
 //! 9. Memory calls are hot: they are turned away by two relaxed loads.
 //! 10. No libc function that allocates or opens files.
+//! 11. Signals are blocked once in a hook, by [`signals::Blocked`], which makes
+//!     sure of the stack first. Much is done only on a lock's own stack: who
+//!     asks for the stack pointer asks before.
 
 #[cfg(target_os = "linux")]
 pub mod call;

@@ -82,6 +82,7 @@ impl Blocked {
     }
 
     /// Leaves signals blocked. Returns what [`Blocked::left`] asks for.
+    #[must_use]
     pub fn leave(self) -> Mask {
         let mask = self.0;
         core::mem::forget(self);
