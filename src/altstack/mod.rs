@@ -31,7 +31,6 @@ use crate::sys::call;
 use crate::sys::lock::{self, Lock};
 use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
-use crate::sys::touch;
 use ladder::{Rung, Stack};
 use pins::Kernel;
 use registry::{Adopted, Place, Registry, Wanted};
@@ -120,9 +119,6 @@ static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
     STATE.with(&Blocked::all(), |state| state.policy = policy);
     let _ = EXIT_NOTICE.set(exit_notice);
-    if duty == Duty::Act {
-        touch::prepare();
-    }
     OWNER.claim();
     DUTY.store(duty as u8, Ordering::Release);
 }

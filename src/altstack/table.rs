@@ -24,29 +24,6 @@ pub struct Table<E> {
     entries: PhantomData<E>,
 }
 
-/// Above a table: a page that cannot be used, so that who overflows a stack
-/// there does not write to the table.
-const GUARD: usize = page::SIZE;
-
-/// Above that nothing is mapped, at first: who tells an overflow by where the
-/// stack's neighbour is must not find the table there.
-const GAP: usize = 64 << 10;
-
-/// What `capacity` slots take, in bytes: whole pages.
-const fn bytes<E>(capacity: usize) -> usize {
-    capacity.wrapping_mul(size_of::<E>()).next_multiple_of(page::SIZE)
-}
-
-/// Memory for a table of `bytes`, whole pages.
-fn map(bytes: usize) -> Option<usize> {
-    let start = call::map_memory(bytes.checked_add(GUARD + GAP)?).ok()?;
-    let guard = start.wrapping_add(bytes);
-    let _ = call::forbid(guard, GUARD);
-    // SAFETY: a part of the fresh mapping, which nobody knows.
-    let _ = unsafe { call::unmap_memory(guard.wrapping_add(GUARD), GAP) };
-    Some(start)
-}
-
 // SAFETY: the mapping is owned by the table and bound to no thread.
 unsafe impl<E: Send> Send for Table<E> {}
 
@@ -158,7 +135,9 @@ impl<E: Entry> Table<E> {
     fn grow(&mut self) -> bool {
         let first = (page::SIZE / size_of::<E>()).max(1).next_power_of_two();
         let capacity = self.capacity.wrapping_mul(2).max(first);
-        let Some(slots) = map(bytes::<E>(capacity)) else { return false };
+        let Ok(slots) = call::map_memory(capacity.wrapping_mul(size_of::<E>())) else {
+            return false;
+        };
         let old = core::mem::replace(
             self,
             Table { slots: slots as *mut E, capacity, used: self.used, entries: PhantomData },
@@ -226,7 +205,7 @@ impl<E: Entry> Default for Table<E> {
 impl<E> Drop for Table<E> {
     fn drop(&mut self) {
         if self.capacity != 0 {
-            let bytes = bytes::<E>(self.capacity).wrapping_add(GUARD);
+            let bytes = self.capacity.wrapping_mul(size_of::<E>());
             // SAFETY: the mapping that `grow` made; nothing refers to it now.
             let _ = unsafe { call::unmap_memory(self.slots as usize, bytes) };
         }

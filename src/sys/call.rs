@@ -329,16 +329,15 @@ pub fn write_from_nowhere(pid: c_int, nowhere: usize, start: usize, length: usiz
 /// As mmap(2).
 pub fn reserve(length: usize) -> Outcome {
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
-    harmless(libc::SYS_mmap, [0, length, libc::PROT_NONE as usize, flags, usize::MAX, 0])
+    let protection = libc::PROT_NONE as usize;
+    harmless(libc::SYS_mmap, [far_away(length), length, protection, flags, usize::MAX, 0])
 }
 
-/// Fresh zeroed memory of our own, `length` bytes, as an address. It lies far
-/// below all that the kernel maps by itself: right below a stack of the
-/// program's that has no guard, an overflow would run into it, and not be seen.
-///
-/// # Errors
-/// As mmap(2).
-pub fn map_memory(length: usize) -> Outcome {
+/// Where the kernel is to put a mapping of our own: far below all that it maps
+/// by itself. Right below a stack of the program's that has no guard, an
+/// overflow would run into it, and not be seen. If the place is taken, the
+/// kernel chooses another.
+fn far_away(length: usize) -> usize {
     /// Far enough, and nowhere near what is usual at a place of its own.
     const FAR: usize = 1 << 44;
     /// What is left free above each mapping.
@@ -347,12 +346,19 @@ pub fn map_memory(length: usize) -> Outcome {
     static DOWN: AtomicUsize = AtomicUsize::new(0);
     let step = length.next_multiple_of(page::SIZE).saturating_add(APART);
     let down = DOWN.fetch_add(step, Ordering::Relaxed).saturating_add(step).saturating_add(FAR);
-    // As random as the place of this library. If it is taken, the kernel
-    // chooses another.
+    // As random as the place of this library.
     let here = core::ptr::from_ref(&DOWN) as usize / page::SIZE * page::SIZE;
+    here.saturating_sub(down)
+}
+
+/// Fresh zeroed memory of our own, `length` bytes, as an address.
+///
+/// # Errors
+/// As mmap(2).
+pub fn map_memory(length: usize) -> Outcome {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
-    harmless(libc::SYS_mmap, [here.saturating_sub(down), length, protection, flags, usize::MAX, 0])
+    harmless(libc::SYS_mmap, [far_away(length), length, protection, flags, usize::MAX, 0])
 }
 
 /// Makes `[start, start + length)` of our own memory inaccessible: a guard.

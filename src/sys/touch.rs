@@ -24,12 +24,6 @@ fn nowhere() -> Option<usize> {
     PAGE.get_or_try_init(reserve).ok().map(NonZeroUsize::get)
 }
 
-/// Makes ready what [`run`] needs. To be called at load: what is mapped later may
-/// come right below a thread's stack, where an overflow is told by its place.
-pub fn prepare() {
-    let _ = nowhere();
-}
-
 /// Touches `pages` of the calling process, which is `pid`: all of them, but
 /// only up to the first that may not be written. Does not tell.
 /// Async-signal-safe.
