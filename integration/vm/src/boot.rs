@@ -50,12 +50,12 @@ pub const STRICT_SIZE: Boot = Boot {
     append: "strict_sas_size1",
     ..NO_PREEMPT
 };
-/// A CPU of the affected kernels' time: no AVX-512, no protection keys. Its
+/// A CPU of the affected kernels' time: no AVX-512, no protection keys, no MPX. Its
 /// frames are the smallest that there are.
 pub const AVX2: Boot = Boot {
     name: "avx2",
     heading: "CPU with AVX2 and nothing later",
-    qemu: &["-cpu", "max,pku=off"],
+    qemu: &["-cpu", "max,pku=off,mpx=off"],
     ..NO_PREEMPT
 };
 /// The user's kernel without preemption.

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the serial line may be silent before the machine counts as hung.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_secs(240);
 
 /// Where the meters are that were built for an old C library.
 const OLD_METERS: &str = "meters/old";

@@ -21,6 +21,9 @@ const ENOUGH: u64 = 20;
 /// Fewer corruptions than this in the control arm of a genuine kernel prove
 /// nothing about the other arm.
 const SHOWN: u64 = 10;
+/// More scenarios of a family than this may not be without a fault in their
+/// control arm where they have one on other CPUs.
+const MOST_QUIET: u64 = 4;
 /// The largest frame of a CPU with AVX2 and nothing later.
 const SMALL_FRAME: u64 = 2048;
 
@@ -175,10 +178,13 @@ fn judge_faults(report: &Report) -> Result<(), String> {
     if !(1..=SMALL_FRAME).contains(&frame) {
         return Err(format!("frames of {frame} bytes: not the CPU that it is to be"));
     }
-    match (count(report, "broken")?, count(report, "struck")?) {
-        (0, 0) => Err("no scenario faulted without the library".into()),
-        (0, _) => Ok(()),
-        (broken, _) => Err(format!("{broken} scenarios broken; the log names them")),
+    let (struck, quiet) = (count(report, "struck")?, count(report, "quiet")?);
+    if quiet > MOST_QUIET || struck == 0 {
+        return Err(format!("{quiet} scenarios that are to fault without the library did not"));
+    }
+    match count(report, "broken")? {
+        0 => Ok(()),
+        broken => Err(format!("{broken} scenarios broken; the log names them")),
     }
 }
 
