@@ -3,6 +3,7 @@
 # make test     all tests, of other software a short selection
 # make suites   the tests of real software, all; installs what they need; writes docs/suites.md
 # make vm       the defects in virtual machines; writes docs/proof.md
+#               (KERNEL_SOURCE=FOLDER: on genuine kernels of that source)
 # make soak     ten minutes (SECONDS_LONG=600) of random operations
 # make fuzz     the model and property tests, with many more cases (CASES=20000)
 # make freebsd  libsigward.so for FreeBSD, and its test under a supervisor that plays that kernel
@@ -45,12 +46,15 @@ suites: build
 	$(CARGO) run --quiet -p sigward-suites -- --install
 	$(CARGO) run --quiet -p sigward-suites -- --write docs/suites.md
 
-# The first time this builds two kernels: see docs/vm.md.
+# The first time this builds two kernels: see docs/vm.md. With KERNEL_SOURCE=FOLDER
+# it builds and measures the Linux 5.2 to 5.4.1 that is there instead.
 # The command is dynamic here, as one row preloads into it.
 vm: build
 	$(CARGO) build --release -p sigward
+	$(CARGO) build -p sigward-stress
 	$(CARGO) run --quiet -p sigward-vm -- --library $(library) \
-		--command $(target)/release/sigward --write docs/proof.md
+		--command $(target)/release/sigward --stress $(target)/debug/stress \
+		$(if $(KERNEL_SOURCE),--kernel-source '$(KERNEL_SOURCE)') --write docs/proof.md
 
 soak: build
 	STRESS_SECONDS=$(SECONDS_LONG) $(CARGO) test -p sigward-stress -- --nocapture --test-threads 1

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Build the test kernel NAME (no-preempt or preempt), once, and print the path
-# of its image. Kernels live in a cache folder, never in the repository:
+# of its image: Debian's 6.1 with our patches, or the Linux 5.2 to 5.4.1 in the
+# folder TREE, as it is. Kernels live in a cache folder, never in the repository:
 #   ${XDG_CACHE_HOME:-~/.cache}/sigward/vm/HASH/NAME/bzImage
 # HASH covers everything that goes into them: patches, configuration and the
-# version of Debian's source package. To start afresh, remove the folder.
+# version of Debian's source package; for TREE its version, the files that the
+# defect is in, and the compiler. To start afresh, remove the folder.
 set -eu
 
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
@@ -29,72 +31,149 @@ need_space() { # folder, MiB
     [ "$free" -ge "$2" ] || die "$1 has $free MiB free; building a kernel takes $2 MiB"
 }
 
-build() { # name, folder for the result
+# Debian's source with our patches, in the folder $work.
+unpack() {
+    tree=$work
+    [ ! -e "$tree/patched" ] || return 0
+    say "unpacking $source"
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    tar -C "$tree" -xf "$source" --strip-components=1
+    for patch in "$here"/patch/*.patch; do
+        patch -s -d "$tree" -p1 <"$patch" || die "$patch does not apply to $package $version"
+    done
+    touch "$tree/patched"
+}
+
+# The user's tree is only read: what is built lies outside it. Where a kernel was
+# built inside, make refuses that, and a copy is cleaned.
+borrow() {
+    mkdir -p "$work"
+    for made in .config include/config arch/x86/include/generated; do
+        [ -e "$tree/$made" ] || continue
+        say "a kernel was built in $tree: its files are copied and cleaned"
+        rm -rf "$work/source"
+        cp -al "$tree" "$work/source" 2>/dev/null ||
+            { rm -rf "$work/source"; cp -a "$tree" "$work/source"; }
+        tree=$work/source
+        make -s -C "$tree" mrproper >/dev/null
+        return
+    done
+}
+
+build() { # folder for the result, settings of make
+    result=$1
+    shift
     need_tools
-    mkdir -p "$2"
+    mkdir -p "$result"
     need_space "$cache" 3000
-    tree=$cache/build-$hash
+    $prepare
 
-    if [ ! -e "$tree/patched" ]; then
-        say "unpacking $source"
-        rm -rf "$tree"
-        mkdir -p "$tree"
-        tar -C "$tree" -xf "$source" --strip-components=1
-        for patch in "$here"/patch/*.patch; do
-            patch -s -d "$tree" -p1 <"$patch" || die "$patch does not apply to $package $version"
-        done
-        touch "$tree/patched"
-    fi
-
-    out=$tree/out-$1
-    log=$2/build.log
-    say "building the kernel '$1' (5 to 15 minutes; log: $log)"
+    out=$work/out-$name
+    log=$result/build.log
+    say "building the kernel '$name'$release (5 to 15 minutes; log: $log)"
     mkdir -p "$out"
     {
-        make -C "$tree" O="$out" tinyconfig
+        make -C "$tree" O="$out" "$@" tinyconfig
+        settings >"$out/settings"
         (cd "$out" && "$tree/scripts/kconfig/merge_config.sh" -m .config \
-            "$here/config/common.config" "$here/config/$1.config")
-        make -C "$tree" O="$out" olddefconfig
-        nice make -C "$tree" O="$out" -j"$(nproc)" \
+            "$here/config/common.config" settings)
+        make -C "$tree" O="$out" "$@" olddefconfig
+        nice make -C "$tree" O="$out" "$@" -j"$(nproc)" \
             KBUILD_BUILD_USER=sigward KBUILD_BUILD_HOST=vm bzImage
-    } >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "the kernel '$1' does not build; whole log: $log"; }
+    } >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "the kernel '$name' does not build; whole log: $log"; }
 
-    check_config "$1" "$out/.config"
-    cp "$out/.config" "$2/config"
-    cp "$out/arch/x86/boot/bzImage" "$2/bzImage.new"
-    mv "$2/bzImage.new" "$2/bzImage" # the last step: a bzImage is a finished one
+    check_config "$out/settings" "$out/.config"
+    cp "$out/.config" "$result/config"
+    cp "$out/arch/x86/boot/bzImage" "$result/bzImage.new"
+    mv "$result/bzImage.new" "$result/bzImage" # the last step: a bzImage is a finished one
     rm -rf "$out"
 }
 
+# What the kernel has beside common.config.
+settings() {
+    if [ "$release" ]; then
+        cat "$here/config/genuine"
+        # The rest is for the test kernels' rows.
+        grep '^CONFIG_PREEMPT' "$here/config/$name.config"
+    else
+        cat "$here/config/$name.config"
+    fi
+}
+
 # A setting that the kernel's own dependencies dropped must not go unnoticed.
-check_config() { # name, .config
+check_config() { # fragment, .config
     while read -r line; do
         case $line in
         CONFIG_*=n) continue ;;
-        CONFIG_*=*) grep -qxF "$line" "$2" || die "the kernel '$1' was configured without $line" ;;
+        CONFIG_*=*) grep -qxF "$line" "$2" || die "the kernel '$name' was configured without $line" ;;
         "# CONFIG_"*" is not set") option=${line#\# } && option=${option%% *}
-            ! grep -q "^$option=" "$2" || die "the kernel '$1' was configured with $option" ;;
+            ! grep -q "^$option=" "$2" || die "the kernel '$name' was configured with $option" ;;
         esac
-    done <"$here/config/$1.config"
+    done <"$1"
 }
 
-[ $# -eq 1 ] && [ -e "$here/config/$1.config" ] || die "usage: kernel.sh no-preempt|preempt"
-[ -e "$source" ] || die "no $source: apt install $package"
-version=$(dpkg-query -W -f '${Version}' "$package")
-hash=$({ echo "$package $version"; cat "$here"/patch/*.patch "$here"/config/*.config; } | sha256sum | cut -c1-16)
-result=$cache/$hash/$1
+# A number of TREE's version.
+version_of() { sed -n "s/^$1 *= *//p" "$tree/Makefile" 2>/dev/null | head -n 1; }
+
+# Sets `release`, for messages, and `identity`: what the kernels of TREE are made of.
+judge_tree() {
+    [ -d "$tree" ] || die "KERNEL_SOURCE=$tree is no folder: unpack linux-5.4.1.tar.xz of kernel.org, and name its folder"
+    tree=$(CDPATH= cd -- "$tree" && pwd)
+    [ -e "$tree/Kbuild" ] && [ -e "$tree/arch/x86/kernel/fpu/signal.c" ] && [ "$(version_of PATCHLEVEL)" ] ||
+        die "KERNEL_SOURCE=$tree is no source of Linux for x86: unpack linux-5.4.1.tar.xz of kernel.org, and name its folder"
+    case $tree$cache in
+    *[\ :]*) die "KERNEL_SOURCE=$tree: the kernel's make takes no path with a blank or colon ($cache included): move it" ;;
+    esac
+    version=$(version_of VERSION).$(version_of PATCHLEVEL).$(version_of SUBLEVEL)
+    case $version in
+    5.2.* | 5.3.[0-9] | 5.3.1[0-4] | 5.4.[01]) ;;
+    *) die "KERNEL_SOURCE=$tree is Linux $version, which has not the defect: take 5.2 to 5.3.14, 5.4.0 or 5.4.1" ;;
+    esac
+    release=" of Linux $version$(version_of EXTRAVERSION)"
+    compiler=
+    for name_of_gcc in ${KERNEL_CC:-gcc-11 gcc-10 gcc-9 gcc}; do
+        case $(echo __GNUC__ | "$name_of_gcc" -E -P -x c - 2>/dev/null) in
+        9 | 10 | 11) compiler=$name_of_gcc && break ;;
+        esac
+    done
+    [ "$compiler" ] || die "no GCC 9 to 11, which make the defect and build Linux $version (tried: ${KERNEL_CC:-gcc-11 gcc-10 gcc-9 gcc}): apt install gcc-11, or name one by KERNEL_CC"
+    identity="$release $($compiler --version | head -n 1)
+$(cd "$tree" && cat Makefile arch/x86/include/asm/fpu/*.h arch/x86/kernel/fpu/*.c | sha256sum)"
+}
+
+[ $# -ge 1 ] && [ $# -le 2 ] && [ -e "$here/config/$1.config" ] ||
+    die "usage: kernel.sh no-preempt|preempt [TREE]"
+name=$1
+release=
+if [ $# -eq 2 ]; then
+    tree=$2
+    judge_tree
+    prepare=borrow
+    hash=$({ echo "$identity"; cat "$here"/config/common.config "$here"/config/genuine; } | sha256sum | cut -c1-16)
+    # GCC 10 and later want -fcommon for the tools of these trees, not for the kernel.
+    set -- CC="$compiler" HOSTCC="$compiler" HOSTCFLAGS=-fcommon KCFLAGS=-Wno-error
+else
+    [ -e "$source" ] || die "no $source: apt install $package"
+    prepare=unpack
+    version=$(dpkg-query -W -f '${Version}' "$package")
+    hash=$({ echo "$package $version"; cat "$here"/patch/*.patch "$here"/config/*.config; } | sha256sum | cut -c1-16)
+    set --
+fi
+result=$cache/$hash/$name
+work=$cache/build-$hash
 
 if [ ! -e "$result/bzImage" ]; then
     mkdir -p "$cache"
     # One build at a time: the kernels share the unpacked source.
     exec 9>"$cache/lock"
     flock 9
-    [ -e "$result/bzImage" ] || build "$1" "$result" 9>&-
+    [ -e "$result/bzImage" ] || build "$result" "$@" 9>&-
     # The source is of no more use when every kernel is there.
     all=yes
     for config in "$here"/config/*preempt.config; do
         [ -e "$cache/$hash/$(basename "$config" .config)/bzImage" ] || all=no
     done
-    [ $all = no ] || rm -rf "$cache/build-$hash"
+    [ $all = no ] || rm -rf "$work"
 fi
 echo "$result/bzImage"

@@ -2,11 +2,11 @@
  * Run a command with less than it would have:
  *
  *   confine [--nobody] [--memlock BYTES] [--no-pidfd] [--no-populate]
- *           [--native-only] [--no-minsigstksz] COMMAND...
+ *           [--no-clone3] [--native-only] [--no-minsigstksz] COMMAND...
  *
- * --no-pidfd, --no-populate and --no-minsigstksz do as kernels that lack
- * pidfd_open, MADV_POPULATE_WRITE and AT_MINSIGSTKSZ; --native-only kills at any
- * call that did not come in by the native entry, as systemd's
+ * --no-pidfd, --no-populate, --no-clone3 and --no-minsigstksz do as kernels that
+ * lack pidfd_open, MADV_POPULATE_WRITE, clone3 and AT_MINSIGSTKSZ; --native-only
+ * kills at any call that did not come in by the native entry, as systemd's
  * SystemCallArchitectures=native does.
  */
 #define _GNU_SOURCE
@@ -99,6 +99,9 @@ int main(int argc, char **argv)
 				err(125, "setrlimit");
 		} else if (!strcmp(argv[i], "--no-pidfd")) {
 			INSTALL(LOAD(nr), SKIP_UNLESS(SYS_pidfd_open, 1),
+				ANSWER(SECCOMP_RET_ERRNO | ENOSYS), ANSWER(SECCOMP_RET_ALLOW));
+		} else if (!strcmp(argv[i], "--no-clone3")) {
+			INSTALL(LOAD(nr), SKIP_UNLESS(SYS_clone3, 1),
 				ANSWER(SECCOMP_RET_ERRNO | ENOSYS), ANSWER(SECCOMP_RET_ALLOW));
 		} else if (!strcmp(argv[i], "--no-populate")) {
 			INSTALL(LOAD(nr), SKIP_UNLESS(SYS_madvise, 3), LOAD(args[2]),

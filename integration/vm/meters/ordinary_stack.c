@@ -39,6 +39,7 @@ int main(int argc, char **argv)
 		if (counts == MAP_FAILED)
 			err(1, "mmap");
 		handle(SIGUSR1, count_delivery, 0);
+		start_contention();
 		dig(pages);
 		return 0;
 	}

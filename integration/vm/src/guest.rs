@@ -1,7 +1,10 @@
 //! The virtual machine: builds its file system, boots it, reads its serial line.
 
-use crate::scenario::Boot;
+use crate::boot::Boot;
+use crate::families::{LIBRARY, PROGRAMS};
 use anyhow::{Context, Result, bail, ensure};
+use sigward_harness::programs::{self, Libc};
+use sigward_harness::scenarios::ALL;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -14,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the serial line may be silent before the machine counts as hung.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_secs(240);
 
 /// Where the meters are that were built for an old C library.
 const OLD_METERS: &str = "meters/old";
@@ -39,9 +42,10 @@ pub fn output(command: &mut Command) -> Result<String> {
 /// Refuses to start without the programs that are needed, and says where they
 /// come from.
 pub fn check_tools() -> Result<()> {
-    const TOOLS: [(&str, &str); 4] = [
+    const TOOLS: [(&str, &str); 5] = [
         ("qemu-system-x86_64", "qemu-system-x86"),
         ("gcc", "gcc"),
+        ("strip", "binutils"),
         ("ldd", "libc-bin"),
         ("busybox", "busybox-static"),
     ];
@@ -92,19 +96,38 @@ fn install(file: &Path, root: &Path, target: impl AsRef<Path>) -> Result<()> {
     Ok(())
 }
 
+/// Installs a program without its debugging information, which would only take
+/// the machine's memory.
+fn install_stripped(file: &Path, root: &Path, target: impl AsRef<Path>) -> Result<()> {
+    let target = root.join(target);
+    fs::create_dir_all(target.parent().unwrap_or(root))?;
+    output(Command::new("strip").arg("--strip-debug").arg("-o").arg(&target).arg(file))?;
+    Ok(())
+}
+
+/// What is tested, and what some rows need.
+#[derive(Default)]
+pub struct Parts<'a> {
+    /// The library under test.
+    pub library: Option<&'a Path>,
+    /// The command under test.
+    pub command: Option<&'a Path>,
+    /// The stress program.
+    pub stress: Option<&'a Path>,
+    /// The compiler for an old C library.
+    pub old_glibc: Option<&'a Path>,
+    /// Whether the fault scenarios are run.
+    pub families: bool,
+}
+
 /// A file system with everything but the plan, which differs from boot to boot.
 pub struct Guest {
     root: tempfile::TempDir,
 }
 
 impl Guest {
-    /// Gathers meters, libraries and, where given, the library and the command
-    /// under test, and the compiler for an old C library.
-    pub fn new(
-        library: Option<&Path>,
-        command: Option<&Path>,
-        old_glibc: Option<&Path>,
-    ) -> Result<Self> {
+    /// Gathers meters, libraries and what is tested.
+    pub fn new(parts: &Parts) -> Result<Self> {
         let guest = Self { root: tempfile::tempdir()? };
         let root = guest.root.path();
         // For everyone, as some meters run as nobody.
@@ -113,7 +136,7 @@ impl Guest {
             fs::create_dir(root.join(folder))?;
         }
         let mut programs = build_meters(Path::new("gcc"), &root.join("meters"))?;
-        if let Some(compiler) = old_glibc {
+        if let Some(compiler) = parts.old_glibc {
             let folder = root.join(OLD_METERS);
             fs::create_dir(&folder)?;
             programs.extend(build_meters(compiler, &folder)?);
@@ -126,13 +149,30 @@ impl Guest {
             install(&library, root, library.strip_prefix("/")?)?;
         }
         install(&home().join("guest/init"), root, "init")?;
-        install(&home().join("guest/probe"), root, "meters/probe")?;
-        if let Some(library) = library {
-            install(library, root, "lib/libsigward.so")?;
+        for script in ["check", "probe", "stress"] {
+            install(&home().join("guest").join(script), root, Path::new("meters").join(script))?;
         }
-        if let Some(command) = command {
+        if let Some(library) = parts.library {
+            install(library, root, LIBRARY.trim_start_matches('/'))?;
+        }
+        if let Some(command) = parts.command {
             install(command, root, "meters/sigward")?;
             programs.push(command.to_owned());
+        }
+        let folder = Path::new(PROGRAMS.trim_start_matches('/'));
+        if let Some(stress) = parts.stress {
+            install_stripped(stress, root, folder.join("stress"))?;
+            programs.push(stress.to_owned());
+        }
+        if parts.families {
+            for family in ALL {
+                let program = programs::build(family.program, Libc::Glibc)?;
+                install(&program, root, folder.join(family.program))?;
+                programs.push(program);
+            }
+            let this = std::env::current_exe()?;
+            install_stripped(&this, root, "meters/family")?;
+            programs.push(this);
         }
         for program in programs {
             for library in libraries_of(&program)? {
@@ -228,6 +268,8 @@ impl Drop for Machine {
 pub struct Run {
     /// `uname -rv` of the kernel.
     pub kernel: String,
+    /// Its /proc/version, which names the compiler.
+    pub version: String,
     /// The arms' reports, by their number in the plan.
     pub reports: BTreeMap<usize, Report>,
 }
@@ -242,12 +284,13 @@ impl Run {
         let (word, rest) = line[start..].split_once(' ').unwrap_or((&line[start..], ""));
         match word {
             "@boot" => rest.clone_into(&mut self.kernel),
+            "@version" => rest.clone_into(&mut self.version),
             "@end" => {
                 let mut words = rest.splitn(3, ' ');
                 let mut number = || words.next().unwrap_or_default().parse::<usize>();
                 let (arm, status) = (number()?, number()?);
                 let fields = words.next().unwrap_or_default();
-                self.reports.insert(arm, Report { status, fields: Report::parse(fields) });
+                self.reports.insert(arm, Report::told(status, fields));
             }
             "@done" => return Ok(true),
             _ => {}
@@ -265,17 +308,21 @@ pub struct Report {
 }
 
 impl Report {
-    fn parse(fields: &str) -> BTreeMap<String, String> {
-        fields
-            .split_whitespace()
-            .filter_map(|field| field.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
+    /// What an arm told by its exit status and its last line.
+    pub fn told(status: usize, line: &str) -> Self {
+        let fields = line.split_whitespace().filter_map(|field| field.split_once('='));
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self { status, fields: fields.map(owned).collect() }
     }
 
     /// A count, or `None` where the meter did not get so far.
     pub fn count(&self, name: &str) -> Option<u64> {
-        self.fields.get(name)?.parse().ok()
+        self.text(name)?.parse().ok()
+    }
+
+    /// A field as it was told.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
     }
 }
 

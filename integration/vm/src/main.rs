@@ -3,19 +3,24 @@
 //!
 //! `make vm` runs this. See `docs/vm.md`.
 
+mod boot;
+mod families;
 mod guest;
+mod judge;
+mod proof;
 mod report;
 mod scenario;
 
 use anyhow::{Context, Result, ensure};
+use boot::{BOOTS, Boot};
 use clap::Parser;
-use guest::{Guest, home, output};
-use report::Row;
-use scenario::{Arm, BOOTS, Boot, Kind, Scenario};
+use guest::{Guest, Parts, Run, home, output};
+use judge::Row;
+use scenario::{Arm, Kind, Scenario};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 /// Measure the kernel defects, and sigward against them, in virtual machines.
 #[derive(Parser)]
@@ -26,68 +31,111 @@ struct Options {
     /// The command under test.
     #[arg(long, value_name = "sigward")]
     command: Option<PathBuf>,
+    /// The stress program.
+    #[arg(long, value_name = "stress")]
+    stress: Option<PathBuf>,
+    /// Measure the kernels of this source instead: Linux 5.2 to 5.4.1, as released.
+    #[arg(long, value_name = "FOLDER")]
+    kernel_source: Option<PathBuf>,
     /// Run only the scenarios whose title or meter contains TEXT.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
     /// Boot only this machine.
     #[arg(long, value_parser = BOOTS.map(|boot| boot.name))]
     boot: Option<String>,
-    /// How long each arm measures, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 400)]
-    time: u32,
+    /// How long each arm measures, in milliseconds [default: 400, with
+    /// --kernel-source 3000].
+    #[arg(long, value_name = "MS")]
+    time: Option<u32>,
     /// Write the tables into this file.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
     /// Folder for the logs of the serial lines.
     #[arg(long, value_name = "FOLDER", default_value = "target/vm")]
     logs: PathBuf,
+    /// In the machine itself: run the fault scenarios of a program.
+    #[arg(long, value_name = "PROGRAM", hide = true)]
+    family: Option<String>,
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    let options = Options::parse();
+    let outcome = match &options.family {
+        Some(program) => families::run(program).map(|()| 0).map_err(Into::into),
+        None => run(&options),
+    };
+    match outcome {
         Ok(0) => ExitCode::SUCCESS,
         Ok(faults) => {
             eprintln!("vm: {faults} arms are not as they must be");
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("vm: {error:#}");
+            if !error.is::<Told>() {
+                eprintln!("vm: {error:#}");
+            }
             ExitCode::from(2)
         }
+    }
+}
+
+/// An error that a script has told the user already.
+#[derive(Debug)]
+struct Told;
+
+impl std::error::Error for Told {}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("told above")
     }
 }
 
 /// The number of arms that are not as they must be.
 fn run(options: &Options) -> Result<usize> {
     guest::check_tools()?;
+    let genuine = options.kernel_source.is_some();
     let old_glibc = old_glibc();
-    let guest =
-        Guest::new(options.library.as_deref(), options.command.as_deref(), old_glibc.as_deref())?;
-    fs::create_dir_all(&options.logs)
-        .with_context(|| format!("cannot make {}", options.logs.display()))?;
-
-    let scenarios: Vec<_> = scenario::all()
+    let scenarios: Vec<_> = if genuine { scenario::genuine() } else { scenario::all() }
         .into_iter()
         .filter(|s| s.title.contains(&options.only) || s.meter.contains(&options.only))
-        .filter(|s| s.kind != Kind::Probe || options.command.is_some())
+        .filter(|s| match s.kind {
+            Kind::Probe | Kind::Check => options.command.is_some(),
+            Kind::Stress => options.stress.is_some(),
+            Kind::Faults => options.library.is_some(),
+            _ => true,
+        })
         .filter(|s| !s.old_glibc || old_glibc.is_some())
         .collect();
+    let boots = BOOTS.into_iter().filter(|boot| {
+        options.boot.as_ref().is_none_or(|name| name == boot.name)
+            && scenarios.iter().any(|scenario| scenario.boots.contains(boot))
+    });
+    let boots: Vec<_> = boots.collect();
+    ensure!(!boots.is_empty(), "no scenario matches");
+    // First, as it takes longest, and as a folder may be no kernel's source.
+    let kernels: Vec<_> = boots.iter().map(|boot| kernel(*boot, options)).collect::<Result<_>>()?;
+
+    let guest = Guest::new(&Parts {
+        library: options.library.as_deref(),
+        command: options.command.as_deref(),
+        stress: options.stress.as_deref(),
+        old_glibc: old_glibc.as_deref(),
+        families: scenarios.iter().any(|scenario| scenario.kind == Kind::Faults),
+    })?;
+    fs::create_dir_all(&options.logs)
+        .with_context(|| format!("cannot make {}", options.logs.display()))?;
+    let when = circumstances();
     let mut tables = Vec::new();
     let mut faults = 0;
-    for boot in BOOTS {
-        if options.boot.as_ref().is_some_and(|name| name != boot.name) {
-            continue;
-        }
+    for (boot, kernel) in boots.into_iter().zip(kernels) {
         let mut rows: Vec<_> = scenarios
             .iter()
             .filter(|scenario| scenario.boots.contains(&boot))
             .map(|scenario| Row { scenario, boot, reports: vec![None; scenario.arms.len()] })
             .collect();
-        if rows.is_empty() {
-            continue;
-        }
-        let kernel = measure(options, &guest, boot, &mut rows)?;
-        let table = report::tables(boot, &kernel, &rows);
+        let run = measure(options, &guest, boot, &kernel, &mut rows)?;
+        let table = report::tables(boot, &run, &rows, &when);
         println!("{table}");
         for fault in rows.iter().flat_map(Row::faults) {
             eprintln!("vm: {fault}");
@@ -95,12 +143,43 @@ fn run(options: &Options) -> Result<usize> {
         }
         tables.push(table);
     }
-    ensure!(!tables.is_empty(), "no scenario matches");
     if let Some(file) = &options.write {
-        let text = format!("{}\n{}", include_str!("../head.md"), tables.join("\n"));
+        let before = fs::read_to_string(file).unwrap_or_default();
+        let text = proof::update(&before, include_str!("../head.md"), &tables);
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(faults)
+}
+
+/// The image of the kernel to boot, built now if it is not there yet. The script
+/// tells what it lacks.
+fn kernel(boot: Boot, options: &Options) -> Result<PathBuf> {
+    let mut command = Command::new(home().join("kernel.sh"));
+    command.arg(boot.kernel);
+    if let Some(source) = options.kernel_source.as_ref().filter(|_| boot.genuine) {
+        command.arg(source);
+    }
+    let out = command.stderr(Stdio::inherit()).output().context("cannot run kernel.sh")?;
+    if !out.status.success() {
+        return Err(Told.into());
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).trim().into())
+}
+
+/// When, and with which sigward: kernels of users' sources are not measured each time.
+fn circumstances() -> String {
+    let word = |command: &mut Command| {
+        let out = command.stderr(Stdio::null()).output().ok()?;
+        let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+        (out.status.success() && !text.is_empty()).then_some(text)
+    };
+    let day = word(Command::new("date").args(["-u", "+%F"])).unwrap_or_else(|| "one day".into());
+    let mut text = format!("on {day} with sigward {}", env!("CARGO_PKG_VERSION"));
+    let git = ["describe", "--always", "--dirty"];
+    if let Some(commit) = word(Command::new("git").args(git).current_dir(home())) {
+        let _ = write!(text, " ({commit})");
+    }
+    text
 }
 
 /// The compiler for glibc 2.31, fetched now if it is not there yet.
@@ -114,16 +193,21 @@ fn old_glibc() -> Option<PathBuf> {
     }
 }
 
-/// Boots once and fills the rows; returns what the kernel calls itself.
-fn measure(options: &Options, guest: &Guest, boot: Boot, rows: &mut [Row]) -> Result<String> {
-    let image = output(Command::new(home().join("kernel.sh")).arg(boot.kernel))
-        .with_context(|| format!("no kernel '{}'", boot.kernel))?;
+/// Boots once and fills the rows; returns what the machine told.
+fn measure(
+    options: &Options,
+    guest: &Guest,
+    boot: Boot,
+    kernel: &Path,
+    rows: &mut [Row],
+) -> Result<Run> {
+    let time = options.time.unwrap_or(if boot.genuine { 3000 } else { 400 });
     let mut plan = String::new();
     let mut planned = Vec::new();
     for (row, Row { scenario, .. }) in rows.iter().enumerate() {
         for (number, arm) in scenario.arms.iter().enumerate() {
             if arm.library.is_none() || options.library.is_some() {
-                let command = command_line(scenario, arm, options.time);
+                let command = command_line(scenario, arm, time);
                 let _ = writeln!(plan, "{}|{}|{command}", planned.len(), scenario.settings);
                 planned.push((row, number));
             }
@@ -131,18 +215,25 @@ fn measure(options: &Options, guest: &Guest, boot: Boot, rows: &mut [Row]) -> Re
     }
     eprintln!("vm: booting '{}': {} runs", boot.name, planned.len());
     let log = options.logs.join(format!("{}.log", boot.name));
-    let run = guest.run(boot, Path::new(image.trim()), &plan, &log)?;
+    let run = guest.run(boot, kernel, &plan, &log)?;
     for (place, (row, arm)) in planned.into_iter().enumerate() {
         let report = run.reports.get(&place);
         let report = report.with_context(|| format!("arm {place} is missing in {}", log.display()));
         rows[row].reports[arm] = Some(report?.clone());
     }
-    Ok(run.kernel)
+    Ok(run)
 }
 
 /// What the guest's shell runs for one arm.
 fn command_line(scenario: &Scenario, arm: &Arm, time: u32) -> String {
+    if scenario.kind == Kind::Faults {
+        // It preloads the library itself, into what it runs.
+        return format!("family --family {}", scenario.meter);
+    }
     let mut command = format!("env METER_MS={} ", time * scenario.longer);
+    if scenario.contend {
+        command.push_str("METER_CONTEND=1 ");
+    }
     if let Some(variables) = arm.library {
         let _ = write!(command, "LD_PRELOAD=/lib/libsigward.so {variables} ");
     }

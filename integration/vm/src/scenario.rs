@@ -1,34 +1,11 @@
 //! What is measured: the table of scenarios, and the arms of each.
 
-/// One boot of the virtual machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Boot {
-    /// Names the boot in the report and its log file.
-    pub name: &'static str,
-    /// The kernel: a file of `config/` without its ending.
-    pub kernel: &'static str,
-    /// Added to the kernel's command line.
-    pub append: &'static str,
-    /// Added to QEMU's.
-    pub qemu: &'static [&'static str],
-}
+use sigward_harness::scenarios::ALL;
 
-/// Without kernel preemption: where residency is the whole cure.
-pub const NO_PREEMPT: Boot =
-    Boot { name: "no-preempt", kernel: "no-preempt", append: "", qemu: &[] };
-/// With it: where user space can only lower the rate.
-pub const PREEMPT: Boot = Boot { name: "preempt", kernel: "preempt", append: "", qemu: &[] };
-/// QEMU ends its translation block after each instruction, so that a signal can
-/// land between any two.
-pub const SINGLESTEP: Boot =
-    Boot { name: "singlestep", kernel: "no-preempt", append: "", qemu: &["-singlestep"] };
-/// The kernel refuses alternate stacks that today's frame does not fit on. (The
-/// setting is documented as `strict_sas_size=`, but 6.1 does not skip the `=`.)
-pub const STRICT_SIZE: Boot =
-    Boot { name: "strict-size", kernel: "no-preempt", append: "strict_sas_size1", qemu: &[] };
-
-/// All of them, in the order in which they run.
-pub const BOOTS: [Boot; 4] = [NO_PREEMPT, PREEMPT, SINGLESTEP, STRICT_SIZE];
+use crate::boot::{
+    AVX2, Boot, GENUINE, GENUINE_PREEMPT, GENUINE_SINGLESTEP, NO_PREEMPT, PREEMPT, SINGLESTEP,
+    STRICT_SIZE,
+};
 
 /// What an arm must show, or the run has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +44,25 @@ pub enum Kind {
     Size,
     /// What the command finds out itself, untold.
     Probe,
+    /// What it says of the kernel, by its name.
+    Check,
+    /// Page faults in a family of the harness's scenarios, both arms in one run.
+    Faults,
+    /// The stress program: random operations, checked after each.
+    Stress,
+}
+
+impl Kind {
+    /// All of them, in the order of the report.
+    pub const ALL: [Self; 7] = [
+        Self::Check,
+        Self::Registers,
+        Self::Waits,
+        Self::Size,
+        Self::Probe,
+        Self::Faults,
+        Self::Stress,
+    ];
 }
 
 /// One way in which a program meets a defect.
@@ -82,6 +78,9 @@ pub struct Scenario {
     pub confine: &'static str,
     /// Settings of the kernel, as in `/sys/module/sigward/parameters`.
     pub settings: &'static str,
+    /// Whether faults of the meter are made to sleep, as on a busy machine: for
+    /// kernels without `fpu_bug=2`.
+    pub contend: bool,
     /// Whether the meter runs with glibc 2.31, not with this machine's.
     pub old_glibc: bool,
     /// How many times longer than others it measures.
@@ -101,6 +100,7 @@ impl Scenario {
             confine: "",
             // 2: the page fault sleeps, as real paging does.
             settings: "fpu_bug=2",
+            contend: false,
             old_glibc: false,
             longer: 1,
             arms: vec![CONTROL, HARDENED],
@@ -136,8 +136,50 @@ pub fn all() -> Vec<Scenario> {
         waits(),
         sizes(),
         probes(),
+        families(),
+        stress(),
     ]
     .concat()
+}
+
+/// Those that can strike on a kernel that has the defect by itself. What takes
+/// away from 6.1 what the kernels of 2019 had not is left out.
+pub fn genuine() -> Vec<Scenario> {
+    let meters = [programs(), deep_stacks(), surroundings(), with_old_glibc(), bounds()];
+    let meters = meters.concat().into_iter().filter(|scenario| {
+        let later = ["--no-populate", "--no-minsigstksz"];
+        scenario.settings == "fpu_bug=2" && !later.contains(&scenario.confine)
+    });
+    let plain = |label, library, expect| Arm { label, library, expect };
+    let command =
+        |kind, title, meter, arms| Scenario { kind, arms, ..Scenario::registers(title, meter) };
+    let preloaded = plain("preloaded", Some("SIGWARD=on"), Expect::Struck);
+    let mut all: Vec<_> = meters.collect();
+    all.push(Scenario {
+        arms: vec![CONTROL, plain("with", Some("SIGWARD=auto"), Expect::Clean)],
+        ..Scenario::registers("`SIGWARD=auto`", "registrations mmap")
+    });
+    all.push(command(
+        Kind::Check,
+        "`sigward check`",
+        "check",
+        vec![plain("plain", None, Expect::Struck)],
+    ));
+    all.push(command(
+        Kind::Probe,
+        "registers",
+        "probe --seconds 6",
+        vec![plain("plain", None, Expect::Struck), preloaded],
+    ));
+    for scenario in &mut all {
+        scenario.settings = "";
+        scenario.contend = true;
+        scenario.boots = match scenario.boots[..] {
+            [SINGLESTEP] => vec![GENUINE_SINGLESTEP],
+            _ => vec![GENUINE, GENUINE_PREEMPT],
+        };
+    }
+    all
 }
 
 /// What programs do with their stacks.
@@ -306,4 +348,31 @@ fn probes() -> Vec<Scenario> {
         ..Scenario::registers(title, "probe --seconds 2")
     })
     .to_vec()
+}
+
+/// Every fault scenario, where frames are small.
+fn families() -> Vec<Scenario> {
+    ALL.iter()
+        .map(|family| Scenario {
+            kind: Kind::Faults,
+            settings: "",
+            // One run makes both arms.
+            arms: vec![HARDENED],
+            boots: vec![AVX2],
+            ..Scenario::registers(family.title, family.program)
+        })
+        .collect()
+}
+
+/// The stress program there, with room for all locks, and with little.
+fn stress() -> Vec<Scenario> {
+    [("root", ""), ("nobody, 64 KiB of locked memory", "--nobody --memlock 65536")]
+        .map(|(title, confine)| Scenario {
+            kind: Kind::Stress,
+            confine,
+            settings: "",
+            boots: vec![AVX2],
+            ..Scenario::registers(title, "stress --seconds 6")
+        })
+        .to_vec()
 }

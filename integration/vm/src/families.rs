@@ -1,0 +1,61 @@
+//! The fault scenarios of the harness, run inside the virtual machine: this very
+//! program is copied there, beside those of the scenarios.
+
+use sigward_harness::scenarios::{self, ALL, Scenario};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Where the machine has the scenarios' programs, and the library.
+pub const PROGRAMS: &str = "/programs";
+pub const LIBRARY: &str = "/lib/libsigward.so";
+
+/// An emulated machine is slow.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs every scenario of the family with this `program`, without and with the
+/// library, and prints the sums in one line. What is broken is told on standard
+/// error.
+///
+/// # Errors
+/// There is no such family, or a program cannot be run.
+pub fn run(program: &str) -> io::Result<()> {
+    let unknown = || io::Error::other(format!("no scenarios of {program}"));
+    let family = ALL.iter().find(|family| family.program == program).ok_or_else(unknown)?;
+    let (mut deliveries, mut faults) = ([0, 0], [0, 0]);
+    let (mut struck, mut quiet, mut broken) = (0, 0, 0);
+    for scenario in family.scenarios {
+        let run = scenarios::run(Path::new(PROGRAMS).join(program), scenario.name);
+        let run = run.deadline(DEADLINE);
+        let without = scenarios::observe(&run)?;
+        let with = scenarios::observe(&run.preload(LIBRARY).env("SIGWARD", "on"))?;
+        for (arm, seen) in [&without, &with].into_iter().enumerate() {
+            deliveries[arm] += seen.frames.len();
+            faults[arm] += seen.faults();
+        }
+        struck += u64::from(without.faults() > 0);
+        // Where frames are small, one may fit beside what is touched anyway.
+        if scenario.shown && without.faults() == 0 {
+            quiet += 1;
+            eprintln!("{}: the control takes no fault", scenario.name);
+        }
+        if let Err(words) = (Scenario { shown: false, ..*scenario }).judge(&without, &with) {
+            broken += 1;
+            eprintln!("{}: {words}\nwithout: {without:?}\nwith: {with:?}", scenario.name);
+        }
+    }
+    let ([plain, hardened], [plain_faults, hardened_faults]) = (deliveries, faults);
+    println!(
+        "frame={} scenarios={} deliveries={plain} faults={plain_faults} struck={struck} quiet={quiet} \
+         hardened.deliveries={hardened} hardened.faults={hardened_faults} broken={broken}",
+        frame_size(),
+        family.scenarios.len(),
+    );
+    Ok(())
+}
+
+/// Bytes that the kernel writes at a signal, at most.
+fn frame_size() -> u64 {
+    // SAFETY: no memory is touched.
+    unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) }
+}
