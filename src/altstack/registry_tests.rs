@@ -613,6 +613,7 @@ fn a_stack_that_is_spared_costs_a_fork_three_calls() {
 #[test]
 fn after_a_fork_the_next_frames_come_first() {
     let _alone = alone();
+    origin::forget_within(0, usize::MAX);
     let (mut registry, mut kernel) = (Registry::new(), Noted::default());
     for (tid, place) in [(1, Place::Ordinary), (2, Place::Current), (3, Place::Current)] {
         registry.adopt(tid, place, sixteen_pages(tid as usize), &mut kernel);
