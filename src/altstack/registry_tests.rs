@@ -613,7 +613,8 @@ struct Noted {
 
 impl Memory for Noted {
     fn lock(&mut self, pages: Pages) -> Result<(), Errno> {
-        self.touch(pages)
+        self.touch(pages);
+        Ok(())
     }
     fn unlock(&mut self, _: Pages) {
         self.calls += 1;
@@ -622,10 +623,13 @@ impl Memory for Noted {
         self.calls += 1;
         Ok(true)
     }
-    fn touch(&mut self, pages: Pages) -> Result<(), Errno> {
+    fn touch(&mut self, pages: Pages) {
         self.calls += 1;
         self.present.push(pages);
-        Ok(())
+    }
+    fn touch_down(&mut self, pages: Pages) -> Pages {
+        self.touch(pages);
+        pages
     }
     fn wipe_on_fork(&mut self, _: Pages, _: bool) -> Result<(), Errno> {
         self.calls += 1;
@@ -659,6 +663,7 @@ fn a_stack_that_is_spared_costs_a_fork_three_calls() {
 #[test]
 fn after_a_fork_the_next_frames_come_first() {
     let _alone = alone();
+    origin::forget_within(0, usize::MAX);
     let (mut registry, mut kernel) = (Registry::new(), Noted::default());
     for (tid, place) in [(1, Place::Ordinary), (2, Place::Current), (3, Place::Current)] {
         registry.adopt(tid, place, sixteen_pages(tid as usize), &mut kernel);
