@@ -43,8 +43,13 @@ pub struct World {
     pub unlimited: bool,
 }
 
-/// Bytes at the top of a stack that a frame and one nested in it may need.
-const FRAMES: usize = 8192;
+/// Bytes at the top of a stack that a frame and one nested in it may need: less than is held
+/// whatever frame is pretended, and no more than this CPU's frames are.
+fn frames() -> usize {
+    // SAFETY: a plain query; 0 where the kernel does not tell.
+    let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+    if frame == 0 { 2 * 1776 } else { 8192.min(2 * frame) }
+}
 
 impl World {
     /// Compares all that is locked and resident with what should be.
@@ -60,7 +65,7 @@ impl World {
             if stack.gone {
                 continue;
             }
-            let length = stack.size.min(FRAMES);
+            let length = stack.size.min(frames());
             let start = stack.base + stack.size - length;
             if !kernel::resident(start, length) {
                 return Err(format!("worker {worker}: {stack:x?} is not resident"));
