@@ -14,6 +14,7 @@ use sigward_core::sys::{call, page, signals};
 
 // What each call means, whether it came by its own name or by syscall(2).
 
+#[inline]
 pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
     if reach::misses(start, length) && !(disturb::flags_a_fork(advice) && altstack::on_duty()) {
         commit(start, length)
@@ -27,6 +28,7 @@ fn is_refused(start: usize, length: usize) -> bool {
     !start.is_multiple_of(page::SIZE) || length == 0
 }
 
+#[inline]
 pub fn unmap(start: usize, length: usize, commit: Commit<'_>) -> isize {
     if is_refused(start, length) {
         return commit();
@@ -41,6 +43,7 @@ pub fn unmap(start: usize, length: usize, commit: Commit<'_>) -> isize {
     }
 }
 
+#[inline]
 pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
     const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     if !altstack::on_duty() {
@@ -114,6 +117,7 @@ fn hit(ranges: &[(usize, usize)]) -> &[(usize, usize)] {
 }
 
 /// mprotect(2) and what else may leave a page not writable or not there.
+#[inline]
 pub fn weaken(start: usize, length: usize, commit: Commit<'_>) -> isize {
     if reach::misses(start, length) { commit() } else { disturb::weakening(start, length, commit) }
 }
