@@ -119,6 +119,10 @@ impl Part for Leaf {
     #[inline]
     fn touches(&self, first: usize, last: usize) -> bool {
         let (low, high) = (first / WORD, last / WORD);
+        // Mostly all there is to say.
+        if !some_of(&self.some, low, high) {
+            return false;
+        }
         let word = |at: usize| self.pages.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
         let (head, tail) = (u64::MAX << (first % WORD), up_to(last));
         if low == high {
@@ -188,10 +192,11 @@ impl<P: Part, const N: usize, const W: usize> Part for Tables<P, N, W> {
 
     #[inline]
     fn touches(&self, first: usize, last: usize) -> bool {
-        if first / P::PAGES != last / P::PAGES {
-            return self.touches_parts(first, last);
+        let (low, high) = (first / P::PAGES, last / P::PAGES);
+        if low != high {
+            return some_of(&self.some, low, high) && self.touches_parts(first, last);
         }
-        let part = self.get(first / P::PAGES);
+        let part = self.get(low);
         part.is_some_and(|part| part.touches(first % P::PAGES, last % P::PAGES))
     }
 
@@ -378,6 +383,17 @@ pub fn misses(start: usize, length: usize) -> bool {
 #[inline(never)] // for size: every hook asks
 fn touches(start: usize, length: usize) -> bool {
     let (first, last) = (start / page::SIZE, start.saturating_add(length - 1) / page::SIZE);
+    let leaf = first / Leaf::PAGES;
+    if leaf != last / Leaf::PAGES || last >= Root::PAGES {
+        return touches_leaves(first, last);
+    }
+    // The way of nearly all calls, and short.
+    let leaf = ROOT.get(leaf / LEAVES).and_then(|branch| branch.get(leaf % LEAVES));
+    leaf.is_some_and(|leaf| leaf.touches(first % Leaf::PAGES, last % Leaf::PAGES))
+}
+
+#[inline(never)] // for few registers in the caller
+fn touches_leaves(first: usize, last: usize) -> bool {
     if last < Root::PAGES { ROOT.touches(first, last) } else { touches_above(first) }
 }
 

@@ -155,12 +155,7 @@ impl Registry {
     /// Nothing adopted.
     #[must_use]
     pub const fn new() -> Self {
-        Registry {
-            records: Table::new(),
-            pins: Pins::new(),
-            watch: reach::Watch::new(),
-            hand: 0,
-        }
+        Registry { records: Table::new(), pins: Pins::new(), watch: reach::Watch::new(), hand: 0 }
     }
 
     /// Pages pinned now.
