@@ -97,7 +97,7 @@ fn put(bits: &[AtomicU64], at: usize, set: bool) {
 trait Part: 'static {
     /// Pages in it.
     const PAGES: usize;
-    /// Whether a page from `first` to `last`, counted from its start, is raised.
+    /// Whether a page of it from `first` to `last` is raised.
     fn touches(&self, first: usize, last: usize) -> bool;
     /// Whether no page is raised.
     fn is_empty(&self) -> bool;
@@ -118,7 +118,7 @@ impl Part for Leaf {
 
     #[inline]
     fn touches(&self, first: usize, last: usize) -> bool {
-        let (low, high) = (first / WORD, last / WORD);
+        let (low, high) = (first / WORD % WORDS, last / WORD % WORDS);
         // Mostly all there is to say.
         if !some_of(&self.some, low, high) {
             return false;
@@ -171,9 +171,10 @@ impl<P: Part, const N: usize, const W: usize> Tables<P, N, W> {
     /// [`Part::touches`] where the pages are in several parts.
     #[inline(never)] // for few registers where they are in one
     fn touches_parts(&self, first: usize, last: usize) -> bool {
-        let (low, high) = (first / P::PAGES, last / P::PAGES);
-        self.get(low).is_some_and(|part| part.touches(first % P::PAGES, P::PAGES - 1))
-            || self.get(high).is_some_and(|part| part.touches(0, last % P::PAGES))
+        let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
+        let (low_last, high_first) = (first | (P::PAGES - 1), last & !(P::PAGES - 1));
+        self.get(low).is_some_and(|part| part.touches(first, low_last))
+            || self.get(high).is_some_and(|part| part.touches(high_first, last))
             || high - low > 1 && some_of(&self.some, low + 1, high - 1)
     }
 
@@ -192,12 +193,11 @@ impl<P: Part, const N: usize, const W: usize> Part for Tables<P, N, W> {
 
     #[inline]
     fn touches(&self, first: usize, last: usize) -> bool {
-        let (low, high) = (first / P::PAGES, last / P::PAGES);
+        let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
         if low != high {
-            return some_of(&self.some, low, high) && self.touches_parts(first, last);
+            return self.touches_parts(first, last);
         }
-        let part = self.get(low);
-        part.is_some_and(|part| part.touches(first % P::PAGES, last % P::PAGES))
+        self.get(low).is_some_and(|part| part.touches(first, last))
     }
 
     fn is_empty(&self) -> bool {
@@ -383,26 +383,18 @@ pub fn misses(start: usize, length: usize) -> bool {
 #[inline(never)] // for size: every hook asks
 fn touches(start: usize, length: usize) -> bool {
     let (first, last) = (start / page::SIZE, start.saturating_add(length - 1) / page::SIZE);
-    let leaf = first / Leaf::PAGES;
-    if leaf != last / Leaf::PAGES || last >= Root::PAGES {
-        return touches_leaves(first, last);
+    let branch = first / Branch::PAGES;
+    if branch != last / Branch::PAGES || last >= Root::PAGES {
+        return touches_branches(first, last);
     }
-    // The way of nearly all calls, and short.
-    let leaf = ROOT.get(leaf / LEAVES).and_then(|branch| branch.get(leaf % LEAVES));
-    leaf.is_some_and(|leaf| leaf.touches(first % Leaf::PAGES, last % Leaf::PAGES))
+    ROOT.get(branch).is_some_and(|branch| branch.touches(first, last))
 }
 
-#[inline(never)] // for few registers in the caller
-fn touches_leaves(first: usize, last: usize) -> bool {
-    if last < Root::PAGES { ROOT.touches(first, last) } else { touches_above(first) }
-}
-
-/// Whether a page of the tree from `first` on is watched, or one above them.
 #[cold]
-#[inline(never)]
-fn touches_above(first: usize) -> bool {
-    ABOVE.load(Ordering::Relaxed) != 0
-        || first < Root::PAGES && ROOT.touches(first, Root::PAGES - 1)
+#[inline(never)] // for few registers in the caller
+fn touches_branches(first: usize, last: usize) -> bool {
+    let above = last >= Root::PAGES && ABOVE.load(Ordering::Relaxed) != 0;
+    above || first < Root::PAGES && ROOT.touches(first, last.min(Root::PAGES - 1))
 }
 
 #[cfg(test)]
