@@ -318,6 +318,7 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
 /// A call that makes a mapping, or a larger one, by so many bytes, which
 /// `MAP_LOCKED` or mlockall(2) may have the kernel lock, and takes away or
 /// replaces what `ranges` hold: mmap(2), mremap(2). Async-signal-safe.
+#[inline]
 pub fn mapping(more: usize, ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     with_room(more, |result| failed_by(result, Errno::EAGAIN), ranges, commit)
 }
@@ -334,6 +335,7 @@ pub fn ending_heap(now: usize, end: usize, ranges: &[(usize, usize)], commit: Co
 /// `refused` for the limit, which `asked` bytes more would pass, while we hold
 /// locks, we give them back and it is made once more; our stacks then get what
 /// is left.
+#[inline]
 fn with_room(
     asked: usize,
     refused: impl FnOnce(isize) -> bool,
@@ -341,9 +343,22 @@ fn with_room(
     commit: Commit<'_>,
 ) -> isize {
     let before = errno::get();
-    let mut result = if ranges.is_empty() { commit() } else { replacing(ranges, commit) };
+    let result = if ranges.is_empty() { commit() } else { replacing(ranges, commit) };
+    if refused(result) { make_room(asked, (result, before), ranges, commit) } else { result }
+}
+
+/// `refused` is what the call returned, and errno before it.
+#[cold]
+#[inline(never)] // for depth
+fn make_room(
+    asked: usize,
+    refused: (isize, c_int),
+    ranges: &[(usize, usize)],
+    commit: Commit<'_>,
+) -> isize {
+    let (mut result, before) = refused;
     let pinned = || charge(&Blocked::all(), |state| state.registry.pinned_pages());
-    if refused(result) && passes_limit(asked) && pinned().is_some_and(|pages| pages > 0) {
+    if passes_limit(asked) && pinned().is_some_and(|pages| pages > 0) {
         for &(start, length) in ranges {
             disprove(start, length);
         }
@@ -355,6 +370,7 @@ fn with_room(
     result
 }
 
+#[inline]
 fn failed_by(result: isize, error: Errno) -> bool {
     result == FAILED && Errno(errno::get()) == error
 }

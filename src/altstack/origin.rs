@@ -36,12 +36,11 @@ fn pack(pages: Pages) -> u64 {
 
 /// The program made a private anonymous mapping here. Async-signal-safe.
 pub fn mapped(start: usize, length: usize) {
-    let pages = Pages::around(start, start.saturating_add(length));
-    if pages.is_empty() || pages.count() > MOST_PAGES {
+    if length > MOST_PAGES * page::SIZE {
         // What began here before is gone all the same.
         forget(start);
-    } else if let Some(slot) = slot(pages.first) {
-        slot.store(pack(pages), Ordering::Relaxed);
+    } else if let Some(slot) = slot(start / page::SIZE) {
+        slot.store(pack(Pages::around(start, start.saturating_add(length))), Ordering::Relaxed);
     }
 }
 

@@ -1,116 +1,402 @@
 //! Turning away memory calls that touch no stack of ours: they are hot in
 //! allocators.
 //!
-//! First by the range of all held pages (two relaxed loads), then by a count
-//! of held pages for each 64 KiB of memory, hashed. Both may say "perhaps"
-//! for nothing; neither says "no" wrongly, as both are raised before a page
-//! is held and lowered after it is let go.
+//! What is watched stands in a tree over all pages of the address space, like
+//! a page table: a bit for each page, and above it a bit for each word of bits
+//! that is not empty, for each leaf and for each branch. A range of any size
+//! is answered by the words at its two ends and by the bits above for what
+//! lies between; a leaf that was never made answers at once. The answer is
+//! exact. It takes no lock: one thread at a time writes, and a page is raised
+//! before it is held and lowered after it is let go of.
+//!
+//! Memory: a leaf has 2 KiB and stands for 64 MiB of addresses, a branch has
+//! 8 KiB for 64 GiB; so a stack takes 4 KiB at most beside its branch, and its
+//! neighbours take nothing more. Tables are mapped in pieces of 16 KiB when a
+//! stack first needs them, and stay: a reader may be anywhere in them. Where
+//! the kernel gives no memory, every call is one that may touch a stack.
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
+use super::table::{Entry, Table};
+use crate::sys::call;
 use crate::sys::page::{self, Pages};
 
-/// Pages in a region.
-const REGION: usize = (64 << 10) / page::SIZE;
-/// Counters; regions this many apart share one.
-const COUNTERS: usize = 8192;
-/// Ranges of more regions than this are not looked up.
-const MOST_REGIONS: usize = 64;
+/// Bits in a word.
+const WORD: usize = 64;
+/// Words of pages in a leaf.
+const WORDS: usize = 256;
+/// Leaves in a branch.
+const LEAVES: usize = 1024;
+/// Branches in all: for the 47 bits of address that a program has unless it
+/// asks for more.
+const BRANCHES: usize = 2048;
 
-/// Lowest held page ever, and the page after the highest.
-static LOW: AtomicUsize = AtomicUsize::new(usize::MAX);
-static HIGH: AtomicUsize = AtomicUsize::new(0);
+/// Bytes mapped at once for tables.
+const PIECE: usize = 16 << 10;
 
-static HELD: [AtomicU32; COUNTERS] = [const { AtomicU32::new(0) }; COUNTERS];
+type Branch = Tables<Leaf, LEAVES, { LEAVES / WORD }>;
+type Root = Tables<Branch, BRANCHES, { BRANCHES / WORD }>;
 
-fn regions(pages: Pages) -> core::ops::RangeInclusive<usize> {
-    pages.first / REGION..=pages.end.saturating_sub(1) / REGION
+static ROOT: Root = Root {
+    some: [const { AtomicU64::new(0) }; BRANCHES / WORD],
+    tables: [const { AtomicPtr::new(core::ptr::null_mut()) }; BRANCHES],
+};
+
+/// How many raised ranges have pages above those of the tree.
+static ABOVE: AtomicUsize = AtomicUsize::new(0);
+
+/// How calls are answered.
+static ANSWER: AtomicU8 = AtomicU8::new(SHUT);
+/// Nothing is touched.
+const SHUT: u8 = 0;
+/// The tree knows.
+const EXACT: u8 = 1;
+/// Anything may be touched.
+const PERHAPS: u8 = 2;
+
+/// What is left of the piece that was mapped last: its start and its bytes.
+static PIECE_START: AtomicUsize = AtomicUsize::new(0);
+static PIECE_LEFT: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether one of the bits from `first` to `last` is set.
+#[inline]
+fn some_of(bits: &[AtomicU64], first: usize, last: usize) -> bool {
+    let (mut at, high) = (first / WORD, last / WORD);
+    let mut mask = u64::MAX << (first % WORD);
+    while let Some(word) = bits.get(at) {
+        let word = word.load(Ordering::Relaxed) & mask;
+        if at >= high {
+            return word & up_to(last) != 0;
+        }
+        if word != 0 {
+            return true;
+        }
+        (mask, at) = (u64::MAX, at + 1);
+    }
+    false
 }
 
-fn counter(region: usize) -> Option<&'static AtomicU32> {
-    HELD.get(region % COUNTERS)
+/// The bits of a word up to that of `last`.
+const fn up_to(last: usize) -> u64 {
+    u64::MAX >> (WORD - 1 - last % WORD)
 }
 
-/// `pages` are about to be held.
-pub fn raise(pages: Pages) {
-    if pages.is_empty() {
-        return;
-    }
-    LOW.fetch_min(pages.first, Ordering::Relaxed);
-    HIGH.fetch_max(pages.end, Ordering::Relaxed);
-    for counter in regions(pages).filter_map(counter) {
-        counter.fetch_add(1, Ordering::Relaxed);
+fn are_empty(bits: &[AtomicU64]) -> bool {
+    bits.iter().all(|word| word.load(Ordering::Relaxed) == 0)
+}
+
+/// Sets or clears the bit `at`. One thread at a time.
+fn put(bits: &[AtomicU64], at: usize, set: bool) {
+    if let Some(word) = bits.get(at / WORD) {
+        let (before, bit) = (word.load(Ordering::Relaxed), 1 << (at % WORD));
+        word.store(if set { before | bit } else { before & !bit }, Ordering::Relaxed);
     }
 }
 
-/// `pages`, raised before, are no longer held.
-pub fn lower(pages: Pages) {
-    if pages.is_empty() {
-        return;
+/// A part of the address space. All-zero bytes are one without a raised page.
+trait Part: 'static {
+    /// Pages in it.
+    const PAGES: usize;
+    /// Whether a page of it from `first` to `last` is raised.
+    fn touches(&self, first: usize, last: usize) -> bool;
+    /// Whether no page is raised.
+    fn is_empty(&self) -> bool;
+    /// Lowers all pages.
+    fn clear(&self);
+}
+
+/// Bits of pages.
+#[repr(C)]
+struct Leaf {
+    /// Which of `pages` are not 0.
+    some: [AtomicU64; WORDS / WORD],
+    pages: [AtomicU64; WORDS],
+}
+
+impl Part for Leaf {
+    const PAGES: usize = WORDS * WORD;
+
+    #[inline]
+    fn touches(&self, first: usize, last: usize) -> bool {
+        let (low, high) = (first / WORD % WORDS, last / WORD % WORDS);
+        // Mostly all there is to say.
+        if !some_of(&self.some, low, high) {
+            return false;
+        }
+        let word = |at: usize| self.pages.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
+        let (head, tail) = (u64::MAX << (first % WORD), up_to(last));
+        if low == high {
+            return word(low) & head & tail != 0;
+        }
+        word(low) & head | word(high) & tail != 0
+            || high - low > 1 && some_of(&self.some, low + 1, high - 1)
     }
-    for counter in regions(pages).filter_map(counter) {
-        counter.fetch_sub(1, Ordering::Relaxed);
+
+    fn is_empty(&self) -> bool {
+        are_empty(&self.some)
     }
+
+    fn clear(&self) {
+        for (at, word) in self.pages.iter().enumerate() {
+            if some_of(&self.some, at, at) {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
+        clear_bits(&self.some);
+    }
+}
+
+/// Without a write where none is needed: a forked child has its parent's pages.
+fn clear_bits(bits: &[AtomicU64]) {
+    for word in bits.iter().filter(|word| word.load(Ordering::Relaxed) != 0) {
+        word.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Pointers to parts, each null until one is needed. `W` words of bits.
+#[repr(C)]
+struct Tables<P, const N: usize, const W: usize> {
+    /// Which of `tables` have a raised page.
+    some: [AtomicU64; W],
+    tables: [AtomicPtr<P>; N],
+}
+
+impl<P: Part, const N: usize, const W: usize> Tables<P, N, W> {
+    #[inline]
+    fn get(&self, at: usize) -> Option<&P> {
+        // SAFETY: null, or a table that stays.
+        unsafe { self.tables.get(at)?.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// [`Part::touches`] where the pages are in several parts.
+    #[inline(never)] // for few registers where they are in one
+    fn touches_parts(&self, first: usize, last: usize) -> bool {
+        let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
+        let (low_last, high_first) = (first | (P::PAGES - 1), last & !(P::PAGES - 1));
+        self.get(low).is_some_and(|part| part.touches(first, low_last))
+            || self.get(high).is_some_and(|part| part.touches(high_first, last))
+            || high - low > 1 && some_of(&self.some, low + 1, high - 1)
+    }
+
+    /// A part, made if need be. One thread at a time.
+    fn make(&self, at: usize) -> Option<&P> {
+        if self.get(at).is_none() {
+            let table = room_for::<P>()?;
+            self.tables.get(at)?.store(table, Ordering::Release);
+        }
+        self.get(at)
+    }
+}
+
+impl<P: Part, const N: usize, const W: usize> Part for Tables<P, N, W> {
+    const PAGES: usize = N * P::PAGES;
+
+    #[inline]
+    fn touches(&self, first: usize, last: usize) -> bool {
+        let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
+        if low != high {
+            return self.touches_parts(first, last);
+        }
+        self.get(low).is_some_and(|part| part.touches(first, last))
+    }
+
+    fn is_empty(&self) -> bool {
+        are_empty(&self.some)
+    }
+
+    fn clear(&self) {
+        for at in 0..N {
+            if some_of(&self.some, at, at) {
+                if let Some(part) = self.get(at) {
+                    part.clear();
+                }
+            }
+        }
+        clear_bits(&self.some);
+    }
+}
+
+/// Zeroed memory for a table, for good. One thread at a time.
+fn room_for<P>() -> Option<*mut P> {
+    let size = size_of::<P>().next_multiple_of(WORD);
+    if PIECE_LEFT.load(Ordering::Relaxed) < size {
+        let piece = call::map_memory(PIECE).ok()?;
+        PIECE_START.store(piece, Ordering::Relaxed);
+        PIECE_LEFT.store(PIECE, Ordering::Relaxed);
+    }
+    PIECE_LEFT.fetch_sub(size, Ordering::Relaxed);
+    Some(PIECE_START.fetch_add(size, Ordering::Relaxed) as *mut P)
+}
+
+/// A page that is raised more than once.
+#[derive(Clone, Copy)]
+struct Shared {
+    /// The page's number and 1.
+    key: usize,
+    /// How often, beyond once.
+    more: usize,
+}
+
+// SAFETY: zeroes are a `Shared` with key 0, which no page has.
+unsafe impl Entry for Shared {
+    fn key(&self) -> usize {
+        self.key
+    }
+}
+
+/// Who writes the tree: the registry, under its lock.
+pub struct Watch {
+    shared: Table<Shared>,
+    /// There was no memory for what was raised.
+    lost: bool,
+}
+
+impl Watch {
+    /// Nothing raised yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Watch { shared: Table::new(), lost: false }
+    }
+
+    /// `pages` are about to be held.
+    pub fn raise(&mut self, pages: Pages) {
+        if pages.is_empty() {
+            return;
+        }
+        if pages.end > Root::PAGES {
+            ABOVE.fetch_add(1, Ordering::Relaxed);
+        }
+        for (word, mask) in words(pages) {
+            self.lost |= self.raise_in(word, mask).is_none();
+        }
+        ANSWER.store(if self.lost { PERHAPS } else { EXACT }, Ordering::Relaxed);
+    }
+
+    fn raise_in(&mut self, number: usize, mask: u64) -> Option<()> {
+        let leaf_number = number / WORDS;
+        let branch = ROOT.make(leaf_number / LEAVES)?;
+        let leaf = branch.make(leaf_number % LEAVES)?;
+        let word = leaf.pages.get(number % WORDS)?;
+        let before = word.load(Ordering::Relaxed);
+        word.store(before | mask, Ordering::Relaxed);
+        put(&leaf.some, number % WORDS, true);
+        put(&branch.some, leaf_number % LEAVES, true);
+        put(&ROOT.some, leaf_number / LEAVES, true);
+        for bit in bits(before & mask) {
+            let key = number * WORD + bit + 1;
+            let more = self.shared.get(key).map_or(0, |shared| shared.more).saturating_add(1);
+            self.shared.insert(Shared { key, more }).then_some(())?;
+        }
+        Some(())
+    }
+
+    /// `pages`, raised before, are no longer held.
+    pub fn lower(&mut self, pages: Pages) {
+        if pages.is_empty() {
+            return;
+        }
+        if pages.end > Root::PAGES {
+            ABOVE.fetch_sub(1, Ordering::Relaxed);
+        }
+        for (word, mask) in words(pages) {
+            // A table that is not there could not be had.
+            let _ = self.lower_in(word, mask);
+        }
+    }
+
+    fn lower_in(&mut self, number: usize, mut mask: u64) -> Option<()> {
+        if !self.shared.is_empty() {
+            for bit in bits(mask) {
+                if self.lower_shared(number * WORD + bit + 1) {
+                    mask &= !(1 << bit);
+                }
+            }
+        }
+        let leaf_number = number / WORDS;
+        let branch = ROOT.get(leaf_number / LEAVES)?;
+        let leaf = branch.get(leaf_number % LEAVES)?;
+        let word = leaf.pages.get(number % WORDS)?;
+        let after = word.load(Ordering::Relaxed) & !mask;
+        word.store(after, Ordering::Relaxed);
+        put(&leaf.some, number % WORDS, after != 0);
+        put(&branch.some, leaf_number % LEAVES, !leaf.is_empty());
+        put(&ROOT.some, leaf_number / LEAVES, !branch.is_empty());
+        Some(())
+    }
+
+    /// False if nobody else has raised the page.
+    fn lower_shared(&mut self, key: usize) -> bool {
+        let Some(shared) = self.shared.get_mut(key) else { return false };
+        shared.more -= 1;
+        if shared.more == 0 {
+            self.shared.remove(key);
+        }
+        true
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The words of the tree that have bits of `pages`, by number, and the bits.
+fn words(pages: Pages) -> impl Iterator<Item = (usize, u64)> {
+    let Pages { first, end } = pages.common(Pages { first: 0, end: Root::PAGES });
+    let (low, high) = (first / WORD, end.div_ceil(WORD));
+    (low..high).map(move |number| {
+        let from = if number == low { u64::MAX << (first % WORD) } else { u64::MAX };
+        let to = if number + 1 == high { up_to(end.wrapping_sub(1)) } else { u64::MAX };
+        (number, from & to)
+    })
+}
+
+/// The numbers of the bits that are set.
+fn bits(word: u64) -> impl Iterator<Item = usize> {
+    (0..WORD).filter(move |bit| word >> bit & 1 != 0)
 }
 
 /// Turns every call away, until pages are raised again: nobody is to act on
-/// what is held. The counts stay, to be lowered when it is let go of.
+/// what is held. What is raised stays so, to be lowered when it is let go of.
 pub fn shut() {
-    LOW.store(usize::MAX, Ordering::Relaxed);
-    HIGH.store(0, Ordering::Relaxed);
+    ANSWER.store(SHUT, Ordering::Relaxed);
 }
 
-/// Nothing is held any more: the state of a new process.
+/// Nothing is held any more, as in a new process, whose [`Watch`] is new, too.
+/// The tables stay: this may be a signal's handler, over a call that reads them.
 pub fn clear() {
     shut();
-    for counter in &HELD {
-        if counter.load(Ordering::Relaxed) != 0 {
-            counter.store(0, Ordering::Relaxed);
-        }
-    }
+    ABOVE.store(0, Ordering::Relaxed);
+    ROOT.clear();
 }
 
-/// Whether a call on `[start, start + length)` surely touches no held page.
+/// Whether a call on `[start, start + length)` touches no watched page.
 /// Async-signal-safe.
 #[inline]
 #[must_use]
 pub fn misses(start: usize, length: usize) -> bool {
-    let end = start.saturating_add(length);
-    let low = LOW.load(Ordering::Relaxed).saturating_mul(page::SIZE);
-    let high = HIGH.load(Ordering::Relaxed).saturating_mul(page::SIZE);
-    end <= low || start >= high || misses_regions(Pages::around(start, end))
+    let answer = ANSWER.load(Ordering::Relaxed);
+    answer == SHUT || length == 0 || answer == EXACT && !touches(start, length)
 }
 
-fn misses_regions(pages: Pages) -> bool {
-    let empty = |region| counter(region).is_some_and(|held| held.load(Ordering::Relaxed) == 0);
-    pages.is_empty() || pages.count() / REGION < MOST_REGIONS && regions(pages).all(empty)
+#[inline(never)] // for size: every hook asks
+fn touches(start: usize, length: usize) -> bool {
+    let (first, last) = (start / page::SIZE, start.saturating_add(length - 1) / page::SIZE);
+    let branch = first / Branch::PAGES;
+    if branch != last / Branch::PAGES || last >= Root::PAGES {
+        return touches_branches(first, last);
+    }
+    ROOT.get(branch).is_some_and(|branch| branch.touches(first, last))
+}
+
+#[cold]
+#[inline(never)] // for few registers in the caller
+fn touches_branches(first: usize, last: usize) -> bool {
+    let above = last >= Root::PAGES && ABOVE.load(Ordering::Relaxed) != 0;
+    above || first < Root::PAGES && ROOT.touches(first, last.min(Root::PAGES - 1))
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use std::sync::{Mutex, MutexGuard, PoisonError};
-
-    /// The counts are the process's: tests that change them take turns.
-    pub fn alone() -> MutexGuard<'static, ()> {
-        static TURN: Mutex<()> = Mutex::new(());
-        TURN.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    #[test]
-    fn held_pages_are_never_missed() {
-        let _alone = alone();
-        let pages = Pages { first: 1000, end: 1003 };
-        assert!(misses(1000 * 4096, 4096));
-        raise(pages);
-        assert!(!misses(1000 * 4096, 1));
-        assert!(!misses(1002 * 4096, 4096));
-        assert!(!misses(0, usize::MAX));
-        assert!(!misses(999 * 4096, 2 * 4096));
-        assert!(misses(0, 900 * 4096));
-        assert!(misses(2000 * 4096, 4096));
-        lower(pages);
-        assert!(misses(1000 * 4096, 4096));
-        clear();
-    }
-}
+#[path = "reach_tests.rs"]
+pub(super) mod tests;

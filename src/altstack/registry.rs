@@ -146,6 +146,7 @@ pub struct Adopted {
 pub struct Registry {
     records: Table<Record>,
     pins: Pins,
+    watch: reach::Watch,
     /// Where [`Registry::sweep`] goes on.
     hand: usize,
 }
@@ -154,7 +155,7 @@ impl Registry {
     /// Nothing adopted.
     #[must_use]
     pub const fn new() -> Self {
-        Registry { records: Table::new(), pins: Pins::new(), hand: 0 }
+        Registry { records: Table::new(), pins: Pins::new(), watch: reach::Watch::new(), hand: 0 }
     }
 
     /// Pages pinned now.
@@ -232,7 +233,7 @@ impl Registry {
             return None;
         }
         record.watched = ladder::wished(wanted.stack, wanted.window);
-        reach::raise(record.watched);
+        self.watch.raise(record.watched);
         let best = record.attempts(record.watched).take(1);
         let mut refused = self.lock(record, best, memory);
         if !record.pinned() {
@@ -291,7 +292,7 @@ impl Registry {
     /// Lets go of what `record` holds, and watches it no longer.
     fn let_go(&mut self, record: &mut Record, memory: &mut impl Memory) {
         self.unpin(record, memory);
-        reach::lower(record.watched);
+        self.watch.lower(record.watched);
         record.watched = Pages::NONE;
     }
 
@@ -458,7 +459,7 @@ impl Registry {
     /// Lets go of every stack and watches none: memory calls pass from now on.
     pub fn let_go_of_all(&mut self, memory: &mut impl Memory) {
         self.each(|registry, record| registry.let_go(record, memory));
-        reach::clear();
+        reach::shut();
     }
 
     /// Holds again what [`Registry::let_go_of_all`] let go of.

@@ -14,6 +14,7 @@ use sigward_core::sys::{call, page, signals};
 
 // What each call means, whether it came by its own name or by syscall(2).
 
+#[inline]
 pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
     if reach::misses(start, length) && !(disturb::flags_a_fork(advice) && altstack::on_duty()) {
         commit(start, length)
@@ -27,6 +28,7 @@ fn is_refused(start: usize, length: usize) -> bool {
     !start.is_multiple_of(page::SIZE) || length == 0
 }
 
+#[inline]
 pub fn unmap(start: usize, length: usize, commit: Commit<'_>) -> isize {
     if is_refused(start, length) {
         return commit();
@@ -41,35 +43,50 @@ pub fn unmap(start: usize, length: usize, commit: Commit<'_>) -> isize {
     }
 }
 
+#[inline(always)] // it is hot
 pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
-    const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     if !altstack::on_duty() {
-        return commit();
-    }
-    let fixed = flags & libc::MAP_FIXED != 0;
-    if fixed && is_refused(start, length) {
-        return commit();
-    }
-    if fixed {
-        origin::forget_within(start, length);
-    }
-    let replaced = if fixed { &[(start, length)][..] } else { &[] };
-    let result = disturb::mapping(length, hit(replaced), commit);
-    if result != -1 {
-        if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
-            origin::mapped(result as usize, length);
-        } else {
-            origin::forget(result as usize);
-        }
-        if !fixed {
+        commit()
+    } else if flags & libc::MAP_FIXED != 0 {
+        map_over(start, length, flags, commit)
+    } else {
+        let result = disturb::mapping(length, &[], commit);
+        if result != -1 {
+            made(result as usize, length, flags);
             appeared(result as usize, length);
         }
+        result
+    }
+}
+
+/// The mapping is to take the place of what is there.
+#[inline(never)] // for what is hot
+fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
+    if is_refused(start, length) {
+        return commit();
+    }
+    origin::forget_within(start, length);
+    let result = disturb::mapping(length, hit(&[(start, length)]), commit);
+    if result != -1 {
+        made(result as usize, length, flags);
     }
     result
 }
 
+/// The program made a mapping.
+#[inline]
+fn made(start: usize, length: usize, flags: c_int) {
+    const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
+        origin::mapped(start, length);
+    } else {
+        origin::forget(start);
+    }
+}
+
 /// Memory came to a place that the program did not choose, or where nothing
 /// was: a stack whose memory had gone may have been there.
+#[inline]
 fn appeared(start: usize, length: usize) {
     if !reach::misses(start, length) {
         disturb::appeared(start, length);
@@ -114,6 +131,7 @@ fn hit(ranges: &[(usize, usize)]) -> &[(usize, usize)] {
 }
 
 /// mprotect(2) and what else may leave a page not writable or not there.
+#[inline]
 pub fn weaken(start: usize, length: usize, commit: Commit<'_>) -> isize {
     if reach::misses(start, length) { commit() } else { disturb::weakening(start, length, commit) }
 }
@@ -218,7 +236,7 @@ hook! {
     /// madvise(2).
     fn madvise(start: *mut c_void, length: size_t, advice: c_int) -> c_int, as libc::madvise;
     failing -1;
-    |original| advise(start as usize, length, advice, &|start, length| {
+    |original| advise(start as usize, length, advice, &move |start, length| {
         // SAFETY: the caller's own range, or a part of it.
         unsafe { original(start as *mut _, length, advice) as isize }
     }) as c_int
@@ -229,7 +247,7 @@ hook! {
     fn munmap(start: *mut c_void, length: size_t) -> c_int, as libc::munmap;
     failing -1;
     // SAFETY: the caller's own arguments.
-    |original| unmap(start as usize, length, &|| unsafe { original(start, length) as isize }) as c_int
+    |original| unmap(start as usize, length, &move || unsafe { original(start, length) as isize }) as c_int
 }
 
 hook! {
@@ -243,7 +261,7 @@ hook! {
         offset: off_t
     ) -> *mut c_void, as libc::mmap;
     failing libc::MAP_FAILED;
-    |original| map(start as usize, length, flags, &|| {
+    |original| map(start as usize, length, flags, &move || {
         // SAFETY: the caller's own arguments.
         unsafe { original(start, length, protection, flags, fd, offset) as isize }
     }) as *mut c_void
@@ -313,7 +331,7 @@ hook! {
     fn mprotect(start: *mut c_void, length: size_t, protection: c_int) -> c_int,
         as libc::mprotect;
     failing -1;
-    |original| weaken(start as usize, length, &|| {
+    |original| weaken(start as usize, length, &move || {
         // SAFETY: the caller's own arguments.
         unsafe { original(start, length, protection) as isize }
     }) as c_int
@@ -323,7 +341,7 @@ hook! {
     /// pkey_mprotect(2).
     fn pkey_mprotect(start: *mut c_void, length: size_t, protection: c_int, key: c_int) -> c_int;
     failing -1;
-    |original| weaken(start as usize, length, &|| {
+    |original| weaken(start as usize, length, &move || {
         // SAFETY: the caller's own arguments.
         unsafe { original(start, length, protection, key) as isize }
     }) as c_int
