@@ -12,6 +12,7 @@
 pub mod disturb;
 pub mod fork;
 pub mod frame;
+pub mod known;
 pub mod ladder;
 pub mod ordinary;
 pub mod origin;
@@ -30,9 +31,10 @@ use crate::stats;
 use crate::sys::call;
 use crate::sys::lock::{self, Lock};
 use crate::sys::owner::Owner;
+use crate::sys::page::Pages;
 use crate::sys::signals::{self, Blocked};
 use ladder::{Rung, Stack};
-use pins::Kernel;
+use pins::{Kernel, Memory};
 use registry::{Adopted, Place, Registry, Wanted};
 use size::Substitutes;
 
@@ -161,10 +163,14 @@ pub fn on_duty() -> bool {
 /// Does `work` on the registry and its policy, if residency is ours to keep
 /// here and now.
 fn charge<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
-    let acts = || DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    if !acts() || !ours() {
-        return None;
-    }
+    if acts() && ours() { work_on(blocked, work) } else { None }
+}
+
+fn acts() -> bool {
+    DUTY.load(Ordering::Acquire) == Duty::Act as u8
+}
+
+fn work_on<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
     // Asked again: somebody may have stood down while we waited.
     let done = STATE.with(blocked, |state| acts().then(|| work(state)));
     // A fork was too slow for us, and what was to be held now is not.
@@ -182,6 +188,40 @@ pub(crate) fn is_lent() -> bool {
 /// nor a copy, nor in the middle of a fork.
 fn ours() -> bool {
     OWNER.is_us() && !fork::under_way_here()
+}
+
+/// The calling thread, of which the kernel is asked once in a call of the
+/// program's.
+#[derive(Clone, Copy)]
+struct Caller {
+    tid: c_int,
+    /// Whether it may change the state, as [`ours`] says.
+    ours: bool,
+}
+
+impl Caller {
+    fn ask() -> Self {
+        let tid = call::gettid();
+        Caller { tid, ours: acts() && (known(tid).is_some() || ours()) }
+    }
+
+    /// As [`charge`].
+    fn charge<R>(self, blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
+        if acts() && self.ours { work_on(blocked, work) } else { None }
+    }
+}
+
+/// What is known of the calling thread, `tid`, without a system call, as one
+/// that is [`ours`].
+fn known(tid: c_int) -> Option<known::Found> {
+    known::find(OWNER.life()?, tid).filter(|_| !fork::under_way_here())
+}
+
+/// Has the calling thread, `tid`, known from now on by what is on record of it.
+fn make_known(tid: c_int, registry: &Registry) {
+    if let Some(life) = OWNER.life() {
+        known::put(life, tid, registry.locked_whole(tid));
+    }
 }
 
 fn is_disable(stack: &libc::stack_t) -> bool {
@@ -204,18 +244,25 @@ fn installed(asked: &libc::stack_t) -> bool {
 /// original call, tells the kernel of it, and lets go of the one before.
 /// `commit` gets the new stack to pass on, which may be a larger one than the
 /// program's ([`size`]). Returns what `commit` returns. Async-signal-safe.
+///
+/// Nine system calls for a stack that can be locked whole, in the stead of
+/// another, and four for the one that is in force.
 pub fn set(
     new: *const libc::stack_t,
     old: *mut libc::stack_t,
-    commit: impl FnOnce(*const libc::stack_t) -> c_int,
+    commit: impl Fn(*const libc::stack_t) -> c_int,
 ) -> c_int {
     let Some(asked) = signals::read(new) else { return commit(new) };
     if !is_disable(&asked) {
         size::judge(described(&asked));
     }
-    let tid = call::gettid();
+    let caller = Caller::ask();
+    if let Some(result) = set_again(caller, &asked, || commit(new)) {
+        return result;
+    }
+    let Caller { tid, .. } = caller;
     let blocked = Blocked::all();
-    follow_disarming(tid, &blocked);
+    follow_disarming(caller, &blocked);
     let mut told = asked;
     let (mut given, before) = (None, size::in_force(tid, &blocked));
     let mut adopted = None;
@@ -224,15 +271,15 @@ pub fn set(
         if let Some(Stack { base, size }) = given {
             (told.ss_sp, told.ss_size) = (base as *mut _, size);
         }
-        adopted = adopt_altstack(&blocked, tid, Place::Pending, &told);
+        adopted = adopt_altstack(&blocked, caller, Place::Pending, &told);
     }
     if is_disable(&asked) {
-        ordinary::before_disabling(tid, &blocked);
+        ordinary::before_disabling(caller, &blocked);
     }
     let result = commit(if given.is_some() { &raw const told } else { new });
     let installed = result == 0 || installed(&told);
-    if !settle(tid, &told, installed, &blocked) {
-        adopted = adopt_altstack(&blocked, tid, Place::Current, &told);
+    if !settle(caller, &told, installed, &blocked) {
+        adopted = adopt_altstack(&blocked, caller, Place::Current, &told);
     }
     size::settle(tid, described(&asked), given, installed, &blocked);
     drop(blocked);
@@ -248,10 +295,44 @@ pub fn set(
     result
 }
 
+/// The same for the stack that the thread has in force, all of it locked: there
+/// is nothing to change, and no signal need wait. `None`, before the commit, if
+/// it is not so.
+fn set_again(
+    caller: Caller,
+    asked: &libc::stack_t,
+    commit: impl FnOnce() -> c_int,
+) -> Option<c_int> {
+    // The kernel takes SS_ONSTACK for no flag.
+    let plain = asked.ss_flags & !libc::SS_ONSTACK == 0;
+    if !plain || !caller.ours || size::fixing() {
+        return None;
+    }
+    let stack = described(asked);
+    let known = known(caller.tid)?;
+    let same = known.stack().filter(|known| *known == stack)?;
+    // Memory may have been replaced past our hooks, or unlocked, or copied by a
+    // fork: this makes good for it, or tells.
+    let held = Pages::around(same.base, same.top()?);
+    Kernel.lock(held).ok()?;
+    let result = commit();
+    if known.holds_still() {
+        if result == 0 {
+            stats::STACKS.count();
+            tell(&Adopted { rung: Rung::Lock, held, refused: None, first: false });
+        }
+    } else {
+        // A handler has set another one, or a memory call hits this one.
+        adopt_current();
+    }
+    Some(result)
+}
+
 /// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
 /// runs, and puts it back: sees what has happened since the last call.
-fn follow_disarming(tid: c_int, blocked: &Blocked) {
-    charge(blocked, |State { registry, .. }| {
+fn follow_disarming(caller: Caller, blocked: &Blocked) {
+    let Caller { tid, .. } = caller;
+    caller.charge(blocked, |State { registry, .. }| {
         let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
         let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
         if !disarms && disarmed.is_none() {
@@ -270,8 +351,9 @@ fn follow_disarming(tid: c_int, blocked: &Blocked) {
 
 /// The call is over. False if what is installed is still to be adopted, as a
 /// fork was in the way before.
-fn settle(tid: c_int, asked: &libc::stack_t, installed: bool, blocked: &Blocked) -> bool {
-    let settled = charge(blocked, |state| {
+fn settle(caller: Caller, asked: &libc::stack_t, installed: bool, blocked: &Blocked) -> bool {
+    let Caller { tid, .. } = caller;
+    let settled = caller.charge(blocked, |state| {
         let registry = &mut state.registry;
         let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
         match (installed, is_disable(asked)) {
@@ -283,6 +365,7 @@ fn settle(tid: c_int, asked: &libc::stack_t, installed: bool, blocked: &Blocked)
             (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
         }
         ordinary::follow(state, tid);
+        make_known(tid, &state.registry);
         stats::PINNED.set(state.registry.pinned_pages());
         true
     });
@@ -319,11 +402,12 @@ pub fn adopt_current() {
     if is_disable(&now) {
         return;
     }
-    let tid = call::gettid();
+    let caller = Caller::ask();
     let blocked = Blocked::all();
-    let known = charge(&blocked, |state| state.registry.wanted(tid, Place::Current)).flatten();
+    let current = |state: &mut State| state.registry.wanted(caller.tid, Place::Current);
+    let known = caller.charge(&blocked, current).flatten();
     let known = known.is_some_and(|known| known.stack == described(&now));
-    let adopted = if known { None } else { adopt_altstack(&blocked, tid, Place::Current, &now) };
+    let adopted = if known { None } else { adopt_altstack(&blocked, caller, Place::Current, &now) };
     drop(blocked);
     if let Some(adopted) = adopted {
         stats::STACKS.count();
@@ -333,14 +417,14 @@ pub fn adopt_current() {
 
 fn adopt_altstack(
     blocked: &Blocked,
-    tid: c_int,
+    caller: Caller,
     place: Place,
     stack: &libc::stack_t,
 ) -> Option<Adopted> {
     const SS_AUTODISARM: c_int = 1 << 31;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let stack = described(stack);
-    adopt(blocked, tid, place, |state| {
+    adopt(blocked, caller, place, |state| {
         let Policy { start, window, main, .. } = state.policy;
         let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
         Wanted { stack, window, start, disarms }
@@ -350,17 +434,22 @@ fn adopt_altstack(
 /// Adopts what is `wanted` in that state, and asks for the notice.
 fn adopt(
     blocked: &Blocked,
-    tid: c_int,
+    caller: Caller,
     place: Place,
     wanted: impl FnOnce(&State) -> Wanted,
 ) -> Option<Adopted> {
-    let adopted = charge(blocked, |state| {
-        let pid = OWNER.pid();
-        let exists = |other| other == tid || call::thread_exists(pid, other);
-        state.registry.sweep(exists, &mut Kernel);
+    let Caller { tid, .. } = caller;
+    let adopted = caller.charge(blocked, |state| {
+        // For each new thread a few: so the dead cannot become more and more.
+        if !state.registry.has(tid) {
+            let pid = OWNER.pid();
+            let exists = |other| other == tid || call::thread_exists(pid, other);
+            state.registry.sweep(exists, &mut Kernel);
+        }
         let wanted = wanted(state);
         let registry = &mut state.registry;
         let adopted = registry.adopt(tid, place, wanted, &mut Kernel);
+        make_known(tid, registry);
         stats::PINNED.set(registry.pinned_pages());
         adopted
     })?;
