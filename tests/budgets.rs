@@ -20,7 +20,7 @@ use counter::Counter;
 /// User instructions added to an exec, as a multiple of what an empty library adds.
 const EXEC: f64 = 2.2;
 /// Relocations, each some 13 instructions of an exec.
-const RELOCATIONS: usize = 250;
+const RELOCATIONS: usize = 300;
 /// Names that the loader looks up for us, each some 900.
 const LOOKED_UP: usize = 3;
 /// Pages of each process's own: two of relocated tables, one of data, one of what is recorded, and

@@ -39,7 +39,12 @@ const NEEDS: &[Row] = &[
     ("adopt_onstack", "sigaction", Frames, &["sigaction"]),
     ("adopt_onstack", "__sigaction", Frames, &["__sigaction"]),
     // What changes a handler past sigaction(2).
-    ("wait_handlers", "handed_out", WAITS, &["signal", "__sysv_signal", "sigset"]),
+    (
+        "wait_handlers",
+        "handed_out",
+        WAITS,
+        &["signal", "bsd_signal", "sysv_signal", "__sysv_signal", "ssignal", "sigset"],
+    ),
     ("wait_handlers", "interrupt", WAITS, &["siginterrupt"]),
     // Memory calls.
     ("disturbed", "dontneed", Frames, &["madvise"]),
@@ -93,6 +98,8 @@ const fn absent(libc: Libc) -> &'static [&'static str] {
             "process_madvise",
             "sbrk",
             "sigstack",
+            "ssignal",
+            "sysv_signal",
         ],
     }
 }

@@ -16,6 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef SYS_process_madvise // Linux 5.10
+#define SYS_process_madvise 440
+#endif
+
 #define PAGE 4096UL
 #define STACK_SIZE (16 * PAGE)
 

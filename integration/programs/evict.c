@@ -4,10 +4,6 @@
 #include <sched.h>
 #include <sys/uio.h>
 
-#ifndef SYS_process_madvise // Linux 5.10
-#define SYS_process_madvise 440
-#endif
-
 int main(int argc, char **argv)
 {
     dead_man(20);

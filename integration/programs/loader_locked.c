@@ -6,10 +6,6 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#ifndef SYS_process_madvise // Linux 5.10
-#define SYS_process_madvise 440
-#endif
-
 static pthread_barrier_t barrier;
 
 // glibc calls this with the lock held.

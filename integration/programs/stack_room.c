@@ -15,6 +15,8 @@ static char *guard, *stack, *alternate, *other;
 static sigjmp_buf back;
 static volatile int ready;
 
+extern pid_t _Fork(void) __attribute__((weak));
+
 static void nothing(int signal) { (void)signal; }
 
 static void *with_stack(void *theirs)
@@ -61,7 +63,8 @@ static void fork_once(void)
 
 static void fork_bare(void)
 {
-    child = _Fork();
+    // Not in glibc before 2.34.
+    child = _Fork ? _Fork() : fork();
     if (child == 0)
         _exit(0);
     waitpid(child, &status, 0);

@@ -1,6 +1,7 @@
 // A program whose standard error can take no line, or must not get one. The argument says why;
 // "count": it can, of whatever kind it is, and how many lines arrive is told.
 // Most kinds are made before the library is loaded: the program executes itself again.
+// compared: elsewhere
 #include "common.h"
 #include <poll.h>
 #include <sys/ioctl.h>

@@ -9,7 +9,7 @@ use sigward_core::altstack::{self, Duty, Policy, frame, ordinary};
 use sigward_core::config::{self, BadValue, Config, Mode};
 use sigward_core::standdown::{self, Reason};
 use sigward_core::sys::line::Line;
-use sigward_core::sys::startup::Startup;
+use sigward_core::sys::startup::{Startup, is_under_valgrind};
 use sigward_core::sys::{call, kernel, probe, stderr};
 use sigward_core::verdict::Verdict;
 use sigward_core::wait::{Interrupted, Strategy};
@@ -47,6 +47,21 @@ extern "C" fn on_load() {
             .chain(seen(wait::NUMBERS, waits))
             .chain(seen(confine::NUMBERS, confined)),
     );
+    // To a tool that looks for races, what is found at its first use is one.
+    if is_under_valgrind() && startup().is_some_and(keeps_books) {
+        originals::find_all();
+        wait::find_all();
+    }
+}
+
+/// Whether the tool of valgrind that runs us is one of [`standdown::VALGRIND`]:
+/// those have a library of their own preloaded, beside valgrind's. What it
+/// defines is dearer to look for, and we are measured under another tool.
+fn keeps_books(startup: Startup) -> bool {
+    const NAME: &[u8] = b"/vgpreload_";
+    startup
+        .environment(b"LD_PRELOAD=")
+        .any(|list| list.windows(NAME.len()).filter(|part| *part == NAME).count() > 1)
 }
 
 /// What the kernel gave this process, where libc tells us.

@@ -147,6 +147,16 @@ fn search(id: Id) -> Option<usize> {
     Some(address)
 }
 
+/// Finds all names at once. To be called at load.
+#[cold]
+pub fn find_all() {
+    for (name, place) in NAMES.iter().zip(&FOUND) {
+        if let Some((address, _)) = OBJECTS.find(name) {
+            place.store(address, Ordering::Relaxed);
+        }
+    }
+}
+
 /// For an export that is a bare jump: calls the function `fn() -> usize` at R11
 /// and returns its result there. The registers that hold a call's arguments,
 /// and the number of those in vector registers, are kept; those are not. A thread

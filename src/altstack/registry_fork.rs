@@ -36,7 +36,7 @@ impl Registry {
         self.each_that(candidate, |_, record| {
             record.proven = record.proven && is_locked_still(record.locked, memory);
             record.wiped =
-                (record.proven || planted(record, own)) && wipe_on_fork(record.locked, memory);
+                (record.proven || planted(record, own)) && wipe_on_fork(record.firm(), memory);
         });
     }
 
@@ -45,7 +45,7 @@ impl Registry {
         self.each_that(
             |record| record.wiped,
             |_, record| {
-                let _ = memory.wipe_on_fork(record.locked, false);
+                let _ = memory.wipe_on_fork(record.firm(), false);
                 record.wiped = false;
             },
         );

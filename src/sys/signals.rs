@@ -28,8 +28,8 @@ const SET_SIZE: usize = size_of::<Mask>();
 /// more is done on the stack of a [`Lock`](super::lock::Lock). libc's functions
 /// of the memory calls need next to nothing.
 const ROOM: usize = 384;
-/// The same of a wait while it is awake, which may reap through another library.
-const ROOM_OF_WAIT: usize = 768;
+/// The same of a wait while it is awake.
+const ROOM_OF_WAIT: usize = 256;
 /// The same while a line is written.
 const ROOM_OF_LINE: usize = 768;
 /// The same from a fork's prepare on: libc's part of the fork runs in between.

@@ -122,6 +122,11 @@ macro_rules! waits {
             }
         )*
 
+        /// Has each export know where to jump to. To be called at load.
+        pub fn find_all() {
+            $(asked::$name();)*
+        }
+
         fn look_behind() {
             $(if !originals::behind_is_libc(Id::$name)
                 && let Some(original) = originals::get(Id::$name)
