@@ -3,20 +3,22 @@
 //! [`frame`] says how large a frame is, [`ladder`] which pages that makes and
 //! how to keep them resident, [`pins`] counts the pages, [`registry`] knows
 //! whose stacks they are. This file ties them to the process: one registry,
-//! its policy fixed at load, and what sigaltstack(2) and sigaction(2) mean for
-//! it. [`disturb`] is for the program's own memory calls, [`fork`] for forks,
-//! [`ordinary`] for handlers that run on a thread's own stack. See
-//! `docs/linux-sigframe-fpu.md`. [`size`] is the home of another defect of the
-//! same calls: stacks that are too small.
+//! its policy fixed at load, and what sigaction(2) means for it; `registration`
+//! is for sigaltstack(2), and [`known`] makes that cheap. [`disturb`] is for the
+//! program's own memory calls, [`fork`] for forks, [`ordinary`] for handlers that
+//! run on a thread's own stack. See `docs/linux-sigframe-fpu.md`. [`size`] is the
+//! home of another defect of the same calls: stacks that are too small.
 
 pub mod disturb;
 pub mod fork;
 pub mod frame;
+pub mod known;
 pub mod ladder;
 pub mod ordinary;
 pub mod origin;
 pub mod pins;
 pub mod reach;
+mod registration;
 pub mod registry;
 pub mod size;
 pub mod table;
@@ -33,6 +35,7 @@ use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
 use ladder::{Rung, Stack};
 use pins::Kernel;
+pub use registration::set;
 use registry::{Adopted, Place, Registry, Wanted};
 use size::Substitutes;
 
@@ -161,10 +164,14 @@ pub fn on_duty() -> bool {
 /// Does `work` on the registry and its policy, if residency is ours to keep
 /// here and now.
 fn charge<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
-    let acts = || DUTY.load(Ordering::Acquire) == Duty::Act as u8;
-    if !acts() || !ours() {
-        return None;
-    }
+    if acts() && ours() { work_on(blocked, work) } else { None }
+}
+
+fn acts() -> bool {
+    DUTY.load(Ordering::Acquire) == Duty::Act as u8
+}
+
+fn work_on<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
     // Asked again: somebody may have stood down while we waited.
     let done = STATE.with(blocked, |state| acts().then(|| work(state)));
     // A fork was too slow for us, and what was to be held now is not.
@@ -184,109 +191,46 @@ fn ours() -> bool {
     OWNER.is_us() && !fork::under_way_here()
 }
 
+/// The calling thread, of which the kernel is asked once in a call of the
+/// program's.
+#[derive(Clone, Copy)]
+struct Caller {
+    tid: c_int,
+    /// Whether it may change the state, as [`ours`] says.
+    ours: bool,
+}
+
+impl Caller {
+    fn ask() -> Self {
+        let tid = call::gettid();
+        Caller { tid, ours: acts() && (known(tid).is_some() || ours()) }
+    }
+
+    /// As [`charge`].
+    fn charge<R>(self, blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
+        if acts() && self.ours { work_on(blocked, work) } else { None }
+    }
+}
+
+/// What is known of the calling thread, `tid`, without a system call, as one
+/// that is [`ours`].
+fn known(tid: c_int) -> Option<known::Found> {
+    known::find(OWNER.life()?, tid).filter(|_| !fork::under_way_here())
+}
+
+/// Has the calling thread, `tid`, known from now on by what is on record of it.
+fn make_known(tid: c_int, registry: &Registry) {
+    if let Some(life) = OWNER.life() {
+        known::put(life, tid, registry.locked_whole(tid));
+    }
+}
+
 fn is_disable(stack: &libc::stack_t) -> bool {
     stack.ss_flags & libc::SS_DISABLE != 0
 }
 
 fn described(stack: &libc::stack_t) -> Stack {
     Stack { base: stack.ss_sp as usize, size: stack.ss_size }
-}
-
-/// Whether the kernel has what was asked for, although the call failed: with
-/// a bad place for the old stack it gives EFAULT *and* installs the new one.
-fn installed(asked: &libc::stack_t) -> bool {
-    call::current_altstack().is_ok_and(|now| {
-        if is_disable(asked) { is_disable(&now) } else { described(&now) == described(asked) }
-    })
-}
-
-/// sigaltstack(2) with a new stack: makes it resident *before* `commit`, the
-/// original call, tells the kernel of it, and lets go of the one before.
-/// `commit` gets the new stack to pass on, which may be a larger one than the
-/// program's ([`size`]). Returns what `commit` returns. Async-signal-safe.
-pub fn set(
-    new: *const libc::stack_t,
-    old: *mut libc::stack_t,
-    commit: impl FnOnce(*const libc::stack_t) -> c_int,
-) -> c_int {
-    let Some(asked) = signals::read(new) else { return commit(new) };
-    if !is_disable(&asked) {
-        size::judge(described(&asked));
-    }
-    let tid = call::gettid();
-    let blocked = Blocked::all();
-    follow_disarming(tid, &blocked);
-    let mut told = asked;
-    let (mut given, before) = (None, size::in_force(tid, &blocked));
-    let mut adopted = None;
-    if !is_disable(&asked) {
-        given = size::serve(tid, described(&asked), &blocked);
-        if let Some(Stack { base, size }) = given {
-            (told.ss_sp, told.ss_size) = (base as *mut _, size);
-        }
-        adopted = adopt_altstack(&blocked, tid, Place::Pending, &told);
-    }
-    if is_disable(&asked) {
-        ordinary::before_disabling(tid, &blocked);
-    }
-    let result = commit(if given.is_some() { &raw const told } else { new });
-    let installed = result == 0 || installed(&told);
-    if !settle(tid, &told, installed, &blocked) {
-        adopted = adopt_altstack(&blocked, tid, Place::Current, &told);
-    }
-    size::settle(tid, described(&asked), given, installed, &blocked);
-    drop(blocked);
-    if let Some(before) = before {
-        size::translate(old, before);
-    }
-    if installed && !is_disable(&asked) {
-        stats::STACKS.count();
-        if let Some(adopted) = &adopted {
-            tell(adopted);
-        }
-    }
-    result
-}
-
-/// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
-/// runs, and puts it back: sees what has happened since the last call.
-fn follow_disarming(tid: c_int, blocked: &Blocked) {
-    charge(blocked, |State { registry, .. }| {
-        let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
-        let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
-        if !disarms && disarmed.is_none() {
-            return;
-        }
-        let Ok(now) = call::current_altstack() else { return };
-        if is_disable(&now) {
-            if disarms {
-                registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
-            }
-        } else if disarmed == Some(described(&now)) {
-            registry.promote(tid, Place::Disarmed, Place::Current, &mut Kernel);
-        }
-    });
-}
-
-/// The call is over. False if what is installed is still to be adopted, as a
-/// fork was in the way before.
-fn settle(tid: c_int, asked: &libc::stack_t, installed: bool, blocked: &Blocked) -> bool {
-    let settled = charge(blocked, |state| {
-        let registry = &mut state.registry;
-        let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
-        match (installed, is_disable(asked)) {
-            (true, true) => registry.release(tid, Place::Current, &mut Kernel),
-            (true, false) if pending == Some(described(asked)) => {
-                registry.promote(tid, Place::Pending, Place::Current, &mut Kernel);
-            }
-            (true, false) => return false,
-            (false, _) => registry.release(tid, Place::Pending, &mut Kernel),
-        }
-        ordinary::follow(state, tid);
-        stats::PINNED.set(state.registry.pinned_pages());
-        true
-    });
-    settled.unwrap_or(true)
 }
 
 /// sigaction(2) is about to install `new`: the stacks that its handler may run
@@ -319,11 +263,12 @@ pub fn adopt_current() {
     if is_disable(&now) {
         return;
     }
-    let tid = call::gettid();
+    let caller = Caller::ask();
     let blocked = Blocked::all();
-    let known = charge(&blocked, |state| state.registry.wanted(tid, Place::Current)).flatten();
+    let current = |state: &mut State| state.registry.wanted(caller.tid, Place::Current);
+    let known = caller.charge(&blocked, current).flatten();
     let known = known.is_some_and(|known| known.stack == described(&now));
-    let adopted = if known { None } else { adopt_altstack(&blocked, tid, Place::Current, &now) };
+    let adopted = if known { None } else { adopt_altstack(&blocked, caller, Place::Current, &now) };
     drop(blocked);
     if let Some(adopted) = adopted {
         stats::STACKS.count();
@@ -333,14 +278,14 @@ pub fn adopt_current() {
 
 fn adopt_altstack(
     blocked: &Blocked,
-    tid: c_int,
+    caller: Caller,
     place: Place,
     stack: &libc::stack_t,
 ) -> Option<Adopted> {
     const SS_AUTODISARM: c_int = 1 << 31;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let stack = described(stack);
-    adopt(blocked, tid, place, |state| {
+    adopt(blocked, caller, place, |state| {
         let Policy { start, window, main, .. } = state.policy;
         let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
         Wanted { stack, window, start, disarms }
@@ -350,17 +295,22 @@ fn adopt_altstack(
 /// Adopts what is `wanted` in that state, and asks for the notice.
 fn adopt(
     blocked: &Blocked,
-    tid: c_int,
+    caller: Caller,
     place: Place,
     wanted: impl FnOnce(&State) -> Wanted,
 ) -> Option<Adopted> {
-    let adopted = charge(blocked, |state| {
-        let pid = OWNER.pid();
-        let exists = |other| other == tid || call::thread_exists(pid, other);
-        state.registry.sweep(exists, &mut Kernel);
+    let Caller { tid, .. } = caller;
+    let adopted = caller.charge(blocked, |state| {
+        // For each new thread a few: so the dead cannot become more and more.
+        if !state.registry.has(tid) {
+            let pid = OWNER.pid();
+            let exists = |other| other == tid || call::thread_exists(pid, other);
+            state.registry.sweep(exists, &mut Kernel);
+        }
         let wanted = wanted(state);
         let registry = &mut state.registry;
         let adopted = registry.adopt(tid, place, wanted, &mut Kernel);
+        make_known(tid, registry);
         stats::PINNED.set(registry.pinned_pages());
         adopted
     })?;

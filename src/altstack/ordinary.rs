@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use super::ladder::{Rung, Stack};
 use super::pins::Kernel;
 use super::registry::{Place, Wanted};
-use super::{Policy, State, adopt, charge, frame};
+use super::{Caller, Policy, State, adopt, charge, frame};
 use crate::bounds::{self, Attributes};
 use crate::stats;
 use crate::sys::page::{self, Pages};
@@ -192,10 +192,11 @@ pub(super) fn follow(state: &mut State, tid: c_int) {
     }
 }
 
-/// The calling thread, `tid`, is about to disable its alternate stack.
-pub(super) fn before_disabling(tid: c_int, blocked: &Blocked) {
+/// The calling thread is about to disable its alternate stack.
+pub(super) fn before_disabling(caller: Caller, blocked: &Blocked) {
     if alternates_matter() {
-        charge(blocked, |State { policy, registry, .. }| {
+        let Caller { tid, .. } = caller;
+        caller.charge(blocked, |State { policy, registry, .. }| {
             let decide = |wanted: &mut Wanted, _| decide(policy, wanted, false);
             registry.review_window(tid, decide, &mut Kernel);
         });
@@ -247,13 +248,13 @@ fn grown_to(lowest: usize, end: usize) -> usize {
 /// holds it if a frame may land there.
 fn record(base: usize, top: usize) {
     let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
-    let tid = call::gettid();
+    let caller = Caller::ask();
     let stack = Stack { base, size };
     let mut held = false;
     let blocked = Blocked::all();
-    let adopted = adopt(&blocked, tid, Place::Ordinary, |state| {
+    let adopted = adopt(&blocked, caller, Place::Ordinary, |state| {
         let mut wanted = Wanted { stack, window: size, start: Rung::Report, disarms: false };
-        let alternate = state.registry.wanted(tid, Place::Current).is_some();
+        let alternate = state.registry.wanted(caller.tid, Place::Current).is_some();
         decide(&state.policy, &mut wanted, alternate);
         held = wanted.start < Rung::Report;
         wanted

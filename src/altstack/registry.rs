@@ -11,7 +11,7 @@ use core::ffi::c_int;
 use super::ladder::{self, Rung, Stack};
 use super::pins::{Memory, Pins};
 use super::table::{Entry, Table};
-use super::{origin, reach};
+use super::{known, origin, reach};
 use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
@@ -176,6 +176,24 @@ impl Registry {
         self.records.iter().filter(|record| record.rung < Rung::Touch).count()
     }
 
+    /// Whether thread `tid` has a record.
+    #[must_use]
+    pub fn has(&self, tid: c_int) -> bool {
+        Place::ALL.iter().any(|place| self.records.get(key(tid, *place)).is_some())
+    }
+
+    /// The alternate stack of thread `tid` that is in force, if all of it is
+    /// locked, and to set it again would change nothing.
+    #[must_use]
+    pub fn locked_whole(&self, tid: c_int) -> Option<Stack> {
+        let record = self.records.get(key(tid, Place::Current))?;
+        let whole = record.rung == Rung::Lock && record.pinned() && record.locked == record.watched;
+        // The kernel puts a disarmed one back, and takes this one's place.
+        let disarmed = self.records.get(key(tid, Place::Disarmed)).is_some();
+        let steady = record.suspended == 0 && !record.wanted.disarms && !disarmed;
+        (whole && steady).then_some(record.wanted.stack)
+    }
+
     /// Makes `wanted` resident for thread `tid` and records it at `place`, in
     /// the stead of what was recorded there.
     pub fn adopt(
@@ -185,7 +203,7 @@ impl Registry {
         wanted: Wanted,
         memory: &mut impl Memory,
     ) -> Adopted {
-        let first = Place::ALL.iter().all(|place| self.records.get(key(tid, *place)).is_none());
+        let first = !self.has(tid);
         let mut record = Record {
             key: key(tid, place),
             wanted,
@@ -298,6 +316,9 @@ impl Registry {
 
     /// Lets go of what `record` holds.
     fn unpin(&mut self, record: &mut Record, memory: &mut impl Memory) {
+        if !record.ordinary() {
+            known::doubt(record.tid());
+        }
         if record.pinned() {
             self.pins.release(record.locked, memory);
         }
@@ -380,6 +401,7 @@ impl Registry {
 
     /// Forgets all stacks of a thread that ends.
     pub fn release_thread(&mut self, tid: c_int, memory: &mut impl Memory) {
+        known::forget(tid);
         for place in Place::ALL {
             self.release(tid, place, memory);
         }

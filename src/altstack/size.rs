@@ -171,7 +171,7 @@ pub(super) fn judge(asked: Stack) {
 
 /// What the kernel is to get instead of `asked`, if anything.
 pub(super) fn serve(tid: c_int, asked: Stack, blocked: &Blocked) -> Option<Stack> {
-    if !is_too_small(asked) {
+    if !fixing() || !is_too_small(asked) {
         return None;
     }
     let (pid, here) = (call::getpid(), startup::stack_pointer());

@@ -15,17 +15,20 @@ pub struct Owner {
     /// A page that a fork wipes (`MADV_WIPEONFORK`, Linux 4.14), or 0: without
     /// it, pids alone decide.
     mark: AtomicUsize,
+    /// How often it was claimed.
+    claims: AtomicU32,
 }
 
 impl Owner {
     /// Nobody yet.
     #[must_use]
     pub const fn nobody() -> Self {
-        Owner { pid: AtomicI32::new(0), mark: AtomicUsize::new(0) }
+        Owner { pid: AtomicI32::new(0), mark: AtomicUsize::new(0), claims: AtomicU32::new(0) }
     }
 
     /// From here on, until a fork copies it, it is the calling process.
     pub fn claim(&self) {
+        self.claims.fetch_add(1, Ordering::Relaxed);
         self.pid.store(call::getpid(), Ordering::Relaxed);
         if self.mark().is_none()
             && let Ok(page) = call::map_memory(page::SIZE)
@@ -52,6 +55,13 @@ impl Owner {
     /// a mark: no.
     pub fn is_copied(&self) -> bool {
         self.mark().is_some_and(|mark| mark.load(Ordering::Relaxed) == 0)
+    }
+
+    /// A number that no process had that this memory was copied from, where it
+    /// is certain without a system call that this is no unclaimed copy.
+    pub fn life(&self) -> Option<u32> {
+        let mark = self.mark()?.load(Ordering::Relaxed);
+        (mark != 0).then(|| self.claims.load(Ordering::Relaxed))
     }
 
     fn mark(&self) -> Option<&AtomicU32> {

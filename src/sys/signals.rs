@@ -233,7 +233,9 @@ pub fn readable(address: usize, length: usize) -> bool {
     // One probe a page, and one at the end.
     let last = length.saturating_sub(SET_SIZE);
     let Some(end) = address.checked_add(last) else { return false };
-    (address..end).step_by(page::SIZE).all(probe) && probe(end)
+    let one_page = address / page::SIZE == end.saturating_add(SET_SIZE - 1) / page::SIZE;
+    let first = if one_page { end } else { address };
+    (first..end).step_by(page::SIZE).all(probe) && probe(end)
 }
 
 /// Copies an argument of the program's; `None` where it cannot be read, which

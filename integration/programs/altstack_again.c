@@ -1,0 +1,84 @@
+// A thread sets the alternate stack again that it has in force. In between, the argument says what
+// happens to it, some of which no library can see; then a signal is taken on it.
+//
+//   nothing     and it is set again all the same
+//   disabled    SS_DISABLE
+//   unlocked    unlocked and its pages dropped, unseen
+//   replaced    something is mapped in its place, unseen
+//   mapped      the same by libc's mmap
+//   shortened   the same, unseen, for its upper half
+//   patched     its upper half is unmapped by libc, and mapped again, unseen
+//   copied      a copy of the process is made, unseen, which write-protects it
+// compared: elsewhere
+#include "common.h"
+
+static volatile sig_atomic_t seen;
+
+static void handler(int signal) { seen += signal == SIGUSR1; }
+
+static char *stack;
+
+static void replace(char *at, size_t size, int unseen)
+{
+    int writable = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    if (!unseen) {
+        MUST(mmap(at, size, writable, flags, -1, 0) == at);
+        return;
+    }
+    register long fd __asm__("r8") = -1;
+    register long offset __asm__("r9") = 0;
+    register long r10 __asm__("r10") = flags;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(SYS_mmap), "D"(at), "S"(size), "d"(writable), "r"(r10), "r"(fd), "r"(offset)
+                     : "rcx", "r11", "memory");
+    MUST(result == (long)at);
+}
+
+int main(int argc, char **argv)
+{
+    dead_man(60);
+    const char *what = argc > 1 ? argv[1] : "nothing";
+    stack = fresh_pages(STACK_SIZE);
+    on_signal(SIGUSR1, handler, SA_ONSTACK);
+    for (int i = 0; i < 3; i++)
+        MUST(set_altstack(stack, STACK_SIZE) == 0);
+
+    pid_t copy = 0;
+    if (!strcmp(what, "disabled")) {
+        MUST(drop_altstack() == 0);
+    } else if (!strcmp(what, "unlocked")) {
+        MUST(raw_call(SYS_munlock, (long)stack, STACK_SIZE, 0, 0) == 0);
+        MUST(raw_call(SYS_madvise, (long)stack, STACK_SIZE, MADV_DONTNEED, 0) == 0);
+    } else if (!strcmp(what, "replaced")) {
+        replace(stack, STACK_SIZE, 1);
+    } else if (!strcmp(what, "mapped")) {
+        replace(stack, STACK_SIZE, 0);
+    } else if (!strcmp(what, "shortened")) {
+        replace(stack + STACK_SIZE / 2, STACK_SIZE / 2, 1);
+    } else if (!strcmp(what, "patched")) {
+        MUST(munmap(stack + STACK_SIZE / 2, STACK_SIZE / 2) == 0);
+        replace(stack + STACK_SIZE / 2, STACK_SIZE / 2, 1);
+    } else if (!strcmp(what, "copied")) {
+        copy = raw_call(SYS_clone, SIGCHLD, 0, 0, 0);
+        MUST(copy >= 0);
+        while (copy == 0)
+            raw_call(SYS_pause, 0, 0, 0, 0);
+    } else {
+        MUST(!strcmp(what, "nothing"));
+    }
+
+    stack_t again = {.ss_sp = stack, .ss_size = STACK_SIZE}, before;
+    MUST(sigaltstack(&again, &before) == 0);
+    MUST(!strcmp(what, "disabled") || before.ss_sp == stack);
+    fprintf(stderr, "locked %ld\n", locked_pages(stack, STACK_SIZE));
+    MUST(raise(SIGUSR1) == 0);
+    if (copy)
+        MUST(kill(copy, SIGKILL) == 0 && waitpid(copy, NULL, 0) == copy);
+    // A lock that nobody gives back would be the program's to wonder at.
+    MUST(drop_altstack() == 0);
+    fprintf(stderr, "locked %ld\n", locked_pages(stack, STACK_SIZE));
+    printf("signals: %d\n", (int)seen);
+    return seen != 1;
+}

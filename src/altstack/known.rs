@@ -1,0 +1,187 @@
+//! Threads that are surely this process's, and what they have in force: read
+//! without the lock, so that a call that changes nothing costs next to nothing.
+//!
+//! A thread is known by its id *and* its thread pointer. A vfork child has the
+//! pointer of the thread that made it, but an id of its own. One that has both
+//! of a thread whose end nobody told would be taken for that thread: it can
+//! then change that dead thread's records alone.
+//!
+//! Written by holders of the registry's lock only. What is not found here may
+//! be known to the registry all the same.
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering, fence};
+
+use super::ladder::Stack;
+use crate::sys::startup;
+
+/// A thread, in the words of the kernel and of libc.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Thread {
+    /// Which claim of the owner it belongs to: none of it outlives a fork.
+    life: u32,
+    tid: c_int,
+    pointer: usize,
+}
+
+impl Thread {
+    fn calling(life: u32, tid: c_int) -> Self {
+        Thread { life, tid, pointer: startup::thread_pointer() }
+    }
+}
+
+/// One thread. A reader that finds another version after than before, or an odd
+/// one, has read a mixture.
+struct Slot {
+    version: AtomicU32,
+    life: AtomicU32,
+    tid: AtomicI32,
+    pointer: AtomicUsize,
+    /// The stack, or 0 bytes.
+    base: AtomicUsize,
+    size: AtomicUsize,
+}
+
+/// Threads whose ids are equal modulo this take turns.
+const SLOTS: usize = 256;
+
+static KNOWN: [Slot; SLOTS] = [const {
+    Slot {
+        version: AtomicU32::new(0),
+        life: AtomicU32::new(0),
+        tid: AtomicI32::new(0),
+        pointer: AtomicUsize::new(0),
+        base: AtomicUsize::new(0),
+        size: AtomicUsize::new(0),
+    }
+}; SLOTS];
+
+fn slot(tid: c_int) -> Option<&'static Slot> {
+    KNOWN.get(tid as usize % SLOTS)
+}
+
+impl Slot {
+    fn write(&self, thread: Thread, stack: Stack) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.life.store(thread.life, Ordering::Relaxed);
+        self.tid.store(thread.tid, Ordering::Relaxed);
+        self.pointer.store(thread.pointer, Ordering::Relaxed);
+        self.base.store(stack.base, Ordering::Relaxed);
+        self.size.store(stack.size, Ordering::Relaxed);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// The version, the thread and its stack; `None` while they are written.
+    fn read(&self) -> Option<(u32, Thread, Stack)> {
+        let version = self.version.load(Ordering::Acquire);
+        let thread = Thread {
+            life: self.life.load(Ordering::Relaxed),
+            tid: self.tid.load(Ordering::Relaxed),
+            pointer: self.pointer.load(Ordering::Relaxed),
+        };
+        let stack = Stack {
+            base: self.base.load(Ordering::Relaxed),
+            size: self.size.load(Ordering::Relaxed),
+        };
+        fence(Ordering::Acquire);
+        let whole = version % 2 == 0 && self.version.load(Ordering::Relaxed) == version;
+        whole.then_some((version, thread, stack))
+    }
+}
+
+/// What was found of a thread.
+pub struct Found {
+    slot: &'static Slot,
+    version: u32,
+    stack: Stack,
+}
+
+impl Found {
+    /// The alternate stack that is on record as in force, and locked whole.
+    #[must_use]
+    pub fn stack(&self) -> Option<Stack> {
+        Some(self.stack).filter(|stack| stack.size > 0)
+    }
+
+    /// Whether it was so all the time until now.
+    #[must_use]
+    pub fn holds_still(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.slot.version.load(Ordering::Relaxed) == self.version
+    }
+}
+
+/// Looks for the calling thread, which is `tid`. Async-signal-safe.
+#[must_use]
+pub fn find(life: u32, tid: c_int) -> Option<Found> {
+    let slot = slot(tid)?;
+    let (version, thread, stack) = slot.read()?;
+    (thread == Thread::calling(life, tid)).then_some(Found { slot, version, stack })
+}
+
+/// The calling thread is `tid`, and on record; `stack` is in force and locked
+/// whole. For the lock's holder.
+pub fn put(life: u32, tid: c_int, stack: Option<Stack>) {
+    if let Some(slot) = slot(tid) {
+        slot.write(Thread::calling(life, tid), stack.unwrap_or_default());
+    }
+}
+
+/// Thread `tid` has, as may be, no stack in force or not all of it locked. For
+/// the lock's holder, before it is so.
+pub fn doubt(tid: c_int) {
+    change(tid, |thread| thread);
+}
+
+/// Thread `tid` has ended. For the lock's holder.
+pub fn forget(tid: c_int) {
+    change(tid, |thread| Thread { tid: 0, ..thread });
+}
+
+/// Changes the thread in a slot, if that is `tid`, and takes its stack away.
+fn change(tid: c_int, to: impl FnOnce(Thread) -> Thread) {
+    if let Some(slot) = slot(tid)
+        && let Some((_, thread, _)) = slot.read()
+        && thread.tid == tid
+    {
+        slot.write(to(thread), Stack::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids that no thread has.
+    const TID: c_int = c_int::MAX - 7;
+    const STACK: Stack = Stack { base: 4096, size: 8192 };
+
+    #[test]
+    fn a_thread_is_known_until_something_changes() {
+        put(1, TID, Some(STACK));
+        let found = find(1, TID).unwrap();
+        assert_eq!(found.stack(), Some(STACK));
+        assert!(found.holds_still());
+        assert!(find(2, TID).is_none(), "in the next life");
+        assert!(find(1, TID - 1).is_none());
+
+        doubt(TID);
+        assert!(!found.holds_still());
+        assert_eq!(find(1, TID).unwrap().stack(), None);
+        // An id in the same slot.
+        forget(TID - SLOTS as c_int);
+        assert!(find(1, TID).is_some());
+        forget(TID);
+        assert!(find(1, TID).is_none());
+    }
+
+    #[test]
+    fn another_thread_with_the_same_id_is_not_it() {
+        let tid = TID - 1;
+        put(1, tid, None);
+        assert!(find(1, tid).is_some());
+        std::thread::spawn(move || assert!(find(1, tid).is_none())).join().unwrap();
+    }
+}

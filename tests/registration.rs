@@ -1,0 +1,49 @@
+//! What it costs to register an alternate stack, in system calls, which are the same on every
+//! machine, and that a stack which is set again is held whatever happened to it.
+
+use std::time::Duration;
+
+use sigward_harness::Run;
+use sigward_harness::programs::{Libc, build, libcs};
+
+/// The system calls of one sigaltstack(2), with the library or without.
+fn calls_of(settings: &[&str], mode: Option<&str>) -> Vec<i64> {
+    let run = Run::new(build("bench_beside", Libc::Glibc).unwrap());
+    let run = run.args(settings).arg("rounds=0").deadline(Duration::from_secs(60));
+    let run = mode.map_or_else(|| run.clone(), |mode| run.clone().sigward(mode));
+    run.steps().unwrap().calls
+}
+
+#[test]
+fn registration_takes_few_system_calls() {
+    // Beside other threads, of which none is asked for.
+    for beside in [&[][..], &["threads=16", "stacks=mapped"]] {
+        for (operation, most) in [("set", 9), ("again", 4)] {
+            let settings = [&[operation], beside].concat();
+            for mode in [None, Some("auto"), Some("off")] {
+                let calls = calls_of(&settings, mode);
+                assert_eq!(calls, [libc::SYS_sigaltstack], "{settings:?}, {mode:?}");
+            }
+            let calls = calls_of(&settings, Some("on"));
+            let made = |number| calls.iter().filter(|&&call| call == number).count();
+            assert_eq!((made(libc::SYS_sigaltstack), made(libc::SYS_mlock)), (1, 1), "{calls:?}");
+            assert!(calls.len() <= most, "{settings:?}: {} calls: {calls:?}", calls.len());
+        }
+    }
+}
+
+#[test]
+fn a_stack_that_is_set_again_is_held() {
+    let happens =
+        ["nothing", "disabled", "unlocked", "replaced", "mapped", "shortened", "patched", "copied"];
+    for (&libc, what) in libcs().iter().flat_map(|libc| happens.map(|what| (libc, what))) {
+        let run = Run::new(build("altstack_again", libc).unwrap()).arg(what);
+        for (mode, faulting, locked) in [("off", 1, 0), ("on", 0, 16)] {
+            let trace = run.clone().sigward(mode).frames().unwrap();
+            let what = format!("{what}, {libc:?}, {mode}: {:?}", trace.outcome);
+            assert!(trace.outcome.success(), "{what}");
+            assert_eq!((trace.on_altstack().count(), trace.faulting()), (1, faulting), "{what}");
+            assert_eq!(trace.outcome.stderr, format!("locked {locked}\nlocked 0\n"), "{what}");
+        }
+    }
+}
