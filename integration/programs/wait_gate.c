@@ -184,12 +184,57 @@ static void vforked(void)
     printf("reported %d\n", got);
 }
 
+#define SETTERS 2
+
+static volatile int setting;
+static const int flags_of[] = {0, SA_RESTART, SA_NODEFER};
+static void first(int signal) { (void)signal; }
+static void second(int signal) { (void)signal; }
+static void third(int signal) { (void)signal; }
+static void (*const handler_of[])(int) = {first, second, third};
+
+static void *set_again_and_again(void *seed)
+{
+    unsigned state = (unsigned)(long)seed;
+    while (setting) {
+        state = state * 1103515245 + 12345;
+        unsigned which = (state >> 16) % 3;
+        on_signal(SIGUSR1, handler_of[which], flags_of[which]);
+    }
+    return NULL;
+}
+
+/* Threads that set different handlers for one signal: one of them wins, with
+   its own flags. */
+static void setters(void)
+{
+    int wrong = 0;
+    for (long turn = 0; turn < 3000; turn++) {
+        pthread_t threads[SETTERS];
+        setting = 1;
+        for (long i = 0; i < SETTERS; i++)
+            MUST(!pthread_create(&threads[i], NULL, set_again_and_again, (void *)(turn * SETTERS + i)));
+        usleep(500);
+        setting = 0;
+        for (int i = 0; i < SETTERS; i++)
+            MUST(!pthread_join(threads[i], NULL));
+        struct sigaction now;
+        MUST(!sigaction(SIGUSR1, NULL, &now));
+        int right = 0;
+        for (int i = 0; i < 3; i++)
+            right |= now.sa_handler == handler_of[i] && (now.sa_flags & (SA_RESTART | SA_NODEFER)) == flags_of[i];
+        wrong += !right;
+        MUST(!raise(SIGUSR1));
+    }
+    printf("wrong %d\n", wrong);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(void);
-    } parts[] = {{"together", together}, {"jumps", jumps}, {"inside", inside}, {"vforked", vforked}};
+    } parts[] = {{"together", together}, {"jumps", jumps}, {"inside", inside}, {"vforked", vforked}, {"setters", setters}};
 
     dead_man(60);
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++)

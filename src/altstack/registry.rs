@@ -330,7 +330,7 @@ impl Registry {
     pub fn promote(&mut self, tid: c_int, from: Place, to: Place, memory: &mut impl Memory) {
         let Some(mut record) = self.records.remove(key(tid, from)) else { return };
         self.release(tid, to, memory);
-        if !record.at_its_best() {
+        if record.suspended == 0 && !record.at_its_best() {
             // What was released may have left room for a lock.
             self.let_go(&mut record, memory);
             let _ = self.hold(&mut record, memory);
@@ -377,10 +377,14 @@ impl Registry {
         if wanted.start == record.wanted.start {
             return;
         }
-        // What is suspended is held when the call that is under way has ended.
-        self.let_go(record, memory);
         record.wanted = wanted;
-        if record.suspended == 0 && wanted.start < Rung::Report {
+        if record.suspended > 0 {
+            // It is watched on, for the end of the call that is under way to
+            // find it and to hold it so.
+            return;
+        }
+        self.let_go(record, memory);
+        if wanted.start < Rung::Report {
             let _ = self.hold(record, memory);
             stats::rung(record.rung).count();
         }

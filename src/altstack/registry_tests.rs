@@ -604,6 +604,31 @@ fn what_is_held_over_a_duty_given_up_is_in_reach_again() {
     assert!(reach::misses(stack.base, stack.size), "a count was lost");
 }
 
+/// What concerns a stack changes while a memory call is under way on it: it is
+/// let go of until that has ended, and held then as is wanted by then.
+#[test]
+fn a_stack_that_changes_while_it_is_let_go_of_is_held_again() {
+    let _alone = alone();
+    let (mut registry, mut kernel) = (Registry::new(), Noted::default());
+    let everything = Pages { first: 0, end: usize::MAX };
+    registry.adopt(1, Place::Ordinary, sixteen_pages(1), &mut kernel);
+    registry.adopt(1, Place::Pending, sixteen_pages(2), &mut kernel);
+    registry.suspend(everything, 1, &mut kernel);
+    let mut decided = |registry: &mut Registry, start| {
+        registry.review_window(1, |wanted, _| wanted.start = start, &mut kernel);
+        registry.promote(1, Place::Pending, Place::Current, &mut kernel);
+        assert!(registry.records.iter().all(|record| record.held.is_empty()), "too early");
+    };
+    decided(&mut registry, Rung::Report);
+    decided(&mut registry, Rung::Touch);
+    registry.resume(everything, false, &mut kernel);
+    for record in registry.records.iter() {
+        assert_eq!((record.suspended, record.held.count()), (0, 16), "{record:?}");
+    }
+    registry.release_thread(1, &mut kernel);
+    assert!(reach::misses(BASE * page::SIZE, 60 * page::SIZE), "a count was lost");
+}
+
 /// All memory is there, and locked; what is made present or flagged is noted.
 #[derive(Default)]
 struct Noted {

@@ -47,6 +47,11 @@ static HANDLERS: [AtomicUsize; GATES * ROW] = [const { AtomicUsize::new(0) }; GA
 /// program's has this bit.
 const RESTARTS: usize = 1 << 63;
 
+/// How often an action is set at most: once more whenever another thread, which
+/// sets one for the same signal, has taken the gate. Else the one's handler
+/// would run with the other's flags.
+const ATTEMPTS: usize = 64;
+
 /// Bytes of the handler's stack that a gate takes at most, below the frame.
 const ROOM: usize = 1024;
 
@@ -257,16 +262,27 @@ impl Memory {
         Some(Memory { signal: place, behind, latest: load(&LATEST, place) % GATES })
     }
 
-    /// Writes it down.
+    /// Writes down what `latest` says. The other one may be another thread's by
+    /// now, which sets the same handler.
     fn store(&self) {
-        for (row, handler) in self.behind.iter().enumerate() {
-            if let Some(word) = HANDLERS.get(row * ROW + self.signal) {
-                word.store(*handler, Ordering::Relaxed);
-            }
+        let (row, signal) = (self.latest, self.signal);
+        if let (Some(word), Some(handler)) =
+            (HANDLERS.get(row * ROW + signal), self.behind.get(row))
+        {
+            word.store(*handler, Ordering::Relaxed);
         }
-        if let Some(word) = LATEST.get(self.signal) {
-            word.store(self.latest, Ordering::Relaxed);
+        if let Some(word) = LATEST.get(signal) {
+            word.store(row, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the gate of this number still leads where it was made to lead:
+    /// else another thread has used it for the same signal since.
+    fn stands(&self, installed: usize) -> bool {
+        gates().iter().position(|&gate| gate == installed).is_none_or(|row| {
+            let now = HANDLERS.get(row * ROW + self.signal);
+            now.map(|now| now.load(Ordering::Relaxed)) == self.behind.get(row).copied()
+        })
     }
 
     /// The program's handler where `installed` is.
@@ -281,7 +297,7 @@ impl Memory {
     /// which it then is. If the program has got hold of a gate, it means the
     /// handler behind it.
     #[inline(never)]
-    fn stand_in(mut self, handler: usize, restarts: bool) -> usize {
+    fn stand_in(&mut self, handler: usize, restarts: bool) -> usize {
         let handler = self.own(handler);
         // A vfork child's handlers are its own, but this table is its parent's.
         if super::strategy() == super::Strategy::Off || !is_real(handler) || !OWNER.is_us() {
@@ -327,21 +343,34 @@ pub unsafe fn action(
     commit: &dyn Fn(*const libc::sigaction, *mut libc::sigaction) -> c_int,
 ) -> c_int {
     let Some(before) = Memory::of(signal) else { return commit(new, old) };
-    let mut installed = signals::read(new);
-    if let Some(action) = &mut installed {
-        let restarts = action.sa_flags & libc::SA_RESTART != 0;
-        action.sa_sigaction = before.stand_in(action.sa_sigaction, restarts);
-    }
-    let result = commit(installed.as_ref().map_or(new, core::ptr::from_ref), old);
-    if result != 0 {
-        if installed.is_some() {
-            before.store();
+    let Some(wanted) = signals::read(new) else {
+        let result = commit(new, old);
+        if result == 0 {
+            // SAFETY: the caller's promise. The handler is first.
+            unsafe { before.tell(old.cast()) };
         }
         return result;
+    };
+    let mut place = old;
+    for _ in 0..ATTEMPTS {
+        let Some(mut after) = Memory::of(signal) else { break };
+        let mut action = wanted;
+        let restarts = action.sa_flags & libc::SA_RESTART != 0;
+        action.sa_sigaction = after.stand_in(action.sa_sigaction, restarts);
+        let result = commit(&raw const action, place);
+        if result != 0 {
+            before.store();
+            return result;
+        }
+        // The old action is the first time's.
+        place = core::ptr::null_mut();
+        if after.stands(action.sa_sigaction) {
+            break;
+        }
     }
     // SAFETY: the caller's promise. The handler is first.
     unsafe { before.tell(old.cast()) };
-    result
+    0
 }
 
 /// Any other way to change the action of `signal`: `change` gives the old
@@ -368,13 +397,18 @@ pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize)
 
 fn settle(signal: c_int) {
     let _blocked = Blocked::all();
-    let Some(memory) = Memory::of(signal) else { return };
-    let Ok(mut now) = signals::disposition(signal) else { return };
-    let found = now.handler;
-    now.handler = memory.stand_in(found, now.flags & libc::SA_RESTART as usize != 0);
-    if now.handler != found {
-        // SAFETY: the program's own handler, or the gate that leads to it.
-        let _ = unsafe { signals::dispose(signal, &now) };
+    let Ok(found) = signals::disposition(signal) else { return };
+    for _ in 0..ATTEMPTS {
+        let Some(mut memory) = Memory::of(signal) else { return };
+        let mut now = found;
+        now.handler = memory.stand_in(found.handler, found.flags & libc::SA_RESTART as usize != 0);
+        if now.handler != found.handler {
+            // SAFETY: the program's own handler, or the gate that leads to it.
+            let _ = unsafe { signals::dispose(signal, &now) };
+        }
+        if memory.stands(now.handler) {
+            return;
+        }
     }
 }
 

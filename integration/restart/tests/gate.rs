@@ -36,3 +36,8 @@ fn a_handler_is_no_more_cancellable_in_a_wait() {
 fn a_vfork_child_waits_in_its_parents_memory() {
     says("vforked", "reported 40\n");
 }
+
+#[test]
+fn handlers_that_threads_set_at_once_keep_their_own_flags() {
+    says("setters", "wrong 0\n");
+}

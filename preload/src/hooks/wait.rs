@@ -29,7 +29,9 @@ fn target(place: &AtomicPtr<()>, id: Id, acting: usize) -> usize {
     }
     let original = if wait::acts() { None } else { originals::get(id) };
     let target = original.unwrap_or(acting);
-    place.store(target as *mut (), Ordering::Relaxed);
+    // To helgrind and drd a plain store would be the program's data race.
+    let (from, to) = (place.load(Ordering::Relaxed), target as *mut ());
+    let _ = place.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     target
 }
 
