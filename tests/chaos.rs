@@ -71,15 +71,13 @@ fn failures_reach_the_program_as_they_are() {
     }
 }
 
-/// A schedule that fails now and then meets the second attempt that we make of a lock: then the
-/// program's lock succeeds where it would have failed, and never the other way round.
+/// A lock that fails now and then is not refused for the limit: we make no second attempt.
 #[test]
-fn a_lock_that_fails_now_and_then_may_only_get_better() {
+fn a_lock_that_fails_now_and_then_fails_as_often_with_us() {
     for error in ["ENOMEM", "EPERM", "EAGAIN"] {
         let [alone, before, _] = three(&format!("mlock:{error}:every2"));
-        let good = |outcome: &Outcome| outcome.stdout.matches("mlock(stack, PAGE): good").count();
-        assert_eq!((good(&alone), good(&before)), (3, 6), "{before:?}");
-        assert!(before.success() && before.stderr == "VmLck: 0\n");
+        same(&before, &alone, error);
+        assert_eq!(before.stderr, "VmLck: 0\n");
     }
 }
 
