@@ -8,6 +8,7 @@
 #include "common.h"
 
 #include <setjmp.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 
 #define TURNS 20
@@ -229,12 +230,41 @@ static void setters(void)
     printf("wrong %d\n", wrong);
 }
 
+static char *volatile handler_at;
+
+static void note_place(int signal)
+{
+    (void)signal;
+    handler_at = __builtin_frame_address(0);
+    handled++;
+}
+
+/* A handler on an alternate stack with little more room than for its frame,
+   above a guard. */
+static void tight(void)
+{
+    size_t size = 64 << 10;
+    char *map = mmap(NULL, 4096 + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    MUST(map != MAP_FAILED && !mprotect(map, 4096, PROT_NONE));
+    stack_t stack = {.ss_sp = map + 4096, .ss_size = size};
+    MUST(!syscall(SYS_sigaltstack, &stack, NULL));
+    on_signal(SIGALRM, note_place, SA_ONSTACK);
+    MUST(!raise(SIGALRM));
+    stack.ss_size = (size_t)(map + 4096 + size - handler_at) + 640;
+    MUST(!syscall(SYS_sigaltstack, &stack, NULL));
+    pid_t child = sleeper();
+    alarm_soon();
+    int got = waitpid(child, NULL, 0);
+    printf("got %d, handled %d\n", got, handled);
+    kill(child, SIGKILL);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(void);
-    } parts[] = {{"together", together}, {"jumps", jumps}, {"inside", inside}, {"vforked", vforked}, {"setters", setters}};
+    } parts[] = {{"together", together}, {"jumps", jumps}, {"inside", inside}, {"vforked", vforked}, {"setters", setters}, {"tight", tight}};
 
     dead_man(60);
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++)

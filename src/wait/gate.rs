@@ -53,7 +53,7 @@ const RESTARTS: usize = 1 << 63;
 const ATTEMPTS: usize = 64;
 
 /// Bytes of the handler's stack that a gate takes at most, below the frame.
-const ROOM: usize = 1024;
+const ROOM: usize = 512;
 
 /// What the kernel calls in place of a handler; the other gate is its second
 /// entry. Arguments as any handler's; all three are passed whatever

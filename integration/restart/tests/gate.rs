@@ -41,3 +41,8 @@ fn a_vfork_child_waits_in_its_parents_memory() {
 fn handlers_that_threads_set_at_once_keep_their_own_flags() {
     says("setters", "wrong 0\n");
 }
+
+#[test]
+fn a_small_alternate_stack_has_room_for_the_gate() {
+    says("tight", "got -1, handled 2\n");
+}
