@@ -319,7 +319,7 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
 /// `MAP_LOCKED` or mlockall(2) may have the kernel lock, and takes away or
 /// replaces what `ranges` hold: mmap(2), mremap(2). Async-signal-safe.
 #[inline]
-pub fn mapping(more: usize, ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
+pub fn mapping(more: usize, ranges: &[(usize, usize)], commit: impl Fn() -> isize + Copy) -> isize {
     with_room(more, |result| failed_by(result, Errno::EAGAIN), ranges, commit)
 }
 
@@ -340,11 +340,21 @@ fn with_room(
     asked: usize,
     refused: impl FnOnce(isize) -> bool,
     ranges: &[(usize, usize)],
-    commit: Commit<'_>,
+    commit: impl Fn() -> isize + Copy,
 ) -> isize {
     let before = errno::get();
-    let result = if ranges.is_empty() { commit() } else { replacing(ranges, commit) };
-    if refused(result) { make_room(asked, (result, before), ranges, commit) } else { result }
+    let result = if ranges.is_empty() {
+        commit()
+    } else {
+        let stored = commit;
+        replacing(ranges, &stored)
+    };
+    if refused(result) {
+        let stored = commit;
+        make_room(asked, (result, before), ranges, &stored)
+    } else {
+        result
+    }
 }
 
 /// `refused` is what the call returned, and errno before it.

@@ -9,8 +9,11 @@
 //! chunks begin with a header, so they never fill a mapping in whole pages.
 //!
 //! The memory of it is small and forgetful: what is not found is not proven.
+//! What is unmapped with more, or in part, cannot be looked for in a hot call:
+//! it is counted for its block of addresses, and no mapping in the block that
+//! is older than that count is proven. A stack that is adopted already stays.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::ladder::Stack;
 use crate::sys::page::{self, Pages};
@@ -22,36 +25,105 @@ const MOST_PAGES: usize = (1 << 20) / page::SIZE;
 /// Most pages of guard below a stack.
 const MOST_GUARD: usize = 16;
 
-/// First page and page count in one word, so that no reader sees a mixture.
+/// First page (35 bits), page count less 1 (8 bits), and [`times_unmapped`]
+/// (21 bits) in one word, so that no reader sees a mixture.
 static MAPPINGS: [AtomicU64; SLOTS] = [const { AtomicU64::new(0) }; SLOTS];
+
+const FIRST: u32 = 29;
+const TIMES: u32 = 21;
+
+/// How often the program unmapped what may have been a part of a mapping, or
+/// more than one, in each block of memory. Blocks this many apart share one.
+static UNMAPPED: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
+/// The same where that was more than two blocks.
+static UNMAPPED_MANY: AtomicU32 = AtomicU32::new(0);
+/// Pages in a block: 64 MiB.
+const BLOCK: usize = (64 << 20) / page::SIZE;
+/// After so many all is forgotten, before a sum comes round.
+const ROUND: u32 = 1 << (TIMES - 2);
 
 fn slot(first: usize) -> Option<&'static AtomicU64> {
     let spread = (first as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     MAPPINGS.get(spread as usize % SLOTS)
 }
 
-fn pack(pages: Pages) -> u64 {
-    ((pages.first as u64) << 16) | pages.count() as u64
+fn block(page: usize) -> Option<&'static AtomicU32> {
+    UNMAPPED.get(page / BLOCK % UNMAPPED.len())
+}
+
+/// A sum that differs after each such call on a block of `first` or `last`.
+#[inline]
+fn times_unmapped(first: usize, last: usize) -> u64 {
+    let read = |count: &AtomicU32| count.load(Ordering::Acquire);
+    let sum = block(first).map_or(0, read).wrapping_add(block(last).map_or(0, read));
+    u64::from(sum.wrapping_add(read(&UNMAPPED_MANY)) % (1 << TIMES))
+}
+
+/// The program unmapped something. True if all must be forgotten.
+#[inline]
+fn count(times: &AtomicU32) -> bool {
+    times.fetch_add(1, Ordering::AcqRel).wrapping_add(1).is_multiple_of(ROUND)
+}
+
+fn unpack(word: u64) -> Pages {
+    let first = (word >> FIRST) as usize;
+    let count = (word >> TIMES) as usize % MOST_PAGES + 1;
+    if word == 0 { Pages::NONE } else { Pages { first, end: first.wrapping_add(count) } }
 }
 
 /// The program made a private anonymous mapping here. Async-signal-safe.
 pub fn mapped(start: usize, length: usize) {
-    if length > MOST_PAGES * page::SIZE {
+    let first = start / page::SIZE;
+    let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
+    let more = last.wrapping_sub(first);
+    if more >= MOST_PAGES || start >> 47 != 0 {
         // What began here before is gone all the same.
         forget(start);
-    } else if let Some(slot) = slot(start / page::SIZE) {
-        slot.store(pack(Pages::around(start, start.saturating_add(length))), Ordering::Relaxed);
+    } else if let Some(slot) = slot(first) {
+        let place = (first as u64) << FIRST | (more as u64) << TIMES;
+        slot.store(place | times_unmapped(first, last), Ordering::Relaxed);
     }
 }
 
-/// The program unmapped, replaced or flagged something that begins here.
+/// The program replaced or flagged something that begins here.
 pub fn forget(start: usize) {
     let first = start / page::SIZE;
     if let Some(slot) =
-        slot(first).filter(|slot| slot.load(Ordering::Relaxed) >> 16 == first as u64)
+        slot(first).filter(|slot| slot.load(Ordering::Relaxed) >> FIRST == first as u64)
     {
         slot.store(0, Ordering::Relaxed);
     }
+}
+
+/// The program is about to unmap `[start, start + length)`, or to fail at it:
+/// forgets each mapping that it touches, and perhaps others near by where it
+/// is not just the one that begins there. Async-signal-safe.
+pub fn unmapped(start: usize, length: usize) {
+    let first = start / page::SIZE;
+    let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
+    let more = last.wrapping_sub(first);
+    if more < MOST_PAGES {
+        let place = (first << (FIRST - TIMES) | more) as u64;
+        let known = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) >> TIMES == place;
+        if let Some(slot) = slot(first).filter(known) {
+            slot.store(0, Ordering::Relaxed);
+            return;
+        }
+    }
+    let forget_all = match (last / BLOCK).wrapping_sub(first / BLOCK) {
+        0 => block(first).is_some_and(count),
+        1 => block(first).is_some_and(count) | block(last).is_some_and(count),
+        _ => count(&UNMAPPED_MANY),
+    };
+    if forget_all {
+        forget_within(0, usize::MAX);
+    }
+}
+
+/// Whether what a word of [`MAPPINGS`] says is still so.
+fn stands(word: u64) -> bool {
+    let Pages { first, end } = unpack(word);
+    word % (1 << TIMES) == times_unmapped(first, end.wrapping_sub(1))
 }
 
 /// The program did something to `[start, start + length)` that a stack's
@@ -59,10 +131,7 @@ pub fn forget(start: usize) {
 pub fn forget_within(start: usize, length: usize) {
     let pages = Pages::around(start, start.saturating_add(length));
     for slot in &MAPPINGS {
-        let known = slot.load(Ordering::Relaxed);
-        let first = (known >> 16) as usize;
-        let mapping = Pages { first, end: first.saturating_add((known & 0xffff) as usize) };
-        if !mapping.common(pages).is_empty() {
+        if !unpack(slot.load(Ordering::Relaxed)).common(pages).is_empty() {
             slot.store(0, Ordering::Relaxed);
         }
     }
@@ -75,7 +144,8 @@ pub fn mapping(stack: Stack) -> Option<Pages> {
     let top = stack.top().filter(aligned).filter(|_| aligned(&stack.base))?;
     let (base, end) = (stack.base / page::SIZE, top / page::SIZE);
     let known = |mapping: &Pages| {
-        slot(mapping.first).is_some_and(|slot| slot.load(Ordering::Relaxed) == pack(*mapping))
+        let word = slot(mapping.first).map_or(0, |slot| slot.load(Ordering::Relaxed));
+        unpack(word) == *mapping && stands(word)
     };
     let firsts = (0..=MOST_GUARD).filter_map(|guard| base.checked_sub(guard));
     firsts.map(|first| Pages { first, end }).find(known)
@@ -117,6 +187,50 @@ mod tests {
         assert!(!proven(Stack { base: START, size: 9 * 4096 }));
         mapped(START, 4 << 20);
         assert!(!proven(Stack { base: START, size: 4 << 20 }), "too large for a stack");
+    }
+
+    #[test]
+    fn what_is_unmapped_with_more_or_in_part_is_forgotten() {
+        let _alone = crate::altstack::reach::tests::alone();
+        const PAGE: usize = page::SIZE;
+        let stack = Stack { base: START, size: 9 * PAGE };
+        let far = Stack { base: START + (1 << 30), size: 9 * PAGE };
+        let cases = [
+            (START, 9 * PAGE),
+            (START, 8 * PAGE),
+            (START, 10 * PAGE),
+            (START + 8 * PAGE, PAGE),
+            (START + PAGE, PAGE),
+            (START - PAGE, 2 * PAGE),
+            (START - (32 << 20), 33 << 20),
+            (START - (32 << 20), 70 << 20),
+            (START - (300 << 20), 600 << 20),
+        ];
+        for (start, length) in cases {
+            mapped(stack.base, stack.size);
+            mapped(far.base, far.size);
+            assert!(proven(stack) && proven(far));
+            unmapped(start, length);
+            assert!(!proven(stack), "{length:#x} from {start:#x}");
+            let many = (start + length) / (64 << 20) - start / (64 << 20) > 1;
+            assert!(proven(far) || many, "{length:#x} from {start:#x}");
+            mapped(stack.base, stack.size);
+            assert!(proven(stack), "made anew");
+        }
+        forget_within(0, usize::MAX);
+    }
+
+    #[test]
+    fn counts_do_not_come_round_unseen() {
+        let _alone = crate::altstack::reach::tests::alone();
+        let stack = Stack { base: START, size: 9 * page::SIZE };
+        for times in [1, ROUND, 2 * ROUND, 4 * ROUND, 8 * ROUND, 4 * ROUND - 1] {
+            mapped(stack.base, stack.size);
+            for _ in 0..times {
+                unmapped(START + page::SIZE, page::SIZE);
+            }
+            assert!(!proven(stack), "after {times}");
+        }
     }
 
     #[test]

@@ -206,10 +206,8 @@ impl<P: Part, const N: usize, const W: usize> Part for Tables<P, N, W> {
 
     fn clear(&self) {
         for at in 0..N {
-            if some_of(&self.some, at, at) {
-                if let Some(part) = self.get(at) {
-                    part.clear();
-                }
+            if let Some(part) = self.get(at).filter(|_| some_of(&self.some, at, at)) {
+                part.clear();
             }
         }
         clear_bits(&self.some);
@@ -382,17 +380,20 @@ pub fn misses(start: usize, length: usize) -> bool {
 
 #[inline(never)] // for size: every hook asks
 fn touches(start: usize, length: usize) -> bool {
-    let (first, last) = (start / page::SIZE, start.saturating_add(length - 1) / page::SIZE);
-    let branch = first / Branch::PAGES;
-    if branch != last / Branch::PAGES || last >= Root::PAGES {
-        return touches_branches(first, last);
+    const BRANCH: usize = Branch::PAGES * page::SIZE;
+    const ROOT_END: usize = Root::PAGES * page::SIZE;
+    let last = start.wrapping_add(length - 1);
+    if ((start ^ last) / BRANCH) | (last / ROOT_END) != 0 {
+        return touches_branches(start, length);
     }
-    ROOT.get(branch).is_some_and(|branch| branch.touches(first, last))
+    let branch = ROOT.get(start / BRANCH % BRANCHES);
+    branch.is_some_and(|branch| branch.touches(start / page::SIZE, last / page::SIZE))
 }
 
 #[cold]
 #[inline(never)] // for few registers in the caller
-fn touches_branches(first: usize, last: usize) -> bool {
+fn touches_branches(start: usize, length: usize) -> bool {
+    let (first, last) = (start / page::SIZE, start.saturating_add(length - 1) / page::SIZE);
     let above = last >= Root::PAGES && ABOVE.load(Ordering::Relaxed) != 0;
     above || first < Root::PAGES && ROOT.touches(first, last.min(Root::PAGES - 1))
 }

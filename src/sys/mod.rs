@@ -20,7 +20,8 @@
 //!    asked, it is asked.
 //! 8. A vfork child shares our memory but not our kernel state: it must not
 //!    change the tables.
-//! 9. Memory calls are hot: they are turned away by two relaxed loads.
+//! 9. Memory calls are hot: they are turned away by a few relaxed loads, at
+//!    any size and beside any number of stacks.
 //! 10. No libc function that allocates or opens files.
 //! 11. Signals are blocked once in a hook, by [`signals::Blocked`], which makes
 //!     sure of the stack first. Much is done only on a lock's own stack: who

@@ -2,25 +2,31 @@
 //! refused because of a lock of ours.
 //!
 //! They are hot in allocators: what touches no held page is turned away by
-//! [`reach::misses`], two loads. `posix_madvise` is not hooked: neither libc
+//! [`reach::misses`], a few loads. `posix_madvise` is not hooked: neither libc
 //! passes the one advice on that could do harm (a test watches that).
 
 use core::ffi::{c_int, c_uint, c_void};
 
 use libc::{off_t, size_t};
-use sigward_core::altstack::disturb::{self, Commit, CommitOn};
+use sigward_core::altstack::disturb::{self, Commit};
 use sigward_core::altstack::{self, origin, reach};
 use sigward_core::sys::{call, page, signals};
 
-// What each call means, whether it came by its own name or by syscall(2).
+// What each call means, whether it came by its own name or by syscall(2). What
+// is hot takes the original by value, and stores it only where that is needed.
 
 #[inline]
-pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
+pub fn advise(
+    start: usize,
+    length: usize,
+    advice: c_int,
+    commit: impl Fn(usize, usize) -> isize + Copy,
+) -> isize {
     if reach::misses(start, length) && !(disturb::flags_a_fork(advice) && altstack::on_duty()) {
-        commit(start, length)
-    } else {
-        disturb::advise(start, length, advice, commit)
+        return commit(start, length);
     }
+    let stored = commit;
+    disturb::advise(start, length, advice, &stored)
 }
 
 /// Whether the kernel refuses to map or unmap at once, whatever is there.
@@ -29,34 +35,33 @@ fn is_refused(start: usize, length: usize) -> bool {
 }
 
 #[inline]
-pub fn unmap(start: usize, length: usize, commit: Commit<'_>) -> isize {
-    if is_refused(start, length) {
+pub fn unmap(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> isize {
+    if altstack::on_duty() {
+        origin::unmapped(start, length);
+    }
+    if reach::misses(start, length) || is_refused(start, length) {
         return commit();
     }
-    if altstack::on_duty() {
-        origin::forget(start);
-    }
-    if reach::misses(start, length) {
-        commit()
-    } else {
-        disturb::replacing(&[(start, length)], commit)
-    }
+    let stored = commit;
+    disturb::replacing(&[(start, length)], &stored)
 }
 
-#[inline(always)] // it is hot
-pub fn map(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
+#[expect(clippy::inline_always, reason = "it is hot")]
+#[inline(always)]
+pub fn map(start: usize, length: usize, flags: c_int, commit: impl Fn() -> isize + Copy) -> isize {
     if !altstack::on_duty() {
-        commit()
-    } else if flags & libc::MAP_FIXED != 0 {
-        map_over(start, length, flags, commit)
-    } else {
-        let result = disturb::mapping(length, &[], commit);
-        if result != -1 {
-            made(result as usize, length, flags);
-            appeared(result as usize, length);
-        }
-        result
+        return commit();
     }
+    if flags & libc::MAP_FIXED != 0 {
+        let stored = commit;
+        return map_over(start, length, flags, &stored);
+    }
+    let result = disturb::mapping(length, &[], commit);
+    if result != -1 {
+        made(result as usize, length, flags);
+        appeared(result as usize, length);
+    }
+    result
 }
 
 /// The mapping is to take the place of what is there.
@@ -132,8 +137,12 @@ fn hit(ranges: &[(usize, usize)]) -> &[(usize, usize)] {
 
 /// mprotect(2) and what else may leave a page not writable or not there.
 #[inline]
-pub fn weaken(start: usize, length: usize, commit: Commit<'_>) -> isize {
-    if reach::misses(start, length) { commit() } else { disturb::weakening(start, length, commit) }
+pub fn weaken(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> isize {
+    if reach::misses(start, length) {
+        return commit();
+    }
+    let stored = commit;
+    disturb::weakening(start, length, &stored)
 }
 
 /// mlock(2) and mlock2(2) of a range, mlockall(2) of all that is there or,
@@ -236,7 +245,7 @@ hook! {
     /// madvise(2).
     fn madvise(start: *mut c_void, length: size_t, advice: c_int) -> c_int, as libc::madvise;
     failing -1;
-    |original| advise(start as usize, length, advice, &move |start, length| {
+    |original| advise(start as usize, length, advice, move |start, length| {
         // SAFETY: the caller's own range, or a part of it.
         unsafe { original(start as *mut _, length, advice) as isize }
     }) as c_int
@@ -247,7 +256,7 @@ hook! {
     fn munmap(start: *mut c_void, length: size_t) -> c_int, as libc::munmap;
     failing -1;
     // SAFETY: the caller's own arguments.
-    |original| unmap(start as usize, length, &move || unsafe { original(start, length) as isize }) as c_int
+    |original| unmap(start as usize, length, move || unsafe { original(start, length) as isize }) as c_int
 }
 
 hook! {
@@ -261,7 +270,7 @@ hook! {
         offset: off_t
     ) -> *mut c_void, as libc::mmap;
     failing libc::MAP_FAILED;
-    |original| map(start as usize, length, flags, &move || {
+    |original| map(start as usize, length, flags, move || {
         // SAFETY: the caller's own arguments.
         unsafe { original(start, length, protection, flags, fd, offset) as isize }
     }) as *mut c_void
@@ -331,7 +340,7 @@ hook! {
     fn mprotect(start: *mut c_void, length: size_t, protection: c_int) -> c_int,
         as libc::mprotect;
     failing -1;
-    |original| weaken(start as usize, length, &move || {
+    |original| weaken(start as usize, length, move || {
         // SAFETY: the caller's own arguments.
         unsafe { original(start, length, protection) as isize }
     }) as c_int
@@ -341,7 +350,7 @@ hook! {
     /// pkey_mprotect(2).
     fn pkey_mprotect(start: *mut c_void, length: size_t, protection: c_int, key: c_int) -> c_int;
     failing -1;
-    |original| weaken(start as usize, length, &move || {
+    |original| weaken(start as usize, length, move || {
         // SAFETY: the caller's own arguments.
         unsafe { original(start, length, protection, key) as isize }
     }) as c_int

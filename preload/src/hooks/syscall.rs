@@ -188,13 +188,13 @@ fn change_memory(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c
     let result = match number {
         libc::SYS_madvise => {
             let part = |start, length| commit(&[start, length, c, 0, 0, 0]) as isize;
-            memory::advise(a, b, c as c_int, &part)
+            memory::advise(a, b, c as c_int, part)
         }
-        libc::SYS_munmap => memory::unmap(a, b, &whole),
-        libc::SYS_mmap => memory::map(a, b, d as c_int, &whole),
+        libc::SYS_munmap => memory::unmap(a, b, whole),
+        libc::SYS_mmap => memory::map(a, b, d as c_int, whole),
         libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, &whole),
         libc::SYS_brk => memory::end_heap(a, &whole),
-        libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory::weaken(a, b, &whole),
+        libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory::weaken(a, b, whole),
         libc::SYS_process_madvise => memory::advise_by_vector([a, b, c, d, e], &whole),
         libc::SYS_shmat => memory::attach(b, c as c_int, &whole),
         libc::SYS_shmdt => memory::detach(a, &whole),
