@@ -1,15 +1,22 @@
 // The first process of a pid namespace makes children in namespaces of their own, which have its
-// pid, by a raw clone(2) while other threads set stacks. Each child sets one, too.
+// pid, by the instruction, while other threads set stacks. Each child sets the one that it has,
+// which is not to be taken for the parent's, and another: nothing is locked in it.
 // compared: elsewhere
 #include "common.h"
 #include <sched.h>
 
-static void set_one(void) { MUST(set_altstack(plain_pages(STACK_SIZE), STACK_SIZE) == 0); }
-
-static void *keep_setting(void *stack)
+static char *set_one(void)
 {
-    for (;;)
-        MUST(set_altstack(stack, STACK_SIZE) == 0);
+    char *stack = plain_pages(STACK_SIZE);
+    MUST(set_altstack(stack, STACK_SIZE) == 0);
+    return stack;
+}
+
+// In turn: one that is in force already is set without much ado.
+static void *keep_setting(void *stacks)
+{
+    for (int i = 0;; i ^= 1)
+        MUST(set_altstack((char *)stacks + i * STACK_SIZE, STACK_SIZE) == 0);
 }
 
 int main(void)
@@ -18,16 +25,17 @@ int main(void)
     MUST(getpid() == 1);
     pthread_t thread;
     for (int i = 0; i < 2; i++)
-        MUST(pthread_create(&thread, NULL, keep_setting, plain_pages(STACK_SIZE)) == 0);
-    set_one();
+        MUST(pthread_create(&thread, NULL, keep_setting, plain_pages(2 * STACK_SIZE)) == 0);
+    char *stack = set_one();
     int hung = 0;
     for (int i = 0; i < 200 && !hung; i++) {
-        pid_t child = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+        pid_t child = raw_call(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0);
         MUST(child >= 0);
         if (child == 0) {
             MUST(syscall(SYS_getpid) == 1);
+            MUST(set_altstack(stack, STACK_SIZE) == 0);
             set_one();
-            _exit(0);
+            _exit(status_kb("VmLck") != 0);
         }
         int status, waited = 0;
         while (waitpid(child, &status, WNOHANG) == 0 && waited++ < 2000)
@@ -35,6 +43,8 @@ int main(void)
         if (waited > 2000) {
             hung++;
             kill(child, SIGKILL);
+        } else {
+            MUST(status == 0);
         }
     }
     printf("hung: %d\n", hung);
