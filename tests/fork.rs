@@ -136,16 +136,20 @@ fn a_fork_beside_a_slow_one_leaves_the_signal_mask() {
     }
 }
 
-/// The child of a second fork, on whose stack it stands, while the first one spares that stack.
+/// The child of a second fork, on whose stack it stands, while the first one spares that stack;
+/// also if the first takes so long that it is not waited for.
 #[test]
 fn a_fork_beside_another_loses_no_stack() {
     let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
-        let run = Run::new(build("fork_beside", libc).unwrap());
-        let without = run.output().unwrap();
-        assert!(without.success() && !without.stdout.contains("0x"), "{without:?}");
-        let run = run.preload(&late).env("SIGWARD", "on");
-        assert_eq!(run.output().unwrap(), without, "{libc:?}");
+        for args in [&["400"][..], &["1500", "fork"]] {
+            let run = Run::new(build("fork_beside", libc).unwrap()).args(args);
+            let without = run.output().unwrap();
+            assert!(without.success() && !without.stdout.contains("0x"), "{without:?}");
+            assert!(without.stdout.contains(": 0\n"), "{without:?}");
+            let run = run.preload(&late).env("SIGWARD", "on");
+            assert_eq!(run.output().unwrap(), without, "{libc:?} {args:?}");
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 // Forks by a handler on its alternate stack, in every way that libc has, while another thread's fork
-// is under way. The child needs that stack.
+// is under way. The child needs that stack. fork_beside MILLISECONDS [WAY]: how long that fork takes.
 // compared: elsewhere
 // links: libslow
 #include "common.h"
@@ -38,6 +38,7 @@ static const struct {
     {"SYS_clone3", by_clone3, 1},
 };
 static volatile int way, status;
+static unsigned takes;
 
 static void fork_here(int signal)
 {
@@ -53,7 +54,7 @@ static void fork_here(int signal)
 
 static void *fork_slowly(void *unused)
 {
-    be_slow(400);
+    be_slow(takes);
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0)
@@ -62,14 +63,16 @@ static void *fork_slowly(void *unused)
     return unused;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     dead_man(30);
+    MUST(argc > 1);
+    takes = atoi(argv[1]);
     on_signal(SIGUSR1, fork_here, SA_ONSTACK);
     MUST(set_altstack(plain_pages(STACK_SIZE), STACK_SIZE) == 0);
     for (way = 0; way < (int)(sizeof ways / sizeof ways[0]); way++) {
         pthread_t other;
-        if (!ways[way].here)
+        if (!ways[way].here || (argc > 2 && strcmp(argv[2], ways[way].name)))
             continue;
         MUST(pthread_create(&other, NULL, fork_slowly, NULL) == 0);
         await_slow_fork();

@@ -102,11 +102,23 @@ pub extern "C" fn prepare() {
     if done.is_none() {
         // Another fork was too slow for us: here all is copied, for good in the child.
         stats::WINDOWS.add(1);
+        keep_what_we_stand_on(here);
         return;
     }
     THREAD.store(tid as usize, Ordering::Relaxed);
     MASK.store(blocked.leave(), Ordering::Relaxed);
     FORKING.store(startup::thread_pointer(), Ordering::Relaxed);
+}
+
+/// A fork that is not waited for may have flagged this thread's alternate
+/// stack. If the stack pointer, `here`, is in it, the child needs it.
+fn keep_what_we_stand_on(here: usize) {
+    let Ok(now) = call::current_altstack() else { return };
+    let (base, size) = (now.ss_sp as usize, now.ss_size);
+    if here.wrapping_sub(base) < size {
+        let pages = Pages::within(base, base.saturating_add(size));
+        let _ = call::wipe_on_fork(pages.address(), pages.bytes(), false);
+    }
 }
 
 /// After a fork, or its failure, in the parent.
