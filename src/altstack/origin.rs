@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_unmapped_with_more_or_in_part_is_forgotten() {
-        const PAGE: usize = page::SIZE;
+        use page::SIZE as PAGE;
         let _alone = crate::altstack::reach::tests::alone();
         let stack = Stack { base: START, size: 9 * PAGE };
         let far = Stack { base: START + (1 << 30), size: 9 * PAGE };
