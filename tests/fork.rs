@@ -44,7 +44,7 @@ fn a_wrong_choice_loses_bytes() {
     for (plant, losing) in [
         ("wipe_heap", &["heap", "heap-neighbours", "freed-and-reused", "unmapped-and-mapped"][..]),
         ("wipe_ordinary", &["ordinary"]),
-        ("wipe_own", &["own", "in-a-handler"]),
+        ("wipe_own", &["own", "own-half-used", "in-a-handler"]),
     ] {
         let library = artifacts::planted(plant).unwrap();
         for scenario in losing {
@@ -52,6 +52,22 @@ fn a_wrong_choice_loses_bytes() {
             let outcome = run.output().unwrap();
             assert!(!complete(&outcome), "{plant}: {scenario} is complete: {outcome:?}");
         }
+    }
+}
+
+/// What needs no copy costs the forking thread none: the part of its own stack that was never
+/// used, the stacks of others, and what is on record of them.
+#[test]
+fn no_page_is_copied_for_nothing() {
+    let program = build("fork_faults", Libc::Glibc).unwrap();
+    for (kib, threads) in [("0", "0"), ("64", "0"), ("0", "300")] {
+        let once = |run: &Run| run.output().unwrap().stdout.trim().parse::<i64>().unwrap();
+        // Where the addresses fall so, a mapping is forgotten for another, and a stack copied.
+        let faults = |run: Run| (0..6).map(|_| once(&run)).min().unwrap();
+        let run = Run::new(&program).args([kib, threads]).env("SIGWARD_STACK", "off");
+        let (without, with) = (faults(run.clone()), faults(run.sigward("on")));
+        let more = with - without;
+        assert!(more <= 6, "{kib} KiB, {threads} threads: {with} faults, without {without}");
     }
 }
 

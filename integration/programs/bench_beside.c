@@ -58,7 +58,7 @@ static void start_threads(void)
         if (shared)
             their_stack[i] = shared + THEIRS * i;
         else if (!strcmp(stacks, "mapped"))
-            their_stack[i] = fresh_pages(THEIRS);
+            their_stack[i] = plain_pages(THEIRS);
         else if (!strcmp(stacks, "malloc"))
             MUST(their_stack[i] = malloc(THEIRS));
         if (their_stack[i])
@@ -190,7 +190,7 @@ int main(int argc, char **argv)
         on_signal(SIGTERM, handler, SA_RESTART);
     start_threads();
     if (own_kib)
-        MUST(set_altstack(fresh_pages(own_kib << 10), own_kib << 10) == 0);
+        MUST(set_altstack(plain_pages(own_kib << 10), own_kib << 10) == 0);
     memory = fresh_pages(size);
     for (int i = 0; i < 2; i++)
         two[i] = fresh_pages(THEIRS);

@@ -269,6 +269,15 @@ static void own(void)
     fork_and_check(&stack, STACK_SIZE, 1);
 }
 
+// Half of it was never used: that need not be copied, the other half must be.
+static void own_half_used(void)
+{
+    char *stack = plain_pages(STACK_SIZE), *used = stack + STACK_SIZE / 2;
+    MUST(set_altstack(stack, STACK_SIZE) == 0);
+    fill(used, STACK_SIZE / 2);
+    fork_and_check(&used, STACK_SIZE / 2, 1);
+}
+
 static char *own_stack;
 
 static void fork_in_handler(int signal)
@@ -449,6 +458,7 @@ int main(int argc, char **argv)
         {"unmapped-and-mapped-unseen", unmapped_and_mapped_unseen},
         {"after-threads", after_threads},
         {"own", own},
+        {"own-half-used", own_half_used},
         {"in-a-handler", in_a_handler},
         {"on-anothers", on_anothers},
         {"ordinary", ordinary},

@@ -165,6 +165,16 @@ static void end_workers(void)
         end_worker(&workers[i]);
 }
 
+// The stack fills a mapping, and most of it was never used.
+static void own_mapping(void)
+{
+    MUST(pipe(hold) == 0);
+    stack = plain_pages(STACK_SIZE);
+    warm_up(stack, STACK_SIZE);
+    in_child_of(fork());
+    in_parent_of(fork());
+}
+
 static void other_threads(void)
 {
     start();
@@ -441,6 +451,7 @@ int main(int argc, char **argv)
         {"child-daemon", child_daemon},
         {"grandchild", grandchild},
         {"many-times", many_times},
+        {"own-mapping", own_mapping},
         {"other-threads", other_threads},
         {"threads-in-a-storm", threads_in_a_storm},
         {"from-a-thread", from_a_thread},

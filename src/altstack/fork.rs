@@ -17,42 +17,60 @@
 //! - All others are copied and made resident again at once; a signal to their
 //!   thread in between meets a fault. These windows are counted.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Kernel;
-use super::{DUTY, Duty, OWNER, STATE, State, ours};
+use super::{DUTY, Duty, HOME, OWNER, STATE, State, ours};
 use crate::stats;
 use crate::sys::page::Pages;
 use crate::sys::signals::Blocked;
 use crate::sys::{call, startup};
 
-/// The thread that is between prepare and parent or child, by its thread
-/// pointer (which it keeps in the child); 0 for none.
-static FORKING: AtomicUsize = AtomicUsize::new(0);
-/// That thread's id before the fork.
-static THREAD: AtomicUsize = AtomicUsize::new(0);
-/// The signal mask that it gets back.
-static MASK: AtomicU64 = AtomicU64::new(0);
+/// How far forks are.
+pub(super) struct Progress {
+    /// The thread that is between prepare and parent or child, by its thread
+    /// pointer (which it keeps in the child); 0 for none.
+    forking: AtomicUsize,
+    /// That thread's id before the fork.
+    thread: AtomicI32,
+    /// The signal mask that it gets back.
+    mask: AtomicU64,
+    /// Counted before the stacks are locked again.
+    ended: AtomicUsize,
+    /// Stacks were unlocked while a fork was under way.
+    unlocked: AtomicBool,
+}
+
+impl Progress {
+    pub(super) const fn new() -> Self {
+        Progress {
+            forking: AtomicUsize::new(0),
+            thread: AtomicI32::new(0),
+            mask: AtomicU64::new(0),
+            ended: AtomicUsize::new(0),
+            unlocked: AtomicBool::new(false),
+        }
+    }
+}
+
+const FORKS: &Progress = &HOME.forks;
 
 /// Whether the calling thread is in the middle of a fork.
 pub fn under_way_here() -> bool {
-    let forking = FORKING.load(Ordering::Relaxed);
+    let forking = FORKS.forking.load(Ordering::Relaxed);
     forking != 0 && forking == startup::thread_pointer()
 }
 
 /// Whether any thread of this process is in the middle of a fork. If not, who
 /// asks [`ended`] after this finds the last one counted.
 pub fn under_way() -> bool {
-    FORKING.load(Ordering::Acquire) != 0 && OWNER.is_us()
+    FORKS.forking.load(Ordering::Acquire) != 0 && OWNER.is_us()
 }
-
-/// Counted before the stacks are locked again.
-static ENDED: AtomicUsize = AtomicUsize::new(0);
 
 /// How many forks have ended in this process. Who reads a new number finds
 /// the registry's lock taken up again, or free.
 pub fn ended() -> usize {
-    ENDED.load(Ordering::Acquire)
+    FORKS.ended.load(Ordering::Acquire)
 }
 
 /// See [`ends_are_told`].
@@ -64,14 +82,11 @@ pub fn ends_are_told() {
     ENDS_ARE_TOLD.store(true, Ordering::Relaxed);
 }
 
-/// Stacks were unlocked while a fork was under way.
-static UNLOCKED: AtomicBool = AtomicBool::new(false);
-
 /// Unlocks ranges (start and length in bytes) of which the registry cannot be
 /// asked, for a call that would fail otherwise. They are locked again after
 /// the fork, where they hold stacks. A lock of the program's goes, too.
 pub fn unlock_meanwhile(ranges: &[(usize, usize)]) {
-    UNLOCKED.store(true, Ordering::Relaxed);
+    FORKS.unlocked.store(true, Ordering::Relaxed);
     for &(start, length) in ranges {
         let _ = call::munlock(start, length);
     }
@@ -81,7 +96,7 @@ pub fn unlock_meanwhile(ranges: &[(usize, usize)]) {
 pub extern "C" fn prepare() {
     if OWNER.is_copied() {
         // By no fork of libc's: see `child`.
-        FORKING.store(0, Ordering::Relaxed);
+        FORKS.forking.store(0, Ordering::Relaxed);
     }
     // Whatever the duty: a child must not find the lock held by another.
     if DUTY.load(Ordering::Relaxed) == Duty::Inert as u8 || !ours() {
@@ -91,6 +106,7 @@ pub extern "C" fn prepare() {
     let (tid, pid, here) = (call::gettid(), OWNER.pid(), startup::stack_pointer());
     let done = STATE.with_and_leave(&blocked, |state| {
         if state.policy.fork_copies {
+            state.registry.keep(tid);
             return;
         }
         let exists = |other| call::thread_exists(pid, other);
@@ -105,9 +121,9 @@ pub extern "C" fn prepare() {
         keep_what_we_stand_on(here);
         return;
     }
-    THREAD.store(tid as usize, Ordering::Relaxed);
-    MASK.store(blocked.leave(), Ordering::Relaxed);
-    FORKING.store(startup::thread_pointer(), Ordering::Relaxed);
+    FORKS.thread.store(tid, Ordering::Relaxed);
+    FORKS.mask.store(blocked.leave(), Ordering::Relaxed);
+    FORKS.forking.store(startup::thread_pointer(), Ordering::Relaxed);
 }
 
 /// A fork that is not waited for may have flagged this thread's alternate
@@ -126,18 +142,21 @@ pub extern "C" fn parent() {
     if !under_way_here() {
         return;
     }
-    let blocked = Blocked::left(MASK.load(Ordering::Relaxed));
+    let blocked = Blocked::left(FORKS.mask.load(Ordering::Relaxed));
     let work = |state: &mut State| {
-        ENDED.fetch_add(1, Ordering::Release);
-        FORKING.store(0, Ordering::Release);
+        FORKS.ended.fetch_add(1, Ordering::Release);
+        FORKS.forking.store(0, Ordering::Release);
         if !super::on_duty() {
             // Given up meanwhile, perhaps under a filter: no more than must be.
             state.registry.spare_no_more(&mut Kernel);
             return;
         }
-        let windows = state.registry.after_fork(call::gettid(), &mut Kernel);
-        stats::WINDOWS.add(windows);
-        if UNLOCKED.swap(false, Ordering::Relaxed) {
+        let windows = state.registry.after_fork(FORKS.thread.load(Ordering::Relaxed), &mut Kernel);
+        if windows > 0 {
+            // Else a page would be copied for nothing.
+            stats::WINDOWS.add(windows);
+        }
+        if FORKS.unlocked.swap(false, Ordering::Relaxed) {
             state.registry.refresh(Pages::ALL, &mut Kernel);
         }
     };
@@ -150,16 +169,16 @@ pub extern "C" fn child() {
     if !under_way_here() {
         // Perhaps another thread's, which is not in this copy; but its stack
         // is, and a new thread may be given it, and the thread pointer.
-        FORKING.store(0, Ordering::Relaxed);
+        FORKS.forking.store(0, Ordering::Relaxed);
         return;
     }
-    let blocked = Blocked::left(MASK.load(Ordering::Relaxed));
+    let blocked = Blocked::left(FORKS.mask.load(Ordering::Relaxed));
     let work = |state: &mut State| {
-        FORKING.store(0, Ordering::Relaxed);
+        FORKS.forking.store(0, Ordering::Relaxed);
         OWNER.claim();
-        let before = THREAD.load(Ordering::Relaxed) as core::ffi::c_int;
+        let before = FORKS.thread.load(Ordering::Relaxed);
         let now = call::gettid();
-        state.registry.in_child(before, now, &mut Kernel);
+        state.registry.in_child(now, &mut Kernel);
         state.substitutes.in_child(before, now);
         stats::PINNED.set(state.registry.pinned_pages());
     };

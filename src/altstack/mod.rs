@@ -99,21 +99,32 @@ static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
 /// in a copy that no fork handler saw, we stand down.
 static OWNER: Owner = Owner::nobody();
 
-static STATE: Lock<State> = {
-    static STACK: lock::Stack = lock::Stack::new();
-    let state = State {
+/// What every fork writes to, on one page, which must be copied for it: so much
+/// of the lock's stack as is in use then, the state, and how far forks are.
+#[repr(C, align(4096))]
+struct Home {
+    state: Lock<State>,
+    forks: fork::Progress,
+}
+
+const _: () = assert!(size_of::<Home>() == lock::STACK + 1024, "more than one page is written to");
+
+static HOME: Home = Home {
+    // All zeroes, so that they take no room in the file.
+    state: Lock::new(State {
         policy: Policy {
-            start: Rung::Report,
+            start: Rung::Lock,
             window: 0,
             main: Stack { base: 0, size: 0 },
             fork_copies: false,
         },
         registry: Registry::new(),
         substitutes: Substitutes::new(),
-    };
-    // SAFETY: this lock's alone.
-    unsafe { Lock::new(state, &STACK) }
+    }),
+    forks: fork::Progress::new(),
 };
+
+const STATE: &Lock<State> = &HOME.state;
 
 /// Called when a thread gets its first record, to be told of its exit.
 static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();

@@ -1,9 +1,11 @@
 //! How often each page is pinned, and whether its lock is ours to take away.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use super::table::{Entry, Table};
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
-use crate::sys::{call, touch};
+use crate::sys::{call, signals, touch};
 
 /// What is asked of the kernel about memory; the tests put a model here.
 pub trait Memory {
@@ -30,6 +32,9 @@ pub trait Memory {
     /// # Errors
     /// As madvise(2): EINVAL where they are not private anonymous memory.
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno>;
+    /// Those of `pages`, which are present, that hold nothing but zeroes, from
+    /// the first on.
+    fn blank(&mut self, pages: Pages) -> Pages;
 }
 
 /// The kernel itself.
@@ -69,6 +74,24 @@ impl Memory for Kernel {
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {
         call::wipe_on_fork(pages.address(), pages.bytes(), wipe).map(drop)
     }
+
+    fn blank(&mut self, pages: Pages) -> Pages {
+        let count = pages.numbers().take_while(|page| is_blank(*page)).count();
+        Pages { end: pages.first.wrapping_add(count), ..pages }
+    }
+}
+
+/// Whether the page holds nothing but zeroes; no where it cannot be read.
+fn is_blank(page: usize) -> bool {
+    let address = page.wrapping_mul(page::SIZE);
+    if !signals::readable(address, size_of::<signals::Mask>()) {
+        return false;
+    }
+    // SAFETY: aligned, and a moment ago readable, all of it, as it is one page:
+    // only another thread that takes the caller's stack away during a fork
+    // could make this fault. Others may write to it.
+    let words = unsafe { &*(address as *const [AtomicU64; page::SIZE / 8]) };
+    words.iter().all(|word| word.load(Ordering::Relaxed) == 0)
 }
 
 /// One pinned page.
@@ -99,6 +122,12 @@ impl Pins {
     #[must_use]
     pub const fn new() -> Self {
         Pins { pages: Table::new() }
+    }
+
+    /// The child of a fork has no locks, and needs no count of them: see
+    /// [`Table::leave_behind`].
+    pub fn leave_behind(&mut self) {
+        self.pages.leave_behind(true);
     }
 
     /// How many pages are pinned.

@@ -46,7 +46,7 @@ impl Place {
 }
 
 /// A stack to be made resident.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wanted {
     /// Where it is.
     pub stack: Stack,
@@ -59,7 +59,7 @@ pub struct Wanted {
 }
 
 /// One stack of one thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Record {
     key: usize,
     wanted: Wanted,
@@ -75,8 +75,9 @@ struct Record {
     rung: Rung,
     /// How many memory calls are under way for which it is let go of.
     suspended: u32,
-    /// Kept from being copied by the fork under way.
-    wiped: bool,
+    /// The pages kept from being copied by the fork under way, or the last one:
+    /// who resets it after a fork has the kernel copy the table.
+    wiped: Pages,
     /// Filled a mapping of the program's own when it was adopted (see
     /// [`origin`]), and has been locked by us ever since.
     proven: bool,
@@ -149,13 +150,21 @@ pub struct Registry {
     watch: reach::Watch,
     /// Where [`Registry::sweep`] goes on.
     hand: usize,
+    /// The forking thread's own stacks, for the child.
+    own: [Option<Record>; Place::ALL.len()],
 }
 
 impl Registry {
     /// Nothing adopted.
     #[must_use]
     pub const fn new() -> Self {
-        Registry { records: Table::new(), pins: Pins::new(), watch: reach::Watch::new(), hand: 0 }
+        Registry {
+            records: Table::new(),
+            pins: Pins::new(),
+            watch: reach::Watch::new(),
+            hand: 0,
+            own: [None; Place::ALL.len()],
+        }
     }
 
     /// Pages pinned now.
@@ -212,7 +221,7 @@ impl Registry {
             watched: Pages::NONE,
             rung: Rung::Report,
             suspended: 0,
-            wiped: false,
+            wiped: Pages::NONE,
             proven: false,
         };
         let mut refused = self.hold(&mut record, memory);
@@ -435,12 +444,14 @@ impl Registry {
         mut change: impl FnMut(&mut Self, &mut Record),
     ) {
         for index in 0..self.records.capacity() {
-            let record = self.records.at(index).filter(|record| wanted(record));
-            if let Some(mut record) = record.copied() {
-                change(self, &mut record);
-                if let Some(place) = self.records.get_mut(record.key) {
-                    *place = record;
-                }
+            let before = self.records.at(index).filter(|record| wanted(record)).copied();
+            let Some(mut record) = before else { continue };
+            change(self, &mut record);
+            // After a fork the kernel copies what is written to.
+            if before != Some(record)
+                && let Some(place) = self.records.get_mut(record.key)
+            {
+                *place = record;
             }
         }
     }

@@ -21,6 +21,8 @@ pub struct Table<E> {
     /// A power of two, or 0 before the first insertion.
     capacity: usize,
     used: usize,
+    /// See [`Table::leave_behind`].
+    left_behind: bool,
     entries: PhantomData<E>,
 }
 
@@ -31,7 +33,13 @@ impl<E: Entry> Table<E> {
     /// An empty table that owns no memory yet.
     #[must_use]
     pub const fn new() -> Self {
-        Table { slots: core::ptr::null_mut(), capacity: 0, used: 0, entries: PhantomData }
+        Table {
+            slots: core::ptr::null_mut(),
+            capacity: 0,
+            used: 0,
+            left_behind: false,
+            entries: PhantomData,
+        }
     }
 
     /// How many entries it holds.
@@ -140,12 +148,29 @@ impl<E: Entry> Table<E> {
         };
         let old = core::mem::replace(
             self,
-            Table { slots: slots as *mut E, capacity, used: self.used, entries: PhantomData },
+            Table {
+                slots: slots as *mut E,
+                capacity,
+                used: self.used,
+                left_behind: false,
+                entries: PhantomData,
+            },
         );
         for entry in old.slots().iter().filter(|entry| entry.key() != 0) {
             self.place(*entry);
         }
         true
+    }
+
+    /// Whether the child of a fork is to find nothing in it, which spares both
+    /// sides the copies: to be asked for before the fork. The child must drop
+    /// it. Without effect where the kernel cannot (Linux before 4.14).
+    pub fn leave_behind(&mut self, leave: bool) {
+        if self.capacity != 0 && self.left_behind != leave {
+            let bytes = self.capacity.wrapping_mul(size_of::<E>());
+            self.left_behind =
+                call::wipe_on_fork(self.slots as usize, bytes, leave).is_ok() == leave;
+        }
     }
 
     /// Takes the entry with `key` out.

@@ -36,10 +36,12 @@ const NAP: i64 = 5_000_000;
 ///
 /// What a holder does goes deeper than a hook may go on the program's stack,
 /// where it would also grow with each change to it. As there is one holder at
-/// a time, one stack serves all.
+/// a time, one stack serves all. Its top lies beside what it works on: each
+/// page of them that a holder writes to after a fork must be copied.
+#[repr(C)]
 pub struct Lock<T> {
+    stack: Stack,
     state: AtomicU32,
-    stack: &'static Stack,
     value: UnsafeCell<T>,
 }
 
@@ -48,12 +50,10 @@ pub struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    /// A free lock around `value`.
-    ///
-    /// # Safety
-    /// `stack` is no other lock's.
-    pub const unsafe fn new(value: T, stack: &'static Stack) -> Self {
-        Lock { state: AtomicU32::new(FREE), stack, value: UnsafeCell::new(value) }
+    /// A free lock around `value`. In a static it takes no room in the file
+    /// where `value` is all zeroes.
+    pub const fn new(value: T) -> Self {
+        Lock { stack: Stack::new(), state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
     /// Waits for the lock, and does `work` as its holder; `None` if a fork does
@@ -101,18 +101,17 @@ impl<T> Lock<T> {
 
 /// A stack for the holders of one lock.
 #[repr(C, align(64))]
-pub struct Stack(UnsafeCell<MaybeUninit<[u8; STACK]>>);
+struct Stack(UnsafeCell<MaybeUninit<[u8; STACK]>>);
 
-/// Many times what they need. Unoptimized, as in tests, that is more.
-const STACK: usize = if cfg!(debug_assertions) { 256 << 10 } else { 16 << 10 };
+/// Bytes of it: many times what they need. Unoptimized, as in tests, that is
+/// more. With what the lock protects it shall fill whole pages.
+pub const STACK: usize = if cfg!(debug_assertions) { 255 << 10 } else { 15 << 10 };
 
 // SAFETY: used by one holder at a time.
 unsafe impl Sync for Stack {}
 
 impl Stack {
-    /// An unused one, which takes no room in the file.
-    #[must_use]
-    pub const fn new() -> Self {
+    const fn new() -> Self {
         Stack(UnsafeCell::new(MaybeUninit::zeroed()))
     }
 
@@ -137,12 +136,6 @@ impl Stack {
             // SAFETY: `start` has run to its end.
             None => unsafe { core::hint::unreachable_unchecked() },
         }
-    }
-}
-
-impl Default for Stack {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -108,14 +108,9 @@ fn a_missing_release_is_found() {
     });
 }
 
-/// A lock with a stack of its own.
 macro_rules! lock {
     ($name:ident: $type:ty = $value:expr) => {
-        static $name: Lock<$type> = {
-            static STACK: Stack = Stack::new();
-            // SAFETY: nobody else's.
-            unsafe { Lock::new($value, &STACK) }
-        };
+        static $name: Lock<$type> = Lock::new($value);
     };
 }
 

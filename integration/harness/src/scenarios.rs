@@ -60,6 +60,7 @@ pub const FORKS: Family = Family {
         faults("child-daemon", "after daemon(3)"),
         faults("grandchild", "in both after a fork in a child"),
         faults("many-times", "in the parent, after each of 20 forks"),
+        faults("own-mapping", "in both, on a stack of which most was never used"),
         faults("other-threads", "in four other threads of the parent"),
         faults("threads-in-a-storm", "in four threads that take signals without end, 20 forks"),
         faults("from-a-thread", "in the child, the thread that forked, and four others"),
