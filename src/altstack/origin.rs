@@ -18,8 +18,9 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::ladder::Stack;
 use crate::sys::page::{self, Pages};
 
-/// Mappings remembered.
-const SLOTS: usize = 1024;
+/// Mappings are remembered in sets, by their first page: the two that came
+/// last to each. What a program maps for its threads' stacks is looked for soon.
+const SETS: usize = 2048;
 /// Largest mapping that is taken for a stack, in pages.
 const MOST_PAGES: usize = (1 << 20) / page::SIZE;
 /// Most pages of guard below a stack.
@@ -27,7 +28,10 @@ const MOST_GUARD: usize = 16;
 
 /// First page (35 bits), page count less 1 (8 bits), and [`times_unmapped`]
 /// (21 bits) in one word, so that no reader sees a mixture.
-static MAPPINGS: [AtomicU64; SLOTS] = [const { AtomicU64::new(0) }; SLOTS];
+static MAPPINGS: [Set; SETS] = [const { Set(AtomicU64::new(0), AtomicU64::new(0)) }; SETS];
+
+/// The last one, and the one before.
+struct Set(AtomicU64, AtomicU64);
 
 const FIRST: u32 = 29;
 const TIMES: u32 = 21;
@@ -42,9 +46,26 @@ const BLOCK: usize = (64 << 20) / page::SIZE;
 /// After so many all is forgotten, before a sum comes round.
 const ROUND: u32 = 1 << (TIMES - 2);
 
-fn slot(first: usize) -> Option<&'static AtomicU64> {
+/// Where a mapping that begins with page `first` is remembered.
+#[inline]
+fn set(first: usize) -> Option<&'static Set> {
     let spread = (first as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    MAPPINGS.get(spread as usize % SLOTS)
+    MAPPINGS.get(spread as usize % SETS)
+}
+
+impl Set {
+    /// Empties the slot of which `gone` is true. False if there is none.
+    #[allow(clippy::inline_always, reason = "in hot calls, of a library that is built for size")]
+    #[inline(always)]
+    fn empty(&self, gone: impl Fn(u64) -> bool) -> bool {
+        for slot in [&self.0, &self.1] {
+            if gone(slot.load(Ordering::Relaxed)) {
+                slot.store(0, Ordering::Relaxed);
+                return true;
+            }
+        }
+        false
+    }
 }
 
 fn block(page: usize) -> Option<&'static AtomicU32> {
@@ -79,19 +100,22 @@ pub fn mapped(start: usize, length: usize) {
     if more >= MOST_PAGES || start >> 47 != 0 {
         // What began here before is gone all the same.
         forget(start);
-    } else if let Some(slot) = slot(first) {
+    } else if let Some(Set(last_one, before)) = set(first) {
         let place = (first as u64) << FIRST | (more as u64) << TIMES;
-        slot.store(place | times_unmapped(first, last), Ordering::Relaxed);
+        let known = last_one.swap(place | times_unmapped(first, last), Ordering::Relaxed);
+        // One that is unmapped between the two is in no slot: it is counted.
+        if known != 0 && known >> FIRST != first as u64 {
+            before.store(known, Ordering::Relaxed);
+        }
     }
 }
 
-/// The program replaced or flagged something that begins here.
+/// The program made or flagged something that begins here, and is no such
+/// mapping.
 pub fn forget(start: usize) {
     let first = start / page::SIZE;
-    if let Some(slot) =
-        slot(first).filter(|slot| slot.load(Ordering::Relaxed) >> FIRST == first as u64)
-    {
-        slot.store(0, Ordering::Relaxed);
+    if let Some(set) = set(first) {
+        set.empty(|known| known >> FIRST == first as u64);
     }
 }
 
@@ -104,9 +128,7 @@ pub fn unmapped(start: usize, length: usize) {
     let more = last.wrapping_sub(first);
     if more < MOST_PAGES {
         let place = (first << (FIRST - TIMES) | more) as u64;
-        let known = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) >> TIMES == place;
-        if let Some(slot) = slot(first).filter(known) {
-            slot.store(0, Ordering::Relaxed);
+        if set(first).is_some_and(|set| set.empty(|known| known >> TIMES == place)) {
             return;
         }
     }
@@ -130,10 +152,8 @@ fn stands(word: u64) -> bool {
 /// mapping does not stand: forgets each mapping that it touches. Slow.
 pub fn forget_within(start: usize, length: usize) {
     let pages = Pages::around(start, start.saturating_add(length));
-    for slot in &MAPPINGS {
-        if !unpack(slot.load(Ordering::Relaxed)).common(pages).is_empty() {
-            slot.store(0, Ordering::Relaxed);
-        }
+    for set in &MAPPINGS {
+        while set.empty(|known| !unpack(known).common(pages).is_empty()) {}
     }
 }
 
@@ -144,8 +164,10 @@ pub fn mapping(stack: Stack) -> Option<Pages> {
     let top = stack.top().filter(aligned).filter(|_| aligned(&stack.base))?;
     let (base, end) = (stack.base / page::SIZE, top / page::SIZE);
     let known = |mapping: &Pages| {
-        let word = slot(mapping.first).map_or(0, |slot| slot.load(Ordering::Relaxed));
-        unpack(word) == *mapping && stands(word)
+        set(mapping.first).is_some_and(|Set(last_one, before)| {
+            let words = [last_one, before].map(|slot| slot.load(Ordering::Relaxed));
+            words.into_iter().any(|word| unpack(word) == *mapping && stands(word))
+        })
     };
     let firsts = (0..=MOST_GUARD).filter_map(|guard| base.checked_sub(guard));
     firsts.map(|first| Pages { first, end }).find(known)

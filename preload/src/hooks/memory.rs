@@ -105,7 +105,7 @@ pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Com
     if refused || !altstack::on_duty() {
         return commit();
     }
-    origin::forget(from.0);
+    origin::unmapped(from.0, from.1);
     let more = to.1.saturating_sub(from.1);
     if fixed {
         origin::forget_within(to.0, to.1);
