@@ -92,6 +92,24 @@ unsafe impl Entry for Record {
 }
 
 impl Record {
+    /// No stack: all zeroes, as the registry is to take no room in the file.
+    const NONE: Record = Record {
+        key: 0,
+        wanted: Wanted {
+            stack: Stack { base: 0, size: 0 },
+            window: 0,
+            start: Rung::Lock,
+            disarms: false,
+        },
+        held: Pages::NONE,
+        locked: Pages::NONE,
+        watched: Pages::NONE,
+        rung: Rung::Lock,
+        suspended: 0,
+        wiped: Pages::NONE,
+        proven: false,
+    };
+
     fn tid(&self) -> c_int {
         (self.key / 4) as c_int
     }
@@ -151,7 +169,7 @@ pub struct Registry {
     /// Where [`Registry::sweep`] goes on.
     hand: usize,
     /// The forking thread's own stacks, for the child.
-    own: [Option<Record>; Place::ALL.len()],
+    own: [Record; Place::ALL.len()],
 }
 
 impl Registry {
@@ -163,7 +181,7 @@ impl Registry {
             pins: Pins::new(),
             watch: reach::Watch::new(),
             hand: 0,
-            own: [None; Place::ALL.len()],
+            own: [Record::NONE; Place::ALL.len()],
         }
     }
 

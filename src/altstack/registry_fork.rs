@@ -71,7 +71,8 @@ impl Registry {
     /// Notes what [`Registry::in_child`] needs. Included in
     /// [`Registry::before_fork`].
     pub fn keep(&mut self, own: c_int) {
-        self.own = Place::ALL.map(|place| self.records.get(key(own, place)).copied());
+        self.own = Place::ALL
+            .map(|place| self.records.get(key(own, place)).copied().unwrap_or(Record::NONE));
         self.pins.leave_behind();
     }
 
@@ -151,12 +152,13 @@ impl Registry {
         *self = Registry::new();
         reach::clear();
         for (place, record) in Place::ALL.into_iter().zip(own) {
-            if let Some(record) = record {
-                if !record.wiped.is_empty() {
-                    let _ = memory.wipe_on_fork(record.wiped, false);
-                }
-                self.adopt(new, place, record.wanted, memory);
+            if record.key == 0 {
+                continue;
             }
+            if !record.wiped.is_empty() {
+                let _ = memory.wipe_on_fork(record.wiped, false);
+            }
+            self.adopt(new, place, record.wanted, memory);
         }
     }
 }
