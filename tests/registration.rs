@@ -18,7 +18,7 @@ fn calls_of(settings: &[&str], mode: Option<&str>) -> Vec<i64> {
 fn registration_takes_few_system_calls() {
     // Beside other threads, of which none is asked for.
     for beside in [&[][..], &["threads=16", "stacks=mapped"]] {
-        for (operation, most) in [("set", 9), ("again", 4)] {
+        for (operation, most) in [("set", 9), ("again", 6)] {
             let settings = [&[operation], beside].concat();
             for mode in [None, Some("auto"), Some("off")] {
                 let calls = calls_of(&settings, mode);

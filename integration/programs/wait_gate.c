@@ -210,6 +210,8 @@ static void *set_again_and_again(void *seed)
 static void setters(void)
 {
     int wrong = 0;
+    // A turn may be over before a thread comes to its first.
+    on_signal(SIGUSR1, handler_of[0], flags_of[0]);
     for (long turn = 0; turn < 3000; turn++) {
         pthread_t threads[SETTERS];
         setting = 1;

@@ -118,7 +118,7 @@ pub extern "C" fn prepare() {
     if done.is_none() {
         // Another fork was too slow for us: here all is copied, for good in the child.
         stats::WINDOWS.add(1);
-        keep_what_we_stand_on(here);
+        keep_our_own();
         return;
     }
     FORKS.thread.store(tid, Ordering::Relaxed);
@@ -127,12 +127,12 @@ pub extern "C" fn prepare() {
 }
 
 /// A fork that is not waited for may have flagged this thread's alternate
-/// stack. If the stack pointer, `here`, is in it, the child needs it.
-fn keep_what_we_stand_on(here: usize) {
+/// stack, which a child of ours may need, now or later.
+fn keep_our_own() {
     let Ok(now) = call::current_altstack() else { return };
     let (base, size) = (now.ss_sp as usize, now.ss_size);
-    if here.wrapping_sub(base) < size {
-        let pages = Pages::within(base, base.saturating_add(size));
+    let pages = Pages::within(base, base.saturating_add(size));
+    if !pages.is_empty() {
         let _ = call::wipe_on_fork(pages.address(), pages.bytes(), false);
     }
 }
@@ -140,6 +140,7 @@ fn keep_what_we_stand_on(here: usize) {
 /// After a fork, or its failure, in the parent.
 pub extern "C" fn parent() {
     if !under_way_here() {
+        copied_beside_another();
         return;
     }
     let blocked = Blocked::left(FORKS.mask.load(Ordering::Relaxed));
@@ -162,6 +163,17 @@ pub extern "C" fn parent() {
     };
     // SAFETY: `prepare` left it held for this thread.
     unsafe { STATE.take_over(&blocked, work) };
+}
+
+/// A fork that did not wait for another one has copied what that one spares:
+/// it is made resident at the end of the other.
+fn copied_beside_another() {
+    if super::on_duty() && OWNER.is_us() {
+        FORKS.unlocked.store(true, Ordering::SeqCst);
+        if !under_way() && FORKS.unlocked.swap(false, Ordering::SeqCst) {
+            super::disturb::appeared(0, usize::MAX);
+        }
+    }
 }
 
 /// After a fork, in the child.

@@ -209,12 +209,20 @@ struct Caller {
     tid: c_int,
     /// Whether it may change the state, as [`ours`] says.
     ours: bool,
+    /// [`Owner::life`], when it was asked.
+    life: Option<u32>,
 }
 
 impl Caller {
     fn ask() -> Self {
-        let tid = call::gettid();
-        Caller { tid, ours: acts() && (known(tid).is_some() || ours()) }
+        let (tid, life) = (call::gettid(), OWNER.life());
+        Caller { tid, ours: acts() && (known(tid).is_some() || ours()), life }
+    }
+
+    /// The same, now that signals are blocked: a handler may have forked, and
+    /// returned in the child.
+    fn still(self) -> Self {
+        if self.life.is_some() && self.life == OWNER.life() { self } else { Caller::ask() }
     }
 
     /// As [`charge`].
@@ -274,8 +282,8 @@ pub fn adopt_current() {
     if is_disable(&now) {
         return;
     }
-    let caller = Caller::ask();
     let blocked = Blocked::all();
+    let caller = Caller::ask();
     let current = |state: &mut State| state.registry.wanted(caller.tid, Place::Current);
     let known = caller.charge(&blocked, current).flatten();
     let known = known.is_some_and(|known| known.stack == described(&now));

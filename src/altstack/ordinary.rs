@@ -248,10 +248,10 @@ fn grown_to(lowest: usize, end: usize) -> usize {
 /// holds it if a frame may land there.
 fn record(base: usize, top: usize) {
     let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
-    let caller = Caller::ask();
     let stack = Stack { base, size };
     let mut held = false;
     let blocked = Blocked::all();
+    let caller = Caller::ask();
     let adopted = adopt(&blocked, caller, Place::Ordinary, |state| {
         let mut wanted = Wanted { stack, window: size, start: Rung::Report, disarms: false };
         let alternate = state.registry.wanted(caller.tid, Place::Current).is_some();

@@ -28,8 +28,8 @@ fn installed(asked: &libc::stack_t) -> bool {
 /// `commit` gets the new stack to pass on, which may be a larger one than the
 /// program's ([`size`]). Returns what `commit` returns. Async-signal-safe.
 ///
-/// Nine system calls for a stack that can be locked whole, in the stead of
-/// another, and four for the one that is in force.
+/// Nine system calls for a stack that can be locked whole, replacing another,
+/// and six for the one that is in force.
 pub fn set(
     new: *const libc::stack_t,
     old: *mut libc::stack_t,
@@ -43,8 +43,9 @@ pub fn set(
     if let Some(result) = set_again(caller, &asked, || commit(new)) {
         return result;
     }
-    let Caller { tid, .. } = caller;
     let blocked = Blocked::all();
+    let caller = caller.still();
+    let Caller { tid, .. } = caller;
     follow_disarming(caller, &blocked);
     let mut told = asked;
     let (mut given, before) = (None, size::in_force(tid, &blocked));
@@ -79,8 +80,8 @@ pub fn set(
 }
 
 /// The same for the stack that the thread has in force, all of it locked: there
-/// is nothing to change, and no signal need wait. `None`, before the commit, if
-/// it is not so.
+/// is nothing to change, and no signal need wait for the commit. `None`, before
+/// that, if it is not so.
 fn set_again(
     caller: Caller,
     asked: &libc::stack_t,
@@ -97,7 +98,16 @@ fn set_again(
     // Memory may have been replaced past our hooks, or unlocked, or copied by a
     // fork: this makes good for it, or tells.
     let held = Pages::around(same.base, same.top()?);
-    Kernel.lock(held).ok()?;
+    // Under the registry's lock: a memory call may let go of the stack now.
+    let blocked = Blocked::all();
+    let caller = caller.still();
+    let locked = caller.charge(&blocked, |state| {
+        state.registry.locked_whole(caller.tid) == Some(same) && Kernel.lock(held).is_ok()
+    });
+    drop(blocked);
+    if locked != Some(true) {
+        return None;
+    }
     let result = commit();
     if known.holds_still() {
         if result == 0 {
