@@ -267,7 +267,12 @@ static void private(void)
     }
 }
 
-extern pid_t _Fork(void) __attribute__((weak));
+#if defined(__GLIBC__) && __GLIBC__ == 2 && __GLIBC_MINOR__ < 34
+#define BARE_FORK NULL // with the library one can be found
+#else
+#define BARE_FORK _Fork
+extern pid_t _Fork(void);
+#endif
 static pid_t fork_by_syscall(void) { return (pid_t)syscall(SYS_fork); }
 
 static int install_other(void *argument)
@@ -280,7 +285,7 @@ static int install_other(void *argument)
 static void copied(void)
 {
     static char stack[65536];
-    pid_t (*const forks[])(void) = {_Fork, fork_by_syscall};
+    pid_t (*const forks[])(void) = {BARE_FORK, fork_by_syscall};
 
     for (int way = 0; way < 2; way++) {
         if (!forks[way])
