@@ -8,6 +8,7 @@
  * A line is "SITUATION FUNCTION: RESULT". Pids are printed as names.
  */
 // compared: elsewhere
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -623,6 +624,20 @@ static void *other_thread(void *argument)
     return 0;
 }
 
+/* pthread_join returns before the thread's children are another's. */
+static void until_alone(void)
+{
+    struct dirent *entry;
+    int tasks;
+
+    do {
+        DIR *list = opendir("/proc/self/task");
+        for (tasks = 0; (entry = readdir(list));)
+            tasks += entry->d_name[0] != '.';
+        closedir(list);
+    } while (tasks > 1);
+}
+
 static void threads(void)
 {
     FOR_EACH (f)
@@ -630,6 +645,7 @@ static void threads(void)
             pthread_t thread;
             pthread_create(&thread, 0, other_thread, 0);
             pthread_join(thread, 0);
+            until_alone();
             make(o ? "others-child-nothread" : "others-child", f,
                  (struct request){.pid = -1, .options = o ? __WNOTHREAD : 0});
             clean_up();
