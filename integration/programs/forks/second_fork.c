@@ -5,7 +5,7 @@
 #include "common.h"
 
 void await_slow_fork(void);
-void be_slow(unsigned milliseconds);
+void fork_slowly(unsigned milliseconds);
 
 static void tell(const char *when)
 {
@@ -23,15 +23,10 @@ static void block(int signal)
     MUST(pthread_sigmask(SIG_BLOCK, &mask, NULL) == 0);
 }
 
-static void *fork_slowly(void *unused)
+static void *slow_thread(void *unused)
 {
     block(SIGUSR2);
-    be_slow(1500);
-    pid_t child = fork();
-    MUST(child >= 0);
-    if (child == 0)
-        _exit(0);
-    MUST(waitpid(child, NULL, 0) == child);
+    fork_slowly(1500);
     return unused;
 }
 
@@ -56,7 +51,7 @@ int main(void)
     dead_man(30);
     MUST(set_altstack(plain_pages(STACK_SIZE), STACK_SIZE) == 0);
     pthread_t other, again;
-    MUST(pthread_create(&other, NULL, fork_slowly, NULL) == 0);
+    MUST(pthread_create(&other, NULL, slow_thread, NULL) == 0);
     await_slow_fork();
     pid_t child = fork();
     MUST(child >= 0);

@@ -12,7 +12,7 @@ static pid_t _Fork(void) { return -1; }
 #endif
 
 void await_slow_fork(void);
-void be_slow(unsigned milliseconds);
+void fork_slowly(unsigned milliseconds);
 
 static long by_fork(void) { return fork(); }
 static long by_bare_fork(void) { return _Fork(); }
@@ -52,14 +52,9 @@ static void fork_here(int signal)
         MUST(waitpid(child, (int *)&status, 0) == child);
 }
 
-static void *fork_slowly(void *unused)
+static void *slow_thread(void *unused)
 {
-    be_slow(takes);
-    pid_t child = fork();
-    MUST(child >= 0);
-    if (child == 0)
-        _exit(0);
-    MUST(waitpid(child, NULL, 0) == child);
+    fork_slowly(takes);
     return unused;
 }
 
@@ -74,7 +69,7 @@ int main(int argc, char **argv)
         pthread_t other;
         if (!ways[way].here || (argc > 2 && strcmp(argv[2], ways[way].name)))
             continue;
-        MUST(pthread_create(&other, NULL, fork_slowly, NULL) == 0);
+        MUST(pthread_create(&other, NULL, slow_thread, NULL) == 0);
         await_slow_fork();
         MUST(raise(SIGUSR1) == 0);
         printf("%s: %#x\n", ways[way].name, status);

@@ -14,12 +14,17 @@ void await_slow_fork(void)
     amid = 0;
 }
 
-// The calling thread's next fork takes so many milliseconds.
-void be_slow(unsigned milliseconds)
+// The calling thread makes a child that ends at once, by a fork that takes so many milliseconds.
+void fork_slowly(unsigned milliseconds)
 {
     slow = pthread_self();
     takes = milliseconds * 1000;
     is_set = 1;
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(0);
+    MUST(waitpid(child, NULL, 0) == child);
 }
 
 static void prepare(void)
