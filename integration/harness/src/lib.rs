@@ -26,5 +26,6 @@ pub mod programs;
 pub mod run;
 pub mod scenarios;
 pub mod steps;
+mod tracee;
 
 pub use run::{Outcome, Run};
