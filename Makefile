@@ -67,7 +67,7 @@ fuzz:
 # The first time this fetches the Rust library's source: see the script.
 freebsd:
 	packaging/freebsd/build
-	$(CARGO) test --quiet -p sigward-restart --test freebsd
+	$(CARGO) test --quiet -p sigward-emulators --test freebsd
 
 lint:
 	$(CARGO) fmt --all --check

@@ -1,3 +1,3 @@
-//! What both supervisors need of ptrace.
+//! What both emulators need of ptrace.
 
 pub mod kernel;

@@ -1,7 +1,7 @@
 //! `FreeBSD`'s calls, in Linux's terms.
 
 use libc::{c_long, pid_t};
-use sigward_restart::kernel::{self, Entry, Registers};
+use sigward_emulators::kernel::{self, Entry, Registers};
 
 /// A pointer into the kernel.
 pub const GARBAGE: u64 = 0xffff_8880_1234_5678;

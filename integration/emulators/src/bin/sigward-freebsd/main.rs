@@ -21,7 +21,7 @@ use clap::Parser;
 use libc::{PTRACE_EVENT_STOP, PTRACE_SYSCALL, SIGTRAP, pid_t};
 use nix::sys::ptrace::{self, Options};
 use nix::unistd::Pid;
-use sigward_restart::kernel::{self, Change, Registers};
+use sigward_emulators::kernel::{self, Change, Registers};
 
 use calls::{Answer, By, Call, Kernel};
 

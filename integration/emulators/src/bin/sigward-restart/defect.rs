@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use libc::pid_t;
 
-use sigward_restart::kernel::{self, Registers};
+use sigward_emulators::kernel::{self, Registers};
 
 /// Registers that a restart loses.
 #[derive(Clone, Copy, Debug, ValueEnum)]

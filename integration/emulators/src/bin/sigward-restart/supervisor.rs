@@ -10,7 +10,7 @@ use nix::sys::ptrace::{self, Options};
 use nix::unistd::Pid;
 
 use crate::defect::{Arguments, Defect, SignalFrame};
-use sigward_restart::kernel::{self, Change, Entry, Registers};
+use sigward_emulators::kernel::{self, Change, Entry, Registers};
 
 /// What the supervisor saw and did.
 #[derive(Debug, Default)]
