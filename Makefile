@@ -50,7 +50,7 @@ suites: build
 # it builds and measures the Linux 5.2 to 5.4.1 that is there instead.
 # The command is dynamic here, as one row preloads into it.
 vm: build
-	$(CARGO) build --release -p sigward
+	$(CARGO) build --release -p sigward-command
 	$(CARGO) build -p sigward-stress
 	$(CARGO) run --quiet -p sigward-vm -- --library $(library) \
 		--command $(target)/release/sigward --stress $(target)/debug/stress \

@@ -1,6 +1,5 @@
-//! What the command prints: a report on stdout, remarks on stderr.
+//! What the command prints on stdout: a report.
 
-use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
@@ -27,9 +26,4 @@ pub fn print<R: Serialize>(
         }
         _ => Ok(()),
     }
-}
-
-/// A line on stderr. Not by eprintln!, which panics if nobody reads it.
-pub fn remark(text: impl Display) {
-    let _ = io::stderr().write_all(format!("sigward: {text}\n").as_bytes());
 }

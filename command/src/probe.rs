@@ -14,7 +14,7 @@ use clap::Args;
 use sigward::sys::kernel;
 
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::output;
 use super::progress::Progress;
 use registers::Pages;
@@ -78,7 +78,7 @@ fn without_our_library() -> Result<(), Failure> {
     if std::env::var_os("LD_PRELOAD").is_none() {
         return Err(cannot("not by LD_PRELOAD; perhaps by /etc/ld.so.preload".to_owned()));
     }
-    output::remark("libsigward.so is preloaded, and hides the defects: probing without it");
+    failure::remark("libsigward.so is preloaded, and hides the defects: probing without it");
     let mut arguments = std::env::args_os();
     let mut again = Command::new("/proc/self/exe");
     if let Some(name) = arguments.next() {

@@ -1,9 +1,10 @@
-//! The error of the command.
+//! The error of the command, and how it is written to stderr.
 
 use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
 
 use super::exit::Exit;
-use super::output;
 
 /// Names the thing that is wrong, its value, and what to do about it.
 #[derive(Debug)]
@@ -31,23 +32,28 @@ impl Failure {
 
     /// Writes it to stderr and gives the exit code.
     pub fn report(&self) -> Exit {
-        output::remark(self);
+        remark(self);
         self.exit
     }
 
     /// Writes it to stderr as what the user has asked to put up with: in one
     /// line, without the remedy.
     pub fn warn(&self) {
-        output::remark(format_args!("warning: {}", self.message));
+        remark(format_args!("warning: {}", self.message));
     }
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.remedy {
             Some(remedy) => write!(f, "; {remedy}"),
             None => Ok(()),
         }
     }
+}
+
+/// A line on stderr. Not by eprintln!, which panics if nobody reads it.
+pub fn remark(text: impl Display) {
+    let _ = io::stderr().write_all(format!("sigward: {text}\n").as_bytes());
 }

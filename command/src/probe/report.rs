@@ -6,7 +6,7 @@ use sigward::verdict::{Standing, Verdict};
 
 use super::registers::Arm;
 use super::waits::Waits;
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]

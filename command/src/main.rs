@@ -1,6 +1,6 @@
-//! The command: one file per subcommand, [`exit`] = the one table of exit
+//! The `sigward` command: one file per subcommand, [`exit`] = the one table of exit
 //! codes, [`failure`] = errors that name thing, value and remedy, [`output`] =
-//! how all of them print.
+//! how reports are printed.
 
 // Doc comments of arguments are what --help prints, where backticks are noise.
 #![allow(clippy::doc_markdown)]
@@ -41,8 +41,7 @@ enum Command {
     Bench(bench::Bench),
 }
 
-/// Parses the arguments, runs the subcommand, reports its failure.
-pub fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
