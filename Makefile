@@ -89,7 +89,7 @@ install:
 	$(INSTALL) -m 755 $(command) $(bindir)/sigward
 	$(INSTALL) -m 755 $(library) $(libdir)/libsigward.so
 	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
-	$(INSTALL) -m 644 docs/*.md $(docdir)/docs
+	$(INSTALL) -m 644 docs/*.md docs/*.svg $(docdir)/docs
 
 uninstall:
 	rm -f $(bindir)/sigward $(libdir)/libsigward.so
