@@ -33,11 +33,11 @@ characters, `?` any one. `SIGWARD_EXCEPT` wins over `SIGWARD_ONLY`.
 fn document() -> String {
     let mut text = HEAD.to_owned();
     for row in TABLE {
-        let default = match row.default {
+        let default = match row.default() {
             "" => "none".to_owned(),
             word => format!("`{word}`"),
         };
-        let (name, accepted, meaning) = (row.name, row.accepted, row.meaning);
+        let (name, accepted, meaning) = (row.name, row.accepted(), row.meaning());
         writeln!(text, "| `{name}` | {default} | {accepted} | {meaning} |").expect("a String");
     }
     text

@@ -70,11 +70,9 @@ fn speak(plan: &Plan<'_>) {
     stderr::open();
     sink::listen(match plan.level {
         config::Log::Off => LevelFilter::Off,
-        config::Log::Error => LevelFilter::Error,
         config::Log::Warn => LevelFilter::Warn,
         config::Log::Info => LevelFilter::Info,
         config::Log::Debug => LevelFilter::Debug,
-        config::Log::Trace => LevelFilter::Trace,
     });
     if plan.stats {
         stats::wanted(true);

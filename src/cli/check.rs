@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use sigward::quirks;
 use sigward::sys::kernel;
 use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Reason, Standing, Verdict, judge};
 
@@ -98,12 +99,13 @@ struct Report {
 
 impl Report {
     fn of(verdict: &Verdict, reasons: Vec<String>) -> Self {
+        let account = verdict.quirk.and_then(quirks::account);
         Self {
             standing: verdict.standing.as_str(),
             confidence: verdict.confidence.as_str(),
             defect: verdict.quirk.map(|quirk| quirk.id),
-            summary: verdict.quirk.map(|quirk| quirk.summary),
-            source: verdict.quirk.map(|quirk| quirk.source),
+            summary: account.map(|account| account.summary),
+            source: account.map(|account| account.source),
             upstream: verdict.upstream.map(|(version, _)| version.to_string()),
             upstream_from: verdict.upstream.map(|(_, text)| text.as_str()),
             compiler: verdict.compiler.map(|compiler| match compiler {

@@ -62,7 +62,7 @@ pub struct Run {
 /// The table of variables, for `--help`.
 fn variables() -> String {
     let row = |row: &config::Variable| {
-        format!("\n  {}: {}\n      {}", row.name, row.accepted, row.meaning)
+        format!("\n  {}: {}\n      {}", row.name, row.accepted(), row.meaning())
     };
     let rows: String = config::TABLE.iter().map(row).collect();
     format!("Variables (the first value is the default):{rows}")
