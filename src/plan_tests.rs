@@ -387,7 +387,9 @@ fn a_bad_value_is_worth_a_line_and_a_bad_name_where_we_act() {
     };
     let name = BadValue { name: b"SIGWARD_LOUD", value: b"1", accepted: None };
     let mut both = Bad::default();
-    [name, value, name, value].into_iter().for_each(|bad| both.note(bad));
+    for bad in [name, value, name, value] {
+        both.note(bad);
+    }
     assert_eq!(both, Bad { value: Some(value), name: Some(name) });
     let only_name = Bad { value: None, name: Some(name) };
 

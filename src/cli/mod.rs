@@ -1,6 +1,6 @@
 //! The command: one file per subcommand, [`exit`] = the one table of exit
 //! codes, [`failure`] = errors that name thing, value and remedy, [`output`] =
-//! how all of them print.
+//! how all of them print, [`plan`] = what the library would do, in words.
 
 // Doc comments of arguments are what --help prints, where backticks are noise.
 #![allow(clippy::doc_markdown)]
@@ -12,6 +12,7 @@ mod failure;
 mod image;
 mod library;
 mod output;
+mod plan;
 mod probe;
 mod progress;
 mod run;
@@ -52,7 +53,7 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
-        Command::Run(run) => run.execute().map(|never| match never {}),
+        Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
