@@ -26,6 +26,9 @@ Kubernetes makes of a Service called `sigward` (`SIGWARD_SERVICE_HOST`,
 Patterns match the program's name without its folders; `*` is any run of
 characters, `?` any one. `SIGWARD_EXCEPT` wins over `SIGWARD_ONLY`.
 
+`SIGWARD_LOG` takes two older words, too: `error` is `off`, and `trace` is
+`debug`.
+
 | variable | default | accepted | meaning |
 | --- | --- | --- | --- |
 ";
