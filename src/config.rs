@@ -8,25 +8,40 @@
 
 use core::fmt;
 
-/// An enum whose values are words; the first one is the default.
+/// An enum whose values are words; the first one is the default. Behind `|`
+/// stand older words for a value, which are not shown.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $word:literal,)* }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident {
+            $(#[$first_doc:meta])* $first:ident = $first_word:literal $(| $first_alias:literal)*,
+            $($(#[$value_doc:meta])* $value:ident = $word:literal $(| $alias:literal)*,)*
+        }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$value_doc])* $value,)* }
+        pub enum $name { $(#[$first_doc])* $first, $($(#[$value_doc])* $value,)* }
 
         impl $name {
             /// The accepted words; the first one is the default.
-            pub const WORDS: &'static [&'static str] = &[$($word),*];
+            pub const WORDS: &'static [&'static str] = &[$first_word, $($word),*];
+
+            /// The same as a text.
+            const LIST: &'static str = concat!($first_word $(, ", ", $word)*);
 
             /// The word for this value.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$value => $word),* }
+                match self { Self::$first => $first_word, $(Self::$value => $word),* }
             }
 
             fn from_word(word: &[u8]) -> Option<Self> {
-                $(if word == $word.as_bytes() { return Some(Self::$value); })*
+                $(if word == $first_alias.as_bytes() { return Some(Self::$first); })*
+                if word == $first_word.as_bytes() { return Some(Self::$first); }
+                $(
+                    $(if word == $alias.as_bytes() { return Some(Self::$value); })*
+                    if word == $word.as_bytes() { return Some(Self::$value); }
+                )*
                 None
             }
         }
@@ -125,20 +140,17 @@ words! {
 }
 
 words! {
-    /// `SIGWARD_LOG`: the most detailed level that is written to stderr.
+    /// `SIGWARD_LOG`: the most detailed level that is written to stderr. Of
+    /// `error` and `trace`, which older versions took, no message ever was.
     Log {
         /// Silence.
-        Off = "off",
-        /// Errors; no message is one yet.
-        Error = "error",
-        /// And refusals that an operator should know of.
+        Off = "off" | "error",
+        /// Refusals that an operator should know of.
         Warn = "warn",
         /// And decisions.
         Info = "info",
         /// And each stack.
-        Debug = "debug",
-        /// And more detail; no message is of this level yet.
-        Trace = "trace",
+        Debug = "debug" | "trace",
     }
 }
 
@@ -153,7 +165,7 @@ words! {
 }
 
 impl Stack {
-    const WORDS: &'static [&'static str] = &["auto", "off", "full"];
+    const LIST: &'static str = "auto, off, full";
 
     fn from_value(value: &[u8]) -> Option<Self> {
         match value {
@@ -168,10 +180,10 @@ impl Stack {
 /// What a variable accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// One of these words.
-    Words(&'static [&'static str]),
+    /// One of these words, the first of which is the default.
+    Words(&'static str),
     /// One of these words, or a size.
-    WordsOrSize(&'static [&'static str]),
+    WordsOrSize(&'static str),
     /// A size.
     Size,
     /// Comma-separated patterns.
@@ -180,18 +192,12 @@ pub enum Accepted {
 
 impl fmt::Display for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = match *self {
-            Self::Words(words) | Self::WordsOrSize(words) => words,
-            Self::Size => return f.write_str(SIZE),
-            Self::Globs => return f.write_str("comma-separated patterns with * and ?"),
-        };
-        for (at, word) in words.iter().enumerate() {
-            if at > 0 {
-                f.write_str(", ")?;
-            }
-            f.write_str(word)?;
+        match *self {
+            Self::Words(words) => f.write_str(words),
+            Self::WordsOrSize(words) => write!(f, "{words}, {SIZE}"),
+            Self::Size => f.write_str(SIZE),
+            Self::Globs => f.write_str("comma-separated patterns with * and ?"),
         }
-        if matches!(self, Self::WordsOrSize(_)) { write!(f, ", {SIZE}") } else { Ok(()) }
     }
 }
 
@@ -214,107 +220,90 @@ enum Field {
     Except,
 }
 
-/// One row of [`TABLE`].
+/// One row of [`TABLE`]. What it says of itself are functions: the library, which
+/// does not ask for all of it, does not carry it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Variable {
     /// The name in the environment.
     pub name: &'static str,
-    /// The value that absence, or an empty value, stands for.
-    pub default: &'static str,
-    /// What it accepts.
-    pub accepted: Accepted,
-    /// What it does, in one line.
-    pub meaning: &'static str,
     field: Field,
 }
 
-const fn words(
-    name: &'static str,
-    words: &'static [&'static str],
-    meaning: &'static str,
-    field: Field,
-) -> Variable {
-    let default = match words.first() {
-        Some(word) => word,
-        None => "",
-    };
-    Variable { name, default, accepted: Accepted::Words(words), meaning, field }
+impl Variable {
+    /// What it accepts.
+    #[must_use]
+    pub const fn accepted(&self) -> Accepted {
+        match self.field {
+            Field::Mode => Accepted::Words(Mode::LIST),
+            Field::Altstack => Accepted::Words(Altstack::LIST),
+            Field::Stack => Accepted::WordsOrSize(Stack::LIST),
+            Field::Fork => Accepted::Words(Fork::LIST),
+            Field::Wait => Accepted::Words(Wait::LIST),
+            Field::WaitEintr => Accepted::Words(WaitEintr::LIST),
+            Field::SmallStacks => Accepted::Words(SmallStacks::LIST),
+            Field::Frame => Accepted::Size,
+            Field::Log => Accepted::Words(Log::LIST),
+            Field::Stats => Accepted::Words(Stats::LIST),
+            Field::Only | Field::Except => Accepted::Globs,
+        }
+    }
+
+    /// The value that absence, or an empty value, stands for; empty if none.
+    #[must_use]
+    pub fn default(&self) -> &'static str {
+        match self.accepted() {
+            Accepted::Words(words) | Accepted::WordsOrSize(words) => {
+                words.split(", ").next().unwrap_or("")
+            }
+            Accepted::Size | Accepted::Globs => "",
+        }
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub const fn meaning(&self) -> &'static str {
+        match self.field {
+            Field::Mode => {
+                "act only on an affected kernel, act always, be inert, or count without acting"
+            }
+            Field::Altstack => "the step from which alternate signal stacks are made resident",
+            Field::Stack => {
+                "how much of each ordinary thread stack is made resident: by itself only while a \
+                 handler can use it, and without a lock"
+            }
+            Field::Fork => {
+                "whether a forked child finds zeroes in other threads' alternate stacks, or a copy"
+            }
+            Field::Wait => "how a wait for a child enters the kernel",
+            Field::WaitEintr => "whether an interrupted wait fails as before or waits again",
+            Field::SmallStacks => "what to do about alternate stacks too small for a signal frame",
+            Field::Frame => "pretend that a signal frame has this size (for tests)",
+            Field::Log => "the most detailed level of messages on standard error",
+            Field::Stats => "one line of counts on standard error when the program ends",
+            Field::Only => "be inert in programs whose name matches none of the patterns",
+            Field::Except => "be inert in programs whose name matches one of the patterns",
+        }
+    }
+}
+
+const fn variable(name: &'static str, field: Field) -> Variable {
+    Variable { name, field }
 }
 
 /// Every variable that sigward reads, in the order of `docs/environment.md`.
 pub static TABLE: &[Variable] = &[
-    words(
-        "SIGWARD",
-        Mode::WORDS,
-        "act only on an affected kernel, act always, be inert, or count without acting",
-        Field::Mode,
-    ),
-    words(
-        "SIGWARD_ALTSTACK",
-        Altstack::WORDS,
-        "the step from which alternate signal stacks are made resident",
-        Field::Altstack,
-    ),
-    Variable {
-        name: "SIGWARD_STACK",
-        default: "auto",
-        accepted: Accepted::WordsOrSize(Stack::WORDS),
-        meaning: "how much of each ordinary thread stack is made resident: by itself only while a \
-                  handler can use it, and without a lock",
-        field: Field::Stack,
-    },
-    words(
-        "SIGWARD_FORK",
-        Fork::WORDS,
-        "whether a forked child finds zeroes in other threads' alternate stacks, or a copy",
-        Field::Fork,
-    ),
-    words("SIGWARD_WAIT", Wait::WORDS, "how a wait for a child enters the kernel", Field::Wait),
-    words(
-        "SIGWARD_WAIT_EINTR",
-        WaitEintr::WORDS,
-        "whether an interrupted wait fails as before or waits again",
-        Field::WaitEintr,
-    ),
-    words(
-        "SIGWARD_SIZE",
-        SmallStacks::WORDS,
-        "what to do about alternate stacks too small for a signal frame",
-        Field::SmallStacks,
-    ),
-    Variable {
-        name: "SIGWARD_FRAME",
-        default: "",
-        accepted: Accepted::Size,
-        meaning: "pretend that a signal frame has this size (for tests)",
-        field: Field::Frame,
-    },
-    words(
-        "SIGWARD_LOG",
-        Log::WORDS,
-        "the most detailed level of messages on standard error (used are warn, info and debug)",
-        Field::Log,
-    ),
-    words(
-        "SIGWARD_STATS",
-        Stats::WORDS,
-        "one line of counts on standard error when the program ends",
-        Field::Stats,
-    ),
-    Variable {
-        name: "SIGWARD_ONLY",
-        default: "",
-        accepted: Accepted::Globs,
-        meaning: "be inert in programs whose name matches none of the patterns",
-        field: Field::Only,
-    },
-    Variable {
-        name: "SIGWARD_EXCEPT",
-        default: "",
-        accepted: Accepted::Globs,
-        meaning: "be inert in programs whose name matches one of the patterns",
-        field: Field::Except,
-    },
+    variable("SIGWARD", Field::Mode),
+    variable("SIGWARD_ALTSTACK", Field::Altstack),
+    variable("SIGWARD_STACK", Field::Stack),
+    variable("SIGWARD_FORK", Field::Fork),
+    variable("SIGWARD_WAIT", Field::Wait),
+    variable("SIGWARD_WAIT_EINTR", Field::WaitEintr),
+    variable("SIGWARD_SIZE", Field::SmallStacks),
+    variable("SIGWARD_FRAME", Field::Frame),
+    variable("SIGWARD_LOG", Field::Log),
+    variable("SIGWARD_STATS", Field::Stats),
+    variable("SIGWARD_ONLY", Field::Only),
+    variable("SIGWARD_EXCEPT", Field::Except),
 ];
 
 /// The settings of one process.
@@ -496,7 +485,7 @@ pub fn parse<'a>(
             Field::Except => except = value,
             field => {
                 if !config.set(field, value) {
-                    warn(BadValue { name, value, accepted: Some(row.accepted) });
+                    warn(BadValue { name, value, accepted: Some(row.accepted()) });
                 }
             }
         }

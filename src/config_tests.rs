@@ -23,7 +23,7 @@ fn rows_are_unique_in_name_and_field_and_defaults_parse() {
             row.name
         );
         assert!(row.name.starts_with("SIGWARD"), "{}", row.name);
-        let variable = format!("{}={}", row.name, row.default);
+        let variable = format!("{}={}", row.name, row.default());
         assert_eq!(parsed(&[&variable], "p"), (Config::DEFAULT, vec![]), "{variable}");
     }
 }
@@ -31,18 +31,28 @@ fn rows_are_unique_in_name_and_field_and_defaults_parse() {
 #[test]
 fn every_accepted_word_is_taken_and_shown_again() {
     for row in TABLE {
-        let (Accepted::Words(words) | Accepted::WordsOrSize(words)) = row.accepted else {
+        let (Accepted::Words(words) | Accepted::WordsOrSize(words)) = row.accepted() else {
             continue;
         };
-        for word in words {
+        for word in words.split(", ") {
             let (config, warned) = parsed(&[&format!("{}={word}", row.name)], "p");
             assert!(warned.is_empty(), "{} {word}", row.name);
             let shown = config.describe().find(|(name, _)| *name == row.name);
-            assert_eq!(shown.map(|(_, shown)| shown.to_string()).as_deref(), Some(*word));
+            assert_eq!(shown.map(|(_, shown)| shown.to_string()).as_deref(), Some(word));
         }
         let (config, warned) = parsed(&[&format!("{}=bogus", row.name)], "p");
         assert_eq!(warned, [row.name]);
         assert_eq!(config, Config::DEFAULT);
+    }
+}
+
+/// No message ever was of the levels that older versions took besides.
+#[test]
+fn older_levels_are_taken_for_the_next_quieter_one() {
+    for (old, log) in [("error", Log::Off), ("trace", Log::Debug)] {
+        let (config, warned) = parsed(&[&format!("SIGWARD_LOG={old}")], "p");
+        assert_eq!((config.log, warned), (log, vec![]), "{old}");
+        assert!(!Log::WORDS.contains(&old));
     }
 }
 

@@ -1,14 +1,15 @@
 //! The core of sigward: policy and mechanisms, without an allocator and
 //! without std, for use inside a hook.
 //!
-//! Data flows one way: environment -> config -> verdict -> policy ->
-//! mechanism. Each defect has one home.
+//! Data flows one way: environment -> config -> verdict -> plan -> mechanism.
+//! Each defect has one home.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`config`] | every `SIGWARD_*` variable: one table, one parser |
 //! | [`quirks`] | the table of kernel defects, as data |
 //! | [`verdict`] | which kernel is this, is it affected, why (pure) |
+//! | [`plan`] | what is to be done in a process, and why (pure) |
 //! | [`altstack`] | `linux-sigframe-fpu`: residency of signal stacks |
 //! | [`bounds`] | `stack-bounds`: where a thread's stack really ends |
 //! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
@@ -27,6 +28,7 @@ pub mod config;
 pub mod loaded;
 #[cfg(target_os = "linux")]
 pub mod log;
+pub mod plan;
 pub mod quirks;
 #[cfg(target_os = "linux")]
 pub mod recorded;

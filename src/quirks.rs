@@ -126,8 +126,6 @@ impl Confidence {
 pub struct Quirk {
     /// The name that tests, documents and the command cite.
     pub id: &'static str,
-    /// What goes wrong, in one sentence.
-    pub summary: &'static str,
     /// The operating system it belongs to; `None` = not tied to one.
     pub os: Option<Os>,
     /// The processors it needs.
@@ -138,10 +136,20 @@ pub struct Quirk {
     pub built_by: BuiltBy,
     /// What sigward does about it.
     pub cure: Cure,
-    /// Where this row comes from.
-    pub source: &'static str,
     /// How sure the row is.
     pub confidence: Confidence,
+}
+
+/// What is to be told about a [`Quirk`]. Apart from it, as the library tells
+/// nothing and need not carry the texts.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The defect.
+    pub quirk: &'static Quirk,
+    /// What goes wrong, in one sentence.
+    pub summary: &'static str,
+    /// Where the row comes from.
+    pub source: &'static str,
 }
 
 const fn range(from: (u32, u32, u32), fixed: (u32, u32, u32)) -> Range {
@@ -154,8 +162,6 @@ const fn range(from: (u32, u32, u32), fixed: (u32, u32, u32)) -> Range {
 /// A signal frame that faults while it is written loses vector registers.
 pub static LINUX_SIGFRAME_FPU: Quirk = Quirk {
     id: "linux-sigframe-fpu",
-    summary: "a page fault while the kernel writes a signal frame can put another task's vector \
-              registers into it",
     os: Some(Os::Linux),
     arch: Arch::X86,
     ranges: &[
@@ -166,55 +172,75 @@ pub static LINUX_SIGFRAME_FPU: Quirk = Quirk {
     ],
     built_by: BuiltBy::GccFrom(9),
     cure: Cure::ResidentStacks,
-    source: "CVE-2019-19602, bugzilla.kernel.org 205663, golang/go#35777; introduced by \
-             5f409e20b794, fixed by 59c4bd853abc",
     confidence: Confidence::High,
 };
 
 /// A restarted SYSCALL loses its fourth argument.
 pub static FREEBSD_RESTART_R10: Quirk = Quirk {
     id: "freebsd-restart-r10",
-    summary: "a system call entered by SYSCALL loses its 4th argument when the kernel restarts \
-              it, so wait4 reaps the child and then fails with EFAULT",
     os: Some(Os::FreeBsd),
     arch: Arch::X86_64,
     ranges: &[range((7, 0, 0), (9, 3, 0))],
     built_by: BuiltBy::Any,
     cure: Cure::UnrestartedWaits,
-    source: "FreeBSD PR 182161, Go commit 555da73c",
     confidence: Confidence::Medium,
 };
 
 /// Stack bounds taken from a constant.
 pub static STACK_BOUNDS: Quirk = Quirk {
     id: "stack-bounds",
-    summary: "a guard computed from an assumed stack size crashes programs that use more of it",
     os: None,
     arch: Arch::Any,
     ranges: &[],
     built_by: BuiltBy::Any,
     cure: Cure::RealBounds,
-    source: "Go commit fbfed491, golang/go#1328",
     confidence: Confidence::High,
 };
 
 /// Alternate stacks with less room than today's signal frames need.
 pub static ALTSTACK_SIZE: Quirk = Quirk {
     id: "altstack-size",
-    summary: "an alternate stack of the old constant size is too small for the signal frame of a \
-              processor with AVX-512 or AMX",
     os: Some(Os::Linux),
     arch: Arch::X86,
     ranges: &[],
     built_by: BuiltBy::Any,
     cure: Cure::RoomForFrames,
-    source: "sigaltstack(2) on AT_MINSIGSTKSZ, erlang/otp#11248, musl 1.2.6",
     confidence: Confidence::High,
 };
 
 /// Every defect, one row each.
-pub static QUIRKS: &[&Quirk] =
-    &[&LINUX_SIGFRAME_FPU, &FREEBSD_RESTART_R10, &STACK_BOUNDS, &ALTSTACK_SIZE];
+pub static ACCOUNTS: &[Account] = &[
+    Account {
+        quirk: &LINUX_SIGFRAME_FPU,
+        summary: "a page fault while the kernel writes a signal frame can put another task's vector \
+              registers into it",
+        source: "CVE-2019-19602, bugzilla.kernel.org 205663, golang/go#35777; introduced by \
+             5f409e20b794, fixed by 59c4bd853abc",
+    },
+    Account {
+        quirk: &FREEBSD_RESTART_R10,
+        summary: "a system call entered by SYSCALL loses its 4th argument when the kernel restarts \
+              it, so wait4 reaps the child and then fails with EFAULT",
+        source: "FreeBSD PR 182161, Go commit 555da73c",
+    },
+    Account {
+        quirk: &STACK_BOUNDS,
+        summary: "a guard computed from an assumed stack size crashes programs that use more of it",
+        source: "Go commit fbfed491, golang/go#1328",
+    },
+    Account {
+        quirk: &ALTSTACK_SIZE,
+        summary: "an alternate stack of the old constant size is too small for the signal frame of a \
+              processor with AVX-512 or AMX",
+        source: "sigaltstack(2) on AT_MINSIGSTKSZ, erlang/otp#11248, musl 1.2.6",
+    },
+];
+
+/// The account of a defect.
+#[must_use]
+pub fn account(quirk: &Quirk) -> Option<&'static Account> {
+    ACCOUNTS.iter().find(|account| account.quirk == quirk)
+}
 
 /// A distribution's kernel builds that carry the fix of
 /// [`LINUX_SIGFRAME_FPU`] although their version number is in its range.
@@ -228,34 +254,36 @@ pub struct FixedBuild {
     pub flavour: &'static [u8],
     /// First good build, the 40 of `5.3.0-40-generic`.
     pub build: u32,
+}
+
+impl FixedBuild {
     /// Where this row comes from.
-    pub source: &'static str,
+    #[must_use]
+    pub const fn source(&self) -> &'static str {
+        match self.series {
+            (5, 3) => "USN-4284-1",
+            _ => "golang/go#38915: fixed in 5.4.0-8.11",
+        }
+    }
 }
 
-const fn ubuntu(
-    series: (u32, u32),
-    flavour: &'static [u8],
-    build: u32,
-    source: &'static str,
-) -> FixedBuild {
-    FixedBuild { vendor: b"Ubuntu", series, flavour, build, source }
+const fn ubuntu(series: (u32, u32), flavour: &'static [u8], build: u32) -> FixedBuild {
+    FixedBuild { vendor: b"Ubuntu", series, flavour, build }
 }
-
-const USN_4284: &str = "USN-4284-1";
 
 /// Known-fixed builds. A build below the row's number is *not* thereby
 /// affected: Ubuntu took the fix before it announced it (golang/go#37436).
 pub static FIXED_BUILDS: &[FixedBuild] = &[
-    ubuntu((5, 3), b"generic", 40, USN_4284),
-    ubuntu((5, 3), b"lowlatency", 40, USN_4284),
-    ubuntu((5, 3), b"aws", 1011, USN_4284),
-    ubuntu((5, 3), b"azure", 1013, USN_4284),
-    ubuntu((5, 3), b"gcp", 1012, USN_4284),
-    ubuntu((5, 3), b"gke", 1012, USN_4284),
-    ubuntu((5, 3), b"kvm", 1010, USN_4284),
-    ubuntu((5, 3), b"oracle", 1009, USN_4284),
-    ubuntu((5, 4), b"generic", 8, "golang/go#38915: fixed in 5.4.0-8.11"),
-    ubuntu((5, 4), b"lowlatency", 8, "golang/go#38915: fixed in 5.4.0-8.11"),
+    ubuntu((5, 3), b"generic", 40),
+    ubuntu((5, 3), b"lowlatency", 40),
+    ubuntu((5, 3), b"aws", 1011),
+    ubuntu((5, 3), b"azure", 1013),
+    ubuntu((5, 3), b"gcp", 1012),
+    ubuntu((5, 3), b"gke", 1012),
+    ubuntu((5, 3), b"kvm", 1010),
+    ubuntu((5, 3), b"oracle", 1009),
+    ubuntu((5, 4), b"generic", 8),
+    ubuntu((5, 4), b"lowlatency", 8),
 ];
 
 /// Whether INT 0x80 enters a native `FreeBSD`/amd64 system call correctly.
@@ -317,15 +345,16 @@ mod tests {
 
     #[test]
     fn ids_are_unique_and_every_row_has_a_source() {
-        for (at, quirk) in QUIRKS.iter().enumerate() {
-            assert!(!quirk.source.is_empty(), "{}", quirk.id);
-            assert!(QUIRKS.iter().skip(at + 1).all(|other| other.id != quirk.id), "{}", quirk.id);
+        for (at, Account { quirk, source, .. }) in ACCOUNTS.iter().enumerate() {
+            assert!(!source.is_empty(), "{}", quirk.id);
+            let mut others = ACCOUNTS.iter().skip(at + 1);
+            assert!(others.all(|other| other.quirk.id != quirk.id), "{}", quirk.id);
         }
     }
 
     #[test]
     fn ranges_are_ascending_and_not_empty() {
-        for quirk in QUIRKS {
+        for Account { quirk, .. } in ACCOUNTS {
             assert!(quirk.ranges.iter().all(|range| range.from < range.fixed), "{}", quirk.id);
             assert!(quirk.ranges.is_sorted_by(|a, b| a.fixed <= b.from), "{}", quirk.id);
         }

@@ -8,10 +8,9 @@
 //! Before it goes in, all locks are given back, and nothing is done or said any
 //! more ([`confining`]).
 
-use core::fmt;
-
-use crate::altstack::{self, Duty, size};
+use crate::altstack::{self, size};
 use crate::loaded::Table;
+use crate::plan::Obstacle;
 use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::{probe, stderr};
@@ -32,66 +31,15 @@ pub static VALGRIND: Table<1> = Table::new("_vgr10010ZU_libcZdsoZa_malloc\0");
 /// linked in statically, or a layer like ours.
 pub static OVERRIDES: Table<1> = Table::new("sigaltstack\0");
 
-/// Why to stand down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// A sanitizer is in the process, which defines this name.
-    Sanitizer(&'static str),
-    /// valgrind's tool keeps books of the program's memory.
-    Valgrind,
-    /// The program comes before us with a definition of this name.
-    Overridden(&'static str),
-    /// gVisor writes the signal frames, and knows no residency.
-    Gvisor,
-    /// This is no libc that we know.
-    UnknownLibc,
-    /// A seccomp filter kills for this system call.
-    Killed(&'static str),
-    /// A seccomp filter refuses this system call.
-    Refused(&'static str, Errno),
-    /// A seccomp filter is in place, and could not be tried out.
-    Untried(Errno),
-}
-
-impl Reason {
-    /// The most that may be done.
-    #[must_use]
-    pub const fn leaves(self) -> Duty {
-        match self {
-            Reason::Gvisor | Reason::UnknownLibc => Duty::Observe,
-            _ => Duty::Inert,
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::Sanitizer(name) => write!(f, "a sanitizer is in the process ({name})"),
-            Reason::Valgrind => f.write_str("valgrind keeps books of the program's memory"),
-            Reason::Overridden(name) => write!(f, "the program defines {name} itself"),
-            Reason::Gvisor => f.write_str("this is gVisor, which writes signal frames itself"),
-            Reason::UnknownLibc => f.write_str("no libc that is known"),
-            Reason::Killed(call) => write!(f, "a seccomp filter kills for {call}"),
-            Reason::Refused(call, error) => {
-                write!(f, "a seccomp filter refuses {call} ({error})")
-            }
-            Reason::Untried(error) => {
-                write!(f, "a seccomp filter could not be tried out ({error})")
-            }
-        }
-    }
-}
-
 /// Whether the seccomp filter that is in place stands in our way: asks a
 /// short-lived child. Only for use at load.
 #[must_use]
-pub fn filter() -> Option<Reason> {
+pub fn filter() -> Option<Obstacle> {
     match probe::attempt(probe::Calls::Work) {
         Ok(probe::Finding::Able) => None,
-        Ok(probe::Finding::Killed(call)) => Some(Reason::Killed(call)),
-        Ok(probe::Finding::Refused(call, error)) => Some(Reason::Refused(call, error)),
-        Err(error) => Some(Reason::Untried(error)),
+        Ok(probe::Finding::Killed(call)) => Some(Obstacle::Killed(call)),
+        Ok(probe::Finding::Refused(call, error)) => Some(Obstacle::Refused(call, error)),
+        Err(error) => Some(Obstacle::Untried(error)),
     }
 }
 

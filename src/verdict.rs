@@ -167,7 +167,7 @@ impl fmt::Display for Reason {
                 write!(f, "an affected range holds this version, fixed in {fixed}")
             }
             Self::FixedByVendor(row) => {
-                write!(f, "the vendor fixed this series in build {} ({})", row.build, row.source)
+                write!(f, "the vendor fixed this series in build {} ({})", row.build, row.source())
             }
             Self::VendorMayHaveFixed => {
                 f.write_str("a vendor's build: it may carry the fix without being listed")

@@ -27,6 +27,9 @@ Patterns match the program's name without its folders; `*` matches any run of
 characters, `?` any single one. `SIGWARD_EXCEPT` takes precedence over
 `SIGWARD_ONLY`.
 
+`SIGWARD_LOG` takes two older words, too: `error` is `off`, and `trace` is
+`debug`.
+
 | variable | default | accepted | meaning |
 | --- | --- | --- | --- |
 ";
@@ -34,11 +37,11 @@ characters, `?` any single one. `SIGWARD_EXCEPT` takes precedence over
 fn document() -> String {
     let mut text = HEAD.to_owned();
     for row in TABLE {
-        let default = match row.default {
+        let default = match row.default() {
             "" => "none".to_owned(),
             word => format!("`{word}`"),
         };
-        let (name, accepted, meaning) = (row.name, row.accepted, row.meaning);
+        let (name, accepted, meaning) = (row.name, row.accepted(), row.meaning());
         writeln!(text, "| `{name}` | {default} | {accepted} | {meaning} |").expect("a String");
     }
     text

@@ -68,7 +68,8 @@ const COPIES_TARGET: f64 = 1.3;
 
 pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     let program = programs::build("bench_beside", Libc::Glibc)?;
-    let window = format!("window={}", sigward::altstack::ordinary::usual_extent());
+    let window =
+        format!("window={}", sigward::plan::usual_extent(sigward::altstack::frame::size()));
     let mut rows = Vec::new();
     let mut missed = Vec::new();
     for Row { what, settings, target, copies } in ROWS {

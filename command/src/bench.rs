@@ -41,44 +41,27 @@ struct Syscalls {
     /// Write a bar chart, as SVG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Rounds of each path; the least and the median of them are shown
-    #[arg(long, value_name = "N", default_value_t = 200,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    rounds: u32,
-    /// Calls in a round
-    #[arg(long, value_name = "N", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    calls: u32,
+    #[command(flatten)]
+    effort: Effort,
 }
 
 impl Bench {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        match &self.what {
-            What::Syscalls(syscalls) => syscalls.execute(),
-        }
-    }
-}
-
-impl Syscalls {
-    fn execute(&self) -> Result<Exit, Failure> {
-        let report = self.measure();
-        if let Some(file) = &self.plot {
+        let What::Syscalls(Syscalls { json, plot, effort }) = &self.what;
+        let progress = Progress::of(PATHS.len() as u64);
+        let rows = PATHS.iter().enumerate().map(|(at, path)| {
+            progress.name(path.name);
+            let row = Row::new(path, (path.measure)(*effort));
+            progress.reach(at as u64 + 1);
+            row
+        });
+        let report = Report::new(*effort, rows.collect());
+        drop(progress);
+        if let Some(file) = plot {
             std::fs::write(file, plot::svg(&report))
                 .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
         }
-        output::print(&report, self.json, Report::text)?;
+        output::print(&report, *json, Report::text)?;
         Ok(Exit::Success)
-    }
-
-    fn measure(&self) -> Report {
-        let effort = Effort { rounds: self.rounds, calls: self.calls };
-        let progress = Progress::of(PATHS.len() as u64);
-        let rows = PATHS.iter().map(|path| {
-            progress.name(path.name);
-            let row = Row::new(path, (path.measure)(effort));
-            progress.reach(progress.position() + 1);
-            row
-        });
-        Report::new(effort, rows.collect())
     }
 }

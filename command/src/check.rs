@@ -1,17 +1,25 @@
-//! `sigward check`: the verdict and its reasons.
+//! `sigward check`: the verdict, its reasons, and what follows from it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
 use serde::Serialize;
+use sigward::config::Config;
+use sigward::quirks;
 use sigward::sys::kernel;
 use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Reason, Standing, Verdict, judge};
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output;
+use super::plan;
+use super::run::environ;
 
 /// Say whether this kernel is affected, and why
 ///
-/// With --release, judge another machine by its texts (its processor is
+/// And what the library would do in a program here, as the SIGWARD_* variables
+/// of the environment are set, each part with its reason. With --release, judge another machine by its texts (its processor is
 /// taken to have AVX); without, the running kernel.
 #[derive(Args)]
 pub struct Check {
@@ -45,12 +53,26 @@ impl Check {
             None => kernel::judge(),
         };
         let reasons = verdict.reasons.iter().map(|reason| self.words(reason)).collect();
-        output::print(&Report::of(&verdict, reasons), self.json, Report::text)?;
+        let environ = environ();
+        let report = Report::of(&verdict, reasons, self.plan(verdict, &environ));
+        output::print(&report, self.json, Report::text)?;
         Ok(match verdict.standing {
             Standing::NotAffected => Exit::Success,
             Standing::Affected => Exit::Affected,
             Standing::Unknown => Exit::Unknown,
         })
+    }
+
+    /// What the library for Linux would do; for another system, nothing.
+    fn plan(&self, verdict: Verdict, environ: &[OsString]) -> Option<plan::Report> {
+        let (config, bad) = plan::settings(environ.iter().map(|entry| entry.as_bytes()));
+        match self.release {
+            None => Some(plan::Report::of_heir(&config, bad, verdict)),
+            Some(_) if self.sysname == "Linux" => {
+                Some(plan::Report::elsewhere(&config, bad, verdict))
+            }
+            Some(_) => None,
+        }
     }
 
     fn judge_given(&self, release: &str) -> Verdict {
@@ -94,16 +116,22 @@ struct Report {
     auto_acts: bool,
     only_reduces: bool,
     reasons: Vec<String>,
+    plan: Option<plan::Report>,
 }
 
 impl Report {
-    fn of(verdict: &Verdict, reasons: Vec<String>) -> Self {
+    fn of(verdict: &Verdict, reasons: Vec<String>, plan: Option<plan::Report>) -> Self {
+        let account = verdict.quirk.and_then(quirks::account);
+        let auto_acts = match plan {
+            Some(_) => plan::acts(&Config::DEFAULT, || *verdict),
+            None => verdict.acts(),
+        };
         Self {
             standing: verdict.standing.as_str(),
             confidence: verdict.confidence.as_str(),
             defect: verdict.quirk.map(|quirk| quirk.id),
-            summary: verdict.quirk.map(|quirk| quirk.summary),
-            source: verdict.quirk.map(|quirk| quirk.source),
+            summary: account.map(|account| account.summary),
+            source: account.map(|account| account.source),
             upstream: verdict.upstream.map(|(version, _)| version.to_string()),
             upstream_from: verdict.upstream.map(|(_, text)| text.as_str()),
             compiler: verdict.compiler.map(|compiler| match compiler {
@@ -113,9 +141,10 @@ impl Report {
             in_range: verdict.in_range,
             preempt: verdict.preempt,
             gvisor: verdict.gvisor,
-            auto_acts: verdict.acts(),
+            auto_acts,
             only_reduces: verdict.only_reduces(),
             reasons,
+            plan,
         }
     }
 
@@ -133,6 +162,9 @@ impl Report {
         } else {
             "SIGWARD=auto does nothing here.".to_owned()
         });
-        lines.join("\n") + "\n"
+        let plan = self.plan.as_ref().map_or(String::new(), |plan| {
+            format!("plan, as the SIGWARD_* variables are set here:\n{}", plan.text())
+        });
+        lines.join("\n") + "\n" + &plan
     }
 }

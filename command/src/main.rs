@@ -1,6 +1,6 @@
 //! The `sigward` command: one file per subcommand, [`exit`] = the one table of exit
 //! codes, [`failure`] = errors that name thing, value and remedy, [`output`] =
-//! how reports are printed.
+//! how reports are printed, [`plan`] = what the library would do, in words.
 
 // Doc comments of arguments are what --help prints, where backticks are noise.
 #![allow(clippy::doc_markdown)]
@@ -12,6 +12,7 @@ mod failure;
 mod image;
 mod library;
 mod output;
+mod plan;
 mod probe;
 mod progress;
 mod run;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
-        Command::Run(run) => run.execute().map(|never| match never {}),
+        Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),

@@ -1,6 +1,5 @@
 //! `sigward run`: put the library in front of a program, and become it.
 
-use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,12 +12,16 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
+use serde::Serialize;
 use sigward::config::{self, BadValue, Config};
+use sigward::plan::Bad;
 use sigward::sys::kernel;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::library::Library;
+use super::output;
+use super::plan;
 use super::target;
 
 /// Run a program with libsigward.so preloaded
@@ -29,6 +32,7 @@ use super::target;
 /// them.
 #[derive(Args)]
 #[command(after_long_help = variables())]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Run {
     /// The library to preload, instead of the installed one
     #[arg(long, value_name = "PATH")]
@@ -54,6 +58,16 @@ pub struct Run {
     /// out of; a warning says why. The library itself must be there.
     #[arg(long)]
     force: bool,
+    /// Print what would be done, and do not run the program
+    ///
+    /// Which library would be preloaded, and the plan that it would follow in the
+    /// program, each part with its reason. What the program brings itself is not
+    /// looked at: in one with a sanitizer, say, the library stands down.
+    #[arg(long = "dry-run", id = "dry_run")]
+    dry: bool,
+    /// Print that as JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -62,15 +76,15 @@ pub struct Run {
 /// The table of variables, for `--help`.
 fn variables() -> String {
     let row = |row: &config::Variable| {
-        format!("\n  {}: {}\n      {}", row.name, row.accepted, row.meaning)
+        format!("\n  {}: {}\n      {}", row.name, row.accepted(), row.meaning())
     };
     let rows: String = config::TABLE.iter().map(row).collect();
     format!("Variables (the first value is the default):{rows}")
 }
 
 impl Run {
-    /// Returns only if it fails.
-    pub fn execute(self) -> Result<Infallible, Failure> {
+    /// Returns only if it fails, or if the program is not to be run.
+    pub fn execute(self) -> Result<Exit, Failure> {
         let Some(command) = self.command.first() else {
             return Err(Failure::new("no program named"));
         };
@@ -101,10 +115,40 @@ impl Run {
             let tunables = without_avx(environment.get(b"GLIBC_TUNABLES"));
             environment.set(b"GLIBC_TUNABLES", &tunables);
         }
-        if will_act(config) {
+        if self.dry {
+            let report = DryRun {
+                program: program.display().to_string(),
+                library: library.path.display().to_string(),
+                ld_preload: preload.display().to_string(),
+                plan: plan::Report::of_heir(&config, Bad::default(), kernel::judge()),
+            };
+            return output::print(&report, self.json, DryRun::text).map(|()| Exit::Success);
+        }
+        if plan::acts(&config, kernel::judge) {
             raise_memlock_limit();
         }
         Err(become_program(program, &self.command, environment))
+    }
+}
+
+/// What `--dry-run --json` prints. The names are an interface: add, do not rename.
+#[derive(Serialize)]
+struct DryRun {
+    program: String,
+    library: String,
+    ld_preload: String,
+    plan: plan::Report,
+}
+
+impl DryRun {
+    fn text(&self) -> String {
+        format!(
+            "program: {}\nlibrary: {}\nLD_PRELOAD={}\nplan:\n{}",
+            self.program,
+            self.library,
+            self.ld_preload,
+            self.plan.text()
+        )
     }
 }
 
@@ -118,6 +162,17 @@ fn split_setting(setting: &OsStr) -> Result<(&[u8], &[u8]), Failure> {
     })
 }
 
+/// Our own environment, as `NAME=VALUE` each.
+pub fn environ() -> Vec<OsString> {
+    let join = |(name, value): (OsString, OsString)| {
+        let mut entry = name;
+        entry.push("=");
+        entry.push(value);
+        entry
+    };
+    std::env::vars_os().map(join).collect()
+}
+
 /// The environment for the program, as `NAME=VALUE`, in the inherited order.
 struct Environment {
     entries: Vec<OsString>,
@@ -125,13 +180,7 @@ struct Environment {
 
 impl Environment {
     fn inherited() -> Self {
-        let join = |(name, value): (OsString, OsString)| {
-            let mut entry = name;
-            entry.push("=");
-            entry.push(value);
-            entry
-        };
-        Self { entries: std::env::vars_os().map(join).collect() }
+        Self { entries: environ() }
     }
 
     fn get(&self, name: &[u8]) -> Option<&OsStr> {
@@ -162,15 +211,6 @@ impl Environment {
             |found| bad = bad.or(Some(found)),
         );
         bad.map_or(Ok(config), |found: BadValue<'_>| Err(Failure::new(found.to_string())))
-    }
-}
-
-/// Whether the library will lock memory in the program.
-fn will_act(config: Config) -> bool {
-    match config.mode {
-        config::Mode::On => true,
-        config::Mode::Auto => kernel::judge().acts(),
-        config::Mode::Off | config::Mode::Observe => false,
     }
 }
 

@@ -6,6 +6,8 @@ use assert_cmd::Command;
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use predicates::prelude::*;
 use predicates::str::contains;
+use sigward_harness::Run;
+use sigward_harness::filter::Filter;
 
 const GCC9: &str = "Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827 (Red Hat 9.2.1-1)) #1";
 
@@ -72,7 +74,8 @@ fn freebsd_can_be_judged_too() {
     check(&["--sysname", "FreeBSD", "--release", "9.2-RELEASE", "--machine", "amd64"])
         .assert()
         .code(1)
-        .stdout(contains("freebsd-restart-r10"));
+        .stdout(contains("freebsd-restart-r10"))
+        .stdout(contains("plan").not());
 }
 
 #[test]
@@ -92,6 +95,77 @@ fn json_holds_the_same() {
     assert_eq!(json["auto_acts"], true);
     assert_eq!(json["only_reduces"], false);
     assert!(json["reasons"].as_array().is_some_and(|reasons| !reasons.is_empty()));
+    let plan = &json["plan"];
+    assert_eq!(plan["duty"]["value"], "act");
+    assert_eq!(plan["duty"]["because"], "the kernel is affected");
+    assert_eq!(plan["rung"]["value"], "lock");
+    assert_eq!(plan["ordinary_stacks"]["value"], "armed");
+    assert!(plan["ordinary_stacks"]["bytes"].as_u64() > plan["window"]["value"].as_u64());
+    assert_eq!(plan["syscalls_seen"]["value"][0], "stacks");
+}
+
+/// `check` without the settings of whoever runs the tests.
+fn unset(arguments: &[&str]) -> Command {
+    let mut command = check(arguments);
+    for row in sigward::config::TABLE {
+        command.env_remove(row.name);
+    }
+    command
+}
+
+/// What the library would do, by the settings that are there, whatever they are.
+#[test]
+fn the_plan_is_that_of_the_environment() {
+    let affected = ["--release", "5.3.5", "--proc-version", GCC9];
+    let healthy = ["--release", "6.1.0"];
+    unset(&affected)
+        .assert()
+        .stdout(contains("\n  duty: act (the kernel is affected)\n"))
+        .stdout(contains("\n  rung: lock (by default)\n"))
+        .stdout(contains("\n  messages: none (nothing asks for any)\n"));
+    let idle = unset(&healthy).assert().code(0);
+    idle.stdout(contains("\n  duty: inert (the kernel is not affected)\n"))
+        .stdout(contains("  rung:").or(contains("  window:")).not());
+    unset(&healthy)
+        .env("SIGWARD", "on")
+        .env("SIGWARD_STACK", "full")
+        .env("SIGWARD_FRAME", "5000")
+        .env("SIGWARD_ONLY", "one,other")
+        .env("SIGWARD_LOG", "loud")
+        .assert()
+        .code(0)
+        .stdout(contains("SIGWARD=auto does nothing here.\n"))
+        .stdout(contains("\n  duty: act (SIGWARD=on)\n"))
+        .stdout(contains("\n  frame: 5000 bytes (SIGWARD_FRAME=5000)\n"))
+        .stdout(contains("\n  window: 12176 bytes ("))
+        .stdout(contains("\n  ordinary stacks: locked, 67108864 bytes (SIGWARD_STACK=full)\n"))
+        .stdout(contains("\n  complaint: SIGWARD_LOG=loud: not accepted; accepted: off, warn,"));
+    unset(&healthy)
+        .env("SIGWARD_SIZE", "fix")
+        .assert()
+        .stdout(contains("\n  duty: observe (SIGWARD_SIZE asks for it, on every kernel)\n"));
+    unset(&affected)
+        .env("SIGWARD", "off")
+        .assert()
+        .code(1)
+        .stdout(contains("SIGWARD=auto hardens programs here.\n"))
+        .stdout(contains("\n  duty: inert (SIGWARD=off)\n"));
+}
+
+/// A filter that is in place here would be in place in the program, too.
+#[test]
+fn the_plan_knows_the_filter_that_a_program_would_inherit() {
+    let run = Run::new(cargo_bin!("sigward")).args(["check", "--json"]).env("SIGWARD", "on");
+    let plan = |run: &Run| {
+        let outcome = run.output().expect("sigward");
+        let json: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+        json["plan"].clone()
+    };
+    assert_eq!(plan(&run)["duty"]["value"], "act");
+    let confined = plan(&run.filter(Filter::new().refuse(libc::SYS_tgkill, libc::ESRCH)));
+    assert_eq!(confined["duty"]["value"], "inert");
+    let because = "standing down: a seccomp filter refuses tgkill (ESRCH)";
+    assert_eq!(confined["duty"]["because"], because);
 }
 
 /// Healthy or not, the running kernel gives one of the three answers.

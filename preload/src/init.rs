@@ -1,22 +1,19 @@
-//! The constructor: environment -> config -> verdict -> policy.
+//! The constructor: gather, plan, publish, obey.
 
 use core::fmt::Write;
 
 use log::LevelFilter;
-use sigward_core::altstack::ladder::Rung;
-use sigward_core::altstack::size::{self, Remedy};
-use sigward_core::altstack::{self, Duty, Policy, frame, ordinary};
-use sigward_core::config::{self, BadValue, Config, Mode};
-use sigward_core::standdown::{self, Reason};
+use sigward_core::altstack::{self, Policy, frame, ordinary, size};
+use sigward_core::config::{self, BadValue, Config};
+use sigward_core::plan::{self, Duty, Interrupted, LookUp, Ordinary, Plan, Seen, Strategy, Words};
 use sigward_core::sys::line::Line;
-use sigward_core::sys::startup::{Startup, is_under_valgrind};
-use sigward_core::sys::{call, kernel, probe, stderr};
-use sigward_core::verdict::Verdict;
-use sigward_core::wait::{Interrupted, Strategy};
+use sigward_core::sys::startup::Startup;
+use sigward_core::sys::{call, kernel, stderr};
 use sigward_core::{log as sink, stats, wait as core_wait};
 
+use crate::facts::Here;
 use crate::hooks::{confine, process, syscall, thread, wait};
-use crate::{originals, weak};
+use crate::originals;
 
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -30,147 +27,82 @@ static EXIT_NOTICE: fn() = thread::ask_for_notice;
 
 extern "C" fn on_load() {
     originals::record();
-    match startup() {
-        // A setuid program must not be steered by its caller's environment.
-        Some(startup) if startup.auxiliary(libc::AT_SECURE).unwrap_or(0) == 0 => decide(startup),
-        _ => {}
+    let mut here = Here::look();
+    let (config, bad) = here.settings();
+    let plan = plan::plan(&config, bad, kernel::judge, &mut here);
+    // To publish the plan, this is the place.
+    obey(&plan, here.startup);
+    announce(&config, &plan);
+}
+
+fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
+    speak(plan);
+    if let (Some(startup), true) = (startup, plan.duty.value != Duty::Inert) {
+        hold(plan, startup);
+    }
+    if let Some(obstacle) = plan.obstacle {
+        log::warn!("standing down: {obstacle}; duty: {}", plan.duty.value.name());
+    }
+    if plan.words.value == Words::Last {
+        stderr::close();
+    }
+    if let (Some(bad), true) = (&plan.complaint, stderr::is_open()) {
+        complain(bad);
+    }
+    choose_wait(plan.wait.value, plan.interrupted.value);
+    if plan.fork_handlers {
+        process::register();
     }
     wait::ready();
-    let (acts, waits) = (altstack::on_duty(), core_wait::acts());
-    let confined = acts || waits || stderr::is_open();
-    let seen = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
-    syscall::ready(
-        seen(syscall::ALTSTACK, acts)
-            .iter()
-            .chain(seen(syscall::HANDLERS, acts || waits))
-            .chain(seen(process::NUMBERS, acts || waits))
-            .chain(seen(wait::NUMBERS, waits))
-            .chain(seen(confine::NUMBERS, confined)),
-    );
-    // To a tool that looks for races, what is found at its first use is one.
-    if is_under_valgrind() && startup().is_some_and(keeps_books) {
+    see(plan.seen);
+    if plan.look_up.value == LookUp::AtLoad {
         originals::find_all();
         wait::find_all();
     }
 }
 
-/// Whether the tool of valgrind that runs us is one of [`standdown::VALGRIND`]:
-/// those have a library of their own preloaded, beside valgrind's. What it
-/// defines is dearer to look for, and we are measured under another tool.
-fn keeps_books(startup: Startup) -> bool {
-    const NAME: &[u8] = b"/vgpreload_";
-    startup
-        .environment(b"LD_PRELOAD=")
-        .any(|list| list.windows(NAME.len()).filter(|part| *part == NAME).count() > 1)
-}
-
-/// What the kernel gave this process, where libc tells us.
-fn startup() -> Option<Startup> {
-    if let Some(argc) = weak::libc_stack_end() {
-        // SAFETY: glibc's variable points at the kernel's block.
-        return Some(unsafe { Startup::from_stack(*(argc as *const *const usize)) });
-    }
-    // SAFETY: while constructors run, musl's `environ` points into it.
-    weak::environ().map(|environ| unsafe { Startup::from_environ(environ) })
-}
-
-fn decide(startup: Startup) {
-    let mut bad = Bad::default();
-    let config = config::parse(startup.environment(config::PREFIX), startup.executed(), |found| {
-        let kind = if found.accepted.is_some() { &mut bad.value } else { &mut bad.name };
-        kind.get_or_insert(found);
-    });
-    if config.mode == Mode::Off {
+/// Lets be said what may be. What stays as it is, is not written: a page of
+/// memory each.
+fn speak(plan: &Plan<'_>) {
+    if plan.words.value == Words::None {
         return;
     }
-    let verdict = kernel::judge();
-    let asked = asked(&config, &verdict);
-    let waits = wanted(&config) != Strategy::Off;
-    // A name may be meant for somebody else: it is worth a word where we act.
-    let complaint = bad.value.or(bad.name.filter(|_| waits || asked != Duty::Inert));
-    let speaks =
-        config.log != config::Log::Off || config.stats == config::Stats::On || complaint.is_some();
-    let filtered = (speaks || asked != Duty::Inert) && !probe::unfiltered();
-    let words = if speaks { find_words(filtered) } else { Words::None };
-    // What stays as it is, is not written: a page of memory each.
-    sink::listen(level(config.log));
-    if config.stats == config::Stats::On {
+    stderr::open();
+    sink::listen(match plan.level {
+        config::Log::Off => LevelFilter::Off,
+        config::Log::Warn => LevelFilter::Warn,
+        config::Log::Info => LevelFilter::Info,
+        config::Log::Debug => LevelFilter::Debug,
+    });
+    if plan.stats {
         stats::wanted(true);
     }
-    let obstacle = obstacle(asked, &verdict, filtered);
-    let duty = obstacle.map_or(asked, |reason| asked.min(reason.leaves()));
-    if duty != Duty::Inert {
-        stats::on_duty(duty);
-        take_charge(&config, duty, startup);
-    }
-    if let Some(reason) = obstacle {
-        log::warn!("standing down: {reason}; duty: {}", duty.name());
-    }
-    if words == Words::Last {
-        stderr::close();
-    }
-    if let (Some(bad), true) = (complaint, stderr::is_open()) {
-        complain(&bad);
-    }
-    if duty != Duty::Inert || asked == duty {
-        choose_wait(&config);
-    }
-    if duty == Duty::Act || size::fixing() || core_wait::strategy() != Strategy::Off {
-        process::register();
-    }
-    announce(&config, &verdict, duty);
 }
 
-/// The first of each kind that is not obeyed.
-#[derive(Default)]
-struct Bad {
-    value: Option<BadValue<'static>>,
-    name: Option<BadValue<'static>>,
-}
-
-/// What may be said.
-#[derive(PartialEq, Eq)]
-enum Words {
-    /// Nothing.
-    None,
-    /// Why nothing is done, and no more.
-    Last,
-    /// Anything.
-    All,
-}
-
-/// Opens standard error for our lines, as far as a filter lets us write them.
-fn find_words(filtered: bool) -> Words {
-    let words = match filtered.then(standdown::words) {
-        None | Some(Ok(true)) => Words::All,
-        Some(Ok(false)) => Words::None,
-        // It did not kill for clone(2), so it may not kill for a write, either;
-        // and nobody else will tell.
-        Some(Err(_)) => Words::Last,
+/// Signal stacks, from now on.
+fn hold(plan: &Plan<'_>, startup: Startup) {
+    stats::on_duty(plan.duty.value);
+    frame::learn(plan.frame.value);
+    thread::make_key();
+    let main = ordinary::main_stack(startup.stack_end());
+    let policy = Policy {
+        start: plan.start.value,
+        window: plan.window,
+        main,
+        fork_copies: plan.fork_copies.value,
     };
-    if words != Words::None {
-        stderr::open();
+    altstack::take_charge(plan.duty.value, policy, &EXIT_NOTICE);
+    size::take_charge(plan.small_stacks.value);
+    ordinary::take_charge(plan.ordinary.value);
+    if plan.ordinary.value != Ordinary::Off {
+        ordinary::adopt_main(main);
     }
-    words
-}
-
-/// The strategy that was asked for. Linux kernels do not have that defect:
-/// `auto` is `off`.
-fn wanted(config: &Config) -> Strategy {
-    match config.wait {
-        config::Wait::Auto | config::Wait::Off => Strategy::Off,
-        config::Wait::Int80 => Strategy::Int80,
-        config::Wait::TwoPhase => Strategy::TwoPhase,
-    }
+    // Somebody's constructor may have been faster.
+    altstack::adopt_current();
 }
 
 /// How the program waits for its children.
-fn choose_wait(config: &Config) {
-    let wanted = wanted(config);
-    let interrupted = match config.wait_eintr {
-        config::WaitEintr::Keep => Interrupted::Keep,
-        config::WaitEintr::Retry => Interrupted::Retry,
-    };
+fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
     if (wanted, interrupted) == (Strategy::Off, Interrupted::Keep) {
         return;
     }
@@ -181,92 +113,17 @@ fn choose_wait(config: &Config) {
     }
 }
 
-fn level(level: config::Log) -> LevelFilter {
-    match level {
-        config::Log::Off => LevelFilter::Off,
-        config::Log::Error => LevelFilter::Error,
-        config::Log::Warn => LevelFilter::Warn,
-        config::Log::Info => LevelFilter::Info,
-        config::Log::Debug => LevelFilter::Debug,
-        config::Log::Trace => LevelFilter::Trace,
-    }
-}
-
-/// What the environment and the kernel ask for.
-fn asked(config: &Config, verdict: &Verdict) -> Duty {
-    match config.mode {
-        Mode::On => Duty::Act,
-        Mode::Auto if verdict.acts() => Duty::Act,
-        Mode::Observe => Duty::Observe,
-        // Too small is too small on every kernel.
-        Mode::Auto if remedy(config, Duty::Inert) != Remedy::None => Duty::Observe,
-        Mode::Off | Mode::Auto => Duty::Inert,
-    }
-}
-
-/// Why less than `asked` is to be done in this process, if so. Costs nothing
-/// where nothing is asked for.
-fn obstacle(asked: Duty, verdict: &Verdict, filtered: bool) -> Option<Reason> {
-    if asked == Duty::Inert {
-        return None;
-    }
-    if let Some(name) = originals::first_defined(&standdown::SANITIZERS, true) {
-        return Some(Reason::Sanitizer(name));
-    }
-    if originals::first_defined(&standdown::VALGRIND, true).is_some() {
-        return Some(Reason::Valgrind);
-    }
-    if let Some(name) = originals::first_defined(&standdown::OVERRIDES, false) {
-        return Some(Reason::Overridden(name));
-    }
-    if verdict.gvisor {
-        return Some(Reason::Gvisor);
-    }
-    // Without a place for errno this is no libc that we know.
-    if originals::get(originals::Id::__errno_location).is_none() {
-        return Some(Reason::UnknownLibc);
-    }
-    if filtered { standdown::filter() } else { None }
-}
-
-/// What to do about stacks that are too small: where nothing was said, they
-/// are told of if we are at work anyway.
-fn remedy(config: &Config, duty: Duty) -> Remedy {
-    match config.small_stacks {
-        config::SmallStacks::Auto if duty == Duty::Act => Remedy::Report,
-        config::SmallStacks::Auto | config::SmallStacks::Off => Remedy::None,
-        config::SmallStacks::Report => Remedy::Report,
-        config::SmallStacks::Fix => Remedy::Fix,
-    }
-}
-
-fn take_charge(config: &Config, duty: Duty, startup: Startup) {
-    let start = match config.altstack {
-        config::Altstack::Auto | config::Altstack::Lock => Rung::Lock,
-        config::Altstack::Frame => Rung::Frame,
-        config::Altstack::Touch => Rung::Touch,
-        config::Altstack::Off => Rung::Report,
-    };
-    frame::learn(startup, config.frame);
-    thread::make_key();
-    let main = ordinary::main_stack(startup.stack_end());
-    let fork_copies = config.fork == config::Fork::Copy;
-    let policy = Policy { start, window: frame::window(), main, fork_copies };
-    altstack::take_charge(duty, policy, &EXIT_NOTICE);
-    size::take_charge(remedy(config, duty));
-    if duty == Duty::Act {
-        match config.stack {
-            config::Stack::Off => {}
-            config::Stack::Auto => ordinary::take_charge(None),
-            config::Stack::Bytes(bytes) => ordinary::take_charge(Some(bytes)),
-            config::Stack::Full => ordinary::take_charge(Some(ordinary::MOST)),
-        }
-        if ordinary::wanted() {
-            ordinary::adopt_main(main);
-        }
-    }
-    // Somebody's constructor may have been faster.
-    altstack::adopt_current();
+/// What is looked at in syscall(2).
+fn see(seen: Seen) {
+    let numbers = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
+    syscall::ready(
+        numbers(syscall::ALTSTACK, seen.stacks)
+            .iter()
+            .chain(numbers(syscall::HANDLERS, seen.handlers))
+            .chain(numbers(process::NUMBERS, seen.forks))
+            .chain(numbers(wait::NUMBERS, seen.waits))
+            .chain(numbers(confine::NUMBERS, seen.filters)),
+    );
 }
 
 /// The one line that is written without being asked for: the user set a
@@ -278,17 +135,16 @@ fn complain(bad: &BadValue<'_>) {
     line.emit();
 }
 
-fn announce(config: &Config, verdict: &Verdict, duty: Duty) {
-    if !log::log_enabled!(log::Level::Info) {
+fn announce(config: &Config, plan: &Plan<'_>) {
+    let Some(standing) = plan.kernel.filter(|_| log::log_enabled!(log::Level::Info)) else {
         return;
-    }
+    };
     for (name, value) in config.describe() {
         log::info!("{name}={value}");
     }
     log::info!(
-        "kernel {} (`sigward check` says why); duty: {}; signal frame: {} bytes",
-        verdict.standing,
-        duty.name(),
+        "kernel {standing} (`sigward check` says why); duty: {}; signal frame: {} bytes",
+        plan.duty.value.name(),
         frame::size()
     );
 }

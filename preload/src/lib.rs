@@ -9,6 +9,8 @@
 //! links only if no panic path is in it (see [`link`]).
 #![no_std]
 
+#[cfg(target_os = "linux")]
+mod facts;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! Which pages of a stack to make resident, and how, best first. Pure.
 
+pub use crate::plan::Rung;
 use crate::sys::page::Pages;
 
 /// A stack as the program described it to the kernel.
@@ -25,37 +26,6 @@ impl Stack {
         match (self.top(), other.top()) {
             (Some(top), Some(others)) => self.base < others && other.base < top,
             _ => false,
-        }
-    }
-}
-
-/// A way of making a stack resident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Rung {
-    /// All of it locked.
-    Lock,
-    /// The pages locked that a frame and one nested in it need, and those
-    /// below touched.
-    Frame,
-    /// Touched, which is written to without a lock: present until evicted.
-    Touch,
-    /// Nothing could be done: reported only.
-    Report,
-}
-
-impl Rung {
-    /// All rungs, best first.
-    pub const ALL: [Rung; 4] = [Rung::Lock, Rung::Frame, Rung::Touch, Rung::Report];
-
-    /// Its name in messages and in `SIGWARD_ALTSTACK`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Rung::Lock => "lock",
-            Rung::Frame => "frame",
-            Rung::Touch => "touch",
-            Rung::Report => "report",
         }
     }
 }

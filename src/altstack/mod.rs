@@ -28,6 +28,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use once_cell::race::OnceRef;
 
+pub use crate::plan::Duty;
 use crate::stats;
 use crate::sys::call;
 use crate::sys::lock::{self, Lock};
@@ -38,38 +39,6 @@ use pins::Kernel;
 pub use registration::set;
 use registry::{Adopted, Place, Registry, Wanted};
 use size::Substitutes;
-
-/// What the hooks do, least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Duty {
-    /// Straight through.
-    Inert,
-    /// Count, change nothing.
-    Observe,
-    /// Make stacks resident.
-    Act,
-}
-
-impl Duty {
-    /// Its name in messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Duty::Inert => "inert",
-            Duty::Observe => "observe",
-            Duty::Act => "act",
-        }
-    }
-}
-
-impl From<u8> for Duty {
-    /// The duty with that discriminant; `Inert` for none.
-    fn from(value: u8) -> Self {
-        let known = [Duty::Observe, Duty::Act];
-        known.into_iter().find(|duty| *duty as u8 == value).unwrap_or(Duty::Inert)
-    }
-}
 
 /// How stacks are held; fixed at load.
 #[derive(Clone, Copy, Debug)]

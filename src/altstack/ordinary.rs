@@ -17,20 +17,13 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use super::ladder::{Rung, Stack};
 use super::pins::Kernel;
 use super::registry::{Place, Wanted};
-use super::{Caller, Policy, State, adopt, charge, frame};
+use super::{Caller, Policy, State, adopt, charge};
 use crate::bounds::{self, Attributes};
+use crate::plan::Ordinary;
 use crate::stats;
 use crate::sys::page::{self, Pages};
 use crate::sys::signals::{self, Blocked};
 use crate::sys::{call, startup};
-
-/// How deep a thread may have gone, in bytes, when a signal finds it, for its
-/// frame to lie in the window that is held by default.
-pub const DEPTH: usize = 32 << 10;
-
-/// The most of one stack that is held, in bytes: to hold a stack in full
-/// means to use its memory, and one may be as large as the machine.
-pub const MOST: usize = 64 << 20;
 
 /// Bytes that are held below a thread's start; unset while none are.
 static EXTENT: OnceNonZeroUsize = OnceNonZeroUsize::new();
@@ -59,18 +52,14 @@ fn have_seen(handlers: Handlers) -> bool {
     SEEN.load(Ordering::Relaxed) >= handlers as u8
 }
 
-/// Bytes that are held below a thread's start where nothing else was asked
-/// for: what its depth and the frames need.
-#[must_use]
-pub fn usual_extent() -> usize {
-    frame::window().saturating_add(DEPTH)
-}
-
-/// Holds ordinary stacks from now on: `bytes` below the start of each thread,
-/// or the usual extent with `None`.
-pub fn take_charge(bytes: Option<usize>) {
-    ASKED_FOR.store(bytes.is_some(), Ordering::Relaxed);
-    let bytes = bytes.unwrap_or_else(usual_extent).min(MOST);
+/// Holds ordinary stacks from now on, as planned.
+pub fn take_charge(plan: Ordinary) {
+    let (bytes, asked_for) = match plan {
+        Ordinary::Off => return,
+        Ordinary::Armed(bytes) => (bytes, false),
+        Ordinary::Locked(bytes) => (bytes, true),
+    };
+    ASKED_FOR.store(asked_for, Ordering::Relaxed);
     if let Some(bytes) = NonZeroUsize::new(bytes) {
         let _ = EXTENT.set(bytes);
     }

@@ -12,22 +12,11 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use super::ladder::Stack;
 use super::table::{Entry, Table};
 use super::{STATE, State, frame, origin, ours};
+pub use crate::plan::Remedy;
 use crate::stats;
 use crate::sys::page;
 use crate::sys::signals::{self, Blocked};
 use crate::sys::{call, startup};
-
-/// What is done about a stack that is too small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Remedy {
-    /// Nothing.
-    None,
-    /// It is told of.
-    Report,
-    /// The kernel gets a larger one.
-    Fix,
-}
 
 static REMEDY: AtomicU8 = AtomicU8::new(Remedy::None as u8);
 

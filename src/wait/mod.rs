@@ -28,6 +28,7 @@ mod strategy;
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
+pub use crate::plan::Interrupted;
 use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
 use cancel::Cancellation;
@@ -36,16 +37,6 @@ use request::Request;
 use sleep::End;
 use strategy::put_in_force;
 pub use strategy::{Strategy, strategy};
-
-/// What the program sees when a handler without `SA_RESTART` interrupts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Interrupted {
-    /// EINTR, as ever.
-    Keep,
-    /// Nothing: the wait goes on. For old programs that do not expect EINTR.
-    Retry,
-}
 
 static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
 

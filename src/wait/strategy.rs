@@ -2,29 +2,7 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// How a blocking call is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Strategy {
-    /// As libc does it.
-    Off = 0,
-    /// It sleeps in INT 0x80.
-    Int80 = 1,
-    /// Waits are `WNOHANG` and naps.
-    TwoPhase = 2,
-}
-
-impl Strategy {
-    /// Its name in `SIGWARD_WAIT` and in messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Strategy::Off => "off",
-            Strategy::Int80 => "int80",
-            Strategy::TwoPhase => "two-phase",
-        }
-    }
-}
+pub use crate::plan::Strategy;
 
 static IN_FORCE: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
 

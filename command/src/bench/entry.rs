@@ -2,9 +2,12 @@
 
 use std::arch::asm;
 use std::ffi::{c_int, c_void};
+use std::fs::File;
 use std::hint::black_box;
+use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
+use clap::Args;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -15,76 +18,61 @@ use sigward::sys::call;
 use super::compat;
 
 /// How often to call.
-#[derive(Clone, Copy)]
+#[derive(Args, Clone, Copy)]
 pub struct Effort {
+    /// Rounds of each path; the least and the median of them are shown
+    #[arg(long, value_name = "N", default_value_t = 200,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: u32,
+    /// Calls in a round
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub calls: u32,
 }
 
 /// Nanoseconds per call, one value a round; or why there are none.
 pub type Rounds = Result<Vec<f64>, String>;
 
-/// What was published for a path, in nanoseconds: on an i7-5500U, with page
-/// table isolation and without.
-#[derive(Clone, Copy)]
-pub struct Published {
-    pub isolated: f64,
-    pub open: f64,
-}
-
 /// One way in.
 pub struct Path {
     pub name: &'static str,
     /// What is called through it.
     pub call: &'static str,
-    pub published: Option<Published>,
+    /// What was published for it, in nanoseconds: on an i7-5500U, with page
+    /// table isolation and without.
+    pub published: [Option<f64>; 2],
     pub measure: fn(Effort) -> Rounds,
 }
 
 /// The path that ratios refer to.
 pub const REFERENCE: &str = "syscall";
 
+const fn path(
+    name: &'static str,
+    call: &'static str,
+    published: [Option<f64>; 2],
+    measure: fn(Effort) -> Rounds,
+) -> Path {
+    Path { name, call, published, measure }
+}
+
 /// All of them, in the order of the table.
 pub const PATHS: &[Path] = &[
-    Path { name: "libc", call: "getppid", published: None, measure: |effort| Ok(by_libc(effort)) },
-    Path {
-        name: REFERENCE,
-        call: "getppid",
-        published: Some(Published { isolated: 278.0, open: 103.0 }),
-        measure: |effort| Ok(by_syscall(effort)),
-    },
-    Path {
-        name: "int 0x80",
-        call: "getppid",
-        published: Some(Published { isolated: 498.0, open: 317.0 }),
-        measure: by_int80,
-    },
-    Path {
-        name: "vDSO",
-        call: "clock_gettime",
-        published: Some(Published { isolated: 37.0, open: 37.0 }),
-        measure: by_vdso,
-    },
-    Path {
-        // The figures of an emulated one. A native one, which old kernels
-        // have, is as fast as `syscall`.
-        name: "vsyscall",
-        call: "gettimeofday",
-        published: Some(Published { isolated: 692.0, open: 496.0 }),
-        measure: by_vsyscall,
-    },
-    Path {
-        name: "sysenter (32-bit)",
-        call: "getppid",
-        published: Some(Published { isolated: 338.0, open: 150.0 }),
-        measure: compat::by_sysenter,
-    },
-    Path {
-        name: "vDSO (32-bit)",
-        call: "clock_gettime",
-        published: Some(Published { isolated: 51.0, open: 51.0 }),
-        measure: compat::by_vdso,
-    },
+    path("libc", "getppid", [None, None], |effort| {
+        // SAFETY: getppid takes nothing and never fails.
+        Ok(timed(effort, || unsafe { libc::getppid() }))
+    }),
+    path(REFERENCE, "getppid", [Some(278.0), Some(103.0)], |effort| {
+        // SAFETY: as above.
+        Ok(timed(effort, || unsafe { call::raw(libc::SYS_getppid, [0; 6]) }))
+    }),
+    path("int 0x80", "getppid", [Some(498.0), Some(317.0)], by_int80),
+    path("vDSO", "clock_gettime", [Some(37.0), Some(37.0)], by_vdso),
+    // The figures of an emulated one. A native one, which old kernels have, is
+    // as fast as `syscall`.
+    path("vsyscall", "gettimeofday", [Some(692.0), Some(496.0)], by_vsyscall),
+    path("sysenter (32-bit)", "getppid", [Some(338.0), Some(150.0)], compat::by_sysenter),
+    path("vDSO (32-bit)", "clock_gettime", [Some(51.0), Some(51.0)], compat::by_vdso),
 ];
 
 fn timed<R>(effort: Effort, mut call: impl FnMut() -> R) -> Vec<f64> {
@@ -96,16 +84,6 @@ fn timed<R>(effort: Effort, mut call: impl FnMut() -> R) -> Vec<f64> {
         start.elapsed().as_secs_f64() * 1e9 / f64::from(effort.calls)
     };
     (0..effort.rounds).map(round).collect()
-}
-
-fn by_libc(effort: Effort) -> Vec<f64> {
-    // SAFETY: getppid takes nothing and never fails.
-    timed(effort, || unsafe { libc::getppid() })
-}
-
-fn by_syscall(effort: Effort) -> Vec<f64> {
-    // SAFETY: as above.
-    timed(effort, || unsafe { call::raw(libc::SYS_getppid, [0; 6]) })
 }
 
 /// getppid through the 32-bit table, where it is number 64.
@@ -149,12 +127,17 @@ type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -
 
 /// The clock in the vDSO, of 64 or of 32 bits.
 const CLOCK: &str = "__vdso_clock_gettime";
+/// More than a vDSO has.
+const LARGEST_VDSO: usize = 16 << 10;
 
 fn by_vdso(effort: Effort) -> Rounds {
-    let (start, length) = vdso().ok_or("the kernel maps no vDSO")?;
-    // SAFETY: the kernel's mapping: readable, and there as long as the process.
-    let image = unsafe { std::slice::from_raw_parts(start as *const u8, length) };
-    let at = start + clock_in(image)?;
+    // SAFETY: a plain query; 0 where the kernel maps none.
+    let start = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) };
+    let mut image = vec![0; LARGEST_VDSO];
+    let memory = File::open("/proc/self/mem");
+    let length = memory.and_then(|memory| memory.read_at(&mut image, start));
+    image.truncate(length.map_err(|error| format!("no vDSO can be read: {error}"))?);
+    let at = start as usize + clock_in(&image)?;
     // SAFETY: the kernel's function of that name.
     let clock_gettime = unsafe { std::mem::transmute::<usize, ClockGettime>(at) };
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -162,15 +145,6 @@ fn by_vdso(effort: Effort) -> Rounds {
         // SAFETY: a live timespec.
         unsafe { clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) }
     }))
-}
-
-/// Where the vDSO lies, and its length.
-fn vdso() -> Option<(usize, usize)> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let line = maps.lines().find(|line| line.ends_with("[vdso]"))?;
-    let (start, end) = line.split_once(' ')?.0.split_once('-')?;
-    let start = usize::from_str_radix(start, 16).ok()?;
-    Some((start, usize::from_str_radix(end, 16).ok()?.checked_sub(start)?))
 }
 
 /// The offset of [`CLOCK`] in the image of a vDSO.

@@ -1,88 +1,43 @@
 //! The figures as a bar chart.
 
-use std::fmt::Write;
+use super::report::{Report, TIMES};
 
-use super::report::{Report, Row};
-
-/// Widths and heights, in SVG's user units.
-const LABELS: u32 = 150;
-const BARS: u32 = 500;
-const NUMBERS: u32 = 70;
-const BAR: usize = 12;
-const GROUP: usize = 3 * BAR + 14;
-const TOP: usize = 76;
-
-/// A bar's figure, its colour and what the legend says.
-type Series = (fn(&Row) -> Option<f64>, &'static str, String);
+/// Nanoseconds of the longest bar. In virtual machines a path may take a hundred
+/// times as long as the others, whose bars would be too short to see: it is cut.
+const AXIS: f64 = 1400.0;
 
 /// An SVG document: for each path the minimum here and the published figures.
 pub fn svg(report: &Report) -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = write(&mut text, report);
-    text
-}
-
-fn write(text: &mut String, report: &Report) -> std::fmt::Result {
-    let published = report.published_on;
-    let series: [Series; 3] = [
-        (|row| row.minimum_ns, "#1b6ca8", format!("here, {}", report.machine)),
-        (
-            |row| row.published_isolated_ns,
-            "#d98e04",
-            format!("published, {published}, page table isolation"),
-        ),
-        (|row| row.published_open_ns, "#e8c988", format!("published, {published}, without")),
+    let machine = report.machine.replace('&', "&amp;").replace('<', "&lt;");
+    let published = format!("published, {},", report.published_on);
+    let legend = [
+        ("#1b6ca8", format!("here, {machine}")),
+        ("#d98e04", format!("{published} page table isolation")),
+        ("#e8c988", format!("{published} without")),
     ];
-    // In virtual machines a path may take a hundred times as long as the others, whose bars
-    // would be too short to see: such a bar is cut.
-    let most = |figure: fn(&Row) -> Option<f64>| {
-        report.paths.iter().filter_map(figure).fold(1.0, f64::max)
+    let text = |x, y, words: &str| format!("<text x=\"{x}\" y=\"{y}\">{words}</text>");
+    let bar = |x, y, width, colour, words: &str| {
+        let shape = format!("width=\"{width}\" height=\"10\" fill=\"{colour}\"");
+        format!("<rect x=\"{x}\" y=\"{y}\" {shape}/>") + &text(x + width + 4, y + 9, words)
     };
-    let published_most = most(|row| row.published_isolated_ns);
-    let axis = most(|row| row.minimum_ns).clamp(published_most, 2.0 * published_most);
-    let width = LABELS + BARS + NUMBERS;
-    let height = TOP + GROUP * report.paths.len();
-
-    writeln!(
-        text,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n\
-         <text x=\"4\" y=\"16\" font-size=\"14\">Nanoseconds per call, by the way into the \
-         kernel</text>"
-    )?;
-    for (at, (_, colour, words)) in series.iter().enumerate() {
-        let y = 24 + at * 15;
-        writeln!(
-            text,
-            "<rect x=\"4\" y=\"{y}\" width=\"10\" height=\"10\" fill=\"{colour}\"/>\
-             <text x=\"20\" y=\"{}\">{}</text>",
-            y + 9,
-            escaped(words)
-        )?;
-    }
-    for (at, row) in report.paths.iter().enumerate() {
-        let top = TOP + at * GROUP;
-        writeln!(text, "<text x=\"4\" y=\"{}\">{}</text>", top + 22, escaped(row.path))?;
-        for (at, (figure, colour, _)) in series.iter().enumerate() {
-            let y = top + at * BAR;
-            let Some(ns) = figure(row) else { continue };
-            let length = (ns / axis).min(1.0) * f64::from(BARS);
-            let cut = if ns > axis { " (cut)" } else { "" };
-            writeln!(
-                text,
-                "<rect x=\"{LABELS}\" y=\"{y}\" width=\"{length:.1}\" height=\"{}\" \
-                 fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{}\" font-size=\"9\">{ns:.0}{cut}</text>",
-                BAR - 2,
-                length + f64::from(LABELS) + 4.0,
-                y + 9
-            )?;
+    let mut items = vec![text(4, 16, "Nanoseconds per call, by the way into the kernel")];
+    items.extend(
+        (24..).step_by(15).zip(&legend).map(|(y, (colour, words))| bar(4, y, 10, colour, words)),
+    );
+    for (top, row) in (76..).step_by(50).zip(&report.paths) {
+        items.push(text(4, top + 22, row.path.name));
+        for (y, (time, (colour, _))) in (top..).step_by(12).zip(TIMES.into_iter().zip(&legend)) {
+            let Some(ns) = row.figures[time] else { continue };
+            let cut = if ns > AXIS { " (cut)" } else { "" };
+            let length = (ns.min(AXIS) / AXIS * 500.0) as u32;
+            items.push(bar(150, y, length, colour, &format!("{ns:.0}{cut}")));
         }
     }
-    writeln!(text, "</svg>")
-}
-
-fn escaped(words: &str) -> String {
-    words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    let height = 76 + 50 * report.paths.len();
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 {height}\" \
+         font-family=\"sans-serif\" font-size=\"10\">\n\
+         <rect width=\"720\" height=\"{height}\" fill=\"white\"/>\n{}\n</svg>\n",
+        items.join("\n")
+    )
 }

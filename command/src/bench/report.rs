@@ -1,10 +1,9 @@
 //! The figures, as a table and as JSON.
 
-use std::fmt::Write;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
-use serde::Serialize;
-
-use super::entry::{Effort, Path, Published, REFERENCE, Rounds};
+use super::entry::{Effort, Path, REFERENCE, Rounds};
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
@@ -19,43 +18,52 @@ pub struct Report {
     pub paths: Vec<Row>,
 }
 
-/// One path. Times are nanoseconds per call.
-#[derive(Serialize)]
+/// The figures of a path: the heading of the column, the name in JSON, and how many
+/// digits the table shows. Times are nanoseconds per call; each ratio is that of the
+/// time before it to the same of [`REFERENCE`].
+const COLUMNS: [(&str, &str, usize); 7] = [
+    ("median", "median_ns", 1),
+    ("minimum", "minimum_ns", 1),
+    ("ratio", "ratio", 2),
+    ("ns", "published_isolated_ns", 0),
+    ("ratio", "published_isolated_ratio", 2),
+    ("ns", "published_open_ns", 0),
+    ("ratio", "published_open_ratio", 2),
+];
+
+/// Where the times that have ratios stand in [`COLUMNS`]: measured here, and
+/// published with page table isolation and without.
+pub const TIMES: [usize; 3] = [1, 3, 5];
+
+/// One path.
 pub struct Row {
-    pub path: &'static str,
-    call: &'static str,
-    pub minimum_ns: Option<f64>,
-    median_ns: Option<f64>,
-    /// Of the minimum to the minimum of `syscall`.
-    ratio: Option<f64>,
+    pub path: &'static Path,
+    pub figures: [Option<f64>; COLUMNS.len()],
     unavailable: Option<String>,
-    pub published_isolated_ns: Option<f64>,
-    published_isolated_ratio: Option<f64>,
-    pub published_open_ns: Option<f64>,
-    published_open_ratio: Option<f64>,
 }
 
 impl Row {
-    pub fn new(path: &Path, rounds: Rounds) -> Self {
-        let (rounds, unavailable) = match rounds {
-            Ok(rounds) => (rounds, None),
-            Err(reason) => (Vec::new(), Some(reason)),
-        };
-        let mut rounds = rounds;
+    pub fn new(path: &'static Path, rounds: Rounds) -> Self {
+        let unavailable = rounds.as_ref().err().cloned();
+        let mut rounds = rounds.unwrap_or_default();
         rounds.sort_by(f64::total_cmp);
-        let published = path.published;
-        Self {
-            path: path.name,
-            call: path.call,
-            minimum_ns: rounds.first().copied().map(hundredths),
-            median_ns: rounds.get(rounds.len() / 2).copied().map(hundredths),
-            ratio: None,
-            unavailable,
-            published_isolated_ns: published.map(|Published { isolated, .. }| isolated),
-            published_isolated_ratio: None,
-            published_open_ns: published.map(|Published { open, .. }| open),
-            published_open_ratio: None,
+        let at = |index: usize| rounds.get(index).copied().map(hundredths);
+        let [isolated, open] = path.published;
+        let figures = [at(rounds.len() / 2), at(0), None, isolated, None, open, None];
+        Self { path, figures, unavailable }
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("path", self.path.name)?;
+        map.serialize_entry("call", self.path.call)?;
+        for ((_, name, _), figure) in COLUMNS.iter().zip(self.figures) {
+            map.serialize_entry(name, &figure)?;
         }
+        map.serialize_entry("unavailable", &self.unavailable)?;
+        map.end()
     }
 }
 
@@ -65,28 +73,22 @@ fn hundredths(number: f64) -> f64 {
 
 impl Report {
     pub fn new(effort: Effort, mut paths: Vec<Row>) -> Self {
-        let ratios = |paths: &[Row], figure: fn(&Row) -> Option<f64>| -> Vec<Option<f64>> {
-            let reference = paths.iter().find(|row| row.path == REFERENCE).and_then(figure);
-            let ratio = |row| Some(hundredths(figure(row)? / reference?));
-            paths.iter().map(ratio).collect()
-        };
-        let here = ratios(&paths, |row| row.minimum_ns);
-        let isolated = ratios(&paths, |row| row.published_isolated_ns);
-        let open = ratios(&paths, |row| row.published_open_ns);
-        for (((row, here), isolated), open) in paths.iter_mut().zip(here).zip(isolated).zip(open) {
-            row.ratio = here;
-            row.published_isolated_ratio = isolated;
-            row.published_open_ratio = open;
+        let reference = paths.iter().find(|row| row.path.name == REFERENCE);
+        let reference = reference.map_or([None; COLUMNS.len()], |row| row.figures);
+        for row in &mut paths {
+            for time in TIMES {
+                let ratio = row.figures[time].zip(reference[time]).map(|(here, to)| here / to);
+                row.figures[time + 1] = ratio.map(hundredths);
+            }
         }
         let read = |file: &str| std::fs::read_to_string(file).unwrap_or("unknown".to_owned());
+        let system = |file: &str| read(&format!("/sys/devices/system/{file}")).trim().to_owned();
+        let cpuinfo = read("/proc/cpuinfo");
+        let mut model = cpuinfo.lines().filter_map(|line| line.strip_prefix("model name\t: "));
         Self {
-            machine: processor(),
-            page_table_isolation: read("/sys/devices/system/cpu/vulnerabilities/meltdown")
-                .trim()
-                .to_owned(),
-            clock_source: read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-                .trim()
-                .to_owned(),
+            machine: model.next().unwrap_or("unknown").trim().to_owned(),
+            page_table_isolation: system("cpu/vulnerabilities/meltdown"),
+            clock_source: system("clocksource/clocksource0/current_clocksource"),
             rounds: effort.rounds,
             calls_per_round: effort.calls,
             published_on: "Intel i7-5500U",
@@ -96,63 +98,40 @@ impl Report {
     }
 
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = self.write(&mut text);
-        text
-    }
-
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        writeln!(text, "Nanoseconds per call, and the ratio to {}:\n", self.ratio_to)?;
-        writeln!(text, "{:33}{:^26}  {:^30}", "", "this machine", "published (isolated / open)")?;
-        writeln!(
-            text,
-            "{:19}{:14}{:>9}{:>9}{:>8}  {:>8}{:>7}{:>8}{:>7}",
-            "path", "call", "minimum", "median", "ratio", "ns", "ratio", "ns", "ratio"
-        )?;
-        for row in &self.paths {
-            writeln!(
-                text,
-                "{:19}{:14}{:>9}{:>9}{:>8}  {:>8}{:>7}{:>8}{:>7}",
-                row.path,
-                row.call,
-                cell(row.minimum_ns, 1),
-                cell(row.median_ns, 1),
-                cell(row.ratio, 2),
-                cell(row.published_isolated_ns, 0),
-                cell(row.published_isolated_ratio, 2),
-                cell(row.published_open_ns, 0),
-                cell(row.published_open_ratio, 2),
-            )?;
-        }
-        writeln!(text)?;
-        for row in &self.paths {
-            if let Some(reason) = &row.unavailable {
-                writeln!(text, "{} is not available: {reason}", row.path)?;
-            }
-        }
-        writeln!(
-            text,
+        let line = |path: &str, call: &str, cells: [String; COLUMNS.len()]| {
+            let [median, least, ratio, ns, to, open, open_to] = cells;
+            format!(
+                "{path:19}{call:14}{least:>9}{median:>9}{ratio:>8}  {ns:>8}{to:>7}{open:>8}{open_to:>7}"
+            )
+        };
+        let row = |row: &Row| {
+            let cell = |at: usize| {
+                row.figures[at].map_or("-".to_owned(), |ns| format!("{ns:.0$}", COLUMNS[at].2))
+            };
+            line(row.path.name, row.path.call, std::array::from_fn(cell))
+        };
+        let mut lines = vec![
+            format!("Nanoseconds per call, and the ratio to {}:\n", self.ratio_to),
+            format!("{:33}{:^26}  {:^30}", "", "this machine", "published (isolated / open)"),
+            line("path", "call", COLUMNS.map(|(heading, ..)| heading.to_owned())),
+        ];
+        lines.extend(self.paths.iter().map(row));
+        lines.push(String::new());
+        lines.extend(self.paths.iter().filter_map(|row| {
+            Some(format!("{} is not available: {}", row.path.name, row.unavailable.as_ref()?))
+        }));
+        lines.push(format!(
             "This machine: {}; meltdown: {}; clock source: {}.\n\
              Published: {}, with page table isolation and without (open). Its vsyscall was\n\
              emulated; a native one took as long as syscall.\n\
-             {} rounds of {} calls. getppid: no libc caches it, and it does next to nothing.",
+             {} rounds of {} calls. getppid: no libc caches it, and it does next to nothing.\n",
             self.machine,
             self.page_table_isolation,
             self.clock_source,
             self.published_on,
             self.rounds,
             self.calls_per_round
-        )
+        ));
+        lines.join("\n")
     }
-}
-
-fn cell(number: Option<f64>, digits: usize) -> String {
-    number.map_or("-".to_owned(), |number| format!("{number:.digits$}"))
-}
-
-fn processor() -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    model.map_or("unknown".to_owned(), |(_, model)| model.trim().to_owned())
 }

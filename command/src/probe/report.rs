@@ -1,12 +1,14 @@
 //! What was seen, in words and as JSON.
 
 use serde::Serialize;
+use sigward::config::Config;
 use sigward::quirks::{FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
 use sigward::verdict::{Standing, Verdict};
 
 use super::registers::Arm;
 use super::waits::Waits;
 use crate::exit::Exit;
+use crate::plan;
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
@@ -150,7 +152,7 @@ impl Check {
             standing: verdict.standing.as_str(),
             confidence: verdict.confidence.as_str(),
             defect: judged,
-            auto_acts: verdict.acts(),
+            auto_acts: plan::acts(&Config::DEFAULT, || *verdict),
             comparison: format!("{says}{then}."),
         }
     }

@@ -80,7 +80,7 @@ fn help_names_every_variable() {
     command.arg("--help");
     let mut assert = limited(command).assert().success();
     for row in sigward::config::TABLE {
-        assert = assert.stdout(contains(format!("{}: {}", row.name, row.accepted)));
+        assert = assert.stdout(contains(format!("{}: {}", row.name, row.accepted())));
     }
 }
 

@@ -3,6 +3,7 @@
 //! The library here is a few lines of C whose constructor says that it was
 //! loaded: these tests are about the command alone.
 
+mod dry_run;
 mod ending;
 mod environment;
 mod library;

@@ -1,0 +1,246 @@
+//! The plan in words: what the library would do in a program, and why.
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use sigward::altstack::frame;
+use sigward::config::{self, Config};
+use sigward::plan::{
+    self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Obstacle, Ordinary, Plan, Process,
+    Remedy, Why, Words,
+};
+use sigward::standdown;
+use sigward::sys::errno::Errno;
+use sigward::sys::probe;
+use sigward::verdict::Verdict;
+
+/// A plan, ready to print. As JSON: an object with a member for each part. The
+/// names are an interface: add, do not rename.
+pub struct Report {
+    rows: Vec<(&'static str, Row)>,
+}
+
+/// One part of it.
+#[derive(Serialize)]
+struct Row {
+    value: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
+    because: String,
+    /// Whether it is worth a line.
+    #[serde(skip)]
+    matters: bool,
+}
+
+impl Row {
+    /// A part without a reason of its own.
+    fn that_follows(value: Value, matters: bool, because: &str) -> Self {
+        Row { value, bytes: None, because: because.to_owned(), matters }
+    }
+}
+
+/// Whether the library would make stacks resident on a kernel of this verdict, in
+/// a process about which nothing else is known.
+pub fn acts(config: &Config, verdict: impl FnOnce() -> Verdict) -> bool {
+    let mut facts = Facts::plain(None, frame::by_cpu());
+    plan::plan(config, Bad::default(), verdict, &mut facts).duty.value == Duty::Act
+}
+
+impl Report {
+    /// What the library would do in a program that this process becomes.
+    pub fn of_heir(config: &Config, bad: Bad<'_>, verdict: Verdict) -> Self {
+        Self::of(config, &plan::plan(config, bad, || verdict, &mut Heir))
+    }
+
+    /// What the library would do on another machine.
+    pub fn elsewhere(config: &Config, bad: Bad<'_>, verdict: Verdict) -> Self {
+        let mut facts = Facts::plain(None, frame::by_cpu());
+        Self::of(config, &plan::plan(config, bad, || verdict, &mut facts))
+    }
+
+    fn of(config: &Config, plan: &Plan<'_>) -> Self {
+        let mut report = Report { rows: Vec::new() };
+        let part = |value: Value, why, variable| {
+            let because = because(why, variable, config, plan);
+            Row { value, bytes: None, because, matters: why != Why::Duty }
+        };
+        let mut add = |name, row| report.rows.push((name, row));
+        add("duty", part(plan.duty.value.name().into(), plan.duty.why, "SIGWARD"));
+        let rung = plan.start.value.name().into();
+        add("rung", part(rung, plan.start.why, "SIGWARD_ALTSTACK"));
+        add("frame", part(plan.frame.value.into(), plan.frame.why, "SIGWARD_FRAME"));
+        let why = "two frames, and what the handler of the first may use";
+        add("window", Row::that_follows(plan.window.into(), plan.window > 0, why));
+        let fork = if plan.fork_copies.value { "copy" } else { "wipe" };
+        add("fork", part(fork.into(), plan.fork_copies.why, "SIGWARD_FORK"));
+        let (stacks, bytes) = match plan.ordinary.value {
+            Ordinary::Off => ("off", None),
+            Ordinary::Armed(bytes) => ("armed", Some(bytes)),
+            Ordinary::Locked(bytes) => ("locked", Some(bytes)),
+        };
+        let stacks = part(stacks.into(), plan.ordinary.why, "SIGWARD_STACK");
+        add("ordinary_stacks", Row { bytes, ..stacks });
+        let remedy = match plan.small_stacks.value {
+            Remedy::None => "off",
+            Remedy::Report => "report",
+            Remedy::Fix => "fix",
+        };
+        add("small_stacks", part(remedy.into(), plan.small_stacks.why, "SIGWARD_SIZE"));
+        add("wait", part(plan.wait.value.name().into(), plan.wait.why, "SIGWARD_WAIT"));
+        let interrupted = match plan.interrupted.value {
+            Interrupted::Keep => "keep",
+            Interrupted::Retry => "retry",
+        };
+        let why = plan.interrupted.why;
+        add("interrupted_wait", part(interrupted.into(), why, "SIGWARD_WAIT_EINTR"));
+        let words = match plan.words.value {
+            Words::None => "none",
+            Words::Last => "last",
+            Words::All => "all",
+        };
+        add("messages", part(words.into(), plan.words.why, ""));
+        let speaks = plan.words.value != Words::None;
+        add("log", Row::that_follows(plan.level.as_str().into(), speaks, "SIGWARD_LOG"));
+        add("stats", Row::that_follows(plan.stats.into(), speaks, "SIGWARD_STATS"));
+        let complaint = plan.complaint.map(|bad| bad.to_string());
+        let (complains, why) = (complaint.is_some(), "the default is used");
+        add("complaint", Row::that_follows(complaint.into(), complains, why));
+        let seen = [
+            ("stacks", plan.seen.stacks),
+            ("handlers", plan.seen.handlers),
+            ("forks", plan.seen.forks),
+            ("waits", plan.seen.waits),
+            ("filters", plan.seen.filters),
+        ];
+        let seen: Vec<&str> = seen.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+        let (sees, why) = (!seen.is_empty(), "what of syscall(2) concerns the parts above");
+        add("syscalls_seen", Row::that_follows(seen.into(), sees, why));
+        let why = "what is held or hooked is so in a forked child, too";
+        add("fork_handlers", Row::that_follows(plan.fork_handlers.into(), plan.fork_handlers, why));
+        let look_up = match plan.look_up.value {
+            LookUp::Lazy => "lazy",
+            LookUp::AtLoad => "at load",
+        };
+        add("look_up", part(look_up.into(), plan.look_up.why, ""));
+        report
+    }
+
+    /// One line for each part that matters.
+    pub fn text(&self) -> String {
+        let line = |(name, row): &(&str, Row)| {
+            let value = match &row.value {
+                Value::String(word) => word.clone(),
+                Value::Bool(true) => "yes".to_owned(),
+                Value::Bool(false) => "no".to_owned(),
+                Value::Array(words) => {
+                    words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+                }
+                other => format!("{other} bytes"),
+            };
+            let bytes = row.bytes.map_or(String::new(), |bytes| format!(", {bytes} bytes"));
+            format!("  {}: {value}{bytes} ({})\n", name.replace('_', " "), row.because)
+        };
+        self.rows.iter().filter(|(_, row)| row.matters).map(line).collect()
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.rows.iter().map(|(name, row)| (name, row)))
+    }
+}
+
+/// The reason of a part that `variable` may set.
+fn because(why: Why, variable: &str, config: &Config, plan: &Plan<'_>) -> String {
+    let words = match why {
+        Why::Default => "by default",
+        Why::Set => {
+            let shown = config.describe().find(|(name, _)| *name == variable);
+            return shown.map_or(String::new(), |(name, value)| format!("{name}={value}"));
+        }
+        Why::Excluded => "SIGWARD_ONLY or SIGWARD_EXCEPT leaves the program out",
+        Why::Secure => "a setuid program is not steered by its caller's environment",
+        Why::NoEnvironment => "the environment was not found",
+        Why::Affected => "the kernel is affected",
+        Why::InRange => "the kernel may be affected",
+        Why::NotAffected => "the kernel is not affected",
+        Why::UnknownKernel => "nothing is known of this kernel",
+        Why::WaitsAreRight => "Linux restarts waits as it should",
+        Why::SmallStacks => "SIGWARD_SIZE asks for it, on every kernel",
+        Why::Obstacle => match plan.obstacle {
+            Some(obstacle) => return format!("standing down: {obstacle}"),
+            None => "standing down",
+        },
+        Why::Duty => return format!("the duty is {}", plan.duty.value.name()),
+        Why::AtWork => "stacks are seen anyway",
+        Why::Talkative => "a level, the line of counts, or a complaint asks for them",
+        Why::Silent => "nothing asks for any",
+        Why::Filter => "a seccomp filter does not let a line be written",
+        Why::Untried => "a seccomp filter could not be tried out",
+        Why::Told => "the kernel's AT_MINSIGSTKSZ",
+        Why::Cpu => "this processor's CPUID, as the kernel does not tell",
+        Why::BookKeeper => "valgrind keeps books of memory",
+    };
+    words.to_owned()
+}
+
+/// A program that this process becomes: it inherits the kernel and the seccomp
+/// filter. What it brings itself (a sanitizer, a libc) is not known.
+struct Heir;
+
+impl Process for Heir {
+    fn environment(&mut self) -> Environment {
+        Environment::Trusted
+    }
+
+    fn is_book_kept(&mut self) -> bool {
+        false
+    }
+
+    fn told_frame(&mut self) -> Option<usize> {
+        // SAFETY: a plain query; 0 where the kernel does not tell.
+        let size = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
+        Some(size as usize).filter(|size| *size > 0)
+    }
+
+    fn cpu_frame(&mut self) -> usize {
+        frame::by_cpu()
+    }
+
+    fn is_filtered(&mut self) -> bool {
+        !probe::unfiltered()
+    }
+
+    fn sanitizer(&mut self) -> Option<&'static str> {
+        None
+    }
+
+    fn has_book_keeper(&mut self) -> bool {
+        false
+    }
+
+    fn overridden(&mut self) -> Option<&'static str> {
+        None
+    }
+
+    fn knows_libc(&mut self) -> bool {
+        true
+    }
+
+    fn filter(&mut self) -> Option<Obstacle> {
+        standdown::filter()
+    }
+
+    fn may_write(&mut self) -> Result<bool, Errno> {
+        standdown::words()
+    }
+}
+
+/// The settings in the environment of this process, for any program: the two
+/// lists of programs are left out.
+pub fn settings<'a>(environ: impl Iterator<Item = &'a [u8]>) -> (Config, Bad<'a>) {
+    const LISTS: [&[u8]; 2] = [b"SIGWARD_ONLY=", b"SIGWARD_EXCEPT="];
+    let mut bad = Bad::default();
+    let environ = environ.filter(|entry| !LISTS.iter().any(|list| entry.starts_with(list)));
+    let config = config::parse(environ, b"", |found| bad.note(found));
+    (config, bad)
+}

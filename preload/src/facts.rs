@@ -1,0 +1,104 @@
+//! What the plan asks of this process. To be asked at load only.
+
+use sigward_core::altstack::frame;
+use sigward_core::config::{self, Config};
+use sigward_core::plan::{Bad, Environment, Obstacle, Process};
+use sigward_core::standdown;
+use sigward_core::sys::errno::Errno;
+use sigward_core::sys::probe;
+use sigward_core::sys::startup::{Startup, is_under_valgrind};
+
+use crate::{originals, weak};
+
+/// This process.
+pub struct Here {
+    /// What the kernel gave it, where libc tells us.
+    pub startup: Option<Startup>,
+    environment: Environment,
+}
+
+impl Here {
+    pub fn look() -> Self {
+        let startup = match weak::libc_stack_end() {
+            // SAFETY: glibc's variable points at the kernel's block.
+            Some(argc) => Some(unsafe { Startup::from_stack(*(argc as *const *const usize)) }),
+            // SAFETY: while constructors run, musl's `environ` points into it.
+            None => weak::environ().map(|environ| unsafe { Startup::from_environ(environ) }),
+        };
+        let secure = |startup: Startup| startup.auxiliary(libc::AT_SECURE).unwrap_or(0) != 0;
+        let environment = match startup.map(secure) {
+            Some(false) => Environment::Trusted,
+            Some(true) => Environment::Secure,
+            None => Environment::Missing,
+        };
+        Here { startup, environment }
+    }
+
+    /// What the user has set, and what of it is not obeyed.
+    pub fn settings(&self) -> (Config, Bad<'static>) {
+        let mut bad = Bad::default();
+        let config = match self.startup {
+            Some(startup) if self.environment == Environment::Trusted => {
+                let environ = startup.environment(config::PREFIX);
+                config::parse(environ, startup.executed(), |found| bad.note(found))
+            }
+            _ => Config::DEFAULT,
+        };
+        (config, bad)
+    }
+}
+
+impl Process for Here {
+    fn environment(&mut self) -> Environment {
+        self.environment
+    }
+
+    /// Such tools have a library of their own preloaded, beside valgrind's. What
+    /// it defines is costlier to look for, and we are measured under another
+    /// tool.
+    fn is_book_kept(&mut self) -> bool {
+        const NAME: &[u8] = b"/vgpreload_";
+        let names = |list: &[u8]| list.windows(NAME.len()).filter(|part| *part == NAME).count();
+        is_under_valgrind()
+            && self.startup.is_some_and(|startup| {
+                startup.environment(b"LD_PRELOAD=").any(|list| names(list) > 1)
+            })
+    }
+
+    fn told_frame(&mut self) -> Option<usize> {
+        self.startup?.auxiliary(libc::AT_MINSIGSTKSZ).map(|size| size as usize)
+    }
+
+    fn cpu_frame(&mut self) -> usize {
+        frame::by_cpu()
+    }
+
+    fn is_filtered(&mut self) -> bool {
+        !probe::unfiltered()
+    }
+
+    fn sanitizer(&mut self) -> Option<&'static str> {
+        originals::first_defined(&standdown::SANITIZERS, true)
+    }
+
+    fn has_book_keeper(&mut self) -> bool {
+        originals::first_defined(&standdown::VALGRIND, true).is_some()
+    }
+
+    fn overridden(&mut self) -> Option<&'static str> {
+        originals::first_defined(&standdown::OVERRIDES, false)
+    }
+
+    /// Without a place for errno this is none.
+    fn knows_libc(&mut self) -> bool {
+        originals::get(originals::Id::__errno_location).is_some()
+    }
+
+    fn filter(&mut self) -> Option<Obstacle> {
+        standdown::filter()
+    }
+
+    fn may_write(&mut self) -> Result<bool, Errno> {
+        standdown::words()
+    }
+}

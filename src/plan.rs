@@ -1,0 +1,400 @@
+//! What is to be done in a process, and why: one value, made by one pure
+//! function.
+//!
+//! [`plan`] takes what the user set, what the kernel is, and what is asked of
+//! the process. The library obeys the plan, the command prints it, tests are
+//! tables over it; nothing else decides. What the mechanisms find out later (a
+//! lock that is refused, an `int 0x80` that does not work) is theirs to say.
+//!
+//! Some questions cost system calls, a child, or a walk over all loaded
+//! objects. So they come as a trait, [`Process`]: each is asked where its answer
+//! matters, and at most once. [`Facts`] are the answers as plain values, for a
+//! process that is not the one that asks.
+
+mod parts;
+mod process;
+
+use crate::config::{self, BadValue, Config, Mode};
+use crate::verdict::{Standing, Verdict};
+pub use parts::{Duty, Interrupted, LookUp, Ordinary, Remedy, Rung, Seen, Strategy, Words};
+pub use process::{Environment, Facts, Obstacle, Process};
+
+/// Why a part of the plan is as it is. The words for it are the command's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Why {
+    /// Nothing was said, and this is what is done then.
+    Default,
+    /// Its variable says so.
+    Set,
+    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` leaves the program out.
+    Excluded,
+    /// A setuid program must not be steered by its caller's environment.
+    Secure,
+    /// Without an environment nothing is known of the user's wishes.
+    NoEnvironment,
+    /// The kernel is affected.
+    Affected,
+    /// The kernel may be affected: a range holds it.
+    InRange,
+    /// The kernel is not affected.
+    NotAffected,
+    /// Nothing is known of the kernel, and no range holds it.
+    UnknownKernel,
+    /// The kernel restarts waits as it should.
+    WaitsAreRight,
+    /// `SIGWARD_SIZE` asks for it, on every kernel.
+    SmallStacks,
+    /// [`Plan::obstacle`].
+    Obstacle,
+    /// The duty is one that does without.
+    Duty,
+    /// Stacks are seen anyway.
+    AtWork,
+    /// There is something to say.
+    Talkative,
+    /// There is nothing to say.
+    Silent,
+    /// A seccomp filter does not let a line be written.
+    Filter,
+    /// A seccomp filter could not be tried out: it may kill for a write.
+    Untried,
+    /// The kernel said so at exec.
+    Told,
+    /// The processor says so.
+    Cpu,
+    /// To a tool that looks for races, what is found at its first use is one.
+    BookKeeper,
+}
+
+/// One part of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<T> {
+    /// What is to be done.
+    pub value: T,
+    /// Why.
+    pub why: Why,
+}
+
+impl<T> Part<T> {
+    const fn new(value: T, why: Why) -> Self {
+        Part { value, why }
+    }
+}
+
+/// What is to be done in one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan<'a> {
+    /// What the kernel is; `None` where it was not asked, as nothing depends
+    /// on it.
+    pub kernel: Option<Standing>,
+    /// Residency of signal stacks.
+    pub duty: Part<Duty>,
+    /// Why less is done than was asked for, if so.
+    pub obstacle: Option<Obstacle>,
+    /// The rung to start from for alternate stacks.
+    pub start: Part<Rung>,
+    /// Bytes of the largest signal frame; 0 where none matters.
+    pub frame: Part<usize>,
+    /// Bytes at the top of a stack that frames need; 0 where none matters.
+    pub window: usize,
+    /// Whether a fork copies other threads' alternate stacks, too.
+    pub fork_copies: Part<bool>,
+    /// Threads' own stacks.
+    pub ordinary: Part<Ordinary>,
+    /// Alternate stacks that are too small.
+    pub small_stacks: Part<Remedy>,
+    /// How waits are carried out, where the mechanism can.
+    pub wait: Part<Strategy>,
+    /// What an interrupted wait does.
+    pub interrupted: Part<Interrupted>,
+    /// What may be written to standard error.
+    pub words: Part<Words>,
+    /// The most detailed level of it.
+    pub level: config::Log,
+    /// Whether the line of counts is written at exit.
+    pub stats: bool,
+    /// The setting that is not obeyed, where that is worth a line.
+    pub complaint: Option<BadValue<'a>>,
+    /// What is looked at in syscall(2).
+    pub seen: Seen,
+    /// Whether fork handlers are registered.
+    pub fork_handlers: bool,
+    /// When the functions behind the hooks are looked up.
+    pub look_up: Part<LookUp>,
+}
+
+/// The first setting of each kind that is not obeyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bad<'a> {
+    /// A value that is not accepted.
+    pub value: Option<BadValue<'a>>,
+    /// A name that no variable has. It may be meant for somebody else: it is
+    /// worth a word where we act.
+    pub name: Option<BadValue<'a>>,
+}
+
+impl<'a> Bad<'a> {
+    /// Notes one more.
+    pub fn note(&mut self, found: BadValue<'a>) {
+        let kind = if found.accepted.is_some() { &mut self.value } else { &mut self.name };
+        kind.get_or_insert(found);
+    }
+}
+
+/// What the x86-64 ABI keeps below the stack pointer (a frame on an ordinary
+/// stack skips it).
+const RED_ZONE: usize = 128;
+/// Room for a handler's own variables between its frame and one nested in it.
+const HANDLER: usize = 2048;
+/// How deep a thread may have gone, in bytes, when a signal finds it, for its
+/// frame to lie in the window that is held by default.
+const DEPTH: usize = 32 << 10;
+/// The most of one ordinary stack that is held, in bytes: to hold a stack in
+/// full means to use its memory, and one may be as large as the machine.
+const MOST: usize = 64 << 20;
+
+/// Bytes at the top of a stack that must not fault: a `frame`, what its
+/// handler uses, and one frame nested in it.
+#[must_use]
+pub const fn window(frame: usize) -> usize {
+    frame.saturating_mul(2).saturating_add(HANDLER + RED_ZONE)
+}
+
+/// Bytes that are held below a thread's start where nothing else was asked
+/// for: what its depth and two frames need.
+#[must_use]
+pub const fn usual_extent(frame: usize) -> usize {
+    window(frame).saturating_add(DEPTH)
+}
+
+/// Makes the plan for a process with these settings. The verdict is asked for
+/// only where it matters. Async-signal-safe if its arguments are.
+pub fn plan<'a>(
+    config: &Config,
+    bad: Bad<'a>,
+    verdict: impl FnOnce() -> Verdict,
+    process: &mut impl Process,
+) -> Plan<'a> {
+    let mut plan = match left_alone(config, process.environment()) {
+        Some(why) => Plan::idle(why),
+        None => plan_work(config, bad, verdict(), process),
+    };
+    if process.is_book_kept() {
+        plan.look_up = Part::new(LookUp::AtLoad, Why::BookKeeper);
+    }
+    plan
+}
+
+/// Why the process is none of our business, if so.
+fn left_alone(config: &Config, environment: Environment) -> Option<Why> {
+    match environment {
+        Environment::Missing => Some(Why::NoEnvironment),
+        Environment::Secure => Some(Why::Secure),
+        Environment::Trusted if config.excluded => Some(Why::Excluded),
+        Environment::Trusted if config.mode == Mode::Off => Some(Why::Set),
+        Environment::Trusted => None,
+    }
+}
+
+fn plan_work<'a>(
+    config: &Config,
+    bad: Bad<'a>,
+    verdict: Verdict,
+    process: &mut impl Process,
+) -> Plan<'a> {
+    let mut plan = Plan::idle(Why::Default);
+    plan.kernel = Some(verdict.standing);
+    plan.duty = asked(config, &verdict);
+    (plan.wait, plan.interrupted) = waits(config);
+    let asked = plan.duty.value;
+
+    plan.complaint =
+        bad.value.or(bad.name.filter(|_| asked != Duty::Inert || plan.wait.value != Strategy::Off));
+    plan.level = config.log;
+    plan.stats = config.stats == config::Stats::On;
+    let speaks = plan.level != config::Log::Off || plan.stats || plan.complaint.is_some();
+    let filtered = (speaks || asked != Duty::Inert) && process.is_filtered();
+    plan.words = words(speaks, filtered, process);
+
+    if asked != Duty::Inert {
+        plan.obstacle = obstacle(&verdict, filtered, process);
+        if let Some(obstacle) = plan.obstacle {
+            plan.duty = Part::new(asked.min(obstacle.leaves()), Why::Obstacle);
+        }
+        if plan.duty.value == Duty::Inert {
+            plan.wait = Part::new(Strategy::Off, Why::Obstacle);
+            plan.interrupted = Part::new(Interrupted::Keep, Why::Obstacle);
+        } else {
+            plan.hold(config, process);
+        }
+    }
+    plan.watch();
+    plan
+}
+
+/// What the environment and the kernel ask for.
+fn asked(config: &Config, verdict: &Verdict) -> Part<Duty> {
+    match config.mode {
+        Mode::On => Part::new(Duty::Act, Why::Set),
+        Mode::Observe => Part::new(Duty::Observe, Why::Set),
+        Mode::Off => Part::new(Duty::Inert, Why::Set),
+        Mode::Auto if verdict.acts() => match verdict.standing {
+            Standing::Affected => Part::new(Duty::Act, Why::Affected),
+            _ => Part::new(Duty::Act, Why::InRange),
+        },
+        Mode::Auto if asks_for_remedy(config) => Part::new(Duty::Observe, Why::SmallStacks),
+        Mode::Auto => match verdict.standing {
+            Standing::Unknown => Part::new(Duty::Inert, Why::UnknownKernel),
+            _ => Part::new(Duty::Inert, Why::NotAffected),
+        },
+    }
+}
+
+/// Whether small stacks are a reason of their own to be at work: too small is
+/// too small on every kernel.
+fn asks_for_remedy(config: &Config) -> bool {
+    matches!(config.small_stacks, config::SmallStacks::Report | config::SmallStacks::Fix)
+}
+
+/// What was asked for of waits. Linux kernels do not have that defect: `auto`
+/// is `off`.
+fn waits(config: &Config) -> (Part<Strategy>, Part<Interrupted>) {
+    let strategy = match config.wait {
+        config::Wait::Auto => Part::new(Strategy::Off, Why::WaitsAreRight),
+        config::Wait::Off => Part::new(Strategy::Off, Why::Set),
+        config::Wait::Int80 => Part::new(Strategy::Int80, Why::Set),
+        config::Wait::TwoPhase => Part::new(Strategy::TwoPhase, Why::Set),
+    };
+    let interrupted = match config.wait_eintr {
+        config::WaitEintr::Keep => Part::new(Interrupted::Keep, Why::Default),
+        config::WaitEintr::Retry => Part::new(Interrupted::Retry, Why::Set),
+    };
+    (strategy, interrupted)
+}
+
+fn words(speaks: bool, filtered: bool, process: &mut impl Process) -> Part<Words> {
+    if !speaks {
+        return Part::new(Words::None, Why::Silent);
+    }
+    match filtered.then(|| process.may_write()) {
+        None | Some(Ok(true)) => Part::new(Words::All, Why::Talkative),
+        Some(Ok(false)) => Part::new(Words::None, Why::Filter),
+        // It did not kill for clone(2), so it may not kill for a write, either;
+        // and nobody else will tell.
+        Some(Err(_)) => Part::new(Words::Last, Why::Untried),
+    }
+}
+
+/// Why less than was asked for is to be done, if so.
+fn obstacle(verdict: &Verdict, filtered: bool, process: &mut impl Process) -> Option<Obstacle> {
+    if let Some(name) = process.sanitizer() {
+        return Some(Obstacle::Sanitizer(name));
+    }
+    if process.has_book_keeper() {
+        return Some(Obstacle::Valgrind);
+    }
+    if let Some(name) = process.overridden() {
+        return Some(Obstacle::Overridden(name));
+    }
+    if verdict.gvisor {
+        return Some(Obstacle::Gvisor);
+    }
+    if !process.knows_libc() {
+        return Some(Obstacle::UnknownLibc);
+    }
+    if filtered { process.filter() } else { None }
+}
+
+impl Plan<'_> {
+    /// Nothing is done, for this reason.
+    const fn idle(why: Why) -> Self {
+        Plan {
+            kernel: None,
+            duty: Part::new(Duty::Inert, why),
+            obstacle: None,
+            start: Part::new(Rung::Report, Why::Duty),
+            frame: Part::new(0, Why::Duty),
+            window: 0,
+            fork_copies: Part::new(false, Why::Duty),
+            ordinary: Part::new(Ordinary::Off, Why::Duty),
+            small_stacks: Part::new(Remedy::None, Why::Duty),
+            wait: Part::new(Strategy::Off, Why::Duty),
+            interrupted: Part::new(Interrupted::Keep, Why::Duty),
+            words: Part::new(Words::None, Why::Duty),
+            level: config::Log::Off,
+            stats: false,
+            complaint: None,
+            seen: Seen {
+                stacks: false,
+                handlers: false,
+                forks: false,
+                waits: false,
+                filters: false,
+            },
+            fork_handlers: false,
+            look_up: Part::new(LookUp::Lazy, Why::Default),
+        }
+    }
+
+    /// The parts that matter where stacks are seen.
+    fn hold(&mut self, config: &Config, process: &mut impl Process) {
+        let acts = self.duty.value == Duty::Act;
+        self.frame = match config.frame.filter(|bytes| *bytes > 0) {
+            Some(bytes) => Part::new(bytes, Why::Set),
+            None => match process.told_frame().filter(|bytes| *bytes > 0) {
+                Some(bytes) => Part::new(bytes, Why::Told),
+                None => Part::new(process.cpu_frame(), Why::Cpu),
+            },
+        };
+        self.window = window(self.frame.value);
+        self.small_stacks = match config.small_stacks {
+            config::SmallStacks::Auto if acts => Part::new(Remedy::Report, Why::AtWork),
+            config::SmallStacks::Auto => Part::new(Remedy::None, Why::Duty),
+            config::SmallStacks::Off => Part::new(Remedy::None, Why::Set),
+            config::SmallStacks::Report => Part::new(Remedy::Report, Why::Set),
+            config::SmallStacks::Fix => Part::new(Remedy::Fix, Why::Set),
+        };
+        if !acts {
+            return;
+        }
+        self.start = match config.altstack {
+            config::Altstack::Auto => Part::new(Rung::Lock, Why::Default),
+            config::Altstack::Lock => Part::new(Rung::Lock, Why::Set),
+            config::Altstack::Frame => Part::new(Rung::Frame, Why::Set),
+            config::Altstack::Touch => Part::new(Rung::Touch, Why::Set),
+            config::Altstack::Off => Part::new(Rung::Report, Why::Set),
+        };
+        self.fork_copies = match config.fork {
+            config::Fork::Auto => Part::new(false, Why::Default),
+            config::Fork::Copy => Part::new(true, Why::Set),
+        };
+        let usual = usual_extent(self.frame.value);
+        self.ordinary = match config.stack {
+            config::Stack::Auto => Part::new(Ordinary::Armed(usual.min(MOST)), Why::Default),
+            config::Stack::Off | config::Stack::Bytes(0) => Part::new(Ordinary::Off, Why::Set),
+            config::Stack::Bytes(bytes) => Part::new(Ordinary::Locked(bytes.min(MOST)), Why::Set),
+            config::Stack::Full => Part::new(Ordinary::Locked(MOST), Why::Set),
+        };
+    }
+
+    /// What is hooked, which follows from the rest.
+    fn watch(&mut self) {
+        let stacks = self.duty.value != Duty::Inert;
+        let reaps = self.wait.value != Strategy::Off;
+        let waits = reaps || self.interrupted.value == Interrupted::Retry;
+        self.seen = Seen {
+            stacks,
+            handlers: stacks || waits,
+            forks: stacks || waits,
+            waits,
+            filters: stacks || waits || self.words.value == Words::All,
+        };
+        let fixes = self.small_stacks.value == Remedy::Fix;
+        self.fork_handlers = self.duty.value == Duty::Act || fixes || reaps;
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

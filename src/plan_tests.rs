@@ -1,0 +1,438 @@
+//! The plan as tables: a row each for what was set, what the kernel is, and
+//! what the process is.
+
+use super::*;
+use crate::config::{Altstack, Fork, Log, SmallStacks, Stack, Stats, Wait, WaitEintr};
+use crate::sys::errno::Errno;
+use crate::verdict::{CpuTraits, KernelTexts, judge};
+
+const GCC9: &[u8] = b"Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827 (Red Hat 9.2.1-1)) #1";
+
+fn kernel(release: &str, proc_version: Option<&[u8]>) -> Verdict {
+    judge(&KernelTexts {
+        sysname: b"Linux",
+        release: release.as_bytes(),
+        version: b"#1 SMP",
+        machine: b"x86_64",
+        proc_version: proc_version.map(|text| text as _),
+        version_signature: None,
+        cpu: CpuTraits::MODERN,
+    })
+}
+
+fn healthy() -> Verdict {
+    kernel("6.1.0", None)
+}
+
+fn affected() -> Verdict {
+    kernel("5.3.5", Some(GCC9))
+}
+
+/// In a range, by a compiler that is not known.
+fn doubtful() -> Verdict {
+    kernel("5.3.5", None)
+}
+
+fn unreadable() -> Verdict {
+    kernel("mystery", None)
+}
+
+fn gvisor() -> Verdict {
+    kernel("4.4.0-gvisor", None)
+}
+
+const FACTS: Facts = Facts::plain(Some(3376), 2000);
+
+fn set(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::DEFAULT;
+    change(&mut config);
+    config
+}
+
+fn mode(mode: Mode) -> Config {
+    set(|config| config.mode = mode)
+}
+
+fn make(config: &Config, verdict: Verdict, mut facts: Facts) -> Plan<'static> {
+    plan(config, Bad::default(), || verdict, &mut facts)
+}
+
+/// A process of which each question is noted.
+struct Watched {
+    facts: Facts,
+    asked: Vec<&'static str>,
+}
+
+macro_rules! watched {
+    ($($question:ident: $answer:ty),*) => {
+        impl Process for Watched {
+            $(fn $question(&mut self) -> $answer {
+                assert!(!self.asked.contains(&stringify!($question)), "asked twice");
+                self.asked.push(stringify!($question));
+                self.facts.$question()
+            })*
+        }
+    };
+}
+
+watched! {
+    environment: Environment,
+    is_book_kept: bool,
+    told_frame: Option<usize>,
+    cpu_frame: usize,
+    is_filtered: bool,
+    sanitizer: Option<&'static str>,
+    has_book_keeper: bool,
+    overridden: Option<&'static str>,
+    knows_libc: bool,
+    filter: Option<Obstacle>,
+    may_write: Result<bool, Errno>
+}
+
+/// What is asked of such a process, but for the two questions that cost
+/// nothing and are always asked.
+fn questions(config: &Config, verdict: Verdict, facts: Facts) -> Vec<&'static str> {
+    let mut watched = Watched { facts, asked: Vec::new() };
+    plan(config, Bad::default(), || verdict, &mut watched);
+    let always = ["environment", "is_book_kept"];
+    assert!(always.iter().all(|question| watched.asked.contains(question)));
+    watched.asked.retain(|question| !always.contains(question));
+    watched.asked
+}
+
+#[test]
+fn duty_by_mode_and_kernel() {
+    use Duty::{Act, Inert, Observe};
+    type Row = (Mode, fn() -> Verdict, Duty, Why);
+    let rows: [Row; 14] = [
+        (Mode::Auto, healthy, Inert, Why::NotAffected),
+        (Mode::Auto, affected, Act, Why::Affected),
+        (Mode::Auto, doubtful, Act, Why::InRange),
+        (Mode::Auto, unreadable, Inert, Why::UnknownKernel),
+        (Mode::Auto, gvisor, Inert, Why::NotAffected),
+        (Mode::On, healthy, Act, Why::Set),
+        (Mode::On, affected, Act, Why::Set),
+        (Mode::On, unreadable, Act, Why::Set),
+        (Mode::On, gvisor, Observe, Why::Obstacle),
+        (Mode::Observe, healthy, Observe, Why::Set),
+        (Mode::Observe, affected, Observe, Why::Set),
+        (Mode::Observe, gvisor, Observe, Why::Obstacle),
+        (Mode::Off, healthy, Inert, Why::Set),
+        (Mode::Off, affected, Inert, Why::Set),
+    ];
+    for (setting, verdict, duty, why) in rows {
+        let plan = make(&mode(setting), verdict(), FACTS);
+        assert_eq!(plan.duty, Part { value: duty, why }, "{setting:?} {:?}", verdict().standing);
+        assert_eq!(plan.kernel, (setting != Mode::Off).then_some(verdict().standing));
+    }
+}
+
+#[test]
+fn small_stacks_by_what_was_set_mode_and_kernel() {
+    use Duty::{Act, Inert, Observe};
+    use SmallStacks::{Auto, Fix, Off, Report};
+    type Row = (Mode, SmallStacks, fn() -> Verdict, Duty, Remedy, Why);
+    let rows: [Row; 15] = [
+        (Mode::Auto, Auto, healthy, Inert, Remedy::None, Why::Duty),
+        (Mode::Auto, Off, healthy, Inert, Remedy::None, Why::Duty),
+        (Mode::Auto, Report, healthy, Observe, Remedy::Report, Why::Set),
+        (Mode::Auto, Fix, healthy, Observe, Remedy::Fix, Why::Set),
+        (Mode::Auto, Fix, unreadable, Observe, Remedy::Fix, Why::Set),
+        (Mode::Auto, Auto, affected, Act, Remedy::Report, Why::AtWork),
+        (Mode::Auto, Off, affected, Act, Remedy::None, Why::Set),
+        (Mode::Auto, Fix, affected, Act, Remedy::Fix, Why::Set),
+        (Mode::On, Auto, healthy, Act, Remedy::Report, Why::AtWork),
+        (Mode::On, Off, healthy, Act, Remedy::None, Why::Set),
+        (Mode::On, Report, healthy, Act, Remedy::Report, Why::Set),
+        (Mode::Observe, Auto, affected, Observe, Remedy::None, Why::Duty),
+        (Mode::Observe, Fix, healthy, Observe, Remedy::Fix, Why::Set),
+        (Mode::Off, Fix, affected, Inert, Remedy::None, Why::Duty),
+        (Mode::On, Fix, gvisor, Observe, Remedy::Fix, Why::Set),
+    ];
+    for (mode, small_stacks, verdict, duty, value, why) in rows {
+        let config = Config { mode, small_stacks, ..Config::DEFAULT };
+        let plan = make(&config, verdict(), FACTS);
+        let row = format!("{mode:?} {small_stacks:?} {:?}", verdict().standing);
+        assert_eq!((plan.duty.value, plan.small_stacks), (duty, Part { value, why }), "{row}");
+        let fork_handlers = duty == Act || value == Remedy::Fix;
+        assert_eq!(plan.fork_handlers, fork_handlers, "{row}");
+    }
+    let plan = make(&set(|config| config.small_stacks = Fix), healthy(), FACTS);
+    assert_eq!(plan.duty.why, Why::SmallStacks);
+}
+
+#[test]
+fn obstacles_in_their_order_and_what_they_leave() {
+    type Row = (fn(&mut Facts), Obstacle, Duty);
+    // Each row's obstacle goes before those of the rows above.
+    let rows: [Row; 6] = [
+        (
+            |facts| facts.filter = Some(Obstacle::Untried(Errno::EPERM)),
+            Obstacle::Untried(Errno::EPERM),
+            Duty::Inert,
+        ),
+        (
+            |facts| facts.filter = Some(Obstacle::Killed("mlock")),
+            Obstacle::Killed("mlock"),
+            Duty::Inert,
+        ),
+        (|facts| facts.known_libc = false, Obstacle::UnknownLibc, Duty::Observe),
+        (
+            |facts| facts.overridden = Some("sigaltstack"),
+            Obstacle::Overridden("sigaltstack"),
+            Duty::Inert,
+        ),
+        (|facts| facts.book_keeper = true, Obstacle::Valgrind, Duty::Inert),
+        (
+            |facts| facts.sanitizer = Some("__asan_init"),
+            Obstacle::Sanitizer("__asan_init"),
+            Duty::Inert,
+        ),
+    ];
+    let mut facts = Facts { filtered: true, ..FACTS };
+    for (change, obstacle, left) in rows {
+        change(&mut facts);
+        for (config, verdict) in [(mode(Mode::On), healthy()), (Config::DEFAULT, affected())] {
+            let plan = make(&config, verdict, facts);
+            assert_eq!(plan.obstacle, Some(obstacle));
+            assert_eq!(plan.duty, Part { value: left, why: Why::Obstacle });
+            assert_eq!(plan.start.value, Rung::Report);
+            assert_eq!(plan.seen.stacks, left == Duty::Observe);
+            assert!(!plan.fork_handlers);
+        }
+        // Where nothing is asked for, nothing stands in the way.
+        let plan = make(&Config::DEFAULT, healthy(), facts);
+        assert_eq!((plan.obstacle, plan.duty.why), (None, Why::NotAffected));
+    }
+    // gVisor comes behind what the program brings with it, before its libc.
+    let plain = Facts { known_libc: false, ..FACTS };
+    assert_eq!(make(&mode(Mode::On), gvisor(), plain).obstacle, Some(Obstacle::Gvisor));
+    let overridden = Facts { overridden: Some("sigaltstack"), ..FACTS };
+    let obstacle = make(&mode(Mode::On), gvisor(), overridden).obstacle;
+    assert_eq!(obstacle, Some(Obstacle::Overridden("sigaltstack")));
+    // Where no filter is in place, none is in the way.
+    let unfiltered = Facts { filter: Some(Obstacle::Killed("mlock")), ..FACTS };
+    assert_eq!(make(&mode(Mode::On), healthy(), unfiltered).obstacle, None);
+}
+
+#[test]
+fn whose_business_it_is_not() {
+    let on = Config { stats: Stats::On, log: Log::Debug, wait: Wait::Int80, ..mode(Mode::On) };
+    let excluded = Config { mode: Mode::Off, excluded: true, ..on };
+    let off = Config { mode: Mode::Off, ..on };
+    let rows = [
+        (on, Environment::Secure, Why::Secure),
+        (on, Environment::Missing, Why::NoEnvironment),
+        (excluded, Environment::Secure, Why::Secure),
+        (excluded, Environment::Trusted, Why::Excluded),
+        (off, Environment::Trusted, Why::Set),
+    ];
+    for (config, environment, why) in rows {
+        let mut facts = Facts { environment, ..FACTS };
+        let never = || unreachable!("the kernel is not asked");
+        let plan = plan(&config, Bad::default(), never, &mut facts);
+        assert_eq!(plan, Plan::idle(why));
+        assert_eq!(questions(&config, affected(), facts), [""; 0]);
+    }
+}
+
+#[test]
+fn what_costs_is_asked_only_where_it_matters() {
+    const OBSTACLES: [&str; 4] = ["sanitizer", "has_book_keeper", "overridden", "knows_libc"];
+    let at_work = [&["is_filtered"][..], &OBSTACLES, &["told_frame"]].concat();
+    let auto = Config::DEFAULT;
+    assert_eq!(questions(&auto, healthy(), FACTS), [""; 0]);
+    assert_eq!(questions(&set(|it| it.wait = Wait::TwoPhase), healthy(), FACTS), [""; 0]);
+    assert_eq!(questions(&set(|it| it.log = Log::Warn), healthy(), FACTS), ["is_filtered"]);
+    assert_eq!(questions(&auto, affected(), FACTS), at_work);
+    assert_eq!(questions(&mode(Mode::Observe), healthy(), FACTS), at_work);
+
+    let filtered = Facts { filtered: true, told_frame: None, ..FACTS };
+    let talkative = set(|it| it.stats = Stats::On);
+    assert_eq!(questions(&talkative, healthy(), filtered), ["is_filtered", "may_write"]);
+    let rest = [&OBSTACLES[..], &["filter", "told_frame", "cpu_frame"]].concat();
+    assert_eq!(questions(&auto, affected(), filtered), [&["is_filtered"], &rest[..]].concat());
+    let all = [&["is_filtered", "may_write"], &rest[..]].concat();
+    assert_eq!(questions(&talkative, affected(), filtered), all);
+    // The first obstacle ends the search.
+    let sanitized = Facts { sanitizer: Some("__tsan_init"), ..filtered };
+    assert_eq!(questions(&auto, affected(), sanitized), ["is_filtered", "sanitizer"]);
+}
+
+#[test]
+fn the_rung_to_start_from() {
+    for (altstack, value, why) in [
+        (Altstack::Auto, Rung::Lock, Why::Default),
+        (Altstack::Lock, Rung::Lock, Why::Set),
+        (Altstack::Frame, Rung::Frame, Why::Set),
+        (Altstack::Touch, Rung::Touch, Why::Set),
+        (Altstack::Off, Rung::Report, Why::Set),
+    ] {
+        let config = Config { altstack, ..Config::DEFAULT };
+        assert_eq!(make(&config, affected(), FACTS).start, Part { value, why }, "{altstack:?}");
+        let idle = make(&config, healthy(), FACTS).start;
+        assert_eq!(idle, Part { value: Rung::Report, why: Why::Duty });
+    }
+}
+
+#[test]
+fn the_frame_and_what_follows_from_it() {
+    let silent = Facts { told_frame: None, ..FACTS };
+    for (pretended, facts, value, why) in [
+        (None, FACTS, 3376, Why::Told),
+        (None, silent, 2000, Why::Cpu),
+        (None, Facts { told_frame: Some(0), ..FACTS }, 2000, Why::Cpu),
+        (Some(11_952), FACTS, 11_952, Why::Set),
+        (Some(0), FACTS, 3376, Why::Told),
+    ] {
+        let config = Config { frame: pretended, ..mode(Mode::On) };
+        let plan = make(&config, healthy(), facts);
+        assert_eq!(plan.frame, Part { value, why });
+        assert_eq!(plan.window, 2 * value + 2048 + 128);
+        let armed = Ordinary::Armed(plan.window + (32 << 10));
+        assert_eq!(plan.ordinary, Part { value: armed, why: Why::Default });
+        // No frame matters where nothing is held or counted.
+        assert_eq!(make(&Config::DEFAULT, healthy(), facts).frame.value, 0);
+    }
+    let absurd = Config { frame: Some(usize::MAX), ..mode(Mode::On) };
+    let plan = make(&absurd, healthy(), FACTS);
+    assert_eq!((plan.window, plan.ordinary.value), (usize::MAX, Ordinary::Armed(MOST)));
+}
+
+#[test]
+fn ordinary_stacks() {
+    for (stack, value) in [
+        (Stack::Off, Ordinary::Off),
+        (Stack::Bytes(0), Ordinary::Off),
+        (Stack::Bytes(4096), Ordinary::Locked(4096)),
+        (Stack::Bytes(usize::MAX), Ordinary::Locked(MOST)),
+        (Stack::Full, Ordinary::Locked(MOST)),
+    ] {
+        let config = Config { stack, ..mode(Mode::On) };
+        let plan = make(&config, healthy(), FACTS);
+        assert_eq!(plan.ordinary, Part { value, why: Why::Set }, "{stack:?}");
+        for config in [Config { mode: Mode::Observe, ..config }, mode(Mode::Auto)] {
+            let plan = make(&config, healthy(), FACTS);
+            assert_eq!(plan.ordinary, Part { value: Ordinary::Off, why: Why::Duty });
+        }
+    }
+}
+
+#[test]
+fn forks_copy_if_that_was_asked_for() {
+    for (fork, value, why) in [(Fork::Auto, false, Why::Default), (Fork::Copy, true, Why::Set)] {
+        let config = Config { fork, ..mode(Mode::On) };
+        assert_eq!(make(&config, healthy(), FACTS).fork_copies, Part { value, why });
+    }
+}
+
+#[test]
+fn waits_by_what_was_set_and_by_what_stands_in_the_way() {
+    for (wait, value, why) in [
+        (Wait::Auto, Strategy::Off, Why::WaitsAreRight),
+        (Wait::Off, Strategy::Off, Why::Set),
+        (Wait::Int80, Strategy::Int80, Why::Set),
+        (Wait::TwoPhase, Strategy::TwoPhase, Why::Set),
+    ] {
+        let config = Config { wait, ..Config::DEFAULT };
+        let plan = make(&config, healthy(), FACTS);
+        assert_eq!(plan.wait, Part { value, why });
+        assert_eq!(
+            (plan.seen.waits, plan.fork_handlers),
+            (value != Strategy::Off, plan.seen.waits)
+        );
+
+        // Who stands down from everything leaves waits alone, too.
+        let on = Config { mode: Mode::On, ..config };
+        let sanitized = Facts { sanitizer: Some("__asan_init"), ..FACTS };
+        let plan = make(&on, healthy(), sanitized);
+        assert_eq!(plan.wait, Part { value: Strategy::Off, why: Why::Obstacle });
+        // Who only observes, does not.
+        assert_eq!(make(&on, gvisor(), FACTS).wait, Part { value, why });
+    }
+    let retry = set(|config| config.wait_eintr = WaitEintr::Retry);
+    let plan = make(&retry, healthy(), FACTS);
+    assert_eq!(plan.interrupted, Part { value: Interrupted::Retry, why: Why::Set });
+    assert!(plan.seen.waits && plan.seen.handlers && !plan.fork_handlers);
+}
+
+#[test]
+fn what_may_be_said() {
+    let refused = Facts { filtered: true, may_write: Ok(false), ..FACTS };
+    let untried = Facts { filtered: true, may_write: Err(Errno::EPERM), ..FACTS };
+    let allowed = Facts { filtered: true, ..FACTS };
+    for config in [set(|it| it.log = Log::Warn), set(|it| it.stats = Stats::On)] {
+        for (facts, value, why) in [
+            (FACTS, Words::All, Why::Talkative),
+            (allowed, Words::All, Why::Talkative),
+            (refused, Words::None, Why::Filter),
+            (untried, Words::Last, Why::Untried),
+        ] {
+            let plan = make(&config, healthy(), facts);
+            assert_eq!(plan.words, Part { value, why });
+            // A filter of the program's own would be in the way of lines.
+            assert_eq!(plan.seen.filters, value == Words::All);
+        }
+    }
+    let plan = make(&Config::DEFAULT, affected(), refused);
+    assert_eq!(plan.words, Part { value: Words::None, why: Why::Silent });
+}
+
+#[test]
+fn a_bad_value_is_worth_a_line_and_a_bad_name_where_we_act() {
+    let value = BadValue {
+        name: b"SIGWARD_LOG",
+        value: b"loud",
+        accepted: Some(config::Accepted::Words("off, warn")),
+    };
+    let name = BadValue { name: b"SIGWARD_LOUD", value: b"1", accepted: None };
+    let mut both = Bad::default();
+    for bad in [name, value, name, value] {
+        both.note(bad);
+    }
+    assert_eq!(both, Bad { value: Some(value), name: Some(name) });
+    let only_name = Bad { value: None, name: Some(name) };
+
+    let waits = set(|config| config.wait = Wait::TwoPhase);
+    for (config, verdict, bad, complaint) in [
+        (Config::DEFAULT, healthy(), both, Some(value)),
+        (Config::DEFAULT, healthy(), only_name, None),
+        (Config::DEFAULT, affected(), only_name, Some(name)),
+        (waits, healthy(), only_name, Some(name)),
+        (mode(Mode::Observe), healthy(), only_name, Some(name)),
+        (mode(Mode::Off), affected(), both, None),
+    ] {
+        let plan = plan(&config, bad, || verdict, &mut { FACTS });
+        assert_eq!(plan.complaint, complaint, "{config:?}");
+        assert_eq!(plan.words.value == Words::All, complaint.is_some());
+    }
+}
+
+#[test]
+fn what_is_seen_of_the_programs_system_calls() {
+    let nothing =
+        Seen { stacks: false, handlers: false, forks: false, waits: false, filters: false };
+    let stacks = Seen { stacks: true, handlers: true, forks: true, filters: true, ..nothing };
+    let waits = Seen { stacks: false, waits: true, ..stacks };
+    for (config, seen) in [
+        (Config::DEFAULT, nothing),
+        (set(|it| it.log = Log::Warn), Seen { filters: true, ..nothing }),
+        (mode(Mode::Observe), stacks),
+        (mode(Mode::On), stacks),
+        (set(|it| it.wait = Wait::TwoPhase), waits),
+        (Config { wait: Wait::TwoPhase, ..mode(Mode::On) }, Seen { waits: true, ..stacks }),
+    ] {
+        assert_eq!(make(&config, healthy(), FACTS).seen, seen, "{config:?}");
+    }
+}
+
+#[test]
+fn functions_are_looked_up_at_load_for_a_book_keeper_only() {
+    let kept = Facts { book_keeper: true, ..FACTS };
+    for config in [Config::DEFAULT, mode(Mode::On), mode(Mode::Off)] {
+        let lazy = make(&config, healthy(), FACTS).look_up;
+        assert_eq!(lazy, Part { value: LookUp::Lazy, why: Why::Default });
+        let eager = make(&config, healthy(), kept).look_up;
+        assert_eq!(eager, Part { value: LookUp::AtLoad, why: Why::BookKeeper });
+    }
+}
