@@ -11,6 +11,7 @@
 use core::fmt;
 
 use crate::altstack::{self, Duty, size};
+use crate::block::names;
 use crate::loaded::Table;
 use crate::stats;
 use crate::sys::errno::Errno;
@@ -54,6 +55,21 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What the published block says of it.
+    #[must_use]
+    pub const fn published(self) -> names::Reason {
+        match self {
+            Reason::Sanitizer(_) => names::Reason::Sanitizer,
+            Reason::Valgrind => names::Reason::Valgrind,
+            Reason::Overridden(_) => names::Reason::Overridden,
+            Reason::Gvisor => names::Reason::Gvisor,
+            Reason::UnknownLibc => names::Reason::UnknownLibc,
+            Reason::Killed(_) => names::Reason::FilterKills,
+            Reason::Refused(..) => names::Reason::FilterRefuses,
+            Reason::Untried(_) => names::Reason::FilterNotTried,
+        }
+    }
+
     /// The most that may be done.
     #[must_use]
     pub const fn leaves(self) -> Duty {

@@ -6,6 +6,8 @@ use log::LevelFilter;
 use sigward_core::altstack::ladder::Rung;
 use sigward_core::altstack::size::{self, Remedy};
 use sigward_core::altstack::{self, Duty, Policy, frame, ordinary};
+use sigward_core::block::names::Reason as Why;
+use sigward_core::block::{self, Published};
 use sigward_core::config::{self, BadValue, Config, Mode};
 use sigward_core::standdown::{self, Reason};
 use sigward_core::sys::line::Line;
@@ -33,7 +35,8 @@ extern "C" fn on_load() {
     match startup() {
         // A setuid program must not be steered by its caller's environment.
         Some(startup) if startup.auxiliary(libc::AT_SECURE).unwrap_or(0) == 0 => decide(startup),
-        _ => {}
+        Some(_) => nothing(Why::SecureExecution),
+        None => nothing(Why::NoStartBlock),
     }
     wait::ready();
     let (acts, waits) = (altstack::on_duty(), core_wait::acts());
@@ -81,7 +84,7 @@ fn decide(startup: Startup) {
         kind.get_or_insert(found);
     });
     if config.mode == Mode::Off {
-        return;
+        return nothing(Why::SwitchedOff);
     }
     let verdict = kernel::judge();
     let asked = asked(&config, &verdict);
@@ -99,8 +102,9 @@ fn decide(startup: Startup) {
     }
     let obstacle = obstacle(asked, &verdict, filtered);
     let duty = obstacle.map_or(asked, |reason| asked.min(reason.leaves()));
+    let why = obstacle.map_or_else(|| why(&config, &verdict), |reason| reason.published());
+    publish(&config, duty, why, startup);
     if duty != Duty::Inert {
-        stats::on_duty(duty);
         take_charge(&config, duty, startup);
     }
     if let Some(reason) = obstacle {
@@ -119,6 +123,60 @@ fn decide(startup: Startup) {
         process::register();
     }
     announce(&config, &verdict, duty);
+}
+
+/// Publishes that nothing is done.
+fn nothing(why: Why) {
+    block::publish(&Published { reason: why as u8, ..Published::default() });
+}
+
+/// Publishes what is done.
+fn publish(config: &Config, duty: Duty, why: Why, startup: Startup) {
+    let mut plan = Published {
+        duty: duty as u8,
+        reason: why as u8,
+        remedy: remedy(config, duty) as u8,
+        wait: wanted(config) as u8,
+        interrupted: u8::from(config.wait_eintr == config::WaitEintr::Retry),
+        ..Published::default()
+    };
+    if duty != Duty::Inert {
+        frame::learn(startup, config.frame);
+        plan.rung = start(config) as u8;
+        (plan.frame, plan.window) = (frame::size() as u32, frame::window() as u32);
+        plan.flags = if config.fork == config::Fork::Copy { block::FORK_COPIES } else { 0 };
+    }
+    if duty == Duty::Act {
+        let (from, bytes) = match config.stack {
+            config::Stack::Off => (0, 0),
+            config::Stack::Auto => (1, ordinary::usual_extent()),
+            config::Stack::Bytes(bytes) => (2, bytes.min(ordinary::MOST)),
+            config::Stack::Full => (2, ordinary::MOST),
+        };
+        (plan.ordinary, plan.extent) = (from, bytes as u32);
+    }
+    block::publish(&plan);
+}
+
+/// Why what is asked for is asked for.
+fn why(config: &Config, verdict: &Verdict) -> Why {
+    match config.mode {
+        Mode::Off => Why::SwitchedOff,
+        Mode::On | Mode::Observe => Why::AskedFor,
+        Mode::Auto if verdict.acts() => Why::KernelAffected,
+        Mode::Auto if remedy(config, Duty::Inert) != Remedy::None => Why::SmallStacks,
+        Mode::Auto => Why::KernelNotAffected,
+    }
+}
+
+/// The rung that alternate stacks are to be held by.
+fn start(config: &Config) -> Rung {
+    match config.altstack {
+        config::Altstack::Auto | config::Altstack::Lock => Rung::Lock,
+        config::Altstack::Frame => Rung::Frame,
+        config::Altstack::Touch => Rung::Touch,
+        config::Altstack::Off => Rung::Report,
+    }
 }
 
 /// The first of each kind that is not obeyed.
@@ -241,17 +299,10 @@ fn remedy(config: &Config, duty: Duty) -> Remedy {
 }
 
 fn take_charge(config: &Config, duty: Duty, startup: Startup) {
-    let start = match config.altstack {
-        config::Altstack::Auto | config::Altstack::Lock => Rung::Lock,
-        config::Altstack::Frame => Rung::Frame,
-        config::Altstack::Touch => Rung::Touch,
-        config::Altstack::Off => Rung::Report,
-    };
-    frame::learn(startup, config.frame);
     thread::make_key();
     let main = ordinary::main_stack(startup.stack_end());
     let fork_copies = config.fork == config::Fork::Copy;
-    let policy = Policy { start, window: frame::window(), main, fork_copies };
+    let policy = Policy { start: start(config), window: frame::window(), main, fork_copies };
     altstack::take_charge(duty, policy, &EXIT_NOTICE);
     size::take_charge(remedy(config, duty));
     if duty == Duty::Act {

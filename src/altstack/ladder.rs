@@ -1,9 +1,11 @@
 //! Which pages of a stack to make resident, and how, best first. Pure.
 
+use crate::block::names;
 use crate::sys::page::Pages;
 
 /// A stack as the program described it to the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Stack {
     /// Lowest address.
     pub base: usize,
@@ -50,13 +52,8 @@ impl Rung {
 
     /// Its name in messages and in `SIGWARD_ALTSTACK`.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Rung::Lock => "lock",
-            Rung::Frame => "frame",
-            Rung::Touch => "touch",
-            Rung::Report => "report",
-        }
+    pub fn name(self) -> &'static str {
+        names::RUNG.own(self as u8)
     }
 }
 

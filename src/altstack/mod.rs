@@ -28,6 +28,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use once_cell::race::OnceRef;
 
+use crate::block::{BLOCK, names};
 use crate::stats;
 use crate::sys::call;
 use crate::sys::lock::{self, Lock};
@@ -54,12 +55,8 @@ pub enum Duty {
 impl Duty {
     /// Its name in messages.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Duty::Inert => "inert",
-            Duty::Observe => "observe",
-            Duty::Act => "act",
-        }
+    pub fn name(self) -> &'static str {
+        names::DUTY.own(self as u8)
     }
 }
 
@@ -93,11 +90,11 @@ struct State {
     substitutes: Substitutes,
 }
 
-static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
+const DUTY: &AtomicU8 = &BLOCK.force.duty;
 
 /// The process whose kernel state [`STATE`] describes. In a vfork child, and
 /// in a copy that no fork handler saw, we stand down.
-static OWNER: Owner = Owner::nobody();
+const OWNER: &Owner = &BLOCK.force.owner;
 
 /// What every fork writes to, on one page, which must be copied for it: so much
 /// of the lock's stack as is in use then, the state, and how far forks are.

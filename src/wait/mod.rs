@@ -28,6 +28,7 @@ mod strategy;
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use crate::block::BLOCK;
 use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
 use cancel::Cancellation;
@@ -46,6 +47,9 @@ pub enum Interrupted {
     /// Nothing: the wait goes on. For old programs that do not expect EINTR.
     Retry,
 }
+
+/// The [`Strategy`] in force.
+const IN_FORCE: &AtomicU8 = &BLOCK.force.wait;
 
 static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
 

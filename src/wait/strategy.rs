@@ -1,6 +1,8 @@
 //! How a blocking call is carried out, and which way is in force.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::Ordering;
+
+use super::IN_FORCE;
 
 /// How a blocking call is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,6 @@ impl Strategy {
         }
     }
 }
-
-static IN_FORCE: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
 
 /// The strategy in force. Async-signal-safe.
 #[must_use]
