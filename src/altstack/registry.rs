@@ -62,8 +62,8 @@ pub struct Wanted {
 }
 
 /// One stack of one thread. What comes before `watched` may be read from
-/// outside: see [`crate::block`], and `docs/published-block.md` for the rules of
-/// its layout.
+/// outside: see [`block`], and `docs/published-block.md` for the rules of its
+/// layout and what is to come next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 struct Record {
@@ -74,13 +74,6 @@ struct Record {
     held: Pages,
     /// Those of them that are pinned, down from the top.
     locked: Pages,
-    /// Of a stack that is too small: the larger one that the kernel has instead.
-    substitute: Stack,
-    /// Bytes of the program's stack that a frame can use, bytes that are needed,
-    /// and the most that were seen in use. All zeroes yet, as is the above.
-    usable: u32,
-    needed: u32,
-    deepest: u32,
     thread: c_int,
     place: Place,
     /// How.
@@ -102,10 +95,11 @@ struct Record {
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     assert!(offset_of!(Record, held) == 40);
-    assert!(offset_of!(Record, substitute) == 72);
-    assert!(offset_of!(Record, thread) == 100);
-    assert!(offset_of!(Record, suspended) == 108);
-    assert!(size_of::<Record>() == 144);
+    assert!(offset_of!(Record, locked) == 56);
+    assert!(offset_of!(Record, thread) == 72);
+    assert!(offset_of!(Record, rung) == 77);
+    assert!(offset_of!(Record, suspended) == 80);
+    assert!(offset_of!(Record, watched) == 88);
 };
 
 // SAFETY: zeroes are a record with key 0, which no thread has; `Rung::Lock`
@@ -116,7 +110,8 @@ unsafe impl Entry for Record {
     }
 
     fn moved_to(address: usize, capacity: usize) {
-        block::table_is_at(address, capacity, size_of::<Record>());
+        let entry = block::Entry { size: size_of::<Record>(), published: offset_of!(Record, watched) };
+        block::table_is_at(address, capacity, entry);
     }
 
     fn gone_from(address: usize) {
@@ -136,10 +131,6 @@ impl Record {
         },
         held: Pages::NONE,
         locked: Pages::NONE,
-        substitute: Stack { base: 0, size: 0 },
-        usable: 0,
-        needed: 0,
-        deepest: 0,
         thread: 0,
         place: Place::Current,
         rung: Rung::Lock,
@@ -275,10 +266,6 @@ impl Registry {
             wanted,
             held: Pages::NONE,
             locked: Pages::NONE,
-            substitute: Stack::default(),
-            usable: 0,
-            needed: 0,
-            deepest: 0,
             thread: tid,
             place,
             rung: Rung::Report,

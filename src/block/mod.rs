@@ -14,7 +14,7 @@
 pub mod names;
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
 use crate::sys::owner::Owner;
 use crate::sys::page;
@@ -60,7 +60,8 @@ pub static BLOCK: Block = Block {
         table: Table {
             address: AtomicUsize::new(0),
             capacity: AtomicUsize::new(0),
-            entry: AtomicU32::new(0),
+            entry: AtomicU16::new(0),
+            published: AtomicU16::new(0),
         },
     },
     counters: Counters {
@@ -134,7 +135,8 @@ pub struct Force {
 pub struct Table {
     address: AtomicUsize,
     capacity: AtomicUsize,
-    entry: AtomicU32,
+    entry: AtomicU16,
+    published: AtomicU16,
 }
 
 /// What was counted.
@@ -271,21 +273,31 @@ pub fn planned_duty() -> u8 {
     duty.load(Ordering::Relaxed)
 }
 
-/// From now on the stacks on record are at `address`: `capacity` entries of
-/// `entry` bytes. For the registry, by the holder of its lock.
-pub fn table_is_at(address: usize, capacity: usize, entry: usize) {
-    let Table { address: place, capacity: room, entry: bytes } = &BLOCK.force.table;
+/// An entry of the table of stacks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Entry {
+    /// Bytes from one to the next.
+    pub size: usize,
+    /// How many of them, from the first on, are for others to read.
+    pub published: usize,
+}
+
+/// From now on the stacks on record are at `address`: `capacity` entries. For
+/// the registry, by the holder of its lock.
+pub fn table_is_at(address: usize, capacity: usize, entry: Entry) {
+    let table = &BLOCK.force.table;
     BLOCK.change(|| {
-        place.store(address, Ordering::Relaxed);
-        room.store(capacity, Ordering::Relaxed);
-        bytes.store(entry as u32, Ordering::Relaxed);
+        table.address.store(address, Ordering::Relaxed);
+        table.capacity.store(capacity, Ordering::Relaxed);
+        table.entry.store(entry.size as u16, Ordering::Relaxed);
+        table.published.store(entry.published as u16, Ordering::Relaxed);
     });
 }
 
 /// There is no table at `address` any more. As [`table_is_at`].
 pub fn table_was_at(address: usize) {
     if BLOCK.force.table.address.load(Ordering::Relaxed) == address {
-        table_is_at(0, 0, 0);
+        table_is_at(0, 0, Entry::default());
     }
 }
 
