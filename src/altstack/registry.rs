@@ -13,7 +13,7 @@ use super::ladder::{self, Rung, Stack};
 use super::pins::{Memory, Pins};
 use super::table::{Entry, Table};
 use super::{known, origin, reach};
-use crate::block;
+use crate::block::{self, BLOCK};
 use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
@@ -110,12 +110,13 @@ unsafe impl Entry for Record {
     }
 
     fn moved_to(address: usize, capacity: usize) {
-        let entry = block::Entry { size: size_of::<Record>(), published: offset_of!(Record, watched) };
-        block::table_is_at(address, capacity, entry);
+        let entry =
+            block::Entry { size: size_of::<Record>(), published: offset_of!(Record, watched) };
+        BLOCK.table_is_at(address, capacity, entry);
     }
 
     fn gone_from(address: usize) {
-        block::table_was_at(address);
+        BLOCK.table_was_at(address);
     }
 }
 

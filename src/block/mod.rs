@@ -37,42 +37,7 @@ pub const NOTE_NAME: [u8; 8] = *b"sigward\0";
 pub const NOTE_TYPE: u32 = 1;
 
 /// The block of this process.
-pub static BLOCK: Block = Block {
-    head: Head {
-        magic: MAGIC,
-        version: VERSION,
-        readable: READABLE,
-        size: size_of::<Block>() as u32,
-        page: page::SIZE as u32,
-        width: size_of::<usize>() as u8,
-        spare: [0; 11],
-    },
-    plan: Plan {
-        small: [const { AtomicU8::new(0) }; SMALL],
-        sizes: [const { AtomicU32::new(0) }; SIZES],
-    },
-    force: Force {
-        generation: AtomicU32::new(0),
-        duty: AtomicU8::new(0),
-        remedy: AtomicU8::new(0),
-        wait: AtomicU8::new(0),
-        owner: Owner::nobody(),
-        table: Table {
-            address: AtomicUsize::new(0),
-            capacity: AtomicUsize::new(0),
-            entry: AtomicU16::new(0),
-            published: AtomicU16::new(0),
-        },
-    },
-    counters: Counters {
-        stacks: Counter::new(),
-        small: Counter::new(),
-        refused: Counter::new(),
-        windows: Counter::new(),
-        pinned: Gauge::new(),
-        rungs: [const { Counter::new() }; 4],
-    },
-};
+pub static BLOCK: Block = Block::new();
 
 /// The record. Fields are added in what is spare, which is zero, or at the end;
 /// none is moved. What is written often shares no cache line with what every
@@ -282,26 +247,65 @@ pub struct Entry {
     pub published: usize,
 }
 
-/// From now on the stacks on record are at `address`: `capacity` entries. For
-/// the registry, by the holder of its lock.
-pub fn table_is_at(address: usize, capacity: usize, entry: Entry) {
-    let table = &BLOCK.force.table;
-    BLOCK.change(|| {
-        table.address.store(address, Ordering::Relaxed);
-        table.capacity.store(capacity, Ordering::Relaxed);
-        table.entry.store(entry.size as u16, Ordering::Relaxed);
-        table.published.store(entry.published as u16, Ordering::Relaxed);
-    });
-}
-
-/// There is no table at `address` any more. As [`table_is_at`].
-pub fn table_was_at(address: usize) {
-    if BLOCK.force.table.address.load(Ordering::Relaxed) == address {
-        table_is_at(0, 0, Entry::default());
-    }
-}
-
 impl Block {
+    const fn new() -> Self {
+        Block {
+            head: Head {
+                magic: MAGIC,
+                version: VERSION,
+                readable: READABLE,
+                size: size_of::<Block>() as u32,
+                page: page::SIZE as u32,
+                width: size_of::<usize>() as u8,
+                spare: [0; 11],
+            },
+            plan: Plan {
+                small: [const { AtomicU8::new(0) }; SMALL],
+                sizes: [const { AtomicU32::new(0) }; SIZES],
+            },
+            force: Force {
+                generation: AtomicU32::new(0),
+                duty: AtomicU8::new(0),
+                remedy: AtomicU8::new(0),
+                wait: AtomicU8::new(0),
+                owner: Owner::nobody(),
+                table: Table {
+                    address: AtomicUsize::new(0),
+                    capacity: AtomicUsize::new(0),
+                    entry: AtomicU16::new(0),
+                    published: AtomicU16::new(0),
+                },
+            },
+            counters: Counters {
+                stacks: Counter::new(),
+                small: Counter::new(),
+                refused: Counter::new(),
+                windows: Counter::new(),
+                pinned: Gauge::new(),
+                rungs: [const { Counter::new() }; 4],
+            },
+        }
+    }
+
+    /// From now on the stacks on record are at `address`: `capacity` entries.
+    /// For the registry, by the holder of its lock.
+    pub fn table_is_at(&self, address: usize, capacity: usize, entry: Entry) {
+        let table = &self.force.table;
+        self.change(|| {
+            table.address.store(address, Ordering::Relaxed);
+            table.capacity.store(capacity, Ordering::Relaxed);
+            table.entry.store(entry.size as u16, Ordering::Relaxed);
+            table.published.store(entry.published as u16, Ordering::Relaxed);
+        });
+    }
+
+    /// There is no table at `address` any more. As [`Block::table_is_at`].
+    pub fn table_was_at(&self, address: usize) {
+        if self.force.table.address.load(Ordering::Relaxed) == address {
+            self.table_is_at(0, 0, Entry::default());
+        }
+    }
+
     /// One changes it at a time: at load there is no table, and later its
     /// lock is held.
     fn change(&self, work: impl FnOnce()) {
@@ -311,5 +315,28 @@ impl Block {
         fence(Ordering::Release);
         work();
         generation.store(before.wrapping_add(2), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_seen_by_who_reads_meanwhile() {
+        let block = Block::new();
+        let generation = || block.force.generation.load(Ordering::Relaxed);
+        assert_eq!(generation(), 0);
+        block.change(|| assert_eq!(generation(), 1));
+        assert_eq!(generation(), 2);
+
+        let address = || block.force.table.address.load(Ordering::Relaxed);
+        block.table_is_at(4096, 64, Entry { size: 120, published: 88 });
+        assert_eq!((generation(), address()), (4, 4096));
+        // The table before, which was copied from and is unmapped now.
+        block.table_was_at(8192);
+        assert_eq!((generation(), address()), (4, 4096));
+        block.table_was_at(4096);
+        assert_eq!((generation(), address()), (6, 0));
     }
 }
