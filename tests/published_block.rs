@@ -8,15 +8,16 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use nix::unistd::Uid;
 use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, SectionHeader};
 use sigward::block::names;
-use sigward_harness::artifacts;
 use sigward_harness::programs::{Libc, build, libcs};
+use sigward_harness::{artifacts, need};
 use sigward_reader::entry::Stack;
 use sigward_reader::process::Block;
-use sigward_reader::{Error, Process, Snapshot};
+use sigward_reader::{Error, Process, Snapshot, Unreadable};
 
 /// A program with the library in it, which runs until its standard input ends.
 struct Running(Child);
@@ -102,7 +103,7 @@ fn a_process_is_read_while_its_threads_churn() {
             let Snapshot { record, copied, stacks, torn: changing } = snapshot;
             let (plan, force) = (record.plan.unwrap(), record.force.unwrap());
             assert_eq!(names::DUTY.of(plan.duty), Some("act"));
-            assert_eq!(names::REASON.of(plan.reason), Some("asked-for"));
+            assert_eq!(names::REASON.of(plan.reason), Some("set"));
             assert_eq!((force.duty, plan.window > plan.frame), (plan.duty, true));
             let owner = record.owner.unwrap();
             assert_eq!((Some(owner.pid), owner.claims), (process.own_pid(), 1));
@@ -191,11 +192,11 @@ fn waiting(library: &Path, mode: &str) -> (Running, Process) {
 
 #[test]
 fn a_process_in_which_nothing_is_done_says_so() {
-    for (mode, reason) in [("off", "switched-off"), ("observe", "asked-for")] {
+    for mode in ["off", "observe"] {
         let (running, process) = waiting(artifacts::preload(), mode);
         let snapshot = the_block(&process).read.unwrap();
         let plan = snapshot.record.plan.unwrap();
-        assert_eq!(names::REASON.of(plan.reason), Some(reason));
+        assert_eq!(names::REASON.of(plan.reason), Some("set"));
         assert_eq!(names::DUTY.of(plan.duty), Some(if mode == "off" { "inert" } else { mode }));
         assert!(snapshot.stacks.is_empty());
         running.end();
@@ -235,6 +236,22 @@ fn the_note_takes_no_relocation_and_survives_strip() {
     let block = the_block(&process);
     assert!(block.found.deleted && block.found.path.ends_with(b"/other-name.so"));
     assert!(block.read.is_ok());
+    running.end();
+}
+
+#[test]
+fn who_may_not_read_is_told_so() {
+    if !need::optional(Uid::effective().is_root(), "root", "run the tests as root") {
+        return;
+    }
+    let (running, _process) = waiting(artifacts::preload(), "off");
+    let pid = running.0.id();
+    let nobody = thread::spawn(move || {
+        // SAFETY: a system call without memory; of this thread alone, unlike libc's function.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534) }, 0);
+        Process::open(pid).err()
+    });
+    assert_eq!(nobody.join().unwrap(), Some(Unreadable::Denied));
     running.end();
 }
 

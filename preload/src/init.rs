@@ -13,7 +13,7 @@ use sigward_core::standdown::{self, Reason};
 use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::{Startup, is_under_valgrind};
 use sigward_core::sys::{call, kernel, probe, stderr};
-use sigward_core::verdict::Verdict;
+use sigward_core::verdict::{Standing, Verdict};
 use sigward_core::wait::{Interrupted, Strategy};
 use sigward_core::{log as sink, stats, wait as core_wait};
 
@@ -36,7 +36,7 @@ extern "C" fn on_load() {
         // A setuid program must not be steered by its caller's environment.
         Some(startup) if startup.auxiliary(libc::AT_SECURE).unwrap_or(0) == 0 => decide(startup),
         Some(_) => nothing(Why::SecureExecution),
-        None => nothing(Why::NoStartBlock),
+        None => nothing(Why::NoEnvironment),
     }
     wait::ready();
     let (acts, waits) = (altstack::on_duty(), core_wait::acts());
@@ -84,7 +84,7 @@ fn decide(startup: Startup) {
         kind.get_or_insert(found);
     });
     if config.mode == Mode::Off {
-        return nothing(Why::SwitchedOff);
+        return nothing(Why::Set);
     }
     let verdict = kernel::judge();
     let asked = asked(&config, &verdict);
@@ -161,10 +161,11 @@ fn publish(config: &Config, duty: Duty, why: Why, startup: Startup) {
 /// Why what is asked for is asked for.
 fn why(config: &Config, verdict: &Verdict) -> Why {
     match config.mode {
-        Mode::Off => Why::SwitchedOff,
-        Mode::On | Mode::Observe => Why::AskedFor,
-        Mode::Auto if verdict.acts() => Why::KernelAffected,
+        Mode::Off | Mode::On | Mode::Observe => Why::Set,
+        Mode::Auto if verdict.standing == Standing::Affected => Why::KernelAffected,
+        Mode::Auto if verdict.acts() => Why::KernelInRange,
         Mode::Auto if remedy(config, Duty::Inert) != Remedy::None => Why::SmallStacks,
+        Mode::Auto if verdict.standing == Standing::Unknown => Why::KernelUnknown,
         Mode::Auto => Why::KernelNotAffected,
     }
 }

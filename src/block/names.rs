@@ -42,9 +42,9 @@ pub const DUTY: Names = Names("inert observe act");
 
 /// Why they do it, or do no more: [`Reason`].
 pub const REASON: Names = Names(
-    "undecided switched-off secure-execution kernel-not-affected kernel-affected asked-for \
-     small-stacks sanitizer valgrind overridden gvisor unknown-libc filter-kills filter-refuses \
-     filter-not-tried no-start-block",
+    "undecided set excluded secure-execution no-environment kernel-affected kernel-in-range \
+     kernel-not-affected kernel-unknown small-stacks sanitizer valgrind overridden gvisor \
+     unknown-libc filter-kills filter-refuses filter-not-tried",
 );
 
 /// Why a process has its duty.
@@ -53,16 +53,22 @@ pub const REASON: Names = Names(
 pub enum Reason {
     /// The constructor has not come to it.
     Undecided,
-    /// `SIGWARD=off`.
-    SwitchedOff,
-    /// A setuid program.
+    /// `SIGWARD` says so.
+    Set,
+    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` leaves the program out.
+    Excluded,
+    /// A setuid program must not be steered by its caller's environment.
     SecureExecution,
+    /// Without an environment nothing is known of the user's wishes.
+    NoEnvironment,
+    /// The kernel has the defect.
+    KernelAffected,
+    /// The kernel may have the defect: a range holds it.
+    KernelInRange,
     /// The kernel does not have the defect.
     KernelNotAffected,
-    /// The kernel has it, or may have it.
-    KernelAffected,
-    /// `SIGWARD` says so.
-    AskedFor,
+    /// Nothing is known of the kernel.
+    KernelUnknown,
     /// Stacks that are too small are to be seen.
     SmallStacks,
     /// A sanitizer is in the process.
@@ -81,8 +87,6 @@ pub enum Reason {
     FilterRefuses,
     /// A seccomp filter could not be tried out.
     FilterNotTried,
-    /// What the kernel gave the process at its start was not found.
-    NoStartBlock,
 }
 
 /// How a stack is held, best first.
@@ -119,7 +123,7 @@ mod tests {
             assert_eq!(names.of(all.len() as u8), None);
             assert_eq!(names.own(u8::MAX), "");
         }
-        let last = Reason::NoStartBlock as u8;
+        let last = Reason::FilterNotTried as u8;
         assert!(REASON.of(last).is_some() && REASON.of(last + 1).is_none());
         assert_eq!(REASON.of(Reason::Gvisor as u8), Some("gvisor"));
         for strategy in [Strategy::Off, Strategy::Int80, Strategy::TwoPhase] {
