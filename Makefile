@@ -60,9 +60,10 @@ soak: build
 	STRESS_SECONDS=$(SECONDS_LONG) $(CARGO) test -p sigward-stress -- --nocapture --test-threads 1
 	SOAK_SECONDS=60 $(CARGO) test -p sigward --test memory_calls the_reproducer
 
-# The loaded-object walk, the registry, its table, the parsers.
+# The loaded-object walk, the registry, its table, the parsers, the published block's reader.
 fuzz:
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release --lib
+	PROPTEST_CASES=$(CASES) $(CARGO) test --release -p sigward-reader
 
 # The first time this fetches the Rust library's source: see the script.
 freebsd:

@@ -16,11 +16,14 @@
 //! | [`standdown`] | what in a process makes us stand down |
 //! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
+//! | [`block`] | what may be read of a process from outside: one record |
 //! | [`log`], [`stats`] | the two ways of speaking, both off by default |
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(target_os = "linux")]
 pub mod altstack;
+#[cfg(target_os = "linux")]
+pub mod block;
 #[cfg(target_os = "linux")]
 pub mod bounds;
 pub mod config;

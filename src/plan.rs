@@ -11,6 +11,7 @@
 //! matters, and at most once. [`Facts`] are the answers as plain values, for a
 //! process that is not the one that asks.
 
+pub mod names;
 mod parts;
 mod process;
 

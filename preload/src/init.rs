@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use log::LevelFilter;
 use sigward_core::altstack::{self, Policy, frame, ordinary, size};
+use sigward_core::block::{self, Published};
 use sigward_core::config::{self, BadValue, Config};
 use sigward_core::plan::{self, Duty, Interrupted, LookUp, Ordinary, Plan, Seen, Strategy, Words};
 use sigward_core::sys::line::Line;
@@ -30,7 +31,7 @@ extern "C" fn on_load() {
     let mut here = Here::look();
     let (config, bad) = here.settings();
     let plan = plan::plan(&config, bad, kernel::judge, &mut here);
-    // To publish the plan, this is the place.
+    block::publish(&Published::from(&plan));
     obey(&plan, here.startup);
     announce(&config, &plan);
 }
@@ -81,7 +82,6 @@ fn speak(plan: &Plan<'_>) {
 
 /// Signal stacks, from now on.
 fn hold(plan: &Plan<'_>, startup: Startup) {
-    stats::on_duty(plan.duty.value);
     frame::learn(plan.frame.value);
     thread::make_key();
     let main = ordinary::main_stack(startup.stack_end());

@@ -28,6 +28,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use once_cell::race::OnceRef;
 
+use crate::block::BLOCK;
 pub use crate::plan::Duty;
 use crate::stats;
 use crate::sys::call;
@@ -62,11 +63,11 @@ struct State {
     substitutes: Substitutes,
 }
 
-static DUTY: AtomicU8 = AtomicU8::new(Duty::Inert as u8);
+const DUTY: &AtomicU8 = &BLOCK.force.duty;
 
 /// The process whose kernel state [`STATE`] describes. In a vfork child, and
 /// in a copy that no fork handler saw, we stand down.
-static OWNER: Owner = Owner::nobody();
+const OWNER: &Owner = &BLOCK.force.owner;
 
 /// What every fork writes to, on one page, which must be copied for it: so much
 /// of the lock's stack as is in use then, the state, and how far forks are.

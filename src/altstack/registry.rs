@@ -7,11 +7,13 @@
 //! memory call that hits one) walks over them.
 
 use core::ffi::c_int;
+use core::mem::offset_of;
 
 use super::ladder::{self, Rung, Stack};
 use super::pins::{Memory, Pins};
 use super::table::{Entry, Table};
 use super::{known, origin, reach};
+use crate::block::{self, BLOCK};
 use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
@@ -47,6 +49,7 @@ impl Place {
 
 /// A stack to be made resident.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct Wanted {
     /// Where it is.
     pub stack: Stack,
@@ -58,8 +61,11 @@ pub struct Wanted {
     pub disarms: bool,
 }
 
-/// One stack of one thread.
+/// One stack of one thread. What comes before `watched` may be read from
+/// outside: see [`block`], and `docs/published-block.md` for the rules of its
+/// layout and what is to come next.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 struct Record {
     key: usize,
     wanted: Wanted,
@@ -68,26 +74,49 @@ struct Record {
     held: Pages,
     /// Those of them that are pinned, down from the top.
     locked: Pages,
-    /// The pages that memory calls are watched on: what would be held if there
-    /// were no hole.
-    watched: Pages,
+    thread: c_int,
+    place: Place,
     /// How.
     rung: Rung,
-    /// How many memory calls are under way for which it is let go of.
-    suspended: u32,
-    /// The pages kept from being copied by the fork under way, or the last one:
-    /// who resets it after a fork has the kernel copy the table.
-    wiped: Pages,
     /// Filled a mapping of the program's own when it was adopted (see
     /// [`origin`]), and has been locked by us ever since.
     proven: bool,
+    /// How many memory calls are under way for which it is let go of.
+    suspended: u32,
+    /// The pages that memory calls are watched on: what would be held if there
+    /// were no hole.
+    watched: Pages,
+    /// The pages kept from being copied by the fork under way, or the last one:
+    /// who resets it after a fork has the kernel copy the table.
+    wiped: Pages,
 }
+
+// The document has these.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(offset_of!(Record, held) == 40);
+    assert!(offset_of!(Record, locked) == 56);
+    assert!(offset_of!(Record, thread) == 72);
+    assert!(offset_of!(Record, rung) == 77);
+    assert!(offset_of!(Record, suspended) == 80);
+    assert!(offset_of!(Record, watched) == 88);
+};
 
 // SAFETY: zeroes are a record with key 0, which no thread has; `Rung::Lock`
 // has discriminant 0.
 unsafe impl Entry for Record {
     fn key(&self) -> usize {
         self.key
+    }
+
+    fn moved_to(address: usize, capacity: usize) {
+        let entry =
+            block::Entry { size: size_of::<Record>(), published: offset_of!(Record, watched) };
+        BLOCK.table_is_at(address, capacity, entry);
+    }
+
+    fn gone_from(address: usize) {
+        BLOCK.table_was_at(address);
     }
 }
 
@@ -103,19 +132,21 @@ impl Record {
         },
         held: Pages::NONE,
         locked: Pages::NONE,
-        watched: Pages::NONE,
+        thread: 0,
+        place: Place::Current,
         rung: Rung::Lock,
-        suspended: 0,
-        wiped: Pages::NONE,
         proven: false,
+        suspended: 0,
+        watched: Pages::NONE,
+        wiped: Pages::NONE,
     };
 
     fn tid(&self) -> c_int {
-        (self.key / 4) as c_int
+        self.thread
     }
 
     fn ordinary(&self) -> bool {
-        self.key % 4 == Place::Ordinary as usize
+        self.place == Place::Ordinary
     }
 
     /// Whether the first attempt of the ladder held.
@@ -236,11 +267,13 @@ impl Registry {
             wanted,
             held: Pages::NONE,
             locked: Pages::NONE,
-            watched: Pages::NONE,
+            thread: tid,
+            place,
             rung: Rung::Report,
-            suspended: 0,
-            wiped: Pages::NONE,
             proven: false,
+            suspended: 0,
+            watched: Pages::NONE,
+            wiped: Pages::NONE,
         };
         let mut refused = self.hold(&mut record, memory);
         if refused.is_some() && place != Place::Ordinary && self.yield_ordinary(tid, memory) {
@@ -363,7 +396,7 @@ impl Registry {
             let _ = self.hold(&mut record, memory);
         }
         // There is room: one was just taken out.
-        let _ = self.records.insert(Record { key: key(tid, to), ..record });
+        let _ = self.records.insert(Record { key: key(tid, to), place: to, ..record });
     }
 
     /// Has `decide` change what is wanted of each thread's own stack, given

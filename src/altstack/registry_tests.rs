@@ -421,7 +421,7 @@ impl World {
             self.adopted.retain(|known, _| known.0 == tid);
             for place in Place::ALL {
                 if let Some(record) = self.registry.records.remove(key(tid + 100, place)) {
-                    let renamed = Record { key: key(tid, place), ..record };
+                    let renamed = Record { key: key(tid, place), thread: tid, ..record };
                     let inserted = self.registry.records.insert(renamed);
                     prop_assert!(inserted);
                 }

@@ -12,13 +12,14 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use super::ladder::Stack;
 use super::table::{Entry, Table};
 use super::{STATE, State, frame, origin, ours};
+use crate::block::BLOCK;
 pub use crate::plan::Remedy;
 use crate::stats;
 use crate::sys::page;
 use crate::sys::signals::{self, Blocked};
 use crate::sys::{call, startup};
 
-static REMEDY: AtomicU8 = AtomicU8::new(Remedy::None as u8);
+const REMEDY: &AtomicU8 = &BLOCK.force.remedy;
 
 /// Chooses the remedy; to be called once, at load.
 pub fn take_charge(remedy: Remedy) {

@@ -11,12 +11,18 @@ use crate::sys::{call, page};
 pub unsafe trait Entry: Copy {
     /// The key; never 0 in an occupied slot.
     fn key(&self) -> usize;
+
+    /// The table has put its entries at `address`, `capacity` slots of them.
+    fn moved_to(_address: usize, _capacity: usize) {}
+
+    /// What was at `address` is no table any more.
+    fn gone_from(_address: usize) {}
 }
 
 /// Open addressing with linear probing, over pages mapped from the kernel: it
 /// grows with its content, so a process that pins nothing pays nothing, and
 /// one that calls mlockall(2) does not lock memory for us that we do not use.
-pub struct Table<E> {
+pub struct Table<E: Entry> {
     slots: *mut E,
     /// A power of two, or 0 before the first insertion.
     capacity: usize,
@@ -27,7 +33,7 @@ pub struct Table<E> {
 }
 
 // SAFETY: the mapping is owned by the table and bound to no thread.
-unsafe impl<E: Send> Send for Table<E> {}
+unsafe impl<E: Entry + Send> Send for Table<E> {}
 
 impl<E: Entry> Table<E> {
     /// An empty table that owns no memory yet.
@@ -159,6 +165,7 @@ impl<E: Entry> Table<E> {
         for entry in old.slots().iter().filter(|entry| entry.key() != 0) {
             self.place(*entry);
         }
+        E::moved_to(self.slots as usize, capacity);
         true
     }
 
@@ -227,9 +234,10 @@ impl<E: Entry> Default for Table<E> {
     }
 }
 
-impl<E> Drop for Table<E> {
+impl<E: Entry> Drop for Table<E> {
     fn drop(&mut self) {
         if self.capacity != 0 {
+            E::gone_from(self.slots as usize);
             let bytes = self.capacity.wrapping_mul(size_of::<E>());
             // SAFETY: the mapping that `grow` made; nothing refers to it now.
             let _ = unsafe { call::unmap_memory(self.slots as usize, bytes) };

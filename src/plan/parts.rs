@@ -1,4 +1,6 @@
-//! What the parts of a plan can be.
+//! What the parts of a plan can be. Their names are in [`names`].
+
+use super::names;
 
 /// What the hooks do, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,12 +17,8 @@ pub enum Duty {
 impl Duty {
     /// Its name in messages.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Duty::Inert => "inert",
-            Duty::Observe => "observe",
-            Duty::Act => "act",
-        }
+    pub fn name(self) -> &'static str {
+        names::DUTY.own(self as u8)
     }
 }
 
@@ -53,13 +51,8 @@ impl Rung {
 
     /// Its name in messages and in `SIGWARD_ALTSTACK`.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Rung::Lock => "lock",
-            Rung::Frame => "frame",
-            Rung::Touch => "touch",
-            Rung::Report => "report",
-        }
+    pub fn name(self) -> &'static str {
+        names::RUNG.own(self as u8)
     }
 }
 
@@ -102,12 +95,8 @@ pub enum Strategy {
 impl Strategy {
     /// Its name in `SIGWARD_WAIT` and in messages.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Strategy::Off => "off",
-            Strategy::Int80 => "int80",
-            Strategy::TwoPhase => "two-phase",
-        }
+    pub fn name(self) -> &'static str {
+        names::WAIT.own(self as u8)
     }
 }
 

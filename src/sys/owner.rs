@@ -9,21 +9,22 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use super::{call, page};
 
 /// The process that keeps its state here. All is async-signal-safe once it
-/// has been claimed.
+/// has been claimed. Others may read it: see [`crate::block`].
+#[repr(C)]
 pub struct Owner {
     pid: AtomicI32,
+    /// How often it was claimed.
+    claims: AtomicU32,
     /// A page that a fork wipes (`MADV_WIPEONFORK`, Linux 4.14), or 0: without
     /// it, pids alone decide.
     mark: AtomicUsize,
-    /// How often it was claimed.
-    claims: AtomicU32,
 }
 
 impl Owner {
     /// Nobody yet.
     #[must_use]
     pub const fn nobody() -> Self {
-        Owner { pid: AtomicI32::new(0), mark: AtomicUsize::new(0), claims: AtomicU32::new(0) }
+        Owner { pid: AtomicI32::new(0), claims: AtomicU32::new(0), mark: AtomicUsize::new(0) }
     }
 
     /// From here on, until a fork copies it, it is the calling process.

@@ -8,6 +8,7 @@ pub const SIZE: usize = 4096;
 
 /// Whole pages `[first, end)`, by number (address divided by [`SIZE`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Pages {
     /// Number of the first page.
     pub first: usize,

@@ -10,6 +10,7 @@
 mod strategy;
 
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::AtomicU8;
 
 use crate::config::Wait;
 use crate::quirks::{FREEBSD_RELEASES, Int80};
@@ -17,6 +18,9 @@ use crate::sys::errno::Errno;
 use crate::sys::freebsd::{self, Outcome, SYS_WAIT4, SYS_WAIT6};
 use strategy::put_in_force;
 pub use strategy::{Strategy, strategy};
+
+/// The [`Strategy`] in force.
+static IN_FORCE: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
 
 /// Milliseconds.
 const LONGEST_NAP: u32 = 16;

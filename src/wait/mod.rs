@@ -28,6 +28,7 @@ mod strategy;
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use crate::block::BLOCK;
 pub use crate::plan::Interrupted;
 use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
@@ -37,6 +38,9 @@ use request::Request;
 use sleep::End;
 use strategy::put_in_force;
 pub use strategy::{Strategy, strategy};
+
+/// The [`Strategy`] in force.
+const IN_FORCE: &AtomicU8 = &BLOCK.force.wait;
 
 static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
 

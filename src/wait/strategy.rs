@@ -1,10 +1,10 @@
 //! How a blocking call is carried out, and which way is in force.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::Ordering;
+
+use super::IN_FORCE;
 
 pub use crate::plan::Strategy;
-
-static IN_FORCE: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
 
 /// The strategy in force. Async-signal-safe.
 #[must_use]

@@ -20,6 +20,8 @@ use crate::originals::{self, Id};
 use crate::weak;
 
 /// Whether the policy stands, and exports need not ask any more where to jump to.
+// Each process writes it: on a page that is written to anyway, see `block`.
+#[unsafe(link_section = ".data")]
 static DECIDED: AtomicBool = AtomicBool::new(false);
 
 /// Where the export of this name jumps to: to `acting` before the policy stands.

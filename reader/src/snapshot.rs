@@ -1,0 +1,167 @@
+//! A block and its stacks, such as they were at one time.
+//!
+//! The process does not wait for us. Where the table moved while it was read,
+//! all is read again, a few times. The entries themselves are not written as
+//! one: each is read twice, and believed if it is the same both times, and can
+//! be. One that moved to another slot meanwhile may be missed.
+
+use std::collections::HashSet;
+
+use sigward::block::VERSION;
+
+use crate::Error;
+use crate::entry::{Layout, Slot, Stack};
+use crate::record::{HEAD, Head, LARGEST, Record, Table};
+use crate::source::{Source, Unreadable};
+
+/// How often all is read before it is called torn.
+const ATTEMPTS: usize = 16;
+
+/// How often an entry is read before it is called torn.
+const LOOKS: usize = 4;
+
+/// The most bytes that a table is believed to have.
+const LARGEST_TABLE: u64 = 64 << 20;
+
+/// How many torn entries are looked at again: it may all be damage.
+const SECOND_LOOKS: usize = 1000;
+
+/// How many bytes of it are read at once, about.
+const AT_ONCE: u64 = 64 << 10;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The block.
+    pub record: Record,
+    /// Whether the process has only a copy of another one's block, as after a
+    /// fork that libsigward.so did not see. `None` where the block does not
+    /// tell: then compare the owner's pid with the process's own.
+    pub copied: Option<bool>,
+    /// The stacks on record, in no order.
+    pub stacks: Vec<Stack>,
+    /// How many entries were in the middle of a change each time, or damaged.
+    pub torn: usize,
+}
+
+impl Snapshot {
+    /// The version of the block, if it is a newer one than this reader's: there
+    /// may be more in it.
+    #[must_use]
+    pub fn newer(&self) -> Option<u16> {
+        Some(self.record.head.version).filter(|version| *version > VERSION)
+    }
+}
+
+/// Reads the block at `address`.
+///
+/// # Errors
+/// Where there is none, or it is no good.
+pub fn read(source: &impl Source, address: u64) -> Result<Snapshot, Error> {
+    for _ in 0..ATTEMPTS {
+        if let Some(snapshot) = attempt(source, address)? {
+            return Ok(snapshot);
+        }
+    }
+    Err(Error::Torn)
+}
+
+/// `None` where it changed meanwhile.
+fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error> {
+    let mut bytes = [0; HEAD];
+    source.fill(address, &mut bytes)?;
+    let size = Head::parse(&bytes)?.size.min(LARGEST);
+    let mut bytes = vec![0; size as usize];
+    source.fill(address, &mut bytes)?;
+    let record = Record::parse(&bytes)?;
+    let generation = record.force.map(|force| force.generation);
+    if generation.is_some_and(|generation| generation % 2 == 1) {
+        return Ok(None);
+    }
+    let read = record.table.map_or(Ok((Vec::new(), 0)), |table| stacks(source, &record, table));
+    source.fill(address, &mut bytes)?;
+    let after = Record::parse(&bytes)?.force.map(|force| force.generation);
+    if after != generation {
+        return Ok(None);
+    }
+    let (stacks, torn) = match read {
+        Err(Error::Unreadable(Unreadable::Unmapped(_))) => return Err(Error::Table),
+        read => read?,
+    };
+    Ok(Some(Snapshot { copied: copied(source, &record), record, stacks, torn }))
+}
+
+/// What the page says that forks wipe.
+fn copied(source: &impl Source, record: &Record) -> Option<bool> {
+    let mark = record.owner?.mark;
+    let mut word = [0; 4];
+    (mark != 0 && source.fill(mark, &mut word).is_ok()).then(|| word == [0; 4])
+}
+
+/// The stacks in the table, and how many of its entries are torn.
+fn stacks(
+    source: &impl Source,
+    record: &Record,
+    table: Table,
+) -> Result<(Vec<Stack>, usize), Error> {
+    let Table { address, capacity, entry, published } = table;
+    if address == 0 || capacity == 0 {
+        return Ok((Vec::new(), 0));
+    }
+    let entry_bytes = u64::from(entry);
+    let all = capacity.checked_mul(entry_bytes).filter(|all| *all <= LARGEST_TABLE);
+    let end = all.and_then(|all| address.checked_add(all)).ok_or(Error::Table)?;
+    let width = record.head.width;
+    let beyond = width == 4 && end > 1 << 32;
+    if beyond || published > entry || usize::from(published) < Layout::least(width) {
+        return Err(Error::Table);
+    }
+    let layout = Layout { width, page: record.head.page, newer: record.head.is_newer() };
+    let step = (AT_ONCE / entry_bytes).max(1) * entry_bytes;
+    let (mut stacks, mut torn, mut seen) = (Vec::new(), 0, HashSet::new());
+    let mut from = address;
+    while from < end {
+        let length = step.min(end - from) as usize;
+        let (mut once, mut again) = (vec![0; length], vec![0; length]);
+        source.fill(from, &mut once)?;
+        source.fill(from, &mut again)?;
+        let entries = once.chunks_exact(usize::from(entry)).zip(again.chunks_exact(entry.into()));
+        for (at, (once, again)) in (from..).step_by(entry.into()).zip(entries) {
+            let public = usize::from(published);
+            let (once, again) = (&once[..public], &again[..public]);
+            let looks = if torn < SECOND_LOOKS { LOOKS } else { 1 };
+            match settle(source, at, once, again, layout, looks)? {
+                Slot::Empty => {}
+                // Moved up while we read, it is met twice.
+                Slot::Stack(stack) if !seen.insert(stack.key) => {}
+                Slot::Stack(stack) => stacks.push(stack),
+                Slot::Torn => torn += 1,
+            }
+        }
+        from += length as u64;
+    }
+    Ok((stacks, torn))
+}
+
+/// Looks at an entry until it is the same twice, and can be.
+fn settle(
+    source: &impl Source,
+    address: u64,
+    once: &[u8],
+    again: &[u8],
+    layout: Layout,
+    looks: usize,
+) -> Result<Slot, Unreadable> {
+    let (mut before, mut now) = (once.to_vec(), again.to_vec());
+    for _ in 0..looks {
+        if before == now {
+            match Slot::parse(&now, layout) {
+                Slot::Torn => {}
+                whole => return Ok(whole),
+            }
+        }
+        before.copy_from_slice(&now);
+        source.fill(address, &mut now)?;
+    }
+    Ok(Slot::Torn)
+}

@@ -1,0 +1,278 @@
+//! What `libsigward.so` publishes, as `sigward-reader` reads it from outside.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use nix::unistd::Uid;
+use object::Endianness;
+use object::elf::FileHeader64;
+use object::read::elf::{FileHeader, SectionHeader};
+use sigward::block::names;
+use sigward_harness::programs::{Libc, build, libcs};
+use sigward_harness::{artifacts, need};
+use sigward_reader::entry::Stack;
+use sigward_reader::process::Block;
+use sigward_reader::{Error, Process, Snapshot, Unreadable};
+
+/// A program with the library in it, which runs until its standard input ends.
+struct Running(Child);
+
+impl Running {
+    fn start(program: &Path, library: &Path, mode: &str) -> Self {
+        let mut command = Command::new(program);
+        command.env("LD_PRELOAD", library).env("SIGWARD", mode);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Running(command.spawn().unwrap())
+    }
+
+    /// The numbers in its first line, which it prints when it is ready.
+    fn numbers(&mut self) -> Vec<u64> {
+        let mut line = String::new();
+        BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        line.split_whitespace().map(|word| word.parse().unwrap()).collect()
+    }
+
+    fn end(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The one block of a process.
+fn the_block(process: &Process) -> Block {
+    let mut blocks = process.blocks().unwrap();
+    assert_eq!(blocks.len(), 1, "{blocks:?}");
+    blocks.pop().unwrap()
+}
+
+fn snapshot(pid: u32) -> Snapshot {
+    the_block(&Process::open(pid).unwrap()).read.unwrap()
+}
+
+/// Whether the kernel has all of `[start, end)` locked in process `pid`.
+fn kernel_has_locked(pid: u32, start: u64, end: u64) -> bool {
+    let smaps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let (mut locked, mut here) = (0, 0);
+    for line in smaps.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if let Some((first, last)) = words[0].split_once('-')
+            && let (Ok(first), Ok(last)) =
+                (u64::from_str_radix(first, 16), u64::from_str_radix(last, 16))
+        {
+            here = last.min(end).saturating_sub(first.max(start));
+        } else if words[0] == "VmFlags:" && words.contains(&"lo") {
+            locked += here;
+        }
+    }
+    locked == end - start
+}
+
+#[test]
+fn a_process_is_read_while_its_threads_churn() {
+    const STACK: u64 = 16 * 4096;
+    for &libc in libcs() {
+        let program = build("published", libc).unwrap();
+        let mut running = Running::start(&program, artifacts::preload(), "on");
+        let pid = running.0.id();
+        let numbers = running.numbers();
+        let [own, pool, size, child, copy] = numbers[..] else { panic!("{numbers:?}") };
+        let process = Process::open(pid).unwrap();
+
+        let (mut reads, mut torn, mut with_own, mut most) = (0, 0, 0, 0);
+        let mut counted = 0;
+        for _ in 0..200 {
+            let block = the_block(&process);
+            assert!(block.found.path.ends_with(b"/libsigward.so") && !block.found.deleted);
+            let snapshot = match block.read {
+                // Only the move of the table does that.
+                Err(Error::Torn) => continue,
+                read => read.unwrap(),
+            };
+            let Snapshot { record, copied, stacks, torn: changing } = snapshot;
+            let (plan, force) = (record.plan.unwrap(), record.force.unwrap());
+            assert_eq!(names::DUTY.of(plan.duty), Some("act"));
+            assert_eq!(names::REASON.of(plan.reason), Some("set"));
+            assert_eq!((force.duty, plan.window > plan.frame), (plan.duty, true));
+            let owner = record.owner.unwrap();
+            assert_eq!((Some(owner.pid), owner.claims), (process.own_pid(), 1));
+            assert_eq!((owner.pid, copied), (pid as i32, Some(false)));
+
+            let now = record.counters.stacks.unwrap();
+            assert!(now >= counted, "{now} after {counted}");
+            counted = now;
+            let rungs: u64 = record.counters.rungs.iter().flatten().sum();
+            assert!(rungs > 0 && record.counters.refused == Some(0), "{:?}", record.counters);
+            let (pinned, most_pinned) = (record.counters.pinned, record.counters.most_pinned);
+            assert!(pinned > Some(0) && most_pinned.is_some(), "{:?}", record.counters);
+
+            let is_own = |stack: &&Stack| stack.base == own;
+            for stack in stacks.iter().filter(|stack| stack.place != 3) {
+                let in_pool = stack.base.checked_sub(pool).filter(|at| *at < size);
+                assert!(
+                    in_pool.is_some_and(|at| at % STACK == 0) || stack.base == own,
+                    "{stack:?}"
+                );
+                assert_eq!(stack.size, STACK, "{stack:?}");
+            }
+            if let Some(stack) = stacks.iter().find(is_own) {
+                assert_eq!((stack.thread, stack.place, stack.rung), (pid as i32, 0, 0));
+                assert_eq!((stack.locked.start, stack.locked.end), (own, own + STACK));
+                with_own += 1;
+            }
+            most = most.max(stacks.len());
+            (reads, torn) = (reads + 1, torn + changing);
+        }
+        assert!(reads > 100 && with_own > reads / 2, "{reads} reads, {with_own} with the first");
+        assert!(most > 16, "at most {most} stacks at a time");
+        assert!(torn < reads * 16, "{torn} torn entries in {reads} reads");
+        assert!(kernel_has_locked(pid, own, own + STACK));
+
+        // A child that libsigward.so saw come has made the block its own; the other one has not.
+        let [child, copy] = [child as u32, copy as u32].map(|pid| (pid, snapshot(pid)));
+        let owner = child.1.record.owner.unwrap();
+        assert_eq!((owner.pid, owner.claims, child.1.copied), (child.0 as i32, 2, Some(false)));
+        let alternate = child.1.stacks.iter().filter(|stack| stack.place != 3);
+        assert_eq!(alternate.map(|stack| stack.base).collect::<Vec<_>>(), [own]);
+        assert_eq!((copy.1.record.owner.unwrap().pid, copy.1.copied), (pid as i32, Some(true)));
+        running.end();
+    }
+}
+
+#[test]
+fn a_byte_that_is_changed_from_outside_is_seen() {
+    let program = build("published", Libc::Glibc).unwrap();
+    let mut running = Running::start(&program, artifacts::preload(), "on");
+    running.numbers();
+    let pid = running.0.id();
+    let process = Process::open(pid).unwrap();
+    let Block { found, read } = the_block(&process);
+    assert_eq!(read.unwrap().record.counters.refused, Some(0));
+    let memory = OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).unwrap();
+    let set = |offset, byte: u8| memory.write_all_at(&[byte], found.block + offset).unwrap();
+    // The counter of refused locks, which nobody else changes here.
+    set(128 + 2 * 8, 42);
+    assert_eq!(snapshot(pid).record.counters.refused, Some(42));
+    set(0, b's');
+    assert_eq!(the_block(&process).read, Err(Error::Foreign));
+    set(0, b'S');
+    assert_eq!(snapshot(pid).record.counters.refused, Some(42));
+    running.end();
+}
+
+/// A program that does nothing but wait.
+fn waiting(library: &Path, mode: &str) -> (Running, Process) {
+    let running = Running::start(Path::new("/bin/cat"), library, mode);
+    let pid = running.0.id();
+    // It executes `cat` when `spawn` returns, but the loader may not be through.
+    for _ in 0..10_000 {
+        let process = Process::open(pid).unwrap();
+        let published = |block: &Block| {
+            let generation = |read: &Snapshot| read.record.force.unwrap().generation;
+            block.read.as_ref().is_ok_and(|read| generation(read) > 0)
+        };
+        if process.blocks().is_ok_and(|blocks| blocks.iter().any(published)) {
+            return (running, process);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    panic!("no plan was published");
+}
+
+#[test]
+fn a_process_in_which_nothing_is_done_says_so() {
+    for mode in ["off", "observe"] {
+        let (running, process) = waiting(artifacts::preload(), mode);
+        let snapshot = the_block(&process).read.unwrap();
+        let plan = snapshot.record.plan.unwrap();
+        assert_eq!(names::REASON.of(plan.reason), Some("set"));
+        assert_eq!(names::DUTY.of(plan.duty), Some(if mode == "off" { "inert" } else { mode }));
+        assert!(snapshot.stacks.is_empty());
+        running.end();
+    }
+}
+
+/// Addresses and sizes in bytes of the note, and addresses of the dynamic relocations.
+fn note_and_relocations(library: &Path) -> ((u64, u64), Vec<u64>) {
+    let bytes = fs::read(library).unwrap();
+    let (data, header): (&[u8], _) = (&bytes, FileHeader64::<Endianness>::parse(&*bytes).unwrap());
+    let end = header.endian().unwrap();
+    let sections = header.sections(end, data).unwrap();
+    let (_, note) = sections.section_by_name(end, b".note.sigward").expect("the note");
+    let relocations = sections.iter().filter_map(|section| section.rela(end, data).unwrap());
+    let places = relocations.flat_map(|(all, _)| all.iter().map(|each| each.r_offset.get(end)));
+    ((note.sh_addr(end), note.sh_size(end)), places.collect())
+}
+
+#[test]
+fn the_note_takes_no_relocation_and_survives_strip() {
+    let folder = tempfile::tempdir().unwrap();
+    let stripped = folder.path().join("other-name.so");
+    let mut strip = Command::new("strip");
+    strip.args(["--strip-all", "-o"]).arg(&stripped).arg(artifacts::preload());
+    assert!(strip.status().unwrap().success());
+    let (note, relocations) = note_and_relocations(artifacts::preload());
+    let (start, bytes) = note;
+    assert_eq!(bytes, 24);
+    assert!(!relocations.is_empty());
+    assert!(relocations.iter().all(|place| !(start..start + bytes).contains(place)));
+    assert_eq!(note_and_relocations(&stripped), (note, relocations));
+
+    // It is found by what it is, not by its name; also where the file is gone since.
+    let (running, process) = waiting(&stripped, "on");
+    assert!(!the_block(&process).found.deleted);
+    fs::remove_file(&stripped).unwrap();
+    let block = the_block(&process);
+    assert!(block.found.deleted && block.found.path.ends_with(b"/other-name.so"));
+    assert!(block.read.is_ok());
+    running.end();
+}
+
+#[test]
+fn who_may_not_read_is_told_so() {
+    if !need::optional(Uid::effective().is_root(), "root", "run the tests as root") {
+        return;
+    }
+    let (running, _process) = waiting(artifacts::preload(), "off");
+    let pid = running.0.id();
+    let nobody = thread::spawn(move || {
+        // SAFETY: a system call without memory; of this thread alone, unlike libc's function.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534) }, 0);
+        Process::open(pid).err()
+    });
+    assert_eq!(nobody.join().unwrap(), Some(Unreadable::Denied));
+    running.end();
+}
+
+#[test]
+fn without_the_library_there_is_no_block() {
+    let myself = Process::open(std::process::id()).unwrap();
+    assert_eq!(myself.blocks().unwrap(), []);
+    // Mapped to be read, as by a linker, it is not loaded.
+    let file = File::open(artifacts::preload()).unwrap();
+    let length = std::num::NonZero::new(file.metadata().unwrap().len() as usize).unwrap();
+    // SAFETY: a mapping that nobody else knows of.
+    let mapped = unsafe {
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+        mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, &file, 0)
+    };
+    mapped.unwrap();
+    assert_eq!(myself.blocks().unwrap(), []);
+    // A process that is no more.
+    let mut child = Command::new("/bin/true").spawn().unwrap();
+    let process = Process::open(child.id()).unwrap();
+    child.wait().unwrap();
+    assert!(process.blocks().is_err());
+    assert!(Process::open(child.id()).is_err());
+}
