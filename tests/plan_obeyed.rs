@@ -1,6 +1,5 @@
 //! The library does in a program what `sigward run --dry-run` says that it would.
 
-use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 use sigward_harness::filter::Filter;
 use sigward_harness::programs::{Libc, build};
@@ -44,7 +43,7 @@ fn what_is_planned_is_done() {
                 let run = settings.iter().fold(run, |run, (name, value)| run.env(name, value));
                 filter.iter().fold(run, |run, filter| run.filter(filter.clone()))
             };
-            let plan = planned(&prepare(Run::new(cargo_bin!("sigward"))), name);
+            let plan = planned(&prepare(Run::new(artifacts::command())), name);
             let run = Run::new(&program).args(["status", "locked"]).preload(artifacts::preload());
             let outcome = prepare(run).output().unwrap();
             let row = format!("{settings:?} {filter:?}\n{plan:#}\n{outcome:?}");
