@@ -50,7 +50,7 @@ suites: build
 # it builds and measures the Linux 5.2 to 5.4.1 that is there instead.
 # The command is dynamic here, as one row preloads into it.
 vm: build
-	$(CARGO) build --release -p sigward
+	$(CARGO) build --release -p sigward-command
 	$(CARGO) build -p sigward-stress
 	$(CARGO) run --quiet -p sigward-vm -- --library $(library) \
 		--command $(target)/release/sigward --stress $(target)/debug/stress \
@@ -68,7 +68,7 @@ fuzz:
 # The first time this fetches the Rust library's source: see the script.
 freebsd:
 	packaging/freebsd/build
-	$(CARGO) test --quiet -p sigward-restart --test freebsd
+	$(CARGO) test --quiet -p sigward-emulators --test freebsd
 
 lint:
 	$(CARGO) fmt --all --check
@@ -90,7 +90,7 @@ install:
 	$(INSTALL) -m 755 $(command) $(bindir)/sigward
 	$(INSTALL) -m 755 $(library) $(libdir)/libsigward.so
 	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
-	$(INSTALL) -m 644 docs/*.md $(docdir)/docs
+	$(INSTALL) -m 644 docs/*.md docs/*.svg $(docdir)/docs
 
 uninstall:
 	rm -f $(bindir)/sigward $(libdir)/libsigward.so

@@ -195,10 +195,9 @@ impl fmt::Display for Reason {
     }
 }
 
-const MOST_REASONS: usize = if cfg!(feature = "cli") { 8 } else { 0 };
+const MOST_REASONS: usize = 8;
 
 /// The steps of an argument, in order. Holds eight; further ones are dropped.
-/// The library keeps none, for its size: `sigward check` tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Reasons {
     steps: [Option<Reason>; MOST_REASONS],

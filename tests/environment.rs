@@ -7,7 +7,7 @@ use std::process::Command;
 
 use sigward::config::{Accepted, TABLE};
 use sigward_harness::programs::{Libc, build, libcs};
-use sigward_harness::{Outcome, Run, artifacts, need};
+use sigward_harness::{Outcome, Run, artifacts, need, programs};
 
 fn program(name: &str, libc: Libc) -> Run {
     Run::new(build(name, libc).unwrap())
@@ -277,7 +277,8 @@ fn linked_program(folder: &Path) -> std::path::PathBuf {
     let program = folder.join("secure");
     let mut gcc = Command::new("gcc");
     gcc.args(["-D_GNU_SOURCE", "-pthread", "-Wl,--no-as-needed", "-o"]).arg(&program);
-    gcc.arg(artifacts::workspace().join("integration/programs/secure.c")).arg(&library);
+    gcc.arg("-I").arg(programs::folder()).arg(programs::folder().join("loading/secure.c"));
+    gcc.arg(&library);
     gcc.arg(format!("-Wl,-rpath,{}", folder.display()));
     assert!(gcc.status().unwrap().success());
     program

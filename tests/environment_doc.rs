@@ -14,17 +14,18 @@ const HEAD: &str = "\
 <!-- Made from src/config.rs. To write it again: BLESS=1 cargo test --test environment_doc -->
 
 These variables are read once, when a program starts with `libsigward.so`
-preloaded. An unset or empty variable stands for its default.
+preloaded. An unset or empty variable means its default.
 
-`sigward run` refuses a value that is not accepted, and a `SIGWARD_` name that
-is not in this table (exit code 125). The library itself warns once and uses
-the default; of a name it warns only where it acts. Its line never harms the
-program: where it might, it is dropped. Both pass over the names that
-Kubernetes makes of a Service called `sigward` (`SIGWARD_SERVICE_HOST`,
-`SIGWARD_PORT=tcp://10.0.0.1:80` and their like).
+`sigward run` refuses (exit code 125) a value that is not accepted, and a
+`SIGWARD_` name that is not in this table. The library itself warns once and
+uses the default; it warns about an unknown name only where it acts. Its line
+never harms the program: where it might, the library drops it. Both ignore the
+names that Kubernetes creates for a Service called `sigward`
+(`SIGWARD_SERVICE_HOST`, `SIGWARD_PORT=tcp://10.0.0.1:80` and so on).
 
-Patterns match the program's name without its folders; `*` is any run of
-characters, `?` any one. `SIGWARD_EXCEPT` wins over `SIGWARD_ONLY`.
+Patterns match the program's name without its folders; `*` matches any run of
+characters, `?` any single one. `SIGWARD_EXCEPT` takes precedence over
+`SIGWARD_ONLY`.
 
 | variable | default | accepted | meaning |
 | --- | --- | --- | --- |

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use object::Endianness;
 use object::read::elf::{ElfFile64, ProgramHeader};
-use sigward_harness::programs::{self, Libc, build, build_with, installed, libcs};
-use sigward_harness::{Run, need};
+use sigward_harness::Run;
+use sigward_harness::need::{self, installed};
+use sigward_harness::programs::{self, Libc, build, build_with, libcs};
 use tempfile::TempDir;
 
 /// Runs without the library and with it, `on` and `auto`: each time the program prints

@@ -37,10 +37,10 @@ pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {
     }
     Ok(Section {
         title: "One call",
-        text: "Nanoseconds and user instructions of one call: by libc alone, under the library\n\
-               where it has nothing to do (`auto` on a kernel that is not affected), and where it\n\
-               acts (`on`). Instructions include those of the loop around the call. The ratios are of\n\
-               the times, to libc's."
+        text: "Nanoseconds and user instructions of one call: with libc alone, with the library\n\
+               where it does nothing (`auto` on a kernel that is not affected), and where it acts\n\
+               (`on`). Instructions include the loop around the call. The ratios compare the times\n\
+               with libc's."
             .to_owned(),
         header: vec![
             "call",

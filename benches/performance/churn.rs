@@ -27,7 +27,7 @@ pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {
         if let Some((path, package)) = library
             && !Path::new(path).exists()
         {
-            let mut row = vec![format!("{name}: not here (`apt-get install {package}`)")];
+            let mut row = vec![format!("{name}: not installed (`apt-get install {package}`)")];
             row.resize(6, "-".to_owned());
             rows.push(row);
             continue;
@@ -44,9 +44,9 @@ pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {
     }
     Ok(Section {
         title: "Allocators",
-        text: "User instructions of one `free` and one `malloc` of 16 bytes to 512 KiB with a\n\
-               thousand blocks live. Allocators map and unmap memory at such sizes; the ratios\n\
-               are to the same allocator without the library."
+        text: "User instructions of one `free` and one `malloc` of 16 bytes to 512 KiB, while a\n\
+               thousand blocks are live. Allocators map and unmap memory for such sizes. The\n\
+               ratios compare with the same allocator without the library."
             .to_owned(),
         header: vec!["allocator", "without", "`auto`", "`on`", "`auto` ratio", "`on` ratio"],
         rows,

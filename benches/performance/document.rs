@@ -27,11 +27,11 @@ impl Display for Document {
         write!(
             f,
             "# Performance\n\n\
-             <!-- Written by `make bench`. To write it again, run that. -->\n\n\
-             All figures are of one run of `make bench` on one machine:\n{}.\n\n\
+             <!-- Written by `make bench`; run that to write it again. -->\n\n\
+             All figures come from one run of `make bench` on one machine:\n{}.\n\n\
              Instructions are user instructions, counted by\n`{}`.\n\
-             Times are the least of many rounds; on a busy machine they are rough, and the\n\
-             instructions are what to compare.\n",
+             A time is the shortest of many rounds. On a busy machine times are rough: compare\n\
+             the instructions.\n",
             machine(),
             self.counter.name()
         )?;

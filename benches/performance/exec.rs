@@ -26,8 +26,8 @@ pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {
     Ok(Section {
         title: "Starting a program",
         text: format!(
-            "User instructions of `/bin/true` from exec to exit, and what a preload adds to\n\
-             them. The target is at most {TARGET} times what an empty library adds."
+            "User instructions of `/bin/true` from exec to exit, and what a preload adds. The\n\
+             target is at most {TARGET} times what an empty library adds."
         ),
         header: vec!["preload", "instructions", "added", "ratio to empty"],
         rows: vec![

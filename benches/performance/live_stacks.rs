@@ -25,9 +25,10 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     }
     Ok(Section {
         title: "Setting a stack beside many",
-        text: "Nanoseconds of one sigaltstack(2) that replaces a stack, in a process whose other\n\
-               threads, so many, each hold an alternate stack of 8 KiB."
-            .to_owned(),
+        text:
+            "Nanoseconds of one sigaltstack(2) that replaces a stack, in a process with the given\n\
+               number of other threads, each with an alternate stack of 8 KiB."
+                .to_owned(),
         header: vec!["stacks", "libc ns", "`auto` ns", "`on` ns", "`auto` ratio", "`on` ratio"],
         rows,
         missed: None,

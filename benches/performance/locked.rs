@@ -33,10 +33,9 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     }
     Ok(Section {
         title: "Locked memory",
-        text: "Growth of `VmLck` per thread, in KiB, while so many threads of a Rust program\n\
-               live, each with this alternate stack. Ordinary stacks are not locked by\n\
-               themselves. A user whose `RLIMIT_MEMLOCK` is reached gets less locked, and the rest\n\
-               touched."
+        text: "Growth of `VmLck` per thread, in KiB, while the given number of threads of a Rust\n\
+               program are live, each with this alternate stack. Ordinary stacks are not locked\n\
+               by default. When a user's `RLIMIT_MEMLOCK` is reached, the rest is only touched."
             .to_owned(),
         header: vec!["alternate stack", "threads", "without", "`auto`", "`on`"],
         rows,

@@ -52,11 +52,11 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     Ok(Section {
         title: "Memory calls",
         text: format!(
-            "Calls that touch no stack, in a process whose other threads, so many, each hold an\n\
-             alternate stack in a mapping of its own. *Ratio*: the time under `on` to that without\n\
-             the library, the median of pairs of runs, one after the other. *Added*: user\n\
-             instructions of each call, and system calls, single-stepped. The targets: at most\n\
-             {TARGET} times, {INSTRUCTIONS} instructions, no system call."
+            "Calls that touch no stack, in a process with the given number of other threads, each\n\
+             with an alternate stack in a mapping of its own. *Ratio*: the time with `on` divided\n\
+             by the time without the library, as the median of pairs of consecutive runs. *Added*:\n\
+             user instructions of each call, and system calls, counted by single-stepping. The\n\
+             targets: at most {TARGET} times, {INSTRUCTIONS} instructions, no system call."
         ),
         header: vec![
             "call",

@@ -47,7 +47,8 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     }
     Ok(Section {
         title: "System calls of an operation",
-        text: "Of the calling thread, counted by single-stepping it from outside.".to_owned(),
+        text: "System calls of the calling thread, counted from outside by single-stepping it."
+            .to_owned(),
         header: vec!["operation", "libc", "`auto`", "`on`", "target"],
         rows,
         missed: (!missed.is_empty()).then(|| format!("system calls: {}", missed.join("; "))),

@@ -26,8 +26,8 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     }
     Ok(Section {
         title: "Threads until the mappings run out",
-        text: "How many threads are made before the kernel refuses one: by `vm.max_map_count`, or by\n\
-               the number of threads that the machine allows."
+        text: "How many threads a process can create before the kernel refuses one, because of\n\
+               `vm.max_map_count` or the machine's limit on threads."
             .to_owned(),
         header: vec!["alternate stack", "without", "`auto`", "`on`", "`on` ratio"],
         rows,

@@ -27,9 +27,9 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     }
     Ok(Section {
         title: "Waits",
-        text: "Nanoseconds of one wait: by libc, and under the library (`SIGWARD=on`) by each\n\
-               strategy. The ratios are to libc's. Where the wait has to sleep, `two-phase` sleeps\n\
-               for 1 ms first, and then for twice as long each time, up to 16 ms."
+        text: "Nanoseconds of one wait: with libc, and with each strategy of the library\n\
+               (`SIGWARD=on`). The ratios compare with libc's. Where the wait has to sleep,\n\
+               `two-phase` sleeps 1 ms first and doubles that each time, up to 16 ms."
             .to_owned(),
         header: vec![
             "call",

@@ -198,7 +198,7 @@ pub fn harness_bin(name: &str) -> io::Result<PathBuf> {
 ///
 /// When the build fails.
 pub fn restart() -> io::Result<PathBuf> {
-    cargo(&["build", "-p", "sigward-restart", "--bin", "sigward-restart"])?;
+    cargo(&["build", "-p", "sigward-emulators", "--bin", "sigward-restart"])?;
     Ok(target().join("debug/sigward-restart"))
 }
 
@@ -209,8 +209,8 @@ pub fn restart() -> io::Result<PathBuf> {
 ///
 /// When the build fails.
 pub fn redhook_bench() -> io::Result<PathBuf> {
-    cargo(&["build", "--release", "-p", "sigward-redhook-bench"])?;
-    Ok(target().join("release/libredhook_bench.so"))
+    cargo(&["build", "--release", "-p", "sigward-harness", "--example", "redhook"])?;
+    Ok(target().join("release/examples/libredhook.so"))
 }
 
 /// The path of a release build of `libsigward.so` with `sigward_plant` set to `plant`, in a

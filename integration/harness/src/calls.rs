@@ -4,17 +4,14 @@
 //! - ptrace(2), `PTRACE_O_TRACESYSGOOD`
 
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use nix::sys::ptrace::{self, Options};
-use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::deadman::DeadMan;
+use crate::tracee::follow;
 
 /// Runs `command` to its end and returns the numbers of its system calls (`SYS_*`).
 ///
@@ -24,25 +21,12 @@ use crate::deadman::DeadMan;
 ///
 /// # Panics
 ///
-/// When the tracing thread itself panicked.
+/// When the tracing thread itself does.
 pub fn record(command: Command, deadline: Duration) -> io::Result<Vec<i64>> {
-    // The tracer is a thread, not a process.
-    thread::spawn(move || record_here(command, deadline)).join().expect("the tracer lives")
+    follow(command, deadline, Options::PTRACE_O_TRACESYSGOOD, calls_of)
 }
 
-fn record_here(mut command: Command, deadline: Duration) -> io::Result<Vec<i64>> {
-    // SAFETY: traceme is one system call.
-    unsafe {
-        command.pre_exec(|| Ok(ptrace::traceme()?));
-    }
-    let child = command.spawn()?;
-    let pid = Pid::from_raw(child.id() as i32);
-    let _deadman = DeadMan::arm(deadline, move || {
-        let _ = kill(pid, Signal::SIGKILL);
-    });
-
-    waitpid(pid, None)?;
-    ptrace::setoptions(pid, Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL)?;
+fn calls_of(pid: Pid) -> io::Result<Vec<i64>> {
     let mut calls = Vec::new();
     let mut entered = false;
     let mut signal = None;

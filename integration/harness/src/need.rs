@@ -4,6 +4,7 @@
 //! in [`report`], test by test, which `.ci/run` prints at its end.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::{env, thread};
 
-use crate::{artifacts, programs};
+use crate::artifacts;
 
 /// Whether a need of the tests is met. What is missing is told on stderr, once.
 ///
@@ -91,7 +92,7 @@ pub fn no_more_processes(words: &str) -> bool {
 /// As [`required`].
 #[must_use]
 pub fn program(name: &str) -> Option<PathBuf> {
-    found(programs::installed(name), name)
+    found(installed(name), name)
 }
 
 /// The path of the interpreter `python3`.
@@ -101,7 +102,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 /// As [`required`].
 #[must_use]
 pub fn python() -> Option<PathBuf> {
-    found(programs::python(), "python3")
+    found(interpreter(), "python3")
 }
 
 fn found(path: Option<PathBuf>, name: &str) -> Option<PathBuf> {
@@ -133,4 +134,22 @@ pub fn namespaces() -> bool {
     assert!(!no_more_processes(&words), "{words}");
     let remedy = format!("run them with CAP_SYS_ADMIN; {}", words.trim());
     optional(may, "pid namespaces", &remedy)
+}
+
+/// The path of an installed program, looked up in `PATH`.
+#[must_use]
+pub fn installed(name: &str) -> Option<PathBuf> {
+    env::split_paths(env::var_os("PATH").as_deref().unwrap_or(OsStr::new("/usr/bin:/bin")))
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
+/// The path of Python's interpreter itself: `python3` in `PATH` may be a shell script (pyenv),
+/// whose own signals are not what is measured.
+#[must_use]
+pub fn interpreter() -> Option<PathBuf> {
+    let words = ["-c", "import sys; print(sys.executable)"];
+    let output = Command::new("python3").args(words).output().ok()?;
+    let path = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !path.trim().is_empty()).then(|| path.trim().into())
 }

@@ -1,5 +1,8 @@
 //! Builds the C programs of `integration/programs`, one behaviour each, for each libc.
 //!
+//! They lie in folders by theme, and are called by their names alone, which differ. The virtual
+//! machines' meters lie beside them, and are built by what runs those.
+//!
 //! A program says in comment lines how it wants to be built:
 //!
 //! | line | meaning |
@@ -11,7 +14,6 @@
 //!
 //! A name that starts with `lib` becomes a shared library.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -76,7 +78,7 @@ impl Libc {
             ),
             Self::Musl => {
                 let remedy = "apt-get install musl-tools";
-                need::required(installed("musl-gcc").is_some(), "musl-gcc", remedy)
+                need::required(need::installed("musl-gcc").is_some(), "musl-gcc", remedy)
             }
         }
     }
@@ -105,13 +107,12 @@ pub fn libcs() -> &'static [Libc] {
 /// When the folder of the programs cannot be read.
 pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
     let mut all = Vec::new();
-    for entry in fs::read_dir(folder())? {
-        let path = entry?.path();
+    for path in sources()? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if path.extension().is_none_or(|extension| extension != "c") || name.starts_with("lib") {
             continue;
         }
-        if directive(&source(&name)?, "compared").next().is_some() {
+        if directive(&read(&path)?, "compared").next().is_some() {
             continue;
         }
         for &libc in libcs() {
@@ -130,10 +131,10 @@ pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
 ///
 /// When there is no such program.
 pub fn suits(name: &str, libc: Libc) -> io::Result<bool> {
-    Ok(directive(&source(name)?, "only").all(|only| only == libc.family()))
+    Ok(directive(&read(&source(name)?)?, "only").all(|only| only == libc.family()))
 }
 
-/// Builds `integration/programs/NAME.c` and returns the path of the result.
+/// Builds `integration/programs/*/NAME.c` and returns the path of the result.
 ///
 /// # Errors
 ///
@@ -148,7 +149,8 @@ pub fn build(name: &str, libc: Libc) -> io::Result<PathBuf> {
 ///
 /// As [`build`].
 pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf> {
-    let text = source(name)?;
+    let source = source(name)?;
+    let text = read(&source)?;
     let libraries: Vec<PathBuf> = directive(&text, "links")
         .map(|library| build_with(library, libc, flags))
         .collect::<io::Result<_>>()?;
@@ -168,8 +170,9 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
     let scratch = tempfile::Builder::new().prefix("building-").tempdir_in(&place)?;
     let fresh = scratch.path().join(name);
     let mut compiler = Command::new(libc.compiler());
-    compiler.current_dir(folder()).args(FLAGS).args(flags);
-    compiler.arg("-o").arg(&fresh).arg(format!("{name}.c"));
+    // Where its neighbours are.
+    compiler.current_dir(source.parent().unwrap_or(Path::new("/"))).arg("-I..");
+    compiler.args(FLAGS).args(flags).arg("-o").arg(&fresh).arg(&source);
     if shared {
         compiler.args(["-shared", "-fPIC"]);
     }
@@ -189,28 +192,52 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
     Ok(result)
 }
 
-fn folder() -> PathBuf {
+/// The folder of the programs.
+#[must_use]
+pub fn folder() -> PathBuf {
     workspace().join("integration/programs")
 }
 
-fn source(name: &str) -> io::Result<String> {
-    let path = folder().join(name).with_extension("c");
-    fs::read_to_string(&path)
+/// Where the virtual machines' meters are.
+const METERS: &str = "meters";
+
+/// All files of the programs, with those that several of them include.
+fn sources() -> io::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder())? {
+        let path = entry?.path();
+        if !path.is_dir() {
+            all.push(path);
+        } else if !path.ends_with(METERS) {
+            for entry in fs::read_dir(path)? {
+                all.push(entry?.path());
+            }
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// The path of the program `name`.
+fn source(name: &str) -> io::Result<PathBuf> {
+    let file = format!("{name}.c");
+    let found = sources()?.into_iter().find(|path| path.ends_with(&file));
+    let lacking = || format!("no {file} in a folder of {}", folder().display());
+    found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, lacking()))
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 /// The content of all files that any program may include.
 fn shared_sources() -> io::Result<Vec<(PathBuf, String)>> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder())? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "h" || extension == "map") {
-            let text = fs::read_to_string(&path)?;
-            all.push((path, text));
-        }
-    }
-    all.sort();
-    Ok(all)
+    let shared = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "h" || extension == "map")
+    };
+    let with_text = |path: PathBuf| read(&path).map(|text| (path, text));
+    sources()?.into_iter().filter(shared).map(with_text).collect()
 }
 
 /// The words of all `// KEY: words` lines.
@@ -234,24 +261,4 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
-}
-
-/// The path of an installed program, looked up in `PATH`.
-#[must_use]
-pub fn installed(name: &str) -> Option<PathBuf> {
-    std::env::split_paths(
-        std::env::var_os("PATH").as_deref().unwrap_or(OsStr::new("/usr/bin:/bin")),
-    )
-    .map(|folder| folder.join(name))
-    .find(|path| path.is_file())
-}
-
-/// The path of Python's interpreter itself: `python3` in `PATH` may be a shell script (pyenv),
-/// whose own signals are not what is measured.
-#[must_use]
-pub fn python() -> Option<PathBuf> {
-    let words = ["-c", "import sys; print(sys.executable)"];
-    let output = Command::new("python3").args(words).output().ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
-    (output.status.success() && !path.trim().is_empty()).then(|| path.trim().into())
 }

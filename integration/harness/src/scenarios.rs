@@ -9,8 +9,9 @@ use std::path::Path;
 
 use crate::frames::Frame;
 use crate::need;
+use crate::outcome::Outcome;
 use crate::programs::{self, Libc};
-use crate::run::{Outcome, Run};
+use crate::run::Run;
 
 /// One scenario of a program.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +61,9 @@ pub const FORKS: Family = Family {
         faults("child-daemon", "after daemon(3)"),
         faults("grandchild", "in both after a fork in a child"),
         faults("many-times", "in the parent, after each of 20 forks"),
-        faults("own-mapping", "in both, on a stack of which most was never used"),
+        faults("own-mapping", "in both, on a stack most of which was never used"),
         faults("other-threads", "in four other threads of the parent"),
-        faults("threads-in-a-storm", "in four threads that take signals without end, 20 forks"),
+        faults("threads-in-a-storm", "in four threads that take signals all the time, 20 forks"),
         faults("from-a-thread", "in the child, the thread that forked, and four others"),
         faults("in-a-handler", "fork on the alternate stack: nested and afterwards, both sides"),
         quiet("failing", "after a fork that failed"),
@@ -74,7 +75,7 @@ pub const FORKS: Family = Family {
         quiet("clone-vm", "after clone(2) with CLONE_VM and CLONE_VFORK"),
         quiet("clone-vm-by-number", "the same by syscall(SYS_clone), onto another stack"),
         quiet("clone3-vm-by-number", "the same by syscall(SYS_clone3)"),
-        quiet("clone-stack-by-number", "before syscall(SYS_clone), a copy on another stack"),
+        quiet("clone-stack-by-number", "before syscall(SYS_clone) makes a copy on another stack"),
         quiet("failing-by-number", "after such calls that failed"),
     ],
 };
@@ -85,17 +86,17 @@ pub const MEMORY_CALLS: Family = Family {
     title: "memory calls",
     scenarios: &[
         faults("dontneed", "MADV_DONTNEED over exactly the stack"),
-        faults("dontneed-all-zero", "the same thrice; every byte reads zero"),
+        faults("dontneed-all-zero", "the same three times; every byte reads as zero"),
         faults("dontneed-around", "MADV_DONTNEED of a mapping with the stack in its middle"),
         faults("dontneed-part", "MADV_DONTNEED over the stack's top pages and what is above"),
-        quiet("dontneed-posix", "posix_madvise(3) with DONTNEED, which libc passes over"),
+        quiet("dontneed-posix", "posix_madvise(3) with DONTNEED, which libc ignores"),
         quiet("dontneed-refused", "MADV_DONTNEED in ways that the kernel refuses"),
         faults("dontneed-over-a-hole", "MADV_DONTNEED over the stack and a hole: ENOMEM"),
         quiet("dontneed-locked", "MADV_DONTNEED after the program locked the stack: EINVAL"),
         quiet("dontneed-locked-before", "the same, locked before it was registered"),
         faults(
             "dontneed-file",
-            "MADV_DONTNEED over a stack on a private file mapping: its content is back",
+            "MADV_DONTNEED over a stack on a private file mapping: the file's content is back",
         ),
         faults("dontneed-shared", "MADV_DONTNEED over a stack on shared memory: its content stays"),
         faults("dontneed-malloc", "MADV_DONTNEED over the whole pages of a malloc'ed stack"),
@@ -110,7 +111,7 @@ pub const MEMORY_CALLS: Family = Family {
         ),
         faults(
             "dontneed-other",
-            "MADV_DONTNEED, 200 times, over the stack of a thread that takes signals without end",
+            "MADV_DONTNEED, 200 times, over the stack of a thread that takes signals all the time",
         ),
         faults("dontneed-other-around", "MADV_DONTNEED around another thread's stack"),
         faults(
@@ -126,12 +127,12 @@ pub const MEMORY_CALLS: Family = Family {
             "MADV_DONTNEED below the stack pointer, in a handler, and over another thread's stack",
         ),
         faults("dontneed-two", "MADV_DONTNEED over the stacks of two other threads"),
-        faults("free-and-pageout", "MADV_FREE, then MADV_PAGEOUT to have it done"),
+        faults("free-and-pageout", "MADV_FREE, then MADV_PAGEOUT to force it"),
         quiet(
             "free-other",
-            "MADV_FREE, 200 times, over the stack of a thread that takes signals without end",
+            "MADV_FREE, 200 times, over the stack of a thread that takes signals all the time",
         ),
-        quiet("pageout", "MADV_PAGEOUT (without swap nothing goes)"),
+        quiet("pageout", "MADV_PAGEOUT (without swap, no page goes)"),
         faults("pageout-file", "MADV_PAGEOUT over a stack on a shared file mapping"),
         quiet("cold", "MADV_COLD"),
         faults("remove", "MADV_REMOVE over a stack on shared memory"),
@@ -158,7 +159,7 @@ pub const MEMORY_CALLS: Family = Family {
         quiet("moving-refused", "mremap(2) that fails"),
         faults(
             "shrunk-and-grown",
-            "mremap(2) cuts it in half, a fresh mapping takes the rest's place",
+            "mremap(2) cuts it in half, a fresh mapping takes the other half's place",
         ),
         faults("heap-shrunk-and-grown", "a stack on the heap; sbrk(2) down and up"),
         faults("heap-by-brk", "the same by brk(2), half of it"),
@@ -179,16 +180,16 @@ pub const ORDINARY_STACKS: Family = Family {
     title: "ordinary stacks",
     scenarios: &[
         faults("main", "in the main thread, 0 to 30 KiB deep"),
-        faults("main-grows", "before and after main used 6 MiB with RLIMIT_MEMLOCK = 64 KiB"),
-        faults("main-by-signal", "the same with a handler of signal(2)"),
-        faults("main-by-syscall", "with one of syscall(2)"),
+        faults("main-grows", "before and after main has used 6 MiB with RLIMIT_MEMLOCK = 64 KiB"),
+        faults("main-by-signal", "the same with a handler set by signal(2)"),
+        faults("main-by-syscall", "the same with a handler set by syscall(2)"),
         faults("main-without-alternate", "with `SA_ONSTACK`, but no alternate stack"),
-        faults("main-late", "in main, whose stack is in use where the window is to be"),
-        faults("thread-late", "in a thread that was there before the handler"),
+        faults("main-late", "in main, which already uses the part of its stack to be held"),
+        faults("thread-late", "in a thread that existed before the handler"),
         faults("thread-late-by-signal", "the same with signal(2)"),
         faults("thread-late-without-alternate", "with `SA_ONSTACK`, but no alternate stack"),
         faults("thread-disables", "in a thread that has disabled its alternate stack"),
-        faults("thread-past-libc", "in a thread, with a handler set by the instruction before"),
+        faults("thread-past-libc", "in a thread, with a handler set earlier by the instruction"),
         faults("limit-small", "in main, with RLIMIT_STACK = 128 KiB"),
         faults("limit-huge", "with RLIMIT_STACK = 64 GiB"),
         faults("limit-none", "with RLIMIT_STACK unlimited"),
@@ -201,7 +202,7 @@ pub const ORDINARY_STACKS: Family = Family {
         faults("thread-huge", "in a thread with a stack of 1 GiB"),
         quiet("thread-given-smallest", "on the smallest stack given by pthread_attr_setstack(3)"),
         faults("thread-given", "on a given stack of 1 MiB"),
-        faults("thread-by-thrd-create", "in a thread of thrd_create(3)"),
+        faults("thread-by-thrd-create", "in a thread made by thrd_create(3)"),
         faults("thread-unwound", "in threads that end by pthread_exit(3) and pthread_cancel(3)"),
         faults("threads-many", "in 300 threads at once"),
         quiet("threads-refused", "after threads that could not be made"),
@@ -215,7 +216,7 @@ pub const NESTED: Family = Family {
     scenarios: &[
         faults("small", "in a handler that is 0 to 40 KiB deep in a stack of 64 KiB"),
         faults("small-touched", "the same where nothing may be locked"),
-        faults("large", "in one that is as deep in a stack of 256 KiB"),
+        faults("large", "in one that is equally deep in a stack of 256 KiB"),
         faults("large-touched", "the same where nothing may be locked"),
         faults("large-child", "the same in the child of fork(2)"),
         faults("large-parent", "the same in its parent"),
@@ -229,7 +230,7 @@ pub const NESTED: Family = Family {
         faults("guarded-dontneed", "the same after MADV_DONTNEED"),
         faults("guard-opened", "0 to 40 KiB deep, after mprotect(2) opened a guard of 32 KiB"),
         faults("guard-opened-touched", "the same where nothing may be locked"),
-        faults("hole-filled", "the same after MAP_FIXED put memory in the guard's place"),
+        faults("hole-filled", "the same after MAP_FIXED replaced the guard with memory"),
     ],
 };
 
@@ -246,9 +247,9 @@ pub const THREADS: Family = Family {
         faults("replaced-in-destructors", "on a new stack in each of these destructors"),
         faults("disabled-in-destructors", "in one that disables its stack in its last destructor"),
         faults("unmapped-in-destructors", "in one whose destructors unmap its stack"),
-        faults("raw", "in 20 threads of a bare clone(2)"),
+        faults("raw", "in 20 threads made with a bare clone(2)"),
         faults("main-exits-first", "in main, and in a thread after main's pthread_exit(3)"),
-        faults("thousand", "in a thousand threads, one after the other"),
+        faults("thousand", "in a thousand threads, one after another"),
     ],
 };
 

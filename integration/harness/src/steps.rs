@@ -7,9 +7,7 @@
 //! - ptrace(2), `PTRACE_SINGLESTEP`
 
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use nix::sys::ptrace::{self, AddressType, Options};
@@ -17,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::deadman::DeadMan;
+use crate::tracee::follow;
 
 /// What a stretch took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,25 +34,12 @@ pub struct Steps {
 ///
 /// # Panics
 ///
-/// When the tracing thread itself panicked.
+/// When the tracing thread itself does.
 pub fn count(command: Command, deadline: Duration) -> io::Result<Steps> {
-    // The tracer is a thread, not a process.
-    thread::spawn(move || count_here(command, deadline)).join().expect("the tracer lives")
+    follow(command, deadline, Options::empty(), count_of)
 }
 
-fn count_here(mut command: Command, deadline: Duration) -> io::Result<Steps> {
-    // SAFETY: traceme is one system call.
-    unsafe {
-        command.pre_exec(|| Ok(ptrace::traceme()?));
-    }
-    let child = command.spawn()?;
-    let pid = Pid::from_raw(child.id() as i32);
-    let _deadman = DeadMan::arm(deadline, move || {
-        let _ = kill(pid, Signal::SIGKILL);
-    });
-    waitpid(pid, None)?; // its exec
-    ptrace::setoptions(pid, Options::PTRACE_O_EXITKILL)?;
-
+fn count_of(pid: Pid) -> io::Result<Steps> {
     let mut signal = None;
     loop {
         ptrace::cont(pid, signal.take())?;

@@ -13,7 +13,8 @@ mod signal;
 mod steps;
 mod world;
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -217,8 +218,24 @@ const DEAD_MAN: u32 = 120;
 /// (12,000 a minute) is more.
 const MOST_RESIDENT: usize = 96 << 10;
 
+/// Runs this program again where glibc registers no rseq area: to that the
+/// kernel writes at a delivery, too. It lies on the thread's ordinary stack, and
+/// is write-protected by a fork until the thread is next scheduled.
+fn without_rseq() {
+    const TUNABLES: &str = "GLIBC_TUNABLES";
+    const OFF: &str = "glibc.pthread.rseq=0";
+    let given = std::env::var(TUNABLES).unwrap_or_default();
+    if !given.contains(OFF) {
+        let both = if given.is_empty() { OFF.to_owned() } else { format!("{given}:{OFF}") };
+        let arguments = std::env::args_os().skip(1);
+        let error = Command::new("/proc/self/exe").args(arguments).env(TUNABLES, both).exec();
+        panic!("/proc/self/exe: {error}");
+    }
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
+    without_rseq();
     let seed = options.seed.unwrap_or_else(|| Rng::new().u64(..1 << 32));
     println!("seed {seed}");
     // std's alternate stack for this thread is none of ours.

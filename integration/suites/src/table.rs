@@ -35,7 +35,7 @@ impl Row {
 
 /// The head of the table.
 pub const HEAD: &str = "\
-| suite | runs | tests | skipped | failing without, too | calls of what is hooked | flaky | differing |
+| suite | runs | tests | skipped | failing without too | calls of hooked functions | flaky | differing |
 |---|--:|--:|--:|--:|---|--:|--:|
 ";
 

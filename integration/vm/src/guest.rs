@@ -22,7 +22,7 @@ const SILENCE: Duration = Duration::from_secs(240);
 /// Where the meters are that were built for an old C library.
 const OLD_METERS: &str = "meters/old";
 
-/// The folder of this crate, where meters, patches and scripts are.
+/// The folder of this crate, where patches and scripts are.
 pub fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -62,7 +62,7 @@ pub fn check_tools() -> Result<()> {
 /// Builds the meters into `folder`.
 fn build_meters(compiler: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut programs = Vec::new();
-    for entry in fs::read_dir(home().join("meters"))? {
+    for entry in fs::read_dir(home().join("../programs/meters"))? {
         let source = entry?.path();
         if source.extension() != Some(OsStr::new("c")) {
             continue;

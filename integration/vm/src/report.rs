@@ -85,7 +85,7 @@ fn registers_table(text: &mut String, rows: &[&Row]) {
         }
         text.push('\n');
     }
-    text.push_str("| **all that are to be clean with the library** |");
+    text.push_str("| **all rows that must be clean with the library** |");
     for arm in 0..2 {
         for name in NAMES {
             let _ = write!(text, " **{}** |", total(rows, arm, name));
@@ -115,7 +115,7 @@ fn genuine_table(text: &mut String, rows: &[&Row]) {
         let _ = writeln!(text, " {verdict} |");
     }
     let shown: Vec<_> = rows.iter().copied().filter(|row| row.shown()).collect();
-    text.push_str("| **all that are shown, and to be clean with the library** |");
+    text.push_str("| **all rows that are shown and must be clean with the library** |");
     for arm in 0..2 {
         for name in NAMES {
             let _ = write!(text, " **{}** |", total(&shown, arm, name));

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use sigward_harness::frames::Trace;
 use sigward_harness::programs::{self, Libc};
-use sigward_harness::{Run, artifacts};
+use sigward_harness::{Run, artifacts, need};
 
 /// Its fatal-signal reporter runs on an alternate stack from `malloc`; `register` puts a
 /// user signal there too.
@@ -48,7 +48,7 @@ fn demo() -> io::Result<bool> {
             run: Run::new(programs::build("altstack_threads", Libc::Glibc)?).arg("64"),
         },
     ];
-    match programs::python() {
+    match need::interpreter() {
         Some(python) => rows.insert(
             1,
             Row {

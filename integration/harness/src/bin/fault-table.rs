@@ -22,15 +22,17 @@ struct Options {
 
 const HEAD: &str = "# Page faults per signal delivery
 
-Written by `make faults`; do not edit. Each row is a program that has taken a signal, does what
-the row says, and takes the next: how many page faults does the kernel take while it writes
-those frames? Counted from outside, by ptrace (`integration/harness/src/frames.rs`), without the
-library and with it under `SIGWARD=on`. Figures are `faults / deliveries`. On a healthy kernel a
-fault is only time; on an affected one it is where vector registers get lost. Where the first
-column is 0 the kernel takes no fault anyway, and the row shows that the library adds none.
+Written by `make faults`; do not edit. Each row is a program that takes a signal, does what the row
+says, and takes another signal. How many page faults does the kernel take while it writes that
+second frame? They are counted from outside, by ptrace (`integration/harness/src/frames.rs`),
+without the library and with it under `SIGWARD=on`. Figures are `faults / deliveries`. On a healthy
+kernel a fault only costs time; on an affected kernel it is where vector registers get lost. Where
+the first column is 0, the kernel takes no fault anyway, and the row shows that the library adds
+none.
 
-At a delivery the kernel also writes to the thread's rseq area, before the frame. A fault there is
-not part of the defect, so rseq is switched off here (`GLIBC_TUNABLES=glibc.pthread.rseq=0`).
+At a delivery the kernel also writes to the thread's rseq area, before it writes the frame. A fault
+there is not part of the defect, so rseq is switched off here
+(`GLIBC_TUNABLES=glibc.pthread.rseq=0`).
 ";
 
 fn main() -> ExitCode {

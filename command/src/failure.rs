@@ -1,0 +1,59 @@
+//! The error of the command, and how it is written to stderr.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+
+use super::exit::Exit;
+
+/// Names the thing that is wrong, its value, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+    remedy: Option<Cow<'static, str>>,
+}
+
+impl Failure {
+    /// sigward's own failure or refusal, exit code 125.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, message: message.into(), remedy: None }
+    }
+
+    /// With another exit code.
+    pub fn exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// With what the user can do.
+    pub fn remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// Writes it to stderr and gives the exit code.
+    pub fn report(&self) -> Exit {
+        remark(self);
+        self.exit
+    }
+
+    /// Writes it to stderr as what the user has asked to put up with: in one
+    /// line, without the remedy.
+    pub fn warn(&self) {
+        remark(format_args!("warning: {}", self.message));
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.remedy {
+            Some(remedy) => write!(f, "; {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A line on stderr. Not by eprintln!, which panics if nobody reads it.
+pub fn remark(text: impl Display) {
+    let _ = io::stderr().write_all(format!("sigward: {text}\n").as_bytes());
+}

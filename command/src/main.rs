@@ -1,0 +1,60 @@
+//! The `sigward` command: one file per subcommand, [`exit`] = the one table of exit
+//! codes, [`failure`] = errors that name thing, value and remedy, [`output`] =
+//! how reports are printed.
+
+// Doc comments of arguments are what --help prints, where backticks are noise.
+#![allow(clippy::doc_markdown)]
+
+mod bench;
+mod check;
+mod exit;
+mod failure;
+mod image;
+mod library;
+mod output;
+mod probe;
+mod progress;
+mod run;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+use failure::Failure;
+
+/// Hardens existing programs against kernels that lose registers at signals.
+#[derive(Parser)]
+#[command(version, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    // Each is described where it is defined: a comment here would hide that one.
+    Run(run::Run),
+    Check(check::Check),
+    Probe(probe::Probe),
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing useful can be done if the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Failed } else { Exit::Success }.into();
+        }
+    };
+    let outcome = match cli.command {
+        Command::Run(run) => run.execute().map(|never| match never {}),
+        Command::Check(check) => check.execute(),
+        Command::Probe(probe) => probe.execute(),
+        Command::Bench(bench) => bench.execute(),
+    };
+    outcome.unwrap_or_else(|failure: Failure| failure.report()).into()
+}

@@ -1,0 +1,99 @@
+//! `sigward probe`: tries the running kernel instead of reading its name.
+
+mod crew;
+mod registers;
+mod report;
+mod waits;
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use sigward::sys::kernel;
+
+use super::exit::Exit;
+use super::failure::{self, Failure};
+use super::output;
+use super::progress::Progress;
+use registers::Pages;
+use report::Report;
+
+/// Provoke the defects on the running kernel, and tell what was seen
+///
+/// Takes signals on stacks that fault and on stacks that do not, and waits for
+/// children while it is stopped and signalled; counts the vector registers and
+/// the waits that are lost. Everything happens in child processes of low
+/// priority, which end themselves if the probe does not end them. A defect that
+/// is seen is there; one that is not seen may still be.
+#[derive(Args)]
+pub struct Probe {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// How long to try, a third of it for each of the three parts
+    #[arg(long, value_name = "N", default_value_t = 9,
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    seconds: u32,
+}
+
+impl Probe {
+    pub fn execute(&self) -> Result<Exit, Failure> {
+        without_our_library()?;
+        let report = self.measure();
+        output::print(&report, self.json, Report::text)?;
+        Ok(report.exit())
+    }
+
+    fn measure(&self) -> Report {
+        let all = Duration::from_secs(self.seconds.into());
+        let part = all / 3;
+        let progress = Progress::of(all.as_millis() as u64);
+        let begin = |message: &'static str| {
+            progress.name(message);
+            let (done, start) = (progress.position(), Instant::now());
+            let progress = &progress;
+            move || progress.reach(done + start.elapsed().min(part).as_millis() as u64)
+        };
+        Report::new(
+            registers::measure(Pages::GivenBack, part, begin("signal frames that fault")),
+            registers::measure(Pages::Locked, part, begin("signal frames that do not")),
+            waits::measure(part, begin("waits that are restarted")),
+            &kernel::judge(),
+        )
+    }
+}
+
+/// Starts again without `LD_PRELOAD` if that brought our library in: it would
+/// hide what is looked for.
+fn without_our_library() -> Result<(), Failure> {
+    if !preloaded() {
+        return Ok(());
+    }
+    let cannot = |why: String| {
+        Failure::new(format!("libsigward.so is loaded here, and hides the defects: {why}"))
+            .remedy("run sigward probe without it")
+    };
+    if std::env::var_os("LD_PRELOAD").is_none() {
+        return Err(cannot("not by LD_PRELOAD; perhaps by /etc/ld.so.preload".to_owned()));
+    }
+    failure::remark("libsigward.so is preloaded, and hides the defects: probing without it");
+    let mut arguments = std::env::args_os();
+    let mut again = Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    let error = again.args(arguments).env_remove("LD_PRELOAD").exec();
+    Err(cannot(format!("cannot start again: {error}")))
+}
+
+/// Whether our library is in this process.
+fn preloaded() -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    maps.lines().filter_map(|line| Path::new(line).file_name()?.to_str()).any(is_ours)
+}
+
+fn is_ours(file: &str) -> bool {
+    file.starts_with("libsigward.")
+}

@@ -1,0 +1,195 @@
+//! What was seen, in words and as JSON.
+
+use serde::Serialize;
+use sigward::quirks::{FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
+use sigward::verdict::{Standing, Verdict};
+
+use super::registers::Arm;
+use super::waits::Waits;
+use crate::exit::Exit;
+
+/// What `--json` prints. The names are an interface: add, do not rename.
+#[derive(Serialize)]
+pub struct Report {
+    /// Defects that were seen.
+    seen: Vec<&'static str>,
+    /// Every part was tried to its end.
+    complete: bool,
+    /// `linux-sigframe-fpu`.
+    registers: Registers,
+    /// `freebsd-restart-r10`.
+    waits: Waits,
+    check: Check,
+}
+
+#[derive(Serialize)]
+struct Registers {
+    faulting: Arm,
+    locked: Arm,
+}
+
+/// What `sigward check` says of the same kernel.
+#[derive(Serialize)]
+struct Check {
+    standing: &'static str,
+    confidence: &'static str,
+    defect: Option<&'static str>,
+    auto_acts: bool,
+    comparison: String,
+}
+
+impl Report {
+    pub fn new(faulting: Arm, locked: Arm, waits: Waits, verdict: &Verdict) -> Self {
+        let mut seen = Vec::new();
+        if faulting.corrupted + locked.corrupted > 0 {
+            seen.push(LINUX_SIGFRAME_FPU.id);
+        }
+        if waits.failed > 0 {
+            seen.push(FREEBSD_RESTART_R10.id);
+        }
+        let troubles = [&faulting.trouble, &locked.trouble, &waits.trouble];
+        Self {
+            complete: troubles.iter().all(|trouble| trouble.is_none()),
+            check: Check::new(verdict, &seen),
+            seen,
+            registers: Registers { faulting, locked },
+            waits,
+        }
+    }
+
+    pub fn exit(&self) -> Exit {
+        match (self.seen.is_empty(), self.complete) {
+            (false, _) => Exit::Affected,
+            (true, true) => Exit::Success,
+            (true, false) => Exit::Unknown,
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let Registers { faulting, locked } = &self.registers;
+        let mut lines = vec![format!("{}: vector registers after a signal", LINUX_SIGFRAME_FPU.id)];
+        lines.extend(arm("stack given back", faulting, "this kernel HAS the defect"));
+        lines.extend(arm(
+            "stack locked",
+            locked,
+            "this kernel HAS the defect, and loses registers without a page fault: \
+             sigward reduces the risk, only another kernel removes it",
+        ));
+        let waits = &self.waits;
+        lines.push(format!("{}: wait4, restarted", FREEBSD_RESTART_R10.id));
+        lines.push(format!("  {} waits, {} stops and signals", waits.calls, waits.interruptions));
+        let failed = waits.failed;
+        let how = if failed == 0 {
+            not_seen(waits.seconds)
+        } else {
+            format!(
+                "this kernel HAS the defect (EFAULT {}, EINVAL {}, children lost {})",
+                waits.efault, waits.einval, waits.lost
+            )
+        };
+        if waits.calls > 0 {
+            lines.push(format!("    failed {failed} of {}: {how}", waits.calls));
+        }
+        lines.extend(not_all(waits.trouble.as_deref()));
+        lines.push(self.check.comparison.clone());
+        lines.join("\n") + "\n"
+    }
+}
+
+fn arm(name: &str, arm: &Arm, seen: &str) -> Vec<String> {
+    let Arm { deliveries, faulted, corrupted, .. } = *arm;
+    let mut lines = vec![format!("  {name}: {deliveries} deliveries, {faulted} frames faulted")];
+    let how = if corrupted == 0 { not_seen(arm.seconds) } else { seen.to_owned() };
+    if deliveries > 0 {
+        lines.push(format!("    corrupted {corrupted} of {deliveries}: {how}"));
+    }
+    lines.extend(not_all(arm.trouble.as_deref()));
+    lines
+}
+
+fn not_seen(seconds: f64) -> String {
+    format!("not seen in {seconds:.1} seconds (which is no proof)")
+}
+
+fn not_all(trouble: Option<&str>) -> Option<String> {
+    trouble.map(|trouble| format!("    not tried to the end: {trouble}"))
+}
+
+impl Check {
+    fn new(verdict: &Verdict, seen: &[&str]) -> Self {
+        let says = format!(
+            "sigward check calls this kernel {} ({} confidence)",
+            verdict.standing.as_str(),
+            verdict.confidence.as_str()
+        );
+        let affected = verdict.standing == Standing::Affected;
+        let judged = verdict.quirk.map(|quirk| quirk.id);
+        let unexpected: Vec<_> =
+            seen.iter().copied().filter(|id| !affected || judged != Some(id)).collect();
+        let then = if !unexpected.is_empty() {
+            format!(
+                ", from its texts; what was seen weighs more: harden programs by --mode on{}",
+                if unexpected.contains(&FREEBSD_RESTART_R10.id) {
+                    " --set SIGWARD_WAIT=two-phase"
+                } else {
+                    ""
+                }
+            )
+        } else if !seen.is_empty() {
+            ", and so it is".to_owned()
+        } else {
+            match verdict.standing {
+                Standing::Affected => {
+                    ": believe that, as a defect may be there and not be seen".to_owned()
+                }
+                Standing::NotAffected => ", which agrees".to_owned(),
+                Standing::Unknown => ", and a probe that saw nothing does not settle it".to_owned(),
+            }
+        };
+        Self {
+            standing: verdict.standing.as_str(),
+            confidence: verdict.confidence.as_str(),
+            defect: judged,
+            auto_acts: verdict.acts(),
+            comparison: format!("{says}{then}."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sigward::verdict::{CpuTraits, KernelTexts, judge};
+
+    fn comparison(release: &str, seen: &[&str]) -> String {
+        let verdict = judge(&KernelTexts {
+            sysname: b"Linux",
+            release: release.as_bytes(),
+            version: b"#1 SMP",
+            machine: b"x86_64",
+            proc_version: Some(b"Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827) #1"),
+            version_signature: None,
+            cpu: CpuTraits::MODERN,
+        });
+        Check::new(&verdict, seen).comparison
+    }
+
+    #[test]
+    fn what_is_seen_weighs_more_than_texts_and_what_is_not_seen_weighs_less() {
+        let (registers, waits) = (LINUX_SIGFRAME_FPU.id, FREEBSD_RESTART_R10.id);
+        for (release, seen, says) in [
+            ("5.3.5", &[registers][..], "kernel affected (high confidence), and so it is."),
+            ("5.3.5", &[], "kernel affected (high confidence): believe that, "),
+            ("5.3.5", &[waits], "weighs more: harden programs by --mode on --set SIGWARD_WAIT="),
+            (
+                "6.1.0",
+                &[registers],
+                "not affected (high confidence), from its texts; what was seen",
+            ),
+            ("6.1.0", &[], "not affected (high confidence), which agrees."),
+        ] {
+            let text = comparison(release, seen);
+            assert!(text.contains(says), "{release} {seen:?}: {text}");
+        }
+    }
+}

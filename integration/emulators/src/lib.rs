@@ -1,0 +1,3 @@
+//! What both emulators need of ptrace.
+
+pub mod kernel;

@@ -1,0 +1,40 @@
+// A library whose fork handlers make one thread's fork slow: for all others to meet it, or to give
+// up on it.
+#include "common.h"
+
+static pthread_t slow;
+static _Atomic int amid, is_set;
+static useconds_t takes;
+
+// Returns once that fork is under way.
+void await_slow_fork(void)
+{
+    while (!amid)
+        usleep(1000);
+    amid = 0;
+}
+
+// The calling thread makes a child that ends at once, by a fork that takes so many milliseconds.
+void fork_slowly(unsigned milliseconds)
+{
+    slow = pthread_self();
+    takes = milliseconds * 1000;
+    is_set = 1;
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(0);
+    MUST(waitpid(child, NULL, 0) == child);
+}
+
+static void prepare(void)
+{
+    if (is_set && pthread_equal(slow, pthread_self())) {
+        amid = 1;
+        usleep(takes);
+    }
+}
+
+static void child(void) { is_set = 0; }
+
+__attribute__((constructor)) static void ready(void) { MUST(pthread_atfork(prepare, NULL, child) == 0); }

@@ -1,3 +1,0 @@
-//! What both supervisors need of ptrace.
-
-pub mod kernel;
