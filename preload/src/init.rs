@@ -102,7 +102,7 @@ fn decide(startup: Startup) {
     }
     let obstacle = obstacle(asked, &verdict, filtered);
     let duty = obstacle.map_or(asked, |reason| asked.min(reason.leaves()));
-    let why = obstacle.map_or_else(|| why(&config, &verdict), |reason| reason.published());
+    let why = obstacle.map_or_else(|| why(&config, &verdict), Reason::published);
     publish(&config, duty, why, startup);
     if duty != Duty::Inert {
         take_charge(&config, duty, startup);
