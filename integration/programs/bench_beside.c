@@ -88,6 +88,12 @@ static void map(void)
     MUST(mapped != MAP_FAILED && munmap(mapped, size) == 0);
 }
 
+static void map_fixed(void)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    MUST(mmap(memory, size, PROT_READ | PROT_WRITE, flags, -1, 0) == memory);
+}
+
 static void advise(void) { MUST(madvise(memory, size, MADV_DONTNEED) == 0); }
 
 static void protect(void)
@@ -129,7 +135,7 @@ static const struct {
     void (*call)(void);
 } CALLS[] = {
     {"set", set},         {"again", again},      {"action", action}, {"action-onstack", action_onstack},
-    {"map", map},         {"advise", advise},    {"protect", protect},
+    {"map", map},         {"fixed", map_fixed},  {"advise", advise}, {"protect", protect},
     {"fork", fork_child}, {"copies", fork_and_copy},
 };
 

@@ -39,11 +39,8 @@ fn pages(start: usize, length: usize) -> Pages {
 
 /// A call that takes away, replaces or moves memory in the ranges (start and
 /// length in bytes): munmap(2), mmap(2) with `MAP_FIXED`, mremap(2), brk(2).
-/// Async-signal-safe.
+/// What was known of their [`origin`] is forgotten by now. Async-signal-safe.
 pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
-    for &(start, length) in ranges {
-        origin::forget_within(start, length);
-    }
     without_holds(ranges, true, commit)
 }
 
@@ -155,7 +152,7 @@ pub fn advising_ranges(ranges: &[(usize, usize)], advice: c_int, commit: Commit<
     let flags_a_fork = flags_a_fork(advice);
     if flags_a_fork {
         for &(start, length) in ranges {
-            origin::forget_within(start, length);
+            origin::unmapped(start, length);
         }
     }
     without_holds(ranges, flags_a_fork, commit)
@@ -188,7 +185,7 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
 fn advise_otherwise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
     match advice {
         _ if flags_a_fork(advice) => {
-            origin::forget_within(start, length);
+            origin::unmapped(start, length);
             disprove(start, length);
             commit(start, length)
         }
@@ -342,7 +339,7 @@ fn with_room(
     ranges: &[(usize, usize)],
     commit: impl Fn() -> isize + Copy,
 ) -> isize {
-    let before = errno::get();
+    let before = errno::known();
     let result = if ranges.is_empty() {
         commit()
     } else {

@@ -30,6 +30,7 @@ use once_cell::race::OnceRef;
 
 use crate::stats;
 use crate::sys::call;
+use crate::sys::errno;
 use crate::sys::lock::{self, Lock};
 use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
@@ -133,6 +134,8 @@ static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
     STATE.with(&Blocked::all(), |state| state.policy = policy);
     let _ = EXIT_NOTICE.set(exit_notice);
+    // From now on it is known, without a function call.
+    let _ = errno::get();
     OWNER.claim();
     DUTY.store(duty as u8, Ordering::Release);
 }

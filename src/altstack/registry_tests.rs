@@ -284,7 +284,7 @@ struct World {
 impl World {
     fn new() -> Self {
         reach::clear();
-        origin::forget_within(0, usize::MAX);
+        origin::unmapped(0, usize::MAX);
         let page = Page { mapped: true, writable: true, ..Page::default() };
         World {
             registry: Registry::new(),
@@ -372,7 +372,7 @@ impl World {
     }
 
     fn replace(&mut self, pages: Pages, mapped: bool) {
-        origin::forget_within(pages.address(), pages.bytes());
+        origin::unmapped(pages.address(), pages.bytes());
         self.suspended(pages, true, |world| world.kernel.replace(pages, mapped));
         self.programs.retain(|page| !pages.numbers().contains(page));
         self.own.retain(|page| !pages.numbers().contains(page));
@@ -700,7 +700,7 @@ fn a_stack_that_is_spared_costs_a_fork_three_calls() {
     assert_eq!(registry.after_fork(100, &mut kernel), 0, "none was copied");
     assert_eq!(kernel.calls, 3 * 20, "locked still? wipe, and do not");
     assert_eq!(kernel.present, [], "no page needs it");
-    origin::forget_within(0, usize::MAX);
+    origin::unmapped(0, usize::MAX);
     reach::clear();
 }
 
@@ -725,7 +725,7 @@ fn of_the_forking_threads_own_stack_what_is_blank_is_spared() {
         assert_eq!(kernel.wiped.len(), 2 * wiped.len(), "it is undone");
         assert_eq!(kernel.present.is_empty(), copied == 0, "{used} used, at {here:#x}");
     }
-    origin::forget_within(0, usize::MAX);
+    origin::unmapped(0, usize::MAX);
     reach::clear();
 }
 
@@ -748,7 +748,7 @@ fn a_stack_that_frames_fill_is_made_ready_at_once() {
 #[test]
 fn after_a_fork_the_next_frames_come_first() {
     let _alone = alone();
-    origin::forget_within(0, usize::MAX);
+    origin::unmapped(0, usize::MAX);
     let (mut registry, mut kernel) = (Registry::new(), Noted::default());
     for (tid, place) in [(1, Place::Ordinary), (2, Place::Current), (3, Place::Current)] {
         registry.adopt(tid, place, sixteen_pages(tid as usize), &mut kernel);
