@@ -10,6 +10,7 @@
 //! that is for the program's handlers to see.
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::pins::Kernel;
 use super::{State, charge, fork, origin};
@@ -55,6 +56,8 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
         if suspend(ranges, &blocked) {
             let own = ranges.iter().any(|&(start, length)| stands_on(start, length));
             let (result, blocked) = if own {
+                // A handler may jump out of the call.
+                note_unended();
                 drop(blocked);
                 let result = done.unwrap_or_else(commit);
                 if !signals::have_room() {
@@ -102,12 +105,28 @@ fn suspend(ranges: &[(usize, usize)], blocked: &Blocked) -> bool {
 
 #[inline(never)] // for depth
 fn resume(ranges: &[(usize, usize)], replaced: bool, blocked: &Blocked) {
-    charge(blocked, |State { registry, .. }| {
+    let resumed = charge(blocked, |State { registry, .. }| {
         for &(start, length) in ranges {
             registry.resume(pages(start, length), replaced, &mut Kernel);
         }
         stats::PINNED.set(registry.pinned_pages());
     });
+    if resumed.is_none() {
+        note_unended();
+    }
+}
+
+/// Some stacks are let go of for a call whose end was not put on record.
+static UNENDED: AtomicBool = AtomicBool::new(false);
+
+#[cold]
+fn note_unended() {
+    UNENDED.store(true, Ordering::Relaxed);
+}
+
+/// Whether each stack that is let go of will be held again by itself.
+pub(super) fn all_end() -> bool {
+    !UNENDED.load(Ordering::Relaxed)
 }
 
 /// Whether a call on the range may take away what we stand on. A range of all

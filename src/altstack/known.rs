@@ -1,10 +1,11 @@
 //! Threads that are surely this process's, and what they have in force: read
 //! without the lock, so that a call that changes nothing costs next to nothing.
 //!
-//! A thread is known by its id *and* its thread pointer. A vfork child has the
-//! pointer of the thread that made it, but an id of its own. One that has both
-//! of a thread whose end nobody told would be taken for that thread: it can
-//! then change that dead thread's records alone.
+//! A thread is found by its thread pointer, and known by its id, too, wherever
+//! something is changed on its account: a vfork child has the pointer of the
+//! thread that made it, but an id of its own. One that has both of a thread
+//! whose end nobody told would be taken for that thread: it can then change
+//! that dead thread's records alone.
 //!
 //! Written by holders of the registry's lock only. What is not found here may
 //! be known to the registry all the same.
@@ -42,7 +43,7 @@ struct Slot {
     size: AtomicUsize,
 }
 
-/// Threads whose ids are equal modulo this take turns.
+/// Threads whose pointers come to the same of these take turns.
 const SLOTS: usize = 256;
 
 static KNOWN: [Slot; SLOTS] = [const {
@@ -56,8 +57,9 @@ static KNOWN: [Slot; SLOTS] = [const {
     }
 }; SLOTS];
 
-fn slot(tid: c_int) -> Option<&'static Slot> {
-    KNOWN.get(tid as usize % SLOTS)
+fn slot(pointer: usize) -> Option<&'static Slot> {
+    let spread = (pointer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    KNOWN.get(spread as usize % SLOTS)
 }
 
 impl Slot {
@@ -116,33 +118,48 @@ impl Found {
 /// Looks for the calling thread, which is `tid`. Async-signal-safe.
 #[must_use]
 pub fn find(life: u32, tid: c_int) -> Option<Found> {
-    let slot = slot(tid)?;
+    look(life, |thread| thread.tid == tid)
+}
+
+/// Looks for the calling thread, or the one that a vfork child stands for, by
+/// the thread pointer alone. Nothing is to be changed on its account. Of a
+/// thread whose end nobody told another may have the pointer.
+/// Async-signal-safe.
+#[must_use]
+pub fn find_here(life: u32) -> Option<Found> {
+    look(life, |_| true)
+}
+
+fn look(life: u32, fits: impl FnOnce(&Thread) -> bool) -> Option<Found> {
+    let slot = slot(startup::thread_pointer())?;
     let (version, thread, stack) = slot.read()?;
-    (thread == Thread::calling(life, tid)).then_some(Found { slot, version, stack })
+    let calling = thread == Thread::calling(life, thread.tid) && thread.tid != 0;
+    (calling && fits(&thread)).then_some(Found { slot, version, stack })
 }
 
 /// The calling thread is `tid`, and on record; `stack` is in force and locked
 /// whole. For the lock's holder.
 pub fn put(life: u32, tid: c_int, stack: Option<Stack>) {
-    if let Some(slot) = slot(tid) {
-        slot.write(Thread::calling(life, tid), stack.unwrap_or_default());
+    let thread = Thread::calling(life, tid);
+    if let Some(slot) = slot(thread.pointer) {
+        slot.write(thread, stack.unwrap_or_default());
     }
 }
 
-/// Thread `tid` has, as may be, no stack in force or not all of it locked. For
-/// the lock's holder, before it is so.
-pub fn doubt(tid: c_int) {
-    change(tid, |thread| thread);
+/// Thread `tid`, which had this thread pointer, has, as may be, no stack in
+/// force or not all of it locked. For the lock's holder, before it is so.
+pub fn doubt(pointer: usize, tid: c_int) {
+    change(pointer, tid, |thread| thread);
 }
 
-/// Thread `tid` has ended. For the lock's holder.
-pub fn forget(tid: c_int) {
-    change(tid, |thread| Thread { tid: 0, ..thread });
+/// That thread has ended. For the lock's holder.
+pub fn forget(pointer: usize, tid: c_int) {
+    change(pointer, tid, |thread| Thread { tid: 0, ..thread });
 }
 
 /// Changes the thread in a slot, if that is `tid`, and takes its stack away.
-fn change(tid: c_int, to: impl FnOnce(Thread) -> Thread) {
-    if let Some(slot) = slot(tid)
+fn change(pointer: usize, tid: c_int, to: impl FnOnce(Thread) -> Thread) {
+    if let Some(slot) = slot(pointer)
         && let Some((_, thread, _)) = slot.read()
         && thread.tid == tid
     {
@@ -160,21 +177,23 @@ mod tests {
 
     #[test]
     fn a_thread_is_known_until_something_changes() {
+        let here = startup::thread_pointer();
         put(1, TID, Some(STACK));
         let found = find(1, TID).unwrap();
         assert_eq!(found.stack(), Some(STACK));
         assert!(found.holds_still());
-        assert!(find(2, TID).is_none(), "in the next life");
-        assert!(find(1, TID - 1).is_none());
+        assert!(find(2, TID).is_none() && find_here(2).is_none(), "in the next life");
+        assert!(find(1, TID - 1).is_none(), "as of a vfork child");
+        assert_eq!(find_here(1).unwrap().stack(), Some(STACK));
 
-        doubt(TID);
+        doubt(here, TID);
         assert!(!found.holds_still());
         assert_eq!(find(1, TID).unwrap().stack(), None);
-        // An id in the same slot.
-        forget(TID - SLOTS as c_int);
+        // Another thread at the same place.
+        forget(here, TID - 1);
         assert!(find(1, TID).is_some());
-        forget(TID);
-        assert!(find(1, TID).is_none());
+        forget(here, TID);
+        assert!(find(1, TID).is_none() && find_here(1).is_none());
     }
 
     #[test]
@@ -182,6 +201,7 @@ mod tests {
         let tid = TID - 1;
         put(1, tid, None);
         assert!(find(1, tid).is_some());
-        std::thread::spawn(move || assert!(find(1, tid).is_none())).join().unwrap();
+        let elsewhere = || assert!(find(1, tid).is_none() && find_here(1).is_none());
+        std::thread::scope(|scope| scope.spawn(elsewhere).join()).unwrap();
     }
 }

@@ -212,20 +212,14 @@ struct Caller {
     tid: c_int,
     /// Whether it may change the state, as [`ours`] says.
     ours: bool,
-    /// [`Owner::life`], when it was asked.
-    life: Option<u32>,
 }
 
 impl Caller {
+    /// To be called with signals blocked: a handler may fork, and return in the
+    /// child.
     fn ask() -> Self {
-        let (tid, life) = (call::gettid(), OWNER.life());
-        Caller { tid, ours: acts() && (known(tid).is_some() || ours()), life }
-    }
-
-    /// The same, now that signals are blocked: a handler may have forked, and
-    /// returned in the child.
-    fn still(self) -> Self {
-        if self.life.is_some() && self.life == OWNER.life() { self } else { Caller::ask() }
+        let tid = call::gettid();
+        Caller { tid, ours: acts() && (known(tid).is_some() || ours()) }
     }
 
     /// As [`charge`].
@@ -238,6 +232,13 @@ impl Caller {
 /// that is [`ours`].
 fn known(tid: c_int) -> Option<known::Found> {
     known::find(OWNER.life()?, tid).filter(|_| !fork::under_way_here())
+}
+
+/// What is known of the calling thread, found without any system call, where
+/// the ends of threads are told.
+fn known_here() -> Option<known::Found> {
+    let found = known::find_here(OWNER.life()?)?;
+    (acts() && fork::are_ends_told() && !fork::under_way_here()).then_some(found)
 }
 
 /// Has the calling thread, `tid`, known from now on by what is on record of it.

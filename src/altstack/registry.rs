@@ -11,10 +11,11 @@ use core::ffi::c_int;
 use super::ladder::{self, Rung, Stack};
 use super::pins::{Memory, Pins};
 use super::table::{Entry, Table};
-use super::{known, origin, reach};
+use super::{disturb, known, origin, reach};
 use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
+use crate::sys::startup;
 
 /// Most pages that are locked in all: 256 MiB. Beyond it stacks are touched.
 pub const MOST_PAGES: usize = (256 << 20) / page::SIZE;
@@ -62,6 +63,8 @@ pub struct Wanted {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Record {
     key: usize,
+    /// Its thread's pointer.
+    pointer: usize,
     wanted: Wanted,
     /// The pages that were made resident: from the top down to a hole, or to
     /// the end of what is watched.
@@ -95,6 +98,7 @@ impl Record {
     /// No stack: all zeroes, as the registry is to take no room in the file.
     const NONE: Record = Record {
         key: 0,
+        pointer: 0,
         wanted: Wanted {
             stack: Stack { base: 0, size: 0 },
             window: 0,
@@ -161,11 +165,45 @@ pub struct Adopted {
     pub first: bool,
 }
 
+/// The memory calls that are under way, for which stacks are let go of. What is
+/// adopted meanwhile must not make them fail.
+struct Calls {
+    pages: [Pages; 8],
+}
+
+impl Calls {
+    const fn new() -> Self {
+        Calls { pages: [Pages::NONE; 8] }
+    }
+
+    /// One more, which is not told of if there are too many.
+    fn begin(&mut self, pages: Pages) {
+        self.change(Pages::NONE, pages);
+    }
+
+    fn end(&mut self, pages: Pages) {
+        self.change(pages, Pages::NONE);
+    }
+
+    fn change(&mut self, from: Pages, to: Pages) {
+        if let Some(place) = self.pages.iter_mut().find(|pages| **pages == from) {
+            *place = to;
+        }
+    }
+
+    /// How many there are on `pages`; none if not each will end.
+    fn on(&self, pages: Pages) -> u32 {
+        let on = self.pages.iter().filter(|call| !call.common(pages).is_empty());
+        if disturb::all_end() { on.count() as u32 } else { 0 }
+    }
+}
+
 /// All adopted stacks and the pages pinned for them.
 pub struct Registry {
     records: Table<Record>,
     pins: Pins,
     watch: reach::Watch,
+    calls: Calls,
     /// Where [`Registry::sweep`] goes on.
     hand: usize,
     /// The forking thread's own stacks, for the child.
@@ -180,6 +218,7 @@ impl Registry {
             records: Table::new(),
             pins: Pins::new(),
             watch: reach::Watch::new(),
+            calls: Calls::new(),
             hand: 0,
             own: [Record::NONE; Place::ALL.len()],
         }
@@ -221,8 +260,8 @@ impl Registry {
         (whole && steady).then_some(record.wanted.stack)
     }
 
-    /// Makes `wanted` resident for thread `tid` and records it at `place`, in
-    /// the stead of what was recorded there.
+    /// Makes `wanted` resident for thread `tid`, which calls, and records it at
+    /// `place`, in the stead of what was recorded there.
     pub fn adopt(
         &mut self,
         tid: c_int,
@@ -233,6 +272,7 @@ impl Registry {
         let first = !self.has(tid);
         let mut record = Record {
             key: key(tid, place),
+            pointer: startup::thread_pointer(),
             wanted,
             held: Pages::NONE,
             locked: Pages::NONE,
@@ -247,6 +287,8 @@ impl Registry {
             self.let_go(&mut record, memory);
             refused = self.hold(&mut record, memory);
         }
+        // Its thread may meet a page that is not resident meanwhile.
+        stats::WINDOWS.add(usize::from(record.suspended > 0));
         record.proven = !record.ordinary() && record.pinned() && origin::proven(wanted.stack);
         self.release(tid, place, memory);
         if !self.records.insert(record) {
@@ -279,6 +321,11 @@ impl Registry {
         }
         record.watched = ladder::wished(wanted.stack, wanted.window);
         self.watch.raise(record.watched);
+        record.suspended = self.calls.on(record.watched);
+        if record.suspended > 0 {
+            // It would fail for a lock, and the last one's end holds this.
+            return None;
+        }
         let best = record.attempts(record.watched).take(1);
         let mut refused = self.lock(record, best, memory);
         if !record.pinned() {
@@ -344,7 +391,7 @@ impl Registry {
     /// Lets go of what `record` holds.
     fn unpin(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if !record.ordinary() {
-            known::doubt(record.tid());
+            known::doubt(record.pointer, record.tid());
         }
         if record.pinned() {
             self.pins.release(record.locked, memory);
@@ -432,8 +479,10 @@ impl Registry {
 
     /// Forgets all stacks of a thread that ends.
     pub fn release_thread(&mut self, tid: c_int, memory: &mut impl Memory) {
-        known::forget(tid);
         for place in Place::ALL {
+            if let Some(record) = self.records.get(key(tid, place)) {
+                known::forget(record.pointer, tid);
+            }
             self.release(tid, place, memory);
         }
     }
@@ -479,6 +528,7 @@ impl Registry {
     /// same. Returns how many of them are not `own`: their threads may meet a
     /// page that is not resident meanwhile.
     pub fn suspend(&mut self, pages: Pages, own: c_int, memory: &mut impl Memory) -> usize {
+        self.calls.begin(pages);
         let mut others = 0_usize;
         self.each(|registry, record| {
             if record.concerns(pages) {
@@ -498,6 +548,7 @@ impl Registry {
     /// the memory is still there and no other call needs them let go of. With
     /// `replaced`, what was proven of it is forgotten.
     pub fn resume(&mut self, pages: Pages, replaced: bool, memory: &mut impl Memory) {
+        self.calls.end(pages);
         self.each(|registry, record| {
             if record.suspended > 0 && record.concerns(pages) {
                 record.suspended -= 1;

@@ -686,6 +686,29 @@ fn sixteen_pages(number: usize) -> Wanted {
     Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false }
 }
 
+/// A lock would make the call fail.
+#[test]
+fn what_is_adopted_under_a_call_is_held_at_its_end() {
+    let _alone = alone();
+    let (mut registry, mut kernel) = (Registry::new(), Noted::default());
+    let wanted = sixteen_pages(1);
+    let all = Pages::around(wanted.stack.base, wanted.stack.base + wanted.stack.size);
+    registry.adopt(1, Place::Current, wanted, &mut kernel);
+    registry.suspend(all, 2, &mut kernel);
+    // The same again; then that of another thread, under two calls.
+    registry.adopt(1, Place::Pending, wanted, &mut kernel);
+    registry.promote(1, Place::Pending, Place::Current, &mut kernel);
+    registry.suspend(Pages { first: all.first, end: all.first + 1 }, 3, &mut kernel);
+    registry.adopt(4, Place::Current, wanted, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 0);
+    registry.resume(all, false, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 0, "the other is not over");
+    registry.resume(Pages { first: all.first, end: all.first + 1 }, false, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 16);
+    assert!(registry.locked_whole(1).is_some() && registry.locked_whole(4).is_some());
+    reach::clear();
+}
+
 #[test]
 fn a_stack_that_is_spared_costs_a_fork_three_calls() {
     let _alone = alone();
