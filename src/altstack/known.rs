@@ -11,10 +11,28 @@
 //! be known to the registry all the same.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering, fence};
 
-use super::ladder::Stack;
+use super::ladder::{Rung, Stack};
+use crate::sys::page::Pages;
 use crate::sys::startup;
+
+/// A stack that is on record as in force, and held as well as can be, so that
+/// nothing would change if it were set again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steady {
+    /// Where it is.
+    pub stack: Stack,
+    /// What is held of it: its uppermost pages locked.
+    pub held: Pages,
+    /// By one of the rungs that lock.
+    pub rung: Rung,
+}
+
+impl Steady {
+    const NONE: Steady =
+        Steady { stack: Stack { base: 0, size: 0 }, held: Pages::NONE, rung: Rung::Lock };
+}
 
 /// A thread, in the words of the kernel and of libc.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +59,11 @@ struct Slot {
     /// The stack, or 0 bytes.
     base: AtomicUsize,
     size: AtomicUsize,
+    /// The pages of it that are held.
+    first: AtomicUsize,
+    end: AtomicUsize,
+    /// Whether that is by [`Rung::Lock`], or by [`Rung::Frame`].
+    whole: AtomicBool,
 }
 
 /// Threads whose pointers come to the same of these take turns.
@@ -54,6 +77,9 @@ static KNOWN: [Slot; SLOTS] = [const {
         pointer: AtomicUsize::new(0),
         base: AtomicUsize::new(0),
         size: AtomicUsize::new(0),
+        first: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        whole: AtomicBool::new(false),
     }
 }; SLOTS];
 
@@ -63,20 +89,23 @@ fn slot(pointer: usize) -> Option<&'static Slot> {
 }
 
 impl Slot {
-    fn write(&self, thread: Thread, stack: Stack) {
+    fn write(&self, thread: Thread, steady: Steady) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
         self.life.store(thread.life, Ordering::Relaxed);
         self.tid.store(thread.tid, Ordering::Relaxed);
         self.pointer.store(thread.pointer, Ordering::Relaxed);
-        self.base.store(stack.base, Ordering::Relaxed);
-        self.size.store(stack.size, Ordering::Relaxed);
+        self.base.store(steady.stack.base, Ordering::Relaxed);
+        self.size.store(steady.stack.size, Ordering::Relaxed);
+        self.first.store(steady.held.first, Ordering::Relaxed);
+        self.end.store(steady.held.end, Ordering::Relaxed);
+        self.whole.store(steady.rung == Rung::Lock, Ordering::Relaxed);
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
     /// The version, the thread and its stack; `None` while they are written.
-    fn read(&self) -> Option<(u32, Thread, Stack)> {
+    fn read(&self) -> Option<(u32, Thread, Steady)> {
         let version = self.version.load(Ordering::Acquire);
         let thread = Thread {
             life: self.life.load(Ordering::Relaxed),
@@ -87,9 +116,14 @@ impl Slot {
             base: self.base.load(Ordering::Relaxed),
             size: self.size.load(Ordering::Relaxed),
         };
+        let held = Pages {
+            first: self.first.load(Ordering::Relaxed),
+            end: self.end.load(Ordering::Relaxed),
+        };
+        let rung = if self.whole.load(Ordering::Relaxed) { Rung::Lock } else { Rung::Frame };
         fence(Ordering::Acquire);
         let whole = version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version;
-        whole.then_some((version, thread, stack))
+        whole.then_some((version, thread, Steady { stack, held, rung }))
     }
 }
 
@@ -97,14 +131,14 @@ impl Slot {
 pub struct Found {
     slot: &'static Slot,
     version: u32,
-    stack: Stack,
+    steady: Steady,
 }
 
 impl Found {
-    /// The alternate stack that is on record as in force, and locked whole.
+    /// The alternate stack, if there is one that is steady.
     #[must_use]
-    pub fn stack(&self) -> Option<Stack> {
-        Some(self.stack).filter(|stack| stack.size > 0)
+    pub fn steady(&self) -> Option<Steady> {
+        Some(self.steady).filter(|steady| steady.stack.size > 0)
     }
 
     /// Whether it was so all the time until now.
@@ -132,22 +166,22 @@ pub fn find_here(life: u32) -> Option<Found> {
 
 fn look(life: u32, fits: impl FnOnce(&Thread) -> bool) -> Option<Found> {
     let slot = slot(startup::thread_pointer())?;
-    let (version, thread, stack) = slot.read()?;
+    let (version, thread, steady) = slot.read()?;
     let calling = thread == Thread::calling(life, thread.tid) && thread.tid != 0;
-    (calling && fits(&thread)).then_some(Found { slot, version, stack })
+    (calling && fits(&thread)).then_some(Found { slot, version, steady })
 }
 
-/// The calling thread is `tid`, and on record; `stack` is in force and locked
-/// whole. For the lock's holder.
-pub fn put(life: u32, tid: c_int, stack: Option<Stack>) {
+/// The calling thread is `tid`, and on record, with what stack. For the lock's
+/// holder.
+pub fn put(life: u32, tid: c_int, steady: Option<Steady>) {
     let thread = Thread::calling(life, tid);
     if let Some(slot) = slot(thread.pointer) {
-        slot.write(thread, stack.unwrap_or_default());
+        slot.write(thread, steady.unwrap_or(Steady::NONE));
     }
 }
 
-/// Thread `tid`, which had this thread pointer, has, as may be, no stack in
-/// force or not all of it locked. For the lock's holder, before it is so.
+/// Thread `tid`, which had this thread pointer, has, as may be, no steady stack
+/// any more. For the lock's holder, before it is so.
 pub fn doubt(pointer: usize, tid: c_int) {
     change(pointer, tid, |thread| thread);
 }
@@ -163,7 +197,7 @@ fn change(pointer: usize, tid: c_int, to: impl FnOnce(Thread) -> Thread) {
         && let Some((_, thread, _)) = slot.read()
         && thread.tid == tid
     {
-        slot.write(to(thread), Stack::default());
+        slot.write(to(thread), Steady::NONE);
     }
 }
 
@@ -173,22 +207,26 @@ mod tests {
 
     /// Ids that no thread has.
     const TID: c_int = c_int::MAX - 7;
-    const STACK: Stack = Stack { base: 4096, size: 8192 };
+    const STEADY: Steady = Steady {
+        stack: Stack { base: 4096, size: 8192 },
+        held: Pages { first: 1, end: 3 },
+        rung: Rung::Frame,
+    };
 
     #[test]
     fn a_thread_is_known_until_something_changes() {
         let here = startup::thread_pointer();
-        put(1, TID, Some(STACK));
+        put(1, TID, Some(STEADY));
         let found = find(1, TID).unwrap();
-        assert_eq!(found.stack(), Some(STACK));
+        assert_eq!(found.steady(), Some(STEADY));
         assert!(found.holds_still());
         assert!(find(2, TID).is_none() && find_here(2).is_none(), "in the next life");
         assert!(find(1, TID - 1).is_none(), "as of a vfork child");
-        assert_eq!(find_here(1).unwrap().stack(), Some(STACK));
+        assert_eq!(find_here(1).unwrap().steady(), Some(STEADY));
 
         doubt(here, TID);
         assert!(!found.holds_still());
-        assert_eq!(find(1, TID).unwrap().stack(), None);
+        assert_eq!(find(1, TID).unwrap().steady(), None);
         // Another thread at the same place.
         forget(here, TID - 1);
         assert!(find(1, TID).is_some());

@@ -244,7 +244,7 @@ fn known_here() -> Option<known::Found> {
 /// Has the calling thread, `tid`, known from now on by what is on record of it.
 fn make_known(tid: c_int, registry: &Registry) {
     if let Some(life) = OWNER.life() {
-        known::put(life, tid, registry.locked_whole(tid));
+        known::put(life, tid, registry.steady(tid));
     }
 }
 

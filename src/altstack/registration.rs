@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use super::ladder::Rung;
+use super::known::Steady;
 use super::pins::{Kernel, Memory};
 use super::registry::{Adopted, Place};
 use super::size;
@@ -79,9 +79,9 @@ pub fn set(
     result
 }
 
-/// The same for the stack that the thread has in force, all of it locked: there
-/// is nothing to change, and no signal need wait for the commit. `None`, before
-/// that, if it is not so.
+/// The same for the stack that the thread has in force, locked as well as can be:
+/// there is nothing to change, and no signal need wait for the commit. `None`,
+/// before that, if it is not so.
 ///
 /// Nothing is locked here: that might be while another thread's call has let go
 /// of the stack, and must not find it locked.
@@ -91,13 +91,12 @@ fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_
     if !plain || size::fixing() {
         return None;
     }
-    let stack = described(asked);
     let known = known_here()?;
-    let same = known.stack().filter(|known| *known == stack)?;
+    let Steady { held, rung, .. } =
+        known.steady().filter(|steady| steady.stack == described(asked))?;
     // Memory may have been replaced past our hooks, or unlocked, or copied by a
     // fork: this makes good for the copy, and the page tells of the others on
     // which the next frame begins.
-    let held = Pages::around(same.base, same.top()?);
     touch::run(OWNER.pid(), held);
     if Kernel.locked(Pages { first: held.end.wrapping_sub(1), ..held }) != Ok(true) {
         return None;
@@ -106,7 +105,7 @@ fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_
     if known.holds_still() {
         if result == 0 {
             stats::STACKS.count();
-            tell(&Adopted { rung: Rung::Lock, held, refused: None, first: false });
+            tell(&Adopted { rung, held, refused: None, first: false });
         }
     } else {
         // A handler has set another one, or a memory call hits this one.

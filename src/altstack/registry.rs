@@ -8,6 +8,7 @@
 
 use core::ffi::c_int;
 
+use super::known::Steady;
 use super::ladder::{self, Rung, Stack};
 use super::pins::{Memory, Pins};
 use super::table::{Entry, Table};
@@ -248,16 +249,17 @@ impl Registry {
         Place::ALL.iter().any(|place| self.records.get(key(tid, *place)).is_some())
     }
 
-    /// The alternate stack of thread `tid` that is in force, if all of it is
-    /// locked, and to set it again would change nothing.
+    /// The alternate stack of thread `tid` that is in force, if it is locked as
+    /// well as can be, and to set it again would change nothing.
     #[must_use]
-    pub fn locked_whole(&self, tid: c_int) -> Option<Stack> {
+    pub fn steady(&self, tid: c_int) -> Option<Steady> {
         let record = self.records.get(key(tid, Place::Current))?;
-        let whole = record.rung == Rung::Lock && record.pinned() && record.locked == record.watched;
+        let best = record.at_its_best() && record.pinned() && record.held == record.watched;
         // The kernel puts a disarmed one back, and takes this one's place.
         let disarmed = self.records.get(key(tid, Place::Disarmed)).is_some();
         let steady = record.suspended == 0 && !record.wanted.disarms && !disarmed;
-        (whole && steady).then_some(record.wanted.stack)
+        let Record { wanted: Wanted { stack, .. }, held, rung, .. } = *record;
+        (best && steady).then_some(Steady { stack, held, rung })
     }
 
     /// Makes `wanted` resident for thread `tid`, which calls, and records it at

@@ -705,7 +705,7 @@ fn what_is_adopted_under_a_call_is_held_at_its_end() {
     assert_eq!(registry.pinned_pages(), 0, "the other is not over");
     registry.resume(Pages { first: all.first, end: all.first + 1 }, false, &mut kernel);
     assert_eq!(registry.pinned_pages(), 16);
-    assert!(registry.locked_whole(1).is_some() && registry.locked_whole(4).is_some());
+    assert!(registry.steady(1).is_some() && registry.steady(4).is_some());
     reach::clear();
 }
 
