@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use object::Endianness;
 use object::elf::{FileHeader64, SHN_UNDEF};
 use object::read::elf::{ElfFile64, FileHeader, SectionHeader, Sym};
 use sigward_harness::programs::{Libc, build, libcs};
+use sigward_harness::steps::Steps;
 use sigward_harness::{Run, artifacts, need};
 
 #[path = "../benches/performance/counter.rs"]
@@ -24,11 +26,11 @@ const RELOCATIONS: usize = 300;
 /// Names that the loader looks up for us, each some 900.
 const LOOKED_UP: usize = 3;
 /// Pages of each process's own: two of relocated tables, one of data, one of what is recorded, and
-/// one for the boundary that any of these may lie on. musl's malloc takes the end of the last, too.
+/// two for the boundaries that any of these may lie on. musl's malloc takes the end of the last, too.
 const fn pages(libc: Libc) -> u32 {
     match libc {
-        Libc::Glibc | Libc::OldGlibc => 5,
-        Libc::Musl => 6,
+        Libc::Glibc | Libc::OldGlibc => 6,
+        Libc::Musl => 7,
     }
 }
 
@@ -127,4 +129,30 @@ fn system_calls_at_load() {
     assert_eq!(added(&with), BTreeMap::from([(libc::SYS_uname, 1)]));
     let on = added(&run.clone().sigward("on"));
     assert!(on.len() > 1, "more would be seen: {on:?}");
+}
+
+/// Memory calls of `bench_beside.c` that touch no stack: how many are made at a time, and the most
+/// user instructions that are added to each. Under `MAP_FIXED` there is more to forget.
+const MEMORY_CALLS: [(&str, usize, usize); 4] =
+    [("map", 2, 150), ("fixed", 1, 300), ("advise", 1, 150), ("protect", 2, 150)];
+
+#[test]
+fn instructions_of_a_memory_call() {
+    let run = Run::new(build("bench_beside", Libc::Glibc).unwrap());
+    let run = run.deadline(Duration::from_secs(60));
+    // The least of some: where memory lies is chosen anew each time.
+    let least = |run: &Run| {
+        let runs = (0..3).map(|_| run.steps().unwrap());
+        runs.min_by_key(|steps| steps.instructions).unwrap()
+    };
+    for (call, calls, most) in MEMORY_CALLS {
+        for size in ["size=64", "size=65536"] {
+            let run = run.clone().args([call, "rounds=0", "threads=10", "stacks=mapped", size]);
+            let Steps { instructions: without, calls: made } = least(&run);
+            let on = least(&run.sigward("on"));
+            let added = on.instructions.saturating_sub(without) / calls;
+            assert!((1..=most).contains(&added), "{call}, {size}: {added} instructions");
+            assert_eq!(on.calls, made, "{call}, {size}");
+        }
+    }
 }

@@ -16,17 +16,24 @@ fn calls_of(settings: &[&str], mode: Option<&str>) -> Vec<i64> {
 
 #[test]
 fn registration_takes_few_system_calls() {
-    // Beside other threads, of which none is asked for.
-    for beside in [&[][..], &["threads=16", "stacks=mapped"]] {
-        for (operation, most) in [("set", 9), ("again", 6)] {
+    // Beside other threads, of which none is asked for. Of a large stack some pages are touched, one
+    // by one.
+    let large: &[_] = &["set=256"];
+    for beside in [&[][..], &["threads=16", "stacks=mapped"], large] {
+        for (operation, most, locks) in [("set", 9, 1), ("again", 4, 0)] {
             let settings = [&[operation], beside].concat();
+            let most = if operation == "set" && beside == large { most + 16 } else { most };
             for mode in [None, Some("auto"), Some("off")] {
                 let calls = calls_of(&settings, mode);
                 assert_eq!(calls, [libc::SYS_sigaltstack], "{settings:?}, {mode:?}");
             }
             let calls = calls_of(&settings, Some("on"));
             let made = |number| calls.iter().filter(|&&call| call == number).count();
-            assert_eq!((made(libc::SYS_sigaltstack), made(libc::SYS_mlock)), (1, 1), "{calls:?}");
+            assert_eq!(
+                (made(libc::SYS_sigaltstack), made(libc::SYS_mlock)),
+                (1, locks),
+                "{calls:?}"
+            );
             assert!(calls.len() <= most, "{settings:?}: {} calls: {calls:?}", calls.len());
         }
     }
@@ -44,6 +51,27 @@ fn a_stack_that_is_set_again_is_held() {
             assert!(trace.outcome.success(), "{what}");
             assert_eq!((trace.on_altstack().count(), trace.faulting()), (1, faulting), "{what}");
             assert_eq!(trace.outcome.stderr, format!("locked {locked}\nlocked 0\n"), "{what}");
+        }
+    }
+}
+
+/// Threads are found by their thread pointers, which are not theirs alone.
+#[test]
+fn a_thread_pointer_may_be_shared_and_handed_on() {
+    let whose = [("next", "16"), ("shared", "16 16"), ("vfork", "16 0")];
+    for (&libc, (whose, locked)) in libcs().iter().flat_map(|libc| whose.map(|whose| (libc, whose)))
+    {
+        for stacks in ["auto", "off"] {
+            let run = Run::new(build("same_pointer", libc).unwrap()).arg(whose);
+            let run = run.sigward("on").env("SIGWARD_STACK", stacks);
+            let outcome = run.output().unwrap();
+            let mut lines: Vec<_> = outcome.stderr.lines().collect();
+            if whose == "next" {
+                assert_eq!(lines.pop(), Some("locked 0"), "{libc:?}, {stacks}: {outcome:?}");
+            }
+            let held = lines.iter().all(|line| *line == format!("locked {locked}"));
+            assert!(held && lines.len() > 1, "{whose}, {libc:?}, {stacks}: {outcome:?}");
+            assert!(outcome.success(), "{whose}, {libc:?}, {stacks}: {outcome:?}");
         }
     }
 }

@@ -57,6 +57,14 @@ fn threads_may_give_their_stacks_away_together() {
     same("advise_threads", &[], "refused with errno 0, kept 0, locked 0 pages\n");
 }
 
+/// The same for a stack that its thread sets again and again meanwhile.
+#[test]
+fn a_stack_that_is_set_is_not_locked_under_a_call() {
+    for args in [&[][..], &["two"]] {
+        same("again_beside", args, "refused: 0, locked: 0\n");
+    }
+}
+
 /// The lines of stderr: which pages of the three stacks are locked, and when.
 fn locked(outcome: &Outcome) -> Vec<(&str, [u32; 3])> {
     outcome

@@ -10,6 +10,7 @@
 //! that is for the program's handlers to see.
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::pins::Kernel;
 use super::{State, charge, fork, origin};
@@ -39,11 +40,8 @@ fn pages(start: usize, length: usize) -> Pages {
 
 /// A call that takes away, replaces or moves memory in the ranges (start and
 /// length in bytes): munmap(2), mmap(2) with `MAP_FIXED`, mremap(2), brk(2).
-/// Async-signal-safe.
+/// What was known of their [`origin`] is forgotten by now. Async-signal-safe.
 pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
-    for &(start, length) in ranges {
-        origin::forget_within(start, length);
-    }
     without_holds(ranges, true, commit)
 }
 
@@ -58,6 +56,8 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
         if suspend(ranges, &blocked) {
             let own = ranges.iter().any(|&(start, length)| stands_on(start, length));
             let (result, blocked) = if own {
+                // A handler may jump out of the call.
+                note_unended();
                 drop(blocked);
                 let result = done.unwrap_or_else(commit);
                 if !signals::have_room() {
@@ -105,12 +105,28 @@ fn suspend(ranges: &[(usize, usize)], blocked: &Blocked) -> bool {
 
 #[inline(never)] // for depth
 fn resume(ranges: &[(usize, usize)], replaced: bool, blocked: &Blocked) {
-    charge(blocked, |State { registry, .. }| {
+    let resumed = charge(blocked, |State { registry, .. }| {
         for &(start, length) in ranges {
             registry.resume(pages(start, length), replaced, &mut Kernel);
         }
         stats::PINNED.set(registry.pinned_pages());
     });
+    if resumed.is_none() {
+        note_unended();
+    }
+}
+
+/// Some stacks are let go of for a call whose end was not put on record.
+static UNENDED: AtomicBool = AtomicBool::new(false);
+
+#[cold]
+fn note_unended() {
+    UNENDED.store(true, Ordering::Relaxed);
+}
+
+/// Whether each stack that is let go of will be held again by itself.
+pub(super) fn all_end() -> bool {
+    !UNENDED.load(Ordering::Relaxed)
 }
 
 /// Whether a call on the range may take away what we stand on. A range of all
@@ -155,7 +171,7 @@ pub fn advising_ranges(ranges: &[(usize, usize)], advice: c_int, commit: Commit<
     let flags_a_fork = flags_a_fork(advice);
     if flags_a_fork {
         for &(start, length) in ranges {
-            origin::forget_within(start, length);
+            origin::unmapped(start, length);
         }
     }
     without_holds(ranges, flags_a_fork, commit)
@@ -188,7 +204,7 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
 fn advise_otherwise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
     match advice {
         _ if flags_a_fork(advice) => {
-            origin::forget_within(start, length);
+            origin::unmapped(start, length);
             disprove(start, length);
             commit(start, length)
         }
@@ -342,7 +358,7 @@ fn with_room(
     ranges: &[(usize, usize)],
     commit: impl Fn() -> isize + Copy,
 ) -> isize {
-    let before = errno::get();
+    let before = errno::known();
     let result = if ranges.is_empty() {
         commit()
     } else {

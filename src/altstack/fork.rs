@@ -82,6 +82,11 @@ pub fn ends_are_told() {
     ENDS_ARE_TOLD.store(true, Ordering::Relaxed);
 }
 
+/// Whether that is so.
+pub(super) fn are_ends_told() -> bool {
+    ENDS_ARE_TOLD.load(Ordering::Relaxed)
+}
+
 /// Unlocks ranges (start and length in bytes) of which the registry cannot be
 /// asked, for a call that would fail otherwise. They are locked again after
 /// the fork, where they hold stacks. A lock of the program's goes, too.
@@ -110,7 +115,7 @@ pub extern "C" fn prepare() {
             return;
         }
         let exists = |other| call::thread_exists(pid, other);
-        let told = ENDS_ARE_TOLD.load(Ordering::Relaxed);
+        let told = are_ends_told();
         // All of them, or a few each time.
         state.registry.sweep(|other| other == tid || exists(other), &mut Kernel);
         state.registry.before_fork(tid, here, |other| told || exists(other), &mut Kernel);

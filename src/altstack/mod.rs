@@ -32,6 +32,7 @@ use crate::block::BLOCK;
 pub use crate::plan::Duty;
 use crate::stats;
 use crate::sys::call;
+use crate::sys::errno;
 use crate::sys::lock::{self, Lock};
 use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
@@ -103,6 +104,8 @@ static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
     STATE.with(&Blocked::all(), |state| state.policy = policy);
     let _ = EXIT_NOTICE.set(exit_notice);
+    // From now on it is known, without a function call.
+    let _ = errno::get();
     OWNER.claim();
     DUTY.store(duty as u8, Ordering::Release);
 }
@@ -179,20 +182,14 @@ struct Caller {
     tid: c_int,
     /// Whether it may change the state, as [`ours`] says.
     ours: bool,
-    /// [`Owner::life`], when it was asked.
-    life: Option<u32>,
 }
 
 impl Caller {
+    /// To be called with signals blocked: a handler may fork, and return in the
+    /// child.
     fn ask() -> Self {
-        let (tid, life) = (call::gettid(), OWNER.life());
-        Caller { tid, ours: acts() && (known(tid).is_some() || ours()), life }
-    }
-
-    /// The same, now that signals are blocked: a handler may have forked, and
-    /// returned in the child.
-    fn still(self) -> Self {
-        if self.life.is_some() && self.life == OWNER.life() { self } else { Caller::ask() }
+        let tid = call::gettid();
+        Caller { tid, ours: acts() && (known(tid).is_some() || ours()) }
     }
 
     /// As [`charge`].
@@ -207,10 +204,17 @@ fn known(tid: c_int) -> Option<known::Found> {
     known::find(OWNER.life()?, tid).filter(|_| !fork::under_way_here())
 }
 
+/// What is known of the calling thread, found without any system call, where
+/// the ends of threads are told.
+fn known_here() -> Option<known::Found> {
+    let found = known::find_here(OWNER.life()?)?;
+    (acts() && fork::are_ends_told() && !fork::under_way_here()).then_some(found)
+}
+
 /// Has the calling thread, `tid`, known from now on by what is on record of it.
 fn make_known(tid: c_int, registry: &Registry) {
     if let Some(life) = OWNER.life() {
-        known::put(life, tid, registry.locked_whole(tid));
+        known::put(life, tid, registry.steady(tid));
     }
 }
 

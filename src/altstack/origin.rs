@@ -9,9 +9,10 @@
 //! chunks begin with a header, so they never fill a mapping in whole pages.
 //!
 //! The memory of it is small and forgetful: what is not found is not proven.
-//! What is unmapped with more, or in part, cannot be looked for in a hot call:
-//! it is counted for its block of addresses, and no mapping in the block that
-//! is older than that count is proven. A stack that is adopted already stays.
+//! What is unmapped or replaced with more, or in part, cannot be looked for in
+//! a hot call: it is counted for its block of addresses, and no mapping that
+//! begins in the block and is older than that count is proven. A stack that is
+//! adopted already stays.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -37,7 +38,8 @@ const FIRST: u32 = 29;
 const TIMES: u32 = 21;
 
 /// How often the program unmapped what may have been a part of a mapping, or
-/// more than one, in each block of memory. Blocks this many apart share one.
+/// more than one, that begins in each block of memory. Blocks this many apart
+/// share one.
 static UNMAPPED: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
 /// The same where that was more than two blocks.
 static UNMAPPED_MANY: AtomicU32 = AtomicU32::new(0);
@@ -58,26 +60,31 @@ impl Set {
     #[allow(clippy::inline_always, reason = "in hot calls, of a library that is built for size")]
     #[inline(always)]
     fn empty(&self, gone: impl Fn(u64) -> bool) -> bool {
-        for slot in [&self.0, &self.1] {
-            if gone(slot.load(Ordering::Relaxed)) {
-                slot.store(0, Ordering::Relaxed);
-                return true;
-            }
-        }
-        false
+        let Set(last_one, before) = self;
+        empty(last_one, &gone) || empty(before, &gone)
     }
+}
+
+#[allow(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn empty(slot: &AtomicU64, gone: &impl Fn(u64) -> bool) -> bool {
+    let found = gone(slot.load(Ordering::Relaxed));
+    if found {
+        slot.store(0, Ordering::Relaxed);
+    }
+    found
 }
 
 fn block(page: usize) -> Option<&'static AtomicU32> {
     UNMAPPED.get(page / BLOCK % UNMAPPED.len())
 }
 
-/// A sum that differs after each such call on a block of `first` or `last`.
+/// A sum that differs after each such call on the block of `first`.
 #[inline]
-fn times_unmapped(first: usize, last: usize) -> u64 {
+fn times_unmapped(first: usize) -> u64 {
     let read = |count: &AtomicU32| count.load(Ordering::Acquire);
-    let sum = block(first).map_or(0, read).wrapping_add(block(last).map_or(0, read));
-    u64::from(sum.wrapping_add(read(&UNMAPPED_MANY)) % (1 << TIMES))
+    let sum = block(first).map_or(0, read).wrapping_add(read(&UNMAPPED_MANY));
+    u64::from(sum % (1 << TIMES))
 }
 
 /// The program unmapped something. True if all must be forgotten.
@@ -102,7 +109,7 @@ pub fn mapped(start: usize, length: usize) {
         forget(start);
     } else if let Some(Set(last_one, before)) = set(first) {
         let place = (first as u64) << FIRST | (more as u64) << TIMES;
-        let known = last_one.swap(place | times_unmapped(first, last), Ordering::Relaxed);
+        let known = last_one.swap(place | times_unmapped(first), Ordering::Relaxed);
         // One that is unmapped between the two is in no slot: it is counted.
         if known != 0 && known >> FIRST != first as u64 {
             before.store(known, Ordering::Relaxed);
@@ -119,9 +126,11 @@ pub fn forget(start: usize) {
     }
 }
 
-/// The program is about to unmap `[start, start + length)`, or to fail at it:
-/// forgets each mapping that it touches, and perhaps others near by where it
-/// is not just the one that begins there. Async-signal-safe.
+/// The program is about to unmap or replace `[start, start + length)`, or to
+/// do what a stack's mapping does not stand, or to fail at it: forgets each
+/// mapping that it touches, and perhaps others near by where it is not just the
+/// one that begins there. A few loads, whatever is remembered.
+/// Async-signal-safe.
 pub fn unmapped(start: usize, length: usize) {
     let first = start / page::SIZE;
     let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
@@ -132,29 +141,30 @@ pub fn unmapped(start: usize, length: usize) {
             return;
         }
     }
-    let forget_all = match (last / BLOCK).wrapping_sub(first / BLOCK) {
-        0 => block(first).is_some_and(count),
-        1 => block(first).is_some_and(count) | block(last).is_some_and(count),
+    // A mapping that it touches may begin before it.
+    let from = first.saturating_sub(MOST_PAGES - 1);
+    let forgets_all = match (last / BLOCK).wrapping_sub(from / BLOCK) {
+        0 => block(from).is_some_and(count),
+        1 => block(from).is_some_and(count) | block(last).is_some_and(count),
         _ => count(&UNMAPPED_MANY),
     };
-    if forget_all {
-        forget_within(0, usize::MAX);
+    if forgets_all {
+        forget_all();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn forget_all() {
+    for Set(last_one, before) in &MAPPINGS {
+        last_one.store(0, Ordering::Relaxed);
+        before.store(0, Ordering::Relaxed);
     }
 }
 
 /// Whether what a word of [`MAPPINGS`] says is still so.
 fn stands(word: u64) -> bool {
-    let Pages { first, end } = unpack(word);
-    word % (1 << TIMES) == times_unmapped(first, end.wrapping_sub(1))
-}
-
-/// The program did something to `[start, start + length)` that a stack's
-/// mapping does not stand: forgets each mapping that it touches. Slow.
-pub fn forget_within(start: usize, length: usize) {
-    let pages = Pages::around(start, start.saturating_add(length));
-    for set in &MAPPINGS {
-        while set.empty(|known| !unpack(known).common(pages).is_empty()) {}
-    }
+    word % (1 << TIMES) == times_unmapped(unpack(word).first)
 }
 
 /// Such a mapping that `stack` fills, apart from its guard.
@@ -205,7 +215,7 @@ mod tests {
         assert!(!proven(Stack { base: START, size: usize::MAX }));
         forget(START + 4096);
         assert!(proven(Stack { base: START, size: 9 * 4096 }));
-        forget_within(START + 8 * 4096, 1);
+        unmapped(START + 8 * 4096, 1);
         assert!(!proven(Stack { base: START, size: 9 * 4096 }));
         mapped(START, 4 << 20);
         assert!(!proven(Stack { base: START, size: 4 << 20 }), "too large for a stack");
@@ -239,7 +249,7 @@ mod tests {
             mapped(stack.base, stack.size);
             assert!(proven(stack), "made anew");
         }
-        forget_within(0, usize::MAX);
+        forget_all();
     }
 
     #[test]

@@ -9,9 +9,9 @@
 //! exact. It takes no lock: one thread at a time writes, and a page is raised
 //! before it is held and lowered after it is let go of.
 //!
-//! Memory: a leaf has 2 KiB and stands for 64 MiB of addresses, a branch has
-//! 8 KiB for 64 GiB; so a stack takes 4 KiB at most beside its branch, and its
-//! neighbours take nothing more. Tables are mapped in pieces of 16 KiB when a
+//! Memory: a leaf has half a KiB and stands for 16 MiB of addresses, a branch
+//! has 8 KiB for 16 GiB; so a stack takes 1 KiB at most beside its branch, and
+//! its neighbours take nothing more. Tables are mapped in pieces of 16 KiB when a
 //! stack first needs them, and stay: a reader may be anywhere in them. Where
 //! the kernel gives no memory, every call is one that may touch a stack.
 
@@ -23,13 +23,13 @@ use crate::sys::page::{self, Pages};
 
 /// Bits in a word.
 const WORD: usize = 64;
-/// Words of pages in a leaf.
-const WORDS: usize = 256;
+/// Words of pages in a leaf: so many that one word has a bit for each.
+const WORDS: usize = WORD;
 /// Leaves in a branch.
 const LEAVES: usize = 1024;
 /// Branches in all: for the 47 bits of address that a program has unless it
 /// asks for more.
-const BRANCHES: usize = 2048;
+const BRANCHES: usize = 8192;
 
 /// Bytes mapped at once for tables.
 const PIECE: usize = 16 << 10;
@@ -119,17 +119,17 @@ impl Part for Leaf {
     #[inline]
     fn touches(&self, first: usize, last: usize) -> bool {
         let (low, high) = (first / WORD % WORDS, last / WORD % WORDS);
+        let word = |at: usize| self.pages.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
+        let head = u64::MAX << (first % WORD);
+        if low == high {
+            return word(low) & head & up_to(last) != 0;
+        }
         // Mostly all there is to say.
         if !some_of(&self.some, low, high) {
             return false;
         }
-        let word = |at: usize| self.pages.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
-        let (head, tail) = (u64::MAX << (first % WORD), up_to(last));
-        if low == high {
-            return word(low) & head & tail != 0;
-        }
-        word(low) & head | word(high) & tail != 0
-            || high - low > 1 && some_of(&self.some, low + 1, high - 1)
+        word(low) & head | word(high) & up_to(last) != 0
+            || low + 1 < high && some_of(&self.some, low + 1, high - 1)
     }
 
     fn is_empty(&self) -> bool {
@@ -169,13 +169,19 @@ impl<P: Part, const N: usize, const W: usize> Tables<P, N, W> {
     }
 
     /// [`Part::touches`] where the pages are in several parts.
-    #[inline(never)] // for few registers where they are in one
+    #[inline]
     fn touches_parts(&self, first: usize, last: usize) -> bool {
+        let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
+        some_of(&self.some, low, high) && self.touches_some(first, last)
+    }
+
+    #[inline(never)] // for few registers where there is none
+    fn touches_some(&self, first: usize, last: usize) -> bool {
         let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
         let (low_last, high_first) = (first | (P::PAGES - 1), last & !(P::PAGES - 1));
         self.get(low).is_some_and(|part| part.touches(first, low_last))
             || self.get(high).is_some_and(|part| part.touches(high_first, last))
-            || high - low > 1 && some_of(&self.some, low + 1, high - 1)
+            || low + 1 < high && some_of(&self.some, low + 1, high - 1)
     }
 
     /// A part, made if need be. One thread at a time.
@@ -205,9 +211,11 @@ impl<P: Part, const N: usize, const W: usize> Part for Tables<P, N, W> {
     }
 
     fn clear(&self) {
-        for at in 0..N {
-            if let Some(part) = self.get(at).filter(|_| some_of(&self.some, at, at)) {
-                part.clear();
+        for (number, word) in self.some.iter().enumerate() {
+            for bit in bits(word.load(Ordering::Relaxed)) {
+                if let Some(part) = self.get(number * WORD + bit) {
+                    part.clear();
+                }
             }
         }
         clear_bits(&self.some);
@@ -374,26 +382,44 @@ pub fn clear() {
 #[inline]
 #[must_use]
 pub fn misses(start: usize, length: usize) -> bool {
-    let answer = ANSWER.load(Ordering::Relaxed);
-    answer == SHUT || length == 0 || answer == EXACT && !touches(start, length)
+    match ANSWER.load(Ordering::Relaxed) {
+        EXACT => !touches(start, length),
+        answer => answer == SHUT || length == 0,
+    }
 }
 
 #[inline(never)] // for size: every hook asks
 fn touches(start: usize, length: usize) -> bool {
-    const BRANCH: usize = Branch::PAGES * page::SIZE;
-    const ROOT_END: usize = Root::PAGES * page::SIZE;
-    let last = start.wrapping_add(length - 1);
-    if ((start ^ last) / BRANCH) | (last / ROOT_END) != 0 {
-        return touches_branches(start, length);
+    const LEAF: usize = Leaf::PAGES * page::SIZE;
+    // The kernel refuses what wraps around, at once.
+    let last = start.wrapping_add(length).wrapping_sub(1);
+    // Mostly in one leaf.
+    let at = start / LEAF;
+    if at != last / LEAF || start >= ROOT_END {
+        return length > 0 && touches_leaves(start, last);
     }
-    let branch = ROOT.get(start / BRANCH % BRANCHES);
-    branch.is_some_and(|branch| branch.touches(start / page::SIZE, last / page::SIZE))
+    let leaf = ROOT.get(at / LEAVES).and_then(|branch| branch.get(at % LEAVES));
+    leaf.is_some_and(|leaf| leaf.touches(start / page::SIZE, last / page::SIZE))
+}
+
+/// The address after those of the tree.
+const ROOT_END: usize = Root::PAGES * page::SIZE;
+
+#[inline(never)] // for few registers in the caller
+fn touches_leaves(start: usize, last: usize) -> bool {
+    const BRANCH: usize = Branch::PAGES * page::SIZE;
+    let at = start / BRANCH;
+    if at != last / BRANCH || start >= ROOT_END {
+        return touches_branches(start, last);
+    }
+    let branch = ROOT.get(at);
+    branch.is_some_and(|branch| branch.touches_parts(start / page::SIZE, last / page::SIZE))
 }
 
 #[cold]
-#[inline(never)] // for few registers in the caller
-fn touches_branches(start: usize, length: usize) -> bool {
-    let (first, last) = (start / page::SIZE, start.saturating_add(length - 1) / page::SIZE);
+#[inline(never)] // as above
+fn touches_branches(start: usize, last: usize) -> bool {
+    let (first, last) = (start / page::SIZE, last / page::SIZE);
     let above = last >= Root::PAGES && ABOVE.load(Ordering::Relaxed) != 0;
     above || first < Root::PAGES && ROOT.touches(first, last.min(Root::PAGES - 1))
 }

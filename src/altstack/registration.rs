@@ -2,18 +2,19 @@
 
 use core::ffi::c_int;
 
-use super::ladder::Rung;
+use super::known::Steady;
 use super::pins::{Kernel, Memory};
 use super::registry::{Adopted, Place};
 use super::size;
 use super::{Caller, Stack, State};
 use super::{
-    adopt_altstack, adopt_current, described, is_disable, known, make_known, ordinary, tell,
+    OWNER, adopt_altstack, adopt_current, described, is_disable, known_here, make_known, ordinary,
+    tell,
 };
 use crate::stats;
-use crate::sys::call;
 use crate::sys::page::Pages;
 use crate::sys::signals::{self, Blocked};
+use crate::sys::{call, touch};
 
 /// Whether the kernel has what was asked for, although the call failed: with
 /// a bad place for the old stack it gives EFAULT *and* installs the new one.
@@ -29,7 +30,7 @@ fn installed(asked: &libc::stack_t) -> bool {
 /// program's ([`size`]). Returns what `commit` returns. Async-signal-safe.
 ///
 /// Nine system calls for a stack that can be locked whole, replacing another,
-/// and six for the one that is in force.
+/// and four for the one that is in force.
 pub fn set(
     new: *const libc::stack_t,
     old: *mut libc::stack_t,
@@ -39,12 +40,11 @@ pub fn set(
     if !is_disable(&asked) {
         size::judge(described(&asked));
     }
-    let caller = Caller::ask();
-    if let Some(result) = set_again(caller, &asked, || commit(new)) {
+    if let Some(result) = set_again(&asked, || commit(new)) {
         return result;
     }
     let blocked = Blocked::all();
-    let caller = caller.still();
+    let caller = Caller::ask();
     let Caller { tid, .. } = caller;
     follow_disarming(caller, &blocked);
     let mut told = asked;
@@ -79,40 +79,33 @@ pub fn set(
     result
 }
 
-/// The same for the stack that the thread has in force, all of it locked: there
-/// is nothing to change, and no signal need wait for the commit. `None`, before
-/// that, if it is not so.
-fn set_again(
-    caller: Caller,
-    asked: &libc::stack_t,
-    commit: impl FnOnce() -> c_int,
-) -> Option<c_int> {
+/// The same for the stack that the thread has in force, locked as well as can be:
+/// there is nothing to change, and no signal need wait for the commit. `None`,
+/// before that, if it is not so.
+///
+/// Nothing is locked here: that might be while another thread's call has let go
+/// of the stack, and must not find it locked.
+fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_int> {
     // The kernel takes SS_ONSTACK for no flag.
     let plain = asked.ss_flags & !libc::SS_ONSTACK == 0;
-    if !plain || !caller.ours || size::fixing() {
+    if !plain || size::fixing() {
         return None;
     }
-    let stack = described(asked);
-    let known = known(caller.tid)?;
-    let same = known.stack().filter(|known| *known == stack)?;
+    let known = known_here()?;
+    let Steady { held, rung, .. } =
+        known.steady().filter(|steady| steady.stack == described(asked))?;
     // Memory may have been replaced past our hooks, or unlocked, or copied by a
-    // fork: this makes good for it, or tells.
-    let held = Pages::around(same.base, same.top()?);
-    // Under the registry's lock: a memory call may let go of the stack now.
-    let blocked = Blocked::all();
-    let caller = caller.still();
-    let locked = caller.charge(&blocked, |state| {
-        state.registry.locked_whole(caller.tid) == Some(same) && Kernel.lock(held).is_ok()
-    });
-    drop(blocked);
-    if locked != Some(true) {
+    // fork: this makes good for the copy, and the page tells of the others on
+    // which the next frame begins.
+    touch::run(OWNER.pid(), held);
+    if Kernel.locked(Pages { first: held.end.wrapping_sub(1), ..held }) != Ok(true) {
         return None;
     }
     let result = commit();
     if known.holds_still() {
         if result == 0 {
             stats::STACKS.count();
-            tell(&Adopted { rung: Rung::Lock, held, refused: None, first: false });
+            tell(&Adopted { rung, held, refused: None, first: false });
         }
     } else {
         // A handler has set another one, or a memory call hits this one.

@@ -9,14 +9,16 @@
 use core::ffi::c_int;
 use core::mem::offset_of;
 
+use super::known::Steady;
 use super::ladder::{self, Rung, Stack};
 use super::pins::{Memory, Pins};
 use super::table::{Entry, Table};
-use super::{known, origin, reach};
+use super::{disturb, known, origin, reach};
 use crate::block::{self, BLOCK};
 use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
+use crate::sys::startup;
 
 /// Most pages that are locked in all: 256 MiB. Beyond it stacks are touched.
 pub const MOST_PAGES: usize = (256 << 20) / page::SIZE;
@@ -86,6 +88,8 @@ struct Record {
     /// The pages that memory calls are watched on: what would be held if there
     /// were no hole.
     watched: Pages,
+    /// Its thread's pointer.
+    pointer: usize,
     /// The pages kept from being copied by the fork under way, or the last one:
     /// who resets it after a fork has the kernel copy the table.
     wiped: Pages,
@@ -124,6 +128,7 @@ impl Record {
     /// No stack: all zeroes, as the registry is to take no room in the file.
     const NONE: Record = Record {
         key: 0,
+        pointer: 0,
         wanted: Wanted {
             stack: Stack { base: 0, size: 0 },
             window: 0,
@@ -192,11 +197,45 @@ pub struct Adopted {
     pub first: bool,
 }
 
+/// The memory calls that are under way, for which stacks are let go of. What is
+/// adopted meanwhile must not make them fail.
+struct Calls {
+    pages: [Pages; 8],
+}
+
+impl Calls {
+    const fn new() -> Self {
+        Calls { pages: [Pages::NONE; 8] }
+    }
+
+    /// One more, which is not told of if there are too many.
+    fn begin(&mut self, pages: Pages) {
+        self.change(Pages::NONE, pages);
+    }
+
+    fn end(&mut self, pages: Pages) {
+        self.change(pages, Pages::NONE);
+    }
+
+    fn change(&mut self, from: Pages, to: Pages) {
+        if let Some(place) = self.pages.iter_mut().find(|pages| **pages == from) {
+            *place = to;
+        }
+    }
+
+    /// How many there are on `pages`; none if not each will end.
+    fn on(&self, pages: Pages) -> u32 {
+        let on = self.pages.iter().filter(|call| !call.common(pages).is_empty());
+        if disturb::all_end() { on.count() as u32 } else { 0 }
+    }
+}
+
 /// All adopted stacks and the pages pinned for them.
 pub struct Registry {
     records: Table<Record>,
     pins: Pins,
     watch: reach::Watch,
+    calls: Calls,
     /// Where [`Registry::sweep`] goes on.
     hand: usize,
     /// The forking thread's own stacks, for the child.
@@ -211,6 +250,7 @@ impl Registry {
             records: Table::new(),
             pins: Pins::new(),
             watch: reach::Watch::new(),
+            calls: Calls::new(),
             hand: 0,
             own: [Record::NONE; Place::ALL.len()],
         }
@@ -240,20 +280,21 @@ impl Registry {
         Place::ALL.iter().any(|place| self.records.get(key(tid, *place)).is_some())
     }
 
-    /// The alternate stack of thread `tid` that is in force, if all of it is
-    /// locked, and to set it again would change nothing.
+    /// The alternate stack of thread `tid` that is in force, if it is locked as
+    /// well as can be, and to set it again would change nothing.
     #[must_use]
-    pub fn locked_whole(&self, tid: c_int) -> Option<Stack> {
+    pub fn steady(&self, tid: c_int) -> Option<Steady> {
         let record = self.records.get(key(tid, Place::Current))?;
-        let whole = record.rung == Rung::Lock && record.pinned() && record.locked == record.watched;
+        let best = record.at_its_best() && record.pinned() && record.held == record.watched;
         // The kernel puts a disarmed one back, and takes this one's place.
         let disarmed = self.records.get(key(tid, Place::Disarmed)).is_some();
         let steady = record.suspended == 0 && !record.wanted.disarms && !disarmed;
-        (whole && steady).then_some(record.wanted.stack)
+        let Record { wanted: Wanted { stack, .. }, held, rung, .. } = *record;
+        (best && steady).then_some(Steady { stack, held, rung })
     }
 
-    /// Makes `wanted` resident for thread `tid` and records it at `place`, in
-    /// the stead of what was recorded there.
+    /// Makes `wanted` resident for thread `tid`, which calls, and records it at
+    /// `place`, in the stead of what was recorded there.
     pub fn adopt(
         &mut self,
         tid: c_int,
@@ -264,6 +305,7 @@ impl Registry {
         let first = !self.has(tid);
         let mut record = Record {
             key: key(tid, place),
+            pointer: startup::thread_pointer(),
             wanted,
             held: Pages::NONE,
             locked: Pages::NONE,
@@ -280,6 +322,8 @@ impl Registry {
             self.let_go(&mut record, memory);
             refused = self.hold(&mut record, memory);
         }
+        // Its thread may meet a page that is not resident meanwhile.
+        stats::WINDOWS.add(usize::from(record.suspended > 0));
         record.proven = !record.ordinary() && record.pinned() && origin::proven(wanted.stack);
         self.release(tid, place, memory);
         if !self.records.insert(record) {
@@ -312,6 +356,11 @@ impl Registry {
         }
         record.watched = ladder::wished(wanted.stack, wanted.window);
         self.watch.raise(record.watched);
+        record.suspended = self.calls.on(record.watched);
+        if record.suspended > 0 {
+            // It would fail for a lock, and the last one's end holds this.
+            return None;
+        }
         let best = record.attempts(record.watched).take(1);
         let mut refused = self.lock(record, best, memory);
         if !record.pinned() {
@@ -377,7 +426,7 @@ impl Registry {
     /// Lets go of what `record` holds.
     fn unpin(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if !record.ordinary() {
-            known::doubt(record.tid());
+            known::doubt(record.pointer, record.tid());
         }
         if record.pinned() {
             self.pins.release(record.locked, memory);
@@ -465,8 +514,10 @@ impl Registry {
 
     /// Forgets all stacks of a thread that ends.
     pub fn release_thread(&mut self, tid: c_int, memory: &mut impl Memory) {
-        known::forget(tid);
         for place in Place::ALL {
+            if let Some(record) = self.records.get(key(tid, place)) {
+                known::forget(record.pointer, tid);
+            }
             self.release(tid, place, memory);
         }
     }
@@ -512,6 +563,7 @@ impl Registry {
     /// same. Returns how many of them are not `own`: their threads may meet a
     /// page that is not resident meanwhile.
     pub fn suspend(&mut self, pages: Pages, own: c_int, memory: &mut impl Memory) -> usize {
+        self.calls.begin(pages);
         let mut others = 0_usize;
         self.each(|registry, record| {
             if record.concerns(pages) {
@@ -531,6 +583,7 @@ impl Registry {
     /// the memory is still there and no other call needs them let go of. With
     /// `replaced`, what was proven of it is forgotten.
     pub fn resume(&mut self, pages: Pages, replaced: bool, memory: &mut impl Memory) {
+        self.calls.end(pages);
         self.each(|registry, record| {
             if record.suspended > 0 && record.concerns(pages) {
                 record.suspended -= 1;

@@ -284,7 +284,7 @@ struct World {
 impl World {
     fn new() -> Self {
         reach::clear();
-        origin::forget_within(0, usize::MAX);
+        origin::unmapped(0, usize::MAX);
         let page = Page { mapped: true, writable: true, ..Page::default() };
         World {
             registry: Registry::new(),
@@ -372,7 +372,7 @@ impl World {
     }
 
     fn replace(&mut self, pages: Pages, mapped: bool) {
-        origin::forget_within(pages.address(), pages.bytes());
+        origin::unmapped(pages.address(), pages.bytes());
         self.suspended(pages, true, |world| world.kernel.replace(pages, mapped));
         self.programs.retain(|page| !pages.numbers().contains(page));
         self.own.retain(|page| !pages.numbers().contains(page));
@@ -686,6 +686,29 @@ fn sixteen_pages(number: usize) -> Wanted {
     Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false }
 }
 
+/// A lock would make the call fail.
+#[test]
+fn what_is_adopted_under_a_call_is_held_at_its_end() {
+    let _alone = alone();
+    let (mut registry, mut kernel) = (Registry::new(), Noted::default());
+    let wanted = sixteen_pages(1);
+    let all = Pages::around(wanted.stack.base, wanted.stack.base + wanted.stack.size);
+    registry.adopt(1, Place::Current, wanted, &mut kernel);
+    registry.suspend(all, 2, &mut kernel);
+    // The same again; then that of another thread, under two calls.
+    registry.adopt(1, Place::Pending, wanted, &mut kernel);
+    registry.promote(1, Place::Pending, Place::Current, &mut kernel);
+    registry.suspend(Pages { first: all.first, end: all.first + 1 }, 3, &mut kernel);
+    registry.adopt(4, Place::Current, wanted, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 0);
+    registry.resume(all, false, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 0, "the other is not over");
+    registry.resume(Pages { first: all.first, end: all.first + 1 }, false, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 16);
+    assert!(registry.steady(1).is_some() && registry.steady(4).is_some());
+    reach::clear();
+}
+
 #[test]
 fn a_stack_that_is_spared_costs_a_fork_three_calls() {
     let _alone = alone();
@@ -700,7 +723,7 @@ fn a_stack_that_is_spared_costs_a_fork_three_calls() {
     assert_eq!(registry.after_fork(100, &mut kernel), 0, "none was copied");
     assert_eq!(kernel.calls, 3 * 20, "locked still? wipe, and do not");
     assert_eq!(kernel.present, [], "no page needs it");
-    origin::forget_within(0, usize::MAX);
+    origin::unmapped(0, usize::MAX);
     reach::clear();
 }
 
@@ -725,7 +748,7 @@ fn of_the_forking_threads_own_stack_what_is_blank_is_spared() {
         assert_eq!(kernel.wiped.len(), 2 * wiped.len(), "it is undone");
         assert_eq!(kernel.present.is_empty(), copied == 0, "{used} used, at {here:#x}");
     }
-    origin::forget_within(0, usize::MAX);
+    origin::unmapped(0, usize::MAX);
     reach::clear();
 }
 
@@ -748,7 +771,7 @@ fn a_stack_that_frames_fill_is_made_ready_at_once() {
 #[test]
 fn after_a_fork_the_next_frames_come_first() {
     let _alone = alone();
-    origin::forget_within(0, usize::MAX);
+    origin::unmapped(0, usize::MAX);
     let (mut registry, mut kernel) = (Registry::new(), Noted::default());
     for (tid, place) in [(1, Place::Ordinary), (2, Place::Current), (3, Place::Current)] {
         registry.adopt(tid, place, sixteen_pages(tid as usize), &mut kernel);

@@ -4,6 +4,9 @@ use core::ffi::c_int;
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+#[cfg(target_os = "linux")]
+use super::startup;
+
 /// The kernel's error numbers that this library tells apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Errno(pub c_int);
@@ -90,7 +93,39 @@ fn set_once(place: &AtomicUsize, value: usize) {
 }
 
 /// The calling thread's `errno`, null where libc has told us none.
+#[cfg(target_os = "linux")]
 fn location() -> *mut c_int {
+    match DISTANCE.load(Ordering::Relaxed) {
+        0 => measure(),
+        distance => startup::thread_pointer().wrapping_add(distance) as *mut c_int,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn location() -> *mut c_int {
+    ask()
+}
+
+/// How far each thread's `errno` lies from its thread pointer, 0 until it is
+/// known. It is in the static thread-local storage of glibc, and in musl's own
+/// structure of a thread, so that is one number for all threads. To call a
+/// function before each mmap(2) would be dear.
+#[cfg(target_os = "linux")]
+static DISTANCE: AtomicUsize = AtomicUsize::new(0);
+
+#[cfg(target_os = "linux")]
+#[cold]
+#[inline(never)]
+fn measure() -> *mut c_int {
+    let place = ask();
+    if !place.is_null() {
+        set_once(&DISTANCE, (place as usize).wrapping_sub(startup::thread_pointer()));
+    }
+    place
+}
+
+/// The same, by libc's function.
+fn ask() -> *mut c_int {
     let address = match LOCATION.load(Ordering::Relaxed) {
         0 => find_location(),
         address => address,
@@ -127,6 +162,23 @@ pub fn get() -> c_int {
     let place = location();
     // SAFETY: libc's own place for this thread, or null.
     unsafe { place.as_ref() }.copied().unwrap_or(0)
+}
+
+/// The same, for hot calls: without a function call, as it is 0 also where no
+/// `errno` was read or set before in this process. Async-signal-safe.
+#[cfg(target_os = "linux")]
+#[inline]
+#[must_use]
+pub fn known() -> c_int {
+    #[cold]
+    const fn unknown() -> c_int {
+        0
+    }
+    match DISTANCE.load(Ordering::Relaxed) {
+        0 => unknown(),
+        // SAFETY: libc's own place for this thread.
+        distance => unsafe { *(startup::thread_pointer().wrapping_add(distance) as *const c_int) },
+    }
 }
 
 /// Sets the calling thread's `errno`. Async-signal-safe.

@@ -6,6 +6,7 @@
 //   own=KIB         an alternate stack of the calling thread's (0: none)
 //   handler=WHERE   a handler of SIGTERM: none, or one on the ordinary stack (none)
 //   size=KIB        what a memory call is about (64)
+//   set=KIB         the stacks that are set (8)
 //   rounds=N        prints the least and the median nanoseconds of so many rounds (100); with 0 it
 //                   makes the call once, between two `int3`, for who counts its instructions
 //   window=BYTES    copies: how much of each ordinary stack is written
@@ -15,7 +16,7 @@
 #define THEIRS 8192UL
 
 static int threads, own_kib, rounds = 100;
-static size_t size = 64 << 10, window;
+static size_t size = 64 << 10, set_size = THEIRS, window;
 static const char *stacks = "none", *handled = "none";
 
 static pthread_barrier_t parked;
@@ -74,10 +75,10 @@ static char *two[2], *memory;
 static void set(void)
 {
     static unsigned turn;
-    MUST(set_altstack(two[turn++ % 2], THEIRS) == 0);
+    MUST(set_altstack(two[turn++ % 2], set_size) == 0);
 }
 
-static void again(void) { MUST(set_altstack(two[0], THEIRS) == 0); }
+static void again(void) { MUST(set_altstack(two[0], set_size) == 0); }
 
 static void action(void) { on_signal(SIGUSR1, handler, SA_RESTART); }
 static void action_onstack(void) { on_signal(SIGUSR1, handler, SA_RESTART | SA_ONSTACK); }
@@ -86,6 +87,12 @@ static void map(void)
 {
     char *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     MUST(mapped != MAP_FAILED && munmap(mapped, size) == 0);
+}
+
+static void map_fixed(void)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    MUST(mmap(memory, size, PROT_READ | PROT_WRITE, flags, -1, 0) == memory);
 }
 
 static void advise(void) { MUST(madvise(memory, size, MADV_DONTNEED) == 0); }
@@ -129,7 +136,7 @@ static const struct {
     void (*call)(void);
 } CALLS[] = {
     {"set", set},         {"again", again},      {"action", action}, {"action-onstack", action_onstack},
-    {"map", map},         {"advise", advise},    {"protect", protect},
+    {"map", map},         {"fixed", map_fixed},  {"advise", advise}, {"protect", protect},
     {"fork", fork_child}, {"copies", fork_and_copy},
 };
 
@@ -153,6 +160,8 @@ static void read_settings(int count, char **words)
             handled = said;
         else if ((said = value(words[i], "size")))
             size = strtoul(said, NULL, 10) << 10;
+        else if ((said = value(words[i], "set")))
+            set_size = strtoul(said, NULL, 10) << 10;
         else if ((said = value(words[i], "rounds")))
             rounds = atoi(said);
         else if ((said = value(words[i], "window")))
@@ -193,7 +202,7 @@ int main(int argc, char **argv)
         MUST(set_altstack(plain_pages(own_kib << 10), own_kib << 10) == 0);
     memory = fresh_pages(size);
     for (int i = 0; i < 2; i++)
-        two[i] = fresh_pages(THEIRS);
+        two[i] = fresh_pages(set_size);
 
     // The first call binds the name, and is not counted.
     once(call);

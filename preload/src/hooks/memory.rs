@@ -52,26 +52,31 @@ pub fn map(start: usize, length: usize, flags: c_int, commit: impl Fn() -> isize
     if !altstack::on_duty() {
         return commit();
     }
-    if flags & libc::MAP_FIXED != 0 {
-        let stored = commit;
-        return map_over(start, length, flags, &stored);
+    let fixed = flags & libc::MAP_FIXED != 0;
+    if fixed {
+        origin::unmapped(start, length);
+        if !reach::misses(start, length) {
+            let stored = commit;
+            return map_over(start, length, flags, &stored);
+        }
     }
     let result = disturb::mapping(length, &[], commit);
     if result != -1 {
         made(result as usize, length, flags);
-        appeared(result as usize, length);
+        if !fixed {
+            appeared(result as usize, length);
+        }
     }
     result
 }
 
-/// The mapping is to take the place of what is there.
+/// The mapping is to take the place of a stack.
 #[inline(never)] // for what is hot
 fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
     if is_refused(start, length) {
         return commit();
     }
-    origin::forget_within(start, length);
-    let result = disturb::mapping(length, hit(&[(start, length)]), commit);
+    let result = disturb::mapping(length, &[(start, length)], commit);
     if result != -1 {
         made(result as usize, length, flags);
     }
@@ -108,7 +113,7 @@ pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Com
     origin::unmapped(from.0, from.1);
     let more = to.1.saturating_sub(from.1);
     if fixed {
-        origin::forget_within(to.0, to.1);
+        origin::unmapped(to.0, to.1);
         return disturb::mapping(more, hit(&[from, to]), commit);
     }
     let result = disturb::mapping(more, hit(&[from]), commit);
@@ -125,7 +130,11 @@ pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
     }
     let now = call::current_break();
     let replaced = [(end, now.saturating_sub(end))];
-    let result = disturb::ending_heap(now, end, hit(&replaced), commit);
+    let hit = hit(&replaced);
+    for &(start, length) in hit {
+        origin::unmapped(start, length);
+    }
+    let result = disturb::ending_heap(now, end, hit, commit);
     appeared(now, end.saturating_sub(now));
     result
 }
@@ -226,7 +235,7 @@ impl Ranges {
 /// not at hand: all above its start is looked at.
 pub fn attach(start: usize, flags: c_int, commit: Commit<'_>) -> isize {
     if flags & libc::SHM_REMAP != 0 {
-        origin::forget_within(start, usize::MAX - start);
+        origin::unmapped(start, usize::MAX - start);
         return weaken(start, usize::MAX - start, commit);
     }
     let result = commit();
