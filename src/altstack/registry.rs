@@ -170,6 +170,8 @@ pub struct Registry {
     hand: usize,
     /// The forking thread's own stacks, for the child.
     own: [Record; Place::ALL.len()],
+    /// What the fork under way, or the last one, does not copy.
+    spared: fork::Spared,
 }
 
 impl Registry {
@@ -182,6 +184,7 @@ impl Registry {
             watch: reach::Watch::new(),
             hand: 0,
             own: [Record::NONE; Place::ALL.len()],
+            spared: fork::Spared::None,
         }
     }
 
