@@ -184,7 +184,7 @@ impl Registry {
             watch: reach::Watch::new(),
             hand: 0,
             own: [Record::NONE; Place::ALL.len()],
-            spared: fork::Spared::None,
+            spared: fork::Spared::none(),
         }
     }
 

@@ -10,13 +10,32 @@ use crate::sys::page::Pages;
 /// A flag set and undone takes as long as so many copies of pages, about.
 const WORTH: usize = 3;
 
-/// Whose stacks are kept from being copied.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Spared {
-    None,
-    /// The forking thread's alone.
-    Own,
-    Others,
+/// What a fork is kept from copying, for both sides to undo it. As long as it
+/// is noted here, on a page that every fork writes to, the table of records is
+/// not copied: that takes longer than what it says.
+pub(super) struct Spared {
+    /// How many there are.
+    count: usize,
+    /// All of them, if there is room.
+    pages: [Pages; 64],
+}
+
+impl Spared {
+    pub(super) const fn none() -> Self {
+        Spared { count: 0, pages: [Pages::NONE; 64] }
+    }
+
+    fn add(&mut self, pages: Pages) {
+        if let Some(place) = self.pages.get_mut(self.count) {
+            *place = pages;
+        }
+        self.count = self.count.wrapping_add(1);
+    }
+
+    /// All of them; `None` if there was no room.
+    fn all(&self) -> Option<&[Pages]> {
+        self.pages.get(..self.count)
+    }
 }
 
 /// What of a stack a fork has copied, and so write-protected in the parent.
@@ -94,20 +113,19 @@ impl Registry {
             }
             if wipe_on_fork(pages, memory) { pages } else { Pages::NONE }
         };
-        self.spared = Spared::None;
+        self.spared.count = 0;
         for record in self.records.iter_mut() {
             let wiped = wiped(record);
             if !wiped.is_empty() {
-                let whose = if record.tid() == own { Spared::Own } else { Spared::Others };
-                self.spared = self.spared.max(whose);
+                self.spared.add(wiped);
             }
             // After a fork the kernel copies what is written to.
             if record.wiped != wiped {
                 record.wiped = wiped;
             }
         }
-        // Whose flags the child is to undo it must know.
-        self.records.leave_behind(self.spared < Spared::Others);
+        // What the child is to undo it must know.
+        self.records.leave_behind(self.spared.all().is_some());
         self.keep(own);
     }
 
@@ -120,13 +138,19 @@ impl Registry {
         self.pins.leave_behind();
     }
 
-    /// Undoes [`Registry::before_fork`] in the parent.
+    /// Undoes [`Registry::before_fork`], on either side.
     pub fn spare_no_more(&mut self, memory: &mut impl Memory) {
-        if self.spared > Spared::None {
-            for record in self.records.iter().filter(|record| !record.wiped.is_empty()) {
-                let _ = memory.wipe_on_fork(record.wiped, false);
+        let mut undo = |pages: Pages| {
+            let _ = memory.wipe_on_fork(pages, false);
+        };
+        match self.spared.all() {
+            Some(all) => all.iter().for_each(|pages| undo(*pages)),
+            None => {
+                let spared = self.records.iter().filter(|record| !record.wiped.is_empty());
+                spared.for_each(|record| undo(record.wiped));
             }
         }
+        self.spared.count = 0;
     }
 
     /// After a fork, in the parent: undoes what was done before it, and makes
@@ -194,21 +218,14 @@ impl Registry {
     /// After a fork, in the child: a new process with one thread, `new`, and
     /// without any lock. Keeps the stacks that [`Registry::keep`] noted.
     pub fn in_child(&mut self, new: c_int, memory: &mut impl Memory) {
-        if self.spared == Spared::Others {
-            // Else the table was left behind.
-            self.spare_no_more(memory);
-        }
+        self.spare_no_more(memory);
         let own = self.own;
         *self = Registry::new();
         reach::clear();
         for (place, record) in Place::ALL.into_iter().zip(own) {
-            if record.key == 0 {
-                continue;
+            if record.key != 0 {
+                self.adopt(new, place, record.wanted, memory);
             }
-            if !record.wiped.is_empty() {
-                let _ = memory.wipe_on_fork(record.wiped, false);
-            }
-            self.adopt(new, place, record.wanted, memory);
         }
     }
 }

@@ -105,7 +105,7 @@ struct Stack(UnsafeCell<MaybeUninit<[u8; STACK]>>);
 
 /// Bytes of it: many times what they need. Unoptimized, as in tests, that is
 /// more. With what the lock protects it shall fill whole pages.
-pub const STACK: usize = if cfg!(debug_assertions) { 255 << 10 } else { 15 << 10 };
+pub const STACK: usize = if cfg!(debug_assertions) { 254 << 10 } else { 14 << 10 };
 
 // SAFETY: used by one holder at a time.
 unsafe impl Sync for Stack {}
