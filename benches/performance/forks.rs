@@ -100,11 +100,12 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     Ok(Section {
         title: "Forks",
         text: format!(
-            "Microseconds of one fork(2), until it returns in the parent, whose child waits. Stacks\n\
-             are alternate stacks of 8 KiB in mappings of their own. A handler without `SA_ONSTACK`\n\
-             has windows of the ordinary stacks held: such pages, and those of malloc, must be\n\
-             copied by the kernel. *Copies* is a fork without the library after which the parent\n\
-             writes one byte to each of these pages; `on` is to be at most {COPIES_TARGET} of that."
+            "Microseconds of CPU that one fork(2) takes of the calling thread, until it returns; the\n\
+             child waits. Stacks are alternate stacks of 8 KiB in mappings of their own. A handler\n\
+             without `SA_ONSTACK` has windows of the ordinary stacks held: such pages, and those of\n\
+             malloc, must be copied by the kernel. *Copies* is a fork without the library after which\n\
+             the parent writes one byte to each of these pages; `on` is to be at most {COPIES_TARGET}\n\
+             of that."
         ),
         header: vec![
             "in a process with",
