@@ -140,14 +140,13 @@ impl Registry {
 
     /// Undoes [`Registry::before_fork`], on either side.
     pub fn spare_no_more(&mut self, memory: &mut impl Memory) {
-        let mut undo = |pages: Pages| {
-            let _ = memory.wipe_on_fork(pages, false);
-        };
-        match self.spared.all() {
-            Some(all) => all.iter().for_each(|pages| undo(*pages)),
-            None => {
-                let spared = self.records.iter().filter(|record| !record.wiped.is_empty());
-                spared.for_each(|record| undo(record.wiped));
+        if let Some(all) = self.spared.all() {
+            for pages in all {
+                let _ = memory.wipe_on_fork(*pages, false);
+            }
+        } else {
+            for record in self.records.iter().filter(|record| !record.wiped.is_empty()) {
+                let _ = memory.wipe_on_fork(record.wiped, false);
             }
         }
         self.spared.count = 0;
