@@ -101,7 +101,8 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     Ok(Section {
         title: "Forks",
         text: format!(
-            "Microseconds of one fork(2) until it returns in the parent, while the child waits.\n\
+            "Microseconds of CPU time that one fork(2) takes in the calling thread until it returns\n\
+             in the parent, while the child waits.\n\
              Stacks are alternate stacks of 8 KiB in mappings of their own. With a handler without\n\
              `SA_ONSTACK`, sigward also holds part of each ordinary stack. The kernel must copy\n\
              those pages, and those of stacks from malloc. *Copies* is a fork without the library,\n\

@@ -78,7 +78,7 @@ struct Home {
     forks: fork::Progress,
 }
 
-const _: () = assert!(size_of::<Home>() == lock::STACK + 1024, "more than one page is written to");
+const _: () = assert!(size_of::<Home>() == lock::STACK + 2048, "more than one page is written to");
 
 static HOME: Home = Home {
     // All zeroes, so that they take no room in the file.

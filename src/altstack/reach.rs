@@ -12,7 +12,8 @@
 //! Memory: a leaf has half a KiB and stands for 16 MiB of addresses, a branch
 //! has 8 KiB for 16 GiB; so a stack takes 1 KiB at most beside its branch, and
 //! its neighbours take nothing more. Tables are mapped in pieces of 16 KiB when a
-//! stack first needs them, and stay: a reader may be anywhere in them. Where
+//! stack first needs them, and stay: a reader may be anywhere in them. A fork
+//! does not copy them, as its child begins anew: it finds them empty. Where
 //! the kernel gives no memory, every call is one that may touch a stack.
 
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -227,6 +228,8 @@ fn room_for<P>() -> Option<*mut P> {
     let size = size_of::<P>().next_multiple_of(WORD);
     if PIECE_LEFT.load(Ordering::Relaxed) < size {
         let piece = call::map_memory(PIECE).ok()?;
+        // In vain before Linux 4.14: see `clear`.
+        let _ = call::wipe_on_fork(piece, PIECE, true);
         PIECE_START.store(piece, Ordering::Relaxed);
         PIECE_LEFT.store(PIECE, Ordering::Relaxed);
     }

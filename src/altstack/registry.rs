@@ -240,6 +240,8 @@ pub struct Registry {
     hand: usize,
     /// The forking thread's own stacks, for the child.
     own: [Record; Place::ALL.len()],
+    /// What the fork under way, or the last one, does not copy.
+    spared: fork::Spared,
 }
 
 impl Registry {
@@ -253,6 +255,7 @@ impl Registry {
             calls: Calls::new(),
             hand: 0,
             own: [Record::NONE; Place::ALL.len()],
+            spared: fork::Spared::none(),
         }
     }
 

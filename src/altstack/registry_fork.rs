@@ -10,6 +10,62 @@ use crate::sys::page::Pages;
 /// A flag set and undone takes as long as so many copies of pages, about.
 const WORTH: usize = 3;
 
+/// What a fork is kept from copying, for both sides to undo it. As long as it
+/// is noted here, on a page that every fork writes to, the table of records is
+/// not copied: that takes longer than what it says.
+pub(super) struct Spared {
+    /// How many there are.
+    count: usize,
+    /// All of them, if there is room.
+    pages: [Pages; 64],
+}
+
+impl Spared {
+    pub(super) const fn none() -> Self {
+        Spared { count: 0, pages: [Pages::NONE; 64] }
+    }
+
+    fn add(&mut self, pages: Pages) {
+        if let Some(place) = self.pages.get_mut(self.count) {
+            *place = pages;
+        }
+        self.count = self.count.wrapping_add(1);
+    }
+
+    /// All of them; `None` if there was no room.
+    fn all(&self) -> Option<&[Pages]> {
+        self.pages.get(..self.count)
+    }
+}
+
+/// What of a stack a fork has copied, and so write-protected in the parent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copied {
+    Nothing,
+    /// What lies below the spared part of another thread's stack: only what is
+    /// locked was spared.
+    Below,
+    /// Another thread's alternate stack.
+    Alternate,
+    /// Another thread's own stack.
+    Ordinary,
+    /// A stack of the forking thread's.
+    Own,
+}
+
+impl Copied {
+    fn of(record: &Record, own: c_int) -> Self {
+        match record.wiped.is_empty() {
+            _ if record.tid() == own && record.wiped != record.held => Copied::Own,
+            _ if record.tid() == own || record.held.is_empty() => Copied::Nothing,
+            false if record.held == record.locked => Copied::Nothing,
+            false => Copied::Below,
+            true if record.ordinary() => Copied::Ordinary,
+            true => Copied::Alternate,
+        }
+    }
+}
+
 impl Registry {
     /// A fork is imminent: keeps from being copied, if they are their threads'
     /// still,
@@ -39,98 +95,112 @@ impl Registry {
                 && !origin::under_feet(record.wanted.stack, here)
                 && (record.tid() == own || others())
         };
-        let mut others = false;
-        self.each(|_, record| {
-            record.wiped = Pages::NONE;
+        let mut wiped = |record: &mut Record| {
             let planted = planted(record, own);
             if !(planted || spared(record)) {
-                return;
+                return Pages::NONE;
             }
-            record.proven = record.proven && is_locked_still(record.locked, memory);
-            let mut pages = match (planted, record.proven) {
-                (true, _) => record.held,
-                (false, true) => record.locked,
-                (false, false) => Pages::NONE,
-            };
+            if !planted && !is_locked_still(record.locked, memory) {
+                record.proven = false;
+                return Pages::NONE;
+            }
+            let mut pages = if planted { record.held } else { record.locked };
             if record.tid() == own && !planted {
                 pages = memory.blank(pages);
                 if pages.count() <= WORTH {
-                    return;
+                    return Pages::NONE;
                 }
             }
-            if wipe_on_fork(pages, memory) {
-                record.wiped = pages;
-                others |= record.tid() != own;
+            if wipe_on_fork(pages, memory) { pages } else { Pages::NONE }
+        };
+        self.spared.count = 0;
+        for record in self.records.iter_mut() {
+            let wiped = wiped(record);
+            if !wiped.is_empty() {
+                self.spared.add(wiped);
             }
-        });
-        // Whose flags the child is to undo it must know.
-        self.records.leave_behind(!others);
+            // After a fork the kernel copies what is written to.
+            if record.wiped != wiped {
+                record.wiped = wiped;
+            }
+        }
+        // What the child is to undo it must know.
+        self.records.leave_behind(self.spared.all().is_some());
         self.keep(own);
     }
 
     /// Notes what [`Registry::in_child`] needs. Included in
     /// [`Registry::before_fork`].
     pub fn keep(&mut self, own: c_int) {
-        self.own = Place::ALL
-            .map(|place| self.records.get(key(own, place)).copied().unwrap_or(Record::NONE));
+        for (kept, place) in self.own.iter_mut().zip(Place::ALL) {
+            *kept = self.records.get(key(own, place)).copied().unwrap_or(Record::NONE);
+        }
         self.pins.leave_behind();
     }
 
     /// Undoes [`Registry::before_fork`], on either side.
     pub fn spare_no_more(&mut self, memory: &mut impl Memory) {
-        for record in self.records.iter().filter(|record| !record.wiped.is_empty()) {
-            let _ = memory.wipe_on_fork(record.wiped, false);
+        if let Some(all) = self.spared.all() {
+            for pages in all {
+                let _ = memory.wipe_on_fork(*pages, false);
+            }
+        } else {
+            for record in self.records.iter().filter(|record| !record.wiped.is_empty()) {
+                let _ = memory.wipe_on_fork(record.wiped, false);
+            }
         }
+        self.spared.count = 0;
     }
 
     /// After a fork, in the parent: undoes what was done before it, and makes
     /// what was copied writable again, first where a signal may come first.
     /// Returns how many stacks of other threads were copied.
     pub fn after_fork(&mut self, own: c_int, memory: &mut impl Memory) -> usize {
-        let others = |record: &Record| {
-            record.wiped.is_empty() && !record.held.is_empty() && record.tid() != own
-        };
         let mut windows = 0_usize;
-        // Whether more is to be done than for the frames.
-        let mut more = false;
-        self.each_that(
-            |record| others(record) && !record.ordinary(),
-            |_, record| {
-                windows = windows.wrapping_add(1);
-                more |= !make_ready(record, memory);
-            },
-        );
-        if more {
+        // What is left to do once all the next frames are safe: mostly nothing.
+        let (mut rest, mut below, mut ordinary, mut ours) = (false, false, false, false);
+        for record in self.records.iter_mut() {
+            match Copied::of(record, own) {
+                Copied::Nothing => {}
+                Copied::Below => below = true,
+                Copied::Ordinary => ordinary = true,
+                Copied::Own => ours = true,
+                Copied::Alternate => {
+                    windows = windows.wrapping_add(1);
+                    rest |= !make_ready(record, memory);
+                }
+            }
+        }
+        if rest {
             self.each_that(
-                |record| others(record) && !record.ordinary(),
+                |record| Copied::of(record, own) == Copied::Alternate,
                 |registry, record| registry.hold_copied(record, memory),
             );
         }
-        // Only what is locked was spared.
-        self.each_that(
-            |record| {
-                !record.wiped.is_empty() && record.held != record.locked && record.tid() != own
-            },
-            |_, record| record.held = ready(record, memory),
-        );
-        self.each_that(
-            |record| others(record) && record.ordinary(),
-            |registry, record| {
-                windows = windows.wrapping_add(1);
-                if !make_ready(record, memory) {
-                    registry.hold_copied(record, memory);
-                }
-            },
-        );
+        if below {
+            self.each_that(
+                |record| Copied::of(record, own) == Copied::Below,
+                |_, record| record.held = ready(record, memory),
+            );
+        }
+        let mut both = |registry: &mut Self, record: &mut Record| {
+            if !make_ready(record, memory) {
+                registry.hold_copied(record, memory);
+            }
+        };
+        if ordinary {
+            self.each_that(
+                |record| Copied::of(record, own) == Copied::Ordinary,
+                |registry, record| {
+                    windows = windows.wrapping_add(1);
+                    both(registry, record);
+                },
+            );
+        }
         // No signal reaches this thread until we are done.
-        self.each_that(
-            |record| record.tid() == own && record.wiped != record.held,
-            |registry, record| {
-                if !make_ready(record, memory) {
-                    registry.hold_copied(record, memory);
-                }
-            },
-        );
+        if ours {
+            self.each_that(|record| Copied::of(record, own) == Copied::Own, both);
+        }
         self.spare_no_more(memory);
         windows
     }
@@ -152,13 +222,9 @@ impl Registry {
         *self = Registry::new();
         reach::clear();
         for (place, record) in Place::ALL.into_iter().zip(own) {
-            if record.key == 0 {
-                continue;
+            if record.key != 0 {
+                self.adopt(new, place, record.wanted, memory);
             }
-            if !record.wiped.is_empty() {
-                let _ = memory.wipe_on_fork(record.wiped, false);
-            }
-            self.adopt(new, place, record.wanted, memory);
         }
     }
 }
@@ -166,7 +232,9 @@ impl Registry {
 /// Makes the pages of `record` writable again that the next frames need: by a
 /// lock, which is faster, where they are locked. True if that is all it holds.
 fn make_ready(record: &mut Record, memory: &mut impl Memory) -> bool {
-    record.proven = record.proven && is_locked_still(record.locked, memory);
+    if record.proven && !is_locked_still(record.locked, memory) {
+        record.proven = false;
+    }
     let frames = ladder::frames(record.wanted.stack, record.wanted.window).common(record.held);
     let locked = record.pinned() && frames.common(record.locked) == frames;
     if !(locked && memory.lock(frames).is_ok()) {

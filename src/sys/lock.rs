@@ -15,8 +15,10 @@ const HELD: u32 = 1;
 const HELD_AND_AWAITED: u32 = 2;
 /// Left held over a fork, which runs foreign code: see [`Lock::with_and_leave`].
 const LEFT: u32 = 3;
+/// The same, and awaited.
+const LEFT_AND_AWAITED: u32 = 4;
 /// Left held over a fork that somebody has given up waiting for.
-const GIVEN_UP: u32 = 4;
+const GIVEN_UP: u32 = 5;
 
 /// How long a fork is waited for: this many times [`NAP`].
 const NAPS: u32 = 200;
@@ -105,7 +107,7 @@ struct Stack(UnsafeCell<MaybeUninit<[u8; STACK]>>);
 
 /// Bytes of it: many times what they need. Unoptimized, as in tests, that is
 /// more. With what the lock protects it shall fill whole pages.
-pub const STACK: usize = if cfg!(debug_assertions) { 255 << 10 } else { 15 << 10 };
+pub const STACK: usize = if cfg!(debug_assertions) { 254 << 10 } else { 14 << 10 };
 
 // SAFETY: used by one holder at a time.
 unsafe impl Sync for Stack {}
@@ -226,12 +228,16 @@ fn acquire(word: &impl Word) -> bool {
                 Err(now) => state = now,
             },
             GIVEN_UP => return false,
-            LEFT if naps == NAPS => match word.turn(LEFT, GIVEN_UP) {
+            LEFT => match word.turn(LEFT, LEFT_AND_AWAITED) {
+                Ok(_) => state = LEFT_AND_AWAITED,
+                Err(now) => state = now,
+            },
+            LEFT_AND_AWAITED if naps == NAPS => match word.turn(LEFT_AND_AWAITED, GIVEN_UP) {
                 Ok(_) => return false,
                 Err(now) => state = now,
             },
-            LEFT => {
-                word.wait(LEFT, Some(NAP));
+            LEFT_AND_AWAITED => {
+                word.wait(LEFT_AND_AWAITED, Some(NAP));
                 naps += 1;
                 state = word.look();
             }
@@ -257,10 +263,12 @@ fn leave(word: &impl Word) {
     }
 }
 
-/// From left to held: the fork is over, and who comes now waits as ever. Who
-/// slept for the fork looks again by itself.
+/// From left to held: the fork is over, and who comes now waits as ever.
 fn take_up(word: &impl Word) {
-    word.replace(HELD_AND_AWAITED, Ordering::Relaxed);
+    if word.turn(LEFT, HELD).is_err() {
+        // Who slept for the fork may still do.
+        word.replace(HELD_AND_AWAITED, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

@@ -20,21 +20,23 @@ static void *holds_stack(void *argument)
     return NULL;
 }
 
-// Runs `then` in this thread while others hold these stacks.
-static void amid_threads(char *const all[], void (*then)(void))
+// Runs `then` in this thread while so many others hold these stacks.
+static void amid(int threads, char *const all[], void (*then)(void))
 {
-    pthread_t ids[THREADS];
+    pthread_t ids[threads];
     on_signal(SIGUSR2, count, SA_ONSTACK);
-    pthread_barrier_init(&set, NULL, THREADS + 1);
-    pthread_barrier_init(&asked, NULL, THREADS + 1);
-    for (int i = 0; i < THREADS; i++)
+    pthread_barrier_init(&set, NULL, threads + 1);
+    pthread_barrier_init(&asked, NULL, threads + 1);
+    for (int i = 0; i < threads; i++)
         MUST(pthread_create(&ids[i], NULL, holds_stack, all[i]) == 0);
     pthread_barrier_wait(&set);
     then();
     pthread_barrier_wait(&asked);
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < threads; i++)
         MUST(pthread_join(ids[i], NULL) == 0);
 }
+
+static void amid_threads(char *const all[], void (*then)(void)) { amid(THREADS, all, then); }
 
 // A pattern that differs from byte to byte and from page to page.
 static char expected(size_t at) { return (char)(at * 31 + at / PAGE + 1); }
@@ -261,6 +263,38 @@ static void after_threads(void)
 }
 
 // The forking thread's own stack, from the ordinary one and from a handler on it.
+// In a child that lacks these threads, their stacks are memory like any other.
+enum { MANY = 100 };
+static char *many[MANY];
+static int used;
+
+static void use_in_child(void)
+{
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        for (int i = 0; i < used; i++)
+            fill(many[i], STACK_SIZE);
+        fork_and_check(many, STACK_SIZE, used);
+        fflush(stdout);
+        _exit(0);
+    }
+    MUST(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void used_in_child(int threads)
+{
+    used = threads;
+    for (int i = 0; i < threads; i++)
+        many[i] = plain_pages(STACK_SIZE);
+    amid(threads, many, use_in_child);
+}
+
+static void few_used_in_child(void) { used_in_child(THREADS); }
+static void many_used_in_child(void) { used_in_child(MANY); }
+
 static void own(void)
 {
     char *stack = plain_pages(STACK_SIZE);
@@ -457,6 +491,8 @@ int main(int argc, char **argv)
         {"unmapped-and-malloced", unmapped_and_malloced},
         {"unmapped-and-mapped-unseen", unmapped_and_mapped_unseen},
         {"after-threads", after_threads},
+        {"few-used-in-child", few_used_in_child},
+        {"many-used-in-child", many_used_in_child},
         {"own", own},
         {"own-half-used", own_half_used},
         {"in-a-handler", in_a_handler},
