@@ -14,12 +14,14 @@
 //! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
 //! | [`standdown`] | what in a process makes us stand down |
 //! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
+//! | [`arch`] | what depends on the processor |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
 //! | [`log`], [`stats`] | the two ways of speaking, both off by default |
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(target_os = "linux")]
 pub mod altstack;
+pub mod arch;
 #[cfg(target_os = "linux")]
 pub mod bounds;
 pub mod config;

@@ -5,7 +5,8 @@ use core::arch::naked_asm;
 use core::ffi::c_int;
 
 use super::errno::Errno;
-use super::{call, futex, page, startup};
+use super::{call, futex, page};
+use crate::arch;
 
 /// The kernel's signal set: one bit for each of the 64 signals.
 pub type Mask = u64;
@@ -130,7 +131,7 @@ pub fn prove_for_wait() {
 pub fn have_room() -> bool {
     /// What lies between here and the frame of [`Blocked::all`].
     const FRAMES: usize = 256;
-    let here = startup::stack_pointer();
+    let here = arch::stack_pointer();
     futex::touch(here).is_ok() && futex::touch(here.wrapping_sub(ROOM + FRAMES)).is_ok()
 }
 
@@ -143,7 +144,7 @@ pub fn stand_on(start: usize, length: usize) -> bool {
     const ABOVE: usize = 1024;
     /// More than lies below it.
     const BELOW: usize = 2048;
-    let here = startup::stack_pointer();
+    let here = arch::stack_pointer();
     start < here.saturating_add(ABOVE) && start.saturating_add(length) > here.saturating_sub(BELOW)
 }
 
