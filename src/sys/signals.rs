@@ -77,7 +77,7 @@ impl Blocked {
         let (from, to) = (core::ptr::from_ref(&new), core::ptr::from_mut(&mut old));
         // SAFETY: both sets are live locals of the size given.
         let _ = unsafe {
-            call::raw(libc::SYS_rt_sigprocmask, [how, from as usize, to as usize, SET_SIZE, 0, 0])
+            call::raw(libc::SYS_rt_sigprocmask, [how, from as usize, to as usize, SET_SIZE])
         };
         Blocked(old)
     }
@@ -154,7 +154,7 @@ impl Drop for Blocked {
         let how = libc::SIG_SETMASK as usize;
         let from = core::ptr::from_ref(&self.0) as usize;
         // SAFETY: the set is live and of the size given; a null old set.
-        let _ = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, from, 0, SET_SIZE, 0, 0]) };
+        let _ = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, from, 0, SET_SIZE]) };
     }
 }
 
@@ -165,7 +165,7 @@ pub fn pending() -> Mask {
     let mut now: Mask = 0;
     let to = core::ptr::from_mut(&mut now) as usize;
     // SAFETY: a live place for the set, of the size given.
-    let told = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE, 0, 0, 0, 0]) };
+    let told = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE]) };
     told.map_or(ALL, |_| now)
 }
 
@@ -176,7 +176,7 @@ pub fn pending() -> Mask {
 /// EAGAIN where none is pending.
 pub fn consume(set: Mask) -> call::Outcome {
     let (set, time) = (core::ptr::from_ref(&set), [0_usize; 2]);
-    let arguments = [set as usize, 0, core::ptr::from_ref(&time) as usize, SET_SIZE, 0, 0];
+    let arguments = [set as usize, 0, core::ptr::from_ref(&time) as usize, SET_SIZE];
     // SAFETY: a live set of the size given, no place for information, and a
     // live time, of zero.
     unsafe { call::raw(libc::SYS_rt_sigtimedwait, arguments) }
@@ -202,7 +202,7 @@ pub fn disposition(signal: c_int) -> Result<KernelAction, Errno> {
     let mut action = KernelAction::default();
     let to = core::ptr::from_mut(&mut action) as usize;
     // SAFETY: a null new action and a live place for the old one.
-    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, 0, to, SET_SIZE, 0, 0]) }?;
+    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, 0, to, SET_SIZE]) }?;
     Ok(action)
 }
 
@@ -216,7 +216,7 @@ pub fn disposition(signal: c_int) -> Result<KernelAction, Errno> {
 pub unsafe fn dispose(signal: c_int, action: &KernelAction) -> Result<(), Errno> {
     let from = core::ptr::from_ref(action) as usize;
     // SAFETY: a live new action, which the caller vouches for; a null old one.
-    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, from, 0, SET_SIZE, 0, 0]) }?;
+    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, from, 0, SET_SIZE]) }?;
     Ok(())
 }
 
@@ -228,7 +228,7 @@ pub fn readable(address: usize, length: usize) -> bool {
     let probe = |at: usize| {
         let how = usize::MAX; // no such operation: EINVAL, once the set was read
         // SAFETY: the kernel reads `at` by itself and gives EFAULT if it cannot.
-        let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE, 0, 0]) };
+        let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE]) };
         said == Err(Errno::EINVAL)
     };
     // One probe a page, and one at the end.
@@ -262,7 +262,7 @@ pub fn read<T: Copy>(from: *const T) -> Option<T> {
 pub fn write_mask(address: usize) -> bool {
     // SAFETY: a null new set; the kernel gives EFAULT where it cannot write,
     // and the caller vouches for the contents.
-    unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, address, SET_SIZE, 0, 0]) }.is_ok()
+    unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, address, SET_SIZE]) }.is_ok()
 }
 
 #[cfg(test)]
@@ -273,7 +273,7 @@ mod tests {
         let mut now: Mask = 0;
         let to = core::ptr::from_mut(&mut now) as usize;
         // SAFETY: a null new set and a live place for the old one.
-        unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, to, SET_SIZE, 0, 0]) }.unwrap();
+        unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, to, SET_SIZE]) }.unwrap();
         now
     }
 

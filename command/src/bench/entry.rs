@@ -105,7 +105,7 @@ fn by_libc(effort: Effort) -> Vec<f64> {
 
 fn by_syscall(effort: Effort) -> Vec<f64> {
     // SAFETY: as above.
-    timed(effort, || unsafe { call::raw(libc::SYS_getppid, [0; 6]) })
+    timed(effort, || unsafe { call::raw(libc::SYS_getppid, []) })
 }
 
 /// getppid through the 32-bit table, where it is number 64.

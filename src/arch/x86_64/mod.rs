@@ -1,7 +1,11 @@
 //! x86-64, and of its 32-bit side the entry INT 0x80.
 
 #[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
 mod registers;
 
+#[cfg(target_os = "linux")]
+pub use linux::{syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6};
 #[cfg(target_os = "linux")]
 pub use registers::{is_under_valgrind, stack_pointer, thread_pointer};
