@@ -1,7 +1,6 @@
 //! What concerns signals, by raw calls: blocking them all for a short stretch,
 //! dispositions, and arguments of the program that may not be readable.
 
-use core::arch::naked_asm;
 use core::ffi::c_int;
 
 use super::errno::Errno;
@@ -52,21 +51,21 @@ impl Blocked {
     /// stack, where that has too little room. Async-signal-safe.
     #[inline(never)] // for size, and for a known depth
     pub fn all() -> Self {
-        prove::<ROOM>();
+        arch::write_below::<ROOM>();
         Self::now()
     }
 
     /// The same while a line is written.
     #[inline(never)]
     pub fn over_line() -> Self {
-        prove::<ROOM_OF_LINE>();
+        arch::write_below::<ROOM_OF_LINE>();
         Self::now()
     }
 
     /// The same before a fork, until after it.
     #[inline(never)]
     pub fn over_fork() -> Self {
-        prove::<ROOM_OF_FORK>();
+        arch::write_below::<ROOM_OF_FORK>();
         Self::now()
     }
 
@@ -96,33 +95,13 @@ impl Blocked {
     }
 }
 
-/// Writes to the stack `BELOW` bytes below the caller's frame, without changing
-/// a byte: an overflow happens now, as it would there. The page of the stack
-/// pointer itself was written by the call.
-#[unsafe(naked)]
-extern "C" fn prove<const BELOW: usize>() {
-    // Atomic, as below the end of this stack may be another thread's. The
-    // stack pointer moves, lest valgrind calls this a stray access.
-    naked_asm!(
-        ".cfi_startproc",
-        "sub rsp, {below}",
-        ".cfi_adjust_cfa_offset {below}",
-        "lock or dword ptr [rsp], 0",
-        "add rsp, {below}",
-        ".cfi_adjust_cfa_offset -{below}",
-        "ret",
-        ".cfi_endproc",
-        below = const BELOW,
-    )
-}
-
 const _: () = assert!(ROOM_OF_FORK <= page::SIZE, "a page is left out");
 
 /// Proves the stack for a wait, which blocks signals by an instruction of its
 /// own, as [`Blocked::all`] does. Async-signal-safe.
 #[inline(never)]
 pub fn prove_for_wait() {
-    prove::<ROOM_OF_WAIT>();
+    arch::write_below::<ROOM_OF_WAIT>();
 }
 
 /// Whether [`Blocked::all`] would find the stack as it needs it, told without

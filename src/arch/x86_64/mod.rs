@@ -4,8 +4,12 @@
 mod linux;
 #[cfg(target_os = "linux")]
 mod registers;
+#[cfg(target_os = "linux")]
+mod stack;
 
 #[cfg(target_os = "linux")]
 pub use linux::{syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6};
 #[cfg(target_os = "linux")]
 pub use registers::{is_under_valgrind, stack_pointer, thread_pointer};
+#[cfg(target_os = "linux")]
+pub(crate) use stack::{call_on, write_below};
