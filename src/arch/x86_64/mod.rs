@@ -1,12 +1,16 @@
 //! x86-64, and of its 32-bit side the entry INT 0x80.
 
 #[cfg(target_os = "linux")]
+mod cpu;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod registers;
 #[cfg(target_os = "linux")]
 mod stack;
 
+#[cfg(target_os = "linux")]
+pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame};
 #[cfg(target_os = "linux")]
 pub use linux::{syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6};
 #[cfg(target_os = "linux")]
