@@ -37,3 +37,34 @@ enter!(syscall3 a in "rdi" b in "rsi" c in "rdx");
 enter!(syscall4 a in "rdi" b in "rsi" c in "rdx" d in "r10");
 enter!(syscall5 a in "rdi" b in "rsi" c in "rdx" d in "r10" e in "r8");
 enter!(syscall6 a in "rdi" b in "rsi" c in "rdx" d in "r10" e in "r8" f in "r9");
+
+/// waitid(2) in the 32-bit table, for [`int80`].
+pub const INT80_WAITID: i32 = 284;
+
+/// Enters the kernel by INT 0x80: `number` is the 32-bit table's, and 32 bits of
+/// each argument are taken. Returns what it left in EAX.
+///
+/// # Safety
+/// As that call demands of its arguments. Where the kernel has no such entry
+/// this is SIGSEGV.
+pub unsafe fn int80(number: i32, [a, b, c, d, e]: [u32; 5]) -> i32 {
+    let result: i32;
+    // SAFETY: the caller vouches for the call. RBX is the compiler's, so it is
+    // put back; nothing unwinds here. R8 to R11 may be lost
+    // (entry_64_compat.S cleared them before Linux 6.7).
+    unsafe {
+        asm!(
+            "xchg rbx, {a}",
+            "int 0x80",
+            "xchg rbx, {a}",
+            a = inout(reg) a as usize => _,
+            inlateout("eax") number => result,
+            in("ecx") b,
+            in("edx") c,
+            in("esi") d,
+            in("edi") e,
+            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
+        );
+    }
+    result
+}

@@ -12,7 +12,9 @@ mod stack;
 #[cfg(target_os = "linux")]
 pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame};
 #[cfg(target_os = "linux")]
-pub use linux::{syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6};
+pub use linux::{
+    INT80_WAITID, int80, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6,
+};
 #[cfg(target_os = "linux")]
 pub use registers::{is_under_valgrind, stack_pointer, thread_pointer};
 #[cfg(target_os = "linux")]
