@@ -8,6 +8,8 @@ mod linux;
 mod registers;
 #[cfg(target_os = "linux")]
 mod stack;
+#[cfg(target_os = "linux")]
+mod wait;
 
 #[cfg(target_os = "linux")]
 pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame};
@@ -19,3 +21,5 @@ pub use linux::{
 pub use registers::{is_under_valgrind, stack_pointer, thread_pointer};
 #[cfg(target_os = "linux")]
 pub(crate) use stack::{call_on, write_below};
+#[cfg(target_os = "linux")]
+pub(crate) use wait::{Interrupted, gate, other_gate, sleep_stretch};
