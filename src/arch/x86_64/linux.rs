@@ -47,6 +47,7 @@ pub const INT80_WAITID: i32 = 284;
 /// # Safety
 /// As that call demands of its arguments. Where the kernel has no such entry
 /// this is SIGSEGV.
+#[must_use]
 pub unsafe fn int80(number: i32, [a, b, c, d, e]: [u32; 5]) -> i32 {
     let result: i32;
     // SAFETY: the caller vouches for the call. RBX is the compiler's, so it is
