@@ -21,5 +21,4 @@
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
-#[allow(unused_imports, reason = "so far only the link needs it")]
-pub use x86_64::*;
+pub(crate) use x86_64::*;

@@ -1,6 +1,22 @@
-//! x86-64.
+//! x86-64. The registers that hold a call's arguments are RDI, RSI, RDX, RCX, R8
+//! and R9, and RAX the number of those in vector registers; R11 is free where a
+//! function begins.
 
 use core::arch::global_asm;
+
+/// The address that the loader bound the weak `$name` to, or 0.
+macro_rules! bound_address {
+    ($name:ident) => {{
+        let address: usize;
+        core::arch::asm!(
+            concat!("mov {}, qword ptr [rip + ", stringify!($name), "@GOTPCREL]"),
+            out(reg) address,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+        address
+    }};
+}
+pub(crate) use bound_address;
 
 // `core` was compiled to unwind and names a personality; we never unwind.
 global_asm!(
