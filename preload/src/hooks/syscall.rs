@@ -15,6 +15,7 @@ use sigward_core::sys::signals::KernelAction;
 use sigward_core::wait::gate;
 
 use super::{confine, memory, process};
+use crate::arch;
 use crate::originals::{self, Id};
 
 /// One bit for each system call number below 512 that a hook wants to see.
@@ -83,7 +84,7 @@ pub unsafe extern "C" fn syscall() {
         found = sym originals::FOUND,
         syscall = const Id::syscall as usize,
         original = sym original,
-        ask = sym originals::ask,
+        ask = sym arch::ask,
         way = sym way,
     )
 }

@@ -1,8 +1,27 @@
-//! x86-64. The registers that hold a call's arguments are RDI, RSI, RDX, RCX, R8
-//! and R9, and RAX the number of those in vector registers; R11 is free where a
-//! function begins.
+//! x86-64: what both systems need.
 
 use core::arch::global_asm;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+/// The body of an export that is a bare jump to the address in `$slots`, a static,
+/// `$offset` bytes behind its beginning.
+macro_rules! jump {
+    ($slots:path) => {
+        $crate::arch::jump!($slots, 0)
+    };
+    ($slots:path, $offset:expr) => {
+        core::arch::naked_asm!(
+            "jmp qword ptr [rip + {slots} + {offset}]",
+            slots = sym $slots,
+            offset = const $offset,
+        )
+    };
+}
+pub(crate) use jump;
 
 /// The address that the loader bound the weak `$name` to, or 0.
 macro_rules! bound_address {

@@ -1,0 +1,72 @@
+//! Functions that leave no frame behind. A call's arguments are in RDI, RSI, RDX,
+//! RCX, R8 and R9, and the number of those in vector registers in RAX; R11 is
+//! free where a function begins.
+
+use core::arch::naked_asm;
+
+/// The body of a function that jumps to where `$asked`, a `fn() -> usize`, says,
+/// with the registers as it was entered.
+macro_rules! ask_and_jump {
+    ($asked:path) => {
+        core::arch::naked_asm!(
+            ".cfi_startproc",
+            "lea r11, [rip + {asked}]",
+            "call {ask}",
+            "jmp r11",
+            ".cfi_endproc",
+            asked = sym $asked,
+            ask = sym $crate::arch::ask,
+        )
+    };
+}
+pub(crate) use ask_and_jump;
+
+/// For an export that is a bare jump: calls the function `fn() -> usize` at R11
+/// and returns its result there. The registers that hold a call's arguments,
+/// and the number of those in vector registers, are kept; those are not. A thread
+/// may be cancelled here, asynchronously, hence the unwind tables.
+///
+/// # Safety
+/// To be called where an export was entered.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn ask() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rax",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rsi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdx",
+        ".cfi_adjust_cfa_offset 8",
+        "push rcx",
+        ".cfi_adjust_cfa_offset 8",
+        "push r8",
+        ".cfi_adjust_cfa_offset 8",
+        "push r9",
+        ".cfi_adjust_cfa_offset 8",
+        "sub rsp, 8",
+        ".cfi_adjust_cfa_offset 8",
+        "call r11",
+        "mov r11, rax",
+        "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop r9",
+        ".cfi_adjust_cfa_offset -8",
+        "pop r8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rcx",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdx",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rsi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rax",
+        ".cfi_adjust_cfa_offset -8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
