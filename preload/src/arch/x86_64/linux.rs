@@ -70,3 +70,67 @@ pub(crate) unsafe extern "C" fn ask() {
         ".cfi_endproc",
     )
 }
+
+/// The body of `syscall`: jumps to the address at `$index` of `$found`; where that
+/// is 0, to where `$original` says. If bit `number` of `$watched`, which has 512,
+/// is set, to where `$way`, a `fn(number, a, b) -> usize`, says.
+macro_rules! jump_by_number {
+    (
+        watched = $watched:path,
+        found = $found:path,
+        index = $index:expr,
+        original = $original:path,
+        way = $way:path $(,)?
+    ) => {
+        core::arch::naked_asm!(
+            ".cfi_startproc",
+            "cmp rdi, 512",
+            "jae 2f",
+            "lea r11, [rip + {watched}]",
+            "bt qword ptr [r11], rdi",
+            "jc 3f",
+            "2: mov r11, qword ptr [rip + {found} + 8 * {index}]",
+            "test r11, r11",
+            "jz 4f",
+            "jmp r11",
+            "3: lea r11, [rip + {way}]",
+            "jmp 5f",
+            "4: lea r11, [rip + {original}]",
+            "5: call {ask}",
+            "jmp r11",
+            ".cfi_endproc",
+            watched = sym $watched,
+            found = sym $found,
+            index = const $index,
+            original = sym $original,
+            way = sym $way,
+            ask = sym $crate::arch::ask,
+        )
+    };
+}
+pub(crate) use jump_by_number;
+
+/// The body of a function that jumps to the address at `$index` of `$found`; to
+/// `$slowly` where that is 0, or where the first argument, a `c_int`, is `$turns`.
+macro_rules! jump_unless {
+    (
+        turns = $turns:expr,
+        slowly = $slowly:path,
+        found = $found:path,
+        index = $index:expr $(,)?
+    ) => {
+        core::arch::naked_asm!(
+            "cmp edi, {turns}",
+            "je {slowly}",
+            "mov r11, qword ptr [rip + {found} + 8 * {index}]",
+            "test r11, r11",
+            "jz {slowly}",
+            "jmp r11",
+            turns = const $turns,
+            slowly = sym $slowly,
+            found = sym $found,
+            index = const $index,
+        )
+    };
+}
+pub(crate) use jump_unless;
