@@ -3,7 +3,7 @@
 //! nothing here needs another module of ours.
 //!
 //! An architecture is one folder beside this file, named in the two lines
-//! below, and one file in `preload/src/arch/`. It provides:
+//! below, and one in `preload/src/arch/`. It provides:
 //!
 //! | what | used by |
 //! |---|---|

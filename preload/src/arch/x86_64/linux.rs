@@ -134,3 +134,37 @@ macro_rules! jump_unless {
     };
 }
 pub(crate) use jump_unless;
+
+/// The body of a thread's first function: calls `$begin` with its argument, and
+/// jumps to the function that this returns, with the argument that it returns: a
+/// pair of words, in RAX and RDX.
+macro_rules! begin_and_jump {
+    ($begin:path) => {
+        core::arch::naked_asm!(
+            "sub rsp, 8",
+            "call {begin}",
+            "add rsp, 8",
+            "mov rdi, rdx",
+            "jmp rax",
+            begin = sym $begin,
+        )
+    };
+}
+pub(crate) use begin_and_jump;
+
+/// The body of a function that calls `$function` with its own arguments, and can
+/// itself be called with a stack pointer that is not aligned as the ABI has it.
+macro_rules! align_and_call {
+    ($function:path) => {
+        core::arch::naked_asm!(
+            "push rbp",
+            "mov rbp, rsp",
+            "and rsp, -16",
+            "call {function}",
+            "leave",
+            "ret",
+            function = sym $function,
+        )
+    };
+}
+pub(crate) use align_and_call;
