@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use sigward_harness::artifacts::target;
 use sigward_harness::need;
-use sigward_harness::run::{Outcome, Run};
+use sigward_harness::{Outcome, Run};
 use support::{Counts, supervised};
 
 /// A copy of the library that Linux's loader accepts: the mark of `FreeBSD`'s

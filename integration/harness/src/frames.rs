@@ -26,7 +26,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::deadman::DeadMan;
-use crate::run::Outcome;
+use crate::outcome::Outcome;
 
 /// Where a signal frame was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -6,6 +6,7 @@
 //! | [`artifacts`] | `libsigward.so` and the workspace's commands, never stale |
 //! | [`programs`] | the C programs of `integration/programs`, for glibc and musl |
 //! | [`run`] | one run of a program: library, user, limits, dead-man's switch |
+//! | [`outcome`] | what a run printed and how it ended |
 //! | [`need`] | what a test needs of the machine, and what is said where it is missing |
 //! | [`filter`] | a seccomp filter that refuses system calls, or kills for them |
 //! | [`frames`] | the ptrace meter: faults per signal delivery, from outside |
@@ -22,10 +23,12 @@ mod deadman;
 pub mod filter;
 pub mod frames;
 pub mod need;
+pub mod outcome;
 pub mod programs;
 pub mod run;
 pub mod scenarios;
 pub mod steps;
 mod tracee;
 
-pub use run::{Outcome, Run};
+pub use outcome::Outcome;
+pub use run::Run;

@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, setrlimit};
@@ -19,46 +19,9 @@ use crate::calls;
 use crate::deadman::DeadMan;
 use crate::filter::Filter;
 use crate::frames::{self, Trace};
+use crate::outcome::Outcome;
 use crate::steps::{self, Steps};
 use crate::{need, programs};
-
-/// What a run printed and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Everything written to stdout.
-    pub stdout: String,
-    /// Everything written to stderr.
-    pub stderr: String,
-    /// The wait status.
-    pub status: ExitStatus,
-}
-
-impl Outcome {
-    /// Whether the program exited with status 0.
-    #[must_use]
-    pub fn success(&self) -> bool {
-        self.status.success()
-    }
-
-    /// The exit code as a shell gives it: 128 + N for a death by signal N.
-    #[must_use]
-    pub fn code(&self) -> i32 {
-        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
-    }
-
-    /// What `SIGWARD_STATS=1` printed behind `name=`.
-    ///
-    /// # Panics
-    ///
-    /// When it printed nothing of that name.
-    #[must_use]
-    #[track_caller]
-    pub fn figure(&self, name: &str) -> &str {
-        let mut words = self.stderr.split_whitespace();
-        let figure = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        figure.unwrap_or_else(|| panic!("no {name}=: {self:?}"))
-    }
-}
 
 /// A run to be made. The environment is empty but for `PATH` and `LC_ALL=C`, stdin is
 /// `/dev/null`, and the whole process group is killed after the deadline (30 s).

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use crate::frames::Frame;
 use crate::need;
+use crate::outcome::Outcome;
 use crate::programs::{self, Libc};
-use crate::run::{Outcome, Run};
+use crate::run::Run;
 
 /// One scenario of a program.
 #[derive(Clone, Copy, Debug)]

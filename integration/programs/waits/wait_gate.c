@@ -6,6 +6,7 @@
  */
 // compared: elsewhere
 #include "common.h"
+#include "process_state.h"
 
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -29,26 +30,6 @@ static void count(int signal)
 {
     (void)signal;
     handled++;
-}
-
-static char state(pid_t pid)
-{
-    char path[64], line[256] = "", *end;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    if (!fgets(line, sizeof line, file))
-        line[0] = 0;
-    fclose(file);
-    end = strrchr(line, ')');
-    return end ? end[2] : 0;
-}
-
-static void until_state(pid_t pid, char wanted)
-{
-    while (state(pid) != wanted)
-        usleep(200);
 }
 
 static pid_t sleeper(void)

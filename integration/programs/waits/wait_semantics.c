@@ -8,6 +8,8 @@
  * A line is "SITUATION FUNCTION: RESULT". Pids are printed as names.
  */
 // compared: elsewhere
+#include "process_state.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -160,27 +162,6 @@ static pid_t fork_child(void)
         exit(2);
     }
     return child;
-}
-
-/* The state letter of `pid`, 0 if there is no such process. */
-static char state(pid_t pid)
-{
-    char path[64], line[256] = "", *end;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    if (!fgets(line, sizeof line, file))
-        line[0] = 0;
-    fclose(file);
-    end = strrchr(line, ')');
-    return end ? end[2] : 0;
-}
-
-static void until_state(pid_t pid, char wanted)
-{
-    while (state(pid) != wanted)
-        usleep(500);
 }
 
 /* Ends what is left of the children, by calls that nobody hooks. */

@@ -75,3 +75,6 @@ mod signal;
 pub mod syscall;
 pub mod thread;
 pub mod wait;
+
+/// The arguments of any system call, as registers.
+type Arguments = [usize; 6];

@@ -11,7 +11,7 @@ use sigward_core::altstack::{self, fork};
 use sigward_core::sys::signals;
 use sigward_core::wait::{self, gate};
 
-use super::syscall::Arguments;
+use super::Arguments;
 
 use crate::originals::{self, Id};
 

@@ -13,7 +13,7 @@ use sigward_core::sys::errno;
 use sigward_core::sys::signals::KernelAction;
 use sigward_core::wait::gate;
 
-use super::{confine, memory, process};
+use super::{Arguments, confine, memory, process};
 use crate::arch;
 use crate::originals::{self, Id};
 
@@ -80,9 +80,6 @@ extern "C" fn way(number: c_long, a: usize, b: usize) -> usize {
         hooked as *const () as usize
     }
 }
-
-/// The arguments of any system call, as registers.
-pub type Arguments = [usize; 6];
 
 /// Where a call that only passes is to jump to for the first time.
 extern "C" fn original() -> usize {

@@ -14,7 +14,7 @@ use sigward_core::wait::cancel::Cancellation;
 use sigward_core::wait::request::{Other, Request};
 use sigward_core::wait::{self, Strategy};
 
-use super::syscall::Arguments;
+use super::Arguments;
 use crate::originals::{self, Id};
 use crate::{arch, weak};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sigward_harness::artifacts;
 use sigward_harness::programs::{Libc, build};
-use sigward_harness::run::{Outcome, Run};
+use sigward_harness::{Outcome, Run};
 
 /// The strategies, as `SIGWARD_WAIT` names them.
 pub const STRATEGIES: [&str; 2] = ["int80", "two-phase"];
