@@ -15,6 +15,7 @@
 //! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
 //! | [`standdown`] | what in a process makes us stand down |
 //! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
+//! | [`arch`] | what depends on the processor |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
 //! | [`block`] | what may be read of a process from outside: one record |
 //! | [`log`], [`stats`] | the two ways of speaking, both off by default |
@@ -22,6 +23,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod altstack;
+pub mod arch;
 #[cfg(target_os = "linux")]
 pub mod block;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! What the plan asks of this process. To be asked at load only.
 
-use sigward_core::altstack::frame;
+use sigward_core::arch;
 use sigward_core::config::{self, Config};
 use sigward_core::plan::{Bad, Environment, Obstacle, Process};
 use sigward_core::standdown;
@@ -70,7 +70,7 @@ impl Process for Here {
     }
 
     fn cpu_frame(&mut self) -> usize {
-        frame::by_cpu()
+        arch::largest_frame()
     }
 
     fn is_filtered(&mut self) -> bool {

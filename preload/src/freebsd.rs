@@ -9,7 +9,6 @@
 //! Nothing is hooked by its number: on the kernels concerned SYSCALL(2) of
 //! libc cannot be told from other uses of that instruction.
 
-use core::arch::naked_asm;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -18,7 +17,7 @@ use sigward_core::sys::errno;
 use sigward_core::sys::freebsd::Outcome;
 use sigward_core::wait::{self, Strategy};
 
-use crate::weak;
+use crate::{arch, weak};
 
 /// Called by the loader: `build.rs` makes it `DT_INIT`, as loaders before 9.1
 /// know no `DT_INIT_ARRAY`.
@@ -140,11 +139,7 @@ macro_rules! calls {
         #[unsafe(naked)]
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name() {
-            naked_asm!(
-                "jmp qword ptr [rip + {target} + {offset}]",
-                target = sym $target,
-                offset = const $offset,
-            )
+            arch::jump!($target, $offset)
         }
     };
 }

@@ -9,6 +9,7 @@
 //! links only if no panic path is in it (see [`link`]).
 #![no_std]
 
+mod arch;
 #[cfg(target_os = "linux")]
 mod facts;
 #[cfg(target_os = "freebsd")]

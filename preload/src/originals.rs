@@ -7,7 +7,6 @@
 //! It may come with a library that is loaded later (threads do before glibc
 //! 2.34): [`get_late`] looks for that, too, but under the loader's lock.
 
-use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -156,56 +155,6 @@ pub fn find_all() {
             place.store(address, Ordering::Relaxed);
         }
     }
-}
-
-/// For an export that is a bare jump: calls the function `fn() -> usize` at R11
-/// and returns its result there. The registers that hold a call's arguments,
-/// and the number of those in vector registers, are kept; those are not. A thread
-/// may be cancelled here, asynchronously, hence the unwind tables.
-///
-/// # Safety
-/// To be called where an export was entered.
-#[unsafe(naked)]
-pub unsafe extern "C" fn ask() {
-    naked_asm!(
-        ".cfi_startproc",
-        "push rax",
-        ".cfi_adjust_cfa_offset 8",
-        "push rdi",
-        ".cfi_adjust_cfa_offset 8",
-        "push rsi",
-        ".cfi_adjust_cfa_offset 8",
-        "push rdx",
-        ".cfi_adjust_cfa_offset 8",
-        "push rcx",
-        ".cfi_adjust_cfa_offset 8",
-        "push r8",
-        ".cfi_adjust_cfa_offset 8",
-        "push r9",
-        ".cfi_adjust_cfa_offset 8",
-        "sub rsp, 8",
-        ".cfi_adjust_cfa_offset 8",
-        "call r11",
-        "mov r11, rax",
-        "add rsp, 8",
-        ".cfi_adjust_cfa_offset -8",
-        "pop r9",
-        ".cfi_adjust_cfa_offset -8",
-        "pop r8",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rcx",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rdx",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rsi",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rdi",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rax",
-        ".cfi_adjust_cfa_offset -8",
-        "ret",
-        ".cfi_endproc",
-    )
 }
 
 /// As [`get`], and if that finds none the definition of a library that was

@@ -14,7 +14,7 @@ pub unsafe extern "C" fn process_madvise(
     advice: c_int,
     flags: c_uint,
 ) -> ssize_t {
-    let arguments = [process as usize, ranges as usize, count, advice as usize, flags as usize, 0];
+    let arguments = [process as usize, ranges as usize, count, advice as usize, flags as usize];
     // SAFETY: the caller's own arguments.
     unsafe { made(libc::SYS_process_madvise, arguments) }
 }
@@ -26,7 +26,7 @@ pub unsafe extern "C" fn pkey_mprotect(
     protection: c_int,
     key: c_int,
 ) -> c_int {
-    let arguments = [start as usize, length, protection as usize, key as usize, 0, 0];
+    let arguments = [start as usize, length, protection as usize, key as usize];
     // SAFETY: the caller's own arguments.
     unsafe { made(libc::SYS_pkey_mprotect, arguments) as c_int }
 }
@@ -34,14 +34,14 @@ pub unsafe extern "C" fn pkey_mprotect(
 /// mlock2(2): in glibc since 2.27.
 pub unsafe extern "C" fn mlock2(start: *const c_void, length: size_t, flags: c_uint) -> c_int {
     // SAFETY: the caller's own arguments.
-    unsafe { made(libc::SYS_mlock2, [start as usize, length, flags as usize, 0, 0, 0]) as c_int }
+    unsafe { made(libc::SYS_mlock2, [start as usize, length, flags as usize]) as c_int }
 }
 
 /// A system call as libc makes one.
 ///
 /// # Safety
 /// As the call.
-unsafe fn made(number: libc::c_long, arguments: [usize; 6]) -> isize {
+unsafe fn made(number: libc::c_long, arguments: impl call::Arguments) -> isize {
     // SAFETY: the caller's promise.
     match unsafe { call::raw(number, arguments) } {
         Ok(value) => value as isize,

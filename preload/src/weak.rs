@@ -8,6 +8,8 @@ use core::ffi::c_char;
 #[cfg(target_os = "linux")]
 use core::ffi::{c_int, c_void};
 
+use crate::arch;
+
 /// What dl_iterate_phdr(3) calls for each object.
 #[cfg(target_os = "linux")]
 pub type Visit = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
@@ -22,16 +24,9 @@ macro_rules! weak {
 
         $(#[$meta])*
         pub fn $function() -> Option<usize> {
-            let address: usize;
             // SAFETY: reads our own slot of the global offset table, which
             // the loader filled before it called anything of ours.
-            unsafe {
-                core::arch::asm!(
-                    concat!("mov {}, qword ptr [rip + ", stringify!($name), "@GOTPCREL]"),
-                    out(reg) address,
-                    options(pure, readonly, nostack, preserves_flags),
-                );
-            }
+            let address = unsafe { arch::bound_address!($name) };
             (address != 0).then_some(address)
         }
     };

@@ -6,18 +6,50 @@
 //! async-signal-safe. Names and argument order are the kernel's (see the man
 //! page of the same name, section 2).
 
-use core::arch::asm;
-use core::ffi::c_int;
+use core::ffi::{c_int, c_long};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::errno::Errno;
 use super::page;
+use crate::arch;
 
 /// A system call's outcome: what it returned, or the error it gave.
 pub type Outcome = Result<usize, Errno>;
 
-/// Enters the kernel by the SYSCALL instruction with six arguments.
+/// The arguments of a system call: an array of as many as it has.
+pub trait Arguments {
+    /// Enters the kernel; returns its bare answer.
+    ///
+    /// # Safety
+    /// As the system call `number` demands of its arguments.
+    unsafe fn enter(self, number: c_long) -> isize;
+}
+
+macro_rules! arguments {
+    ($($count:literal by $enter:ident $($argument:ident)*;)*) => {$(
+        impl Arguments for [usize; $count] {
+            #[inline]
+            unsafe fn enter(self, number: c_long) -> isize {
+                let [$($argument),*] = self;
+                // SAFETY: the caller vouches for the call.
+                unsafe { arch::$enter(number, $($argument),*) }
+            }
+        }
+    )*};
+}
+
+arguments! {
+    0 by syscall0;
+    1 by syscall1 a;
+    2 by syscall2 a b;
+    3 by syscall3 a b c;
+    4 by syscall4 a b c d;
+    5 by syscall5 a b c d e;
+    6 by syscall6 a b c d e f;
+}
+
+/// Enters the kernel with these arguments.
 ///
 /// # Errors
 /// As the system call.
@@ -25,53 +57,35 @@ pub type Outcome = Result<usize, Errno>;
 /// # Safety
 /// As the system call `number` demands of its arguments.
 #[inline]
-pub unsafe fn raw(number: libc::c_long, args: [usize; 6]) -> Outcome {
-    let [a, b, c, d, e, f] = args;
-    let result: isize;
-    // SAFETY: the caller vouches for the call; RCX and R11 are declared lost,
-    // as SYSCALL loses them.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") number as isize => result,
-            in("rdi") a,
-            in("rsi") b,
-            in("rdx") c,
-            in("r10") d,
-            in("r8") e,
-            in("r9") f,
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-    }
-    Errno::judge(result)
+pub unsafe fn raw(number: c_long, arguments: impl Arguments) -> Outcome {
+    // SAFETY: the caller vouches for the call.
+    Errno::judge(unsafe { arguments.enter(number) })
 }
 
 /// Calls whose arguments are plain numbers, or addresses that the kernel only
 /// looks up in its own tables: they cannot harm memory safety.
 #[inline]
-fn harmless(number: libc::c_long, args: [usize; 6]) -> Outcome {
+fn harmless(number: c_long, arguments: impl Arguments) -> Outcome {
     // SAFETY: see above; each caller below is such a call.
-    unsafe { raw(number, args) }
+    unsafe { raw(number, arguments) }
 }
 
 /// The process id as the kernel sees it now, not as libc cached it.
 #[must_use]
 pub fn getpid() -> c_int {
-    harmless(libc::SYS_getpid, [0; 6]).unwrap_or(0) as c_int
+    harmless(libc::SYS_getpid, []).unwrap_or(0) as c_int
 }
 
 /// The calling thread's id.
 #[must_use]
 pub fn gettid() -> c_int {
-    harmless(libc::SYS_gettid, [0; 6]).unwrap_or(0) as c_int
+    harmless(libc::SYS_gettid, []).unwrap_or(0) as c_int
 }
 
 /// The calling process's group; 0 if it has no number in our pid namespace.
 #[must_use]
 pub fn getpgrp() -> c_int {
-    harmless(libc::SYS_getpgrp, [0; 6]).unwrap_or(0) as c_int
+    harmless(libc::SYS_getpgrp, []).unwrap_or(0) as c_int
 }
 
 /// The status flags of descriptor `fd` (`F_GETFL`).
@@ -79,13 +93,13 @@ pub fn getpgrp() -> c_int {
 /// # Errors
 /// EBADF.
 pub fn file_flags(fd: c_int) -> Outcome {
-    harmless(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0])
+    harmless(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0])
 }
 
 /// Whether thread `tid` of process `pid` is still there (signal 0).
 #[must_use]
 pub fn thread_exists(pid: c_int, tid: c_int) -> bool {
-    harmless(libc::SYS_tgkill, [pid as usize, tid as usize, 0, 0, 0, 0]) != Err(Errno::ESRCH)
+    harmless(libc::SYS_tgkill, [pid as usize, tid as usize, 0]) != Err(Errno::ESRCH)
 }
 
 /// Locks the pages that hold `[start, start + length)` and faults them in.
@@ -94,7 +108,7 @@ pub fn thread_exists(pid: c_int, tid: c_int) -> bool {
 /// As mlock(2): ENOMEM also where part of the range is not mapped or may not
 /// be accessed. *Part of the range may be left locked by a failed call.*
 pub fn mlock(start: usize, length: usize) -> Outcome {
-    harmless(libc::SYS_mlock, [start, length, 0, 0, 0, 0])
+    harmless(libc::SYS_mlock, [start, length])
 }
 
 /// Unlocks the pages that hold `[start, start + length)`.
@@ -102,7 +116,7 @@ pub fn mlock(start: usize, length: usize) -> Outcome {
 /// # Errors
 /// As munlock(2).
 pub fn munlock(start: usize, length: usize) -> Outcome {
-    harmless(libc::SYS_munlock, [start, length, 0, 0, 0, 0])
+    harmless(libc::SYS_munlock, [start, length])
 }
 
 /// msync(2) with nothing but `MS_INVALIDATE`: writes nothing, and fails with
@@ -112,7 +126,7 @@ pub fn munlock(start: usize, length: usize) -> Outcome {
 /// # Errors
 /// As above.
 pub fn msync_invalidate(start: usize, length: usize) -> Outcome {
-    harmless(libc::SYS_msync, [start, length, libc::MS_INVALIDATE as usize, 0, 0, 0])
+    harmless(libc::SYS_msync, [start, length, libc::MS_INVALIDATE as usize])
 }
 
 /// Whether all of `[start, start + length)` is mapped: msync(2) with
@@ -121,7 +135,7 @@ pub fn msync_invalidate(start: usize, length: usize) -> Outcome {
 pub fn is_mapped(start: usize, length: usize) -> bool {
     let first = start / page::SIZE * page::SIZE;
     let bytes = length.saturating_add(start.wrapping_sub(first));
-    harmless(libc::SYS_msync, [first, bytes, libc::MS_ASYNC as usize, 0, 0, 0]).is_ok()
+    harmless(libc::SYS_msync, [first, bytes, libc::MS_ASYNC as usize]).is_ok()
 }
 
 /// Whether `length` bytes more could be locked now. Asks for a locked mapping
@@ -146,7 +160,7 @@ pub fn room_for_lock(length: usize) -> Result<(), Errno> {
 pub fn uname(name: &mut MaybeUninit<libc::utsname>) -> Result<&libc::utsname, Errno> {
     // SAFETY: `name` is a live, exclusive utsname, which the call fills.
     unsafe {
-        raw(libc::SYS_uname, [name.as_mut_ptr() as usize, 0, 0, 0, 0, 0])?;
+        raw(libc::SYS_uname, [name.as_mut_ptr() as usize])?;
         Ok(name.assume_init_ref())
     }
 }
@@ -159,7 +173,7 @@ pub fn getrlimit(resource: u32) -> Result<libc::rlimit, Errno> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     let target = core::ptr::from_mut(&mut limit) as usize;
     // SAFETY: a null new limit and a live place for the old one.
-    unsafe { raw(libc::SYS_prlimit64, [0, resource as usize, 0, target, 0, 0]) }?;
+    unsafe { raw(libc::SYS_prlimit64, [0, resource as usize, 0, target]) }?;
     Ok(limit)
 }
 
@@ -171,7 +185,7 @@ pub fn current_altstack() -> Result<libc::stack_t, Errno> {
     let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     let target = core::ptr::from_mut(&mut stack) as usize;
     // SAFETY: a null new stack and a live place for the old one.
-    unsafe { raw(libc::SYS_sigaltstack, [0, target, 0, 0, 0, 0]) }?;
+    unsafe { raw(libc::SYS_sigaltstack, [0, target]) }?;
     Ok(stack)
 }
 
@@ -181,7 +195,7 @@ pub fn current_altstack() -> Result<libc::stack_t, Errno> {
 /// As write(2).
 pub fn write(fd: c_int, bytes: &[u8]) -> Outcome {
     // SAFETY: the slice is live and readable.
-    unsafe { raw(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) }
+    unsafe { raw(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len()]) }
 }
 
 /// The same by `RWF_NOWAIT`: fails rather than sleep for room.
@@ -215,7 +229,7 @@ pub fn has_room(fd: c_int) -> bool {
     let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     let place = core::ptr::from_mut(&mut asked) as usize;
     // SAFETY: one live record; a timeout of zero.
-    let ready = unsafe { raw(libc::SYS_poll, [place, 1, 0, 0, 0, 0]) };
+    let ready = unsafe { raw(libc::SYS_poll, [place, 1, 0]) };
     ready == Ok(1) && asked.revents == libc::POLLOUT
 }
 
@@ -227,7 +241,7 @@ pub fn fstat(fd: c_int) -> Result<libc::stat, Errno> {
     let mut file = MaybeUninit::<libc::stat>::zeroed();
     let place = file.as_mut_ptr() as usize;
     // SAFETY: a live place for the answer.
-    unsafe { raw(libc::SYS_fstat, [fd as usize, place, 0, 0, 0, 0]) }?;
+    unsafe { raw(libc::SYS_fstat, [fd as usize, place]) }?;
     // SAFETY: numbers only, of which zeroes are valid; the kernel has set them.
     Ok(unsafe { file.assume_init() })
 }
@@ -242,7 +256,7 @@ pub fn read_file<'b>(path: &core::ffi::CStr, into: &'b mut [u8]) -> Result<&'b [
     let flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY) as usize;
     let at = libc::AT_FDCWD as usize;
     // SAFETY: a NUL-terminated path.
-    let fd = unsafe { raw(libc::SYS_openat, [at, path.as_ptr() as usize, flags, 0, 0, 0]) }?;
+    let fd = unsafe { raw(libc::SYS_openat, [at, path.as_ptr() as usize, flags, 0]) }?;
     let mut filled = 0;
     let result = loop {
         let Some(rest) = into.get_mut(filled..).filter(|rest| !rest.is_empty()) else {
@@ -250,14 +264,14 @@ pub fn read_file<'b>(path: &core::ffi::CStr, into: &'b mut [u8]) -> Result<&'b [
         };
         let (start, room) = (rest.as_mut_ptr() as usize, rest.len());
         // SAFETY: `rest` is live, exclusive and `room` bytes long.
-        match unsafe { raw(libc::SYS_read, [fd, start, room, 0, 0, 0]) } {
+        match unsafe { raw(libc::SYS_read, [fd, start, room]) } {
             Ok(0) => break Ok(0),
             Ok(count) => filled = filled.saturating_add(count),
             Err(Errno::EINTR) => {}
             Err(error) => break Err(error),
         }
     };
-    let _ = harmless(libc::SYS_close, [fd, 0, 0, 0, 0, 0]);
+    let _ = harmless(libc::SYS_close, [fd]);
     result?;
     Ok(into.get(..filled).unwrap_or_default())
 }
@@ -265,7 +279,7 @@ pub fn read_file<'b>(path: &core::ffi::CStr, into: &'b mut [u8]) -> Result<&'b [
 /// The end of the heap that brk(2) moves.
 #[must_use]
 pub fn current_break() -> usize {
-    harmless(libc::SYS_brk, [0; 6]).unwrap_or(0)
+    harmless(libc::SYS_brk, [0]).unwrap_or(0)
 }
 
 /// Sets, or clears, `MADV_WIPEONFORK` on `[start, start + length)`: a child
@@ -275,7 +289,7 @@ pub fn current_break() -> usize {
 /// As madvise(2).
 pub fn wipe_on_fork(start: usize, length: usize, wipe: bool) -> Outcome {
     let advice = if wipe { libc::MADV_WIPEONFORK } else { libc::MADV_KEEPONFORK };
-    harmless(libc::SYS_madvise, [start, length, advice as usize, 0, 0, 0])
+    harmless(libc::SYS_madvise, [start, length, advice as usize])
 }
 
 /// Writes zeroes over `length` bytes at `start`, by process_vm_writev(2) to
@@ -366,7 +380,7 @@ pub fn map_memory(length: usize) -> Outcome {
 /// # Errors
 /// As mprotect(2).
 pub fn forbid(start: usize, length: usize) -> Outcome {
-    harmless(libc::SYS_mprotect, [start, length, libc::PROT_NONE as usize, 0, 0, 0])
+    harmless(libc::SYS_mprotect, [start, length, libc::PROT_NONE as usize])
 }
 
 /// Fresh memory that is shared with children that are copies.
@@ -387,7 +401,7 @@ pub fn map_shared(length: usize) -> Outcome {
 /// # Errors
 /// As munmap(2).
 pub unsafe fn unmap_memory(start: usize, length: usize) -> Outcome {
-    harmless(libc::SYS_munmap, [start, length, 0, 0, 0, 0])
+    harmless(libc::SYS_munmap, [start, length])
 }
 
 /// A child that is a copy of this process and thread, and of whose end the
@@ -396,7 +410,7 @@ pub unsafe fn unmap_memory(start: usize, length: usize) -> Outcome {
 /// # Errors
 /// As fork(2).
 pub fn clone_process() -> Outcome {
-    harmless(libc::SYS_clone, [0; 6])
+    harmless(libc::SYS_clone, [0; 5])
 }
 
 /// Waits for the end of a child of [`clone_process`]; returns its status as
@@ -409,7 +423,7 @@ pub fn wait_for_clone(child: usize) -> Result<c_int, Errno> {
     let place = core::ptr::from_mut(&mut status) as usize;
     loop {
         // SAFETY: a live place for the status.
-        match unsafe { raw(libc::SYS_wait4, [child, place, libc::__WALL as usize, 0, 0, 0]) } {
+        match unsafe { raw(libc::SYS_wait4, [child, place, libc::__WALL as usize, 0]) } {
             Ok(_) => return Ok(status),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error),
@@ -419,12 +433,12 @@ pub fn wait_for_clone(child: usize) -> Result<c_int, Errno> {
 
 /// No core dump is made of this process, by whatever it dies.
 pub fn forbid_core_dump() {
-    let _ = harmless(libc::SYS_prctl, [libc::PR_SET_DUMPABLE as usize, 0, 0, 0, 0, 0]);
+    let _ = harmless(libc::SYS_prctl, [libc::PR_SET_DUMPABLE as usize, 0, 0, 0, 0]);
 }
 
 /// Ends the process, without libc's exit handlers.
 pub fn exit(code: usize) -> ! {
     loop {
-        let _ = harmless(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]);
+        let _ = harmless(libc::SYS_exit_group, [code]);
     }
 }

@@ -3,10 +3,10 @@
 //! Numbers and structures are those of `sys/syscall.h` and the man pages,
 //! section 2, unchanged from 7.0 on for the calls used here.
 
-use core::arch::asm;
 use core::ffi::{CStr, c_int};
 
 use super::errno::Errno;
+use crate::arch;
 
 /// A system call's outcome: what it returned, or the error it gave.
 pub type Outcome = Result<usize, Errno>;
@@ -19,66 +19,35 @@ const SYS_SYSCTL: usize = 202;
 const SYS_NANOSLEEP: usize = 240;
 const SYS_SIGACTION: usize = 416;
 
-/// Errors are told by the carry flag.
-fn judge(value: usize, failed: u8) -> Outcome {
-    if failed == 0 { Ok(value) } else { Err(Errno(value as c_int)) }
+fn judge((value, failed): (usize, bool)) -> Outcome {
+    if failed { Err(Errno(value as c_int)) } else { Ok(value) }
 }
 
-/// Enters by SYSCALL. On an affected kernel R8 to R10 are lost, for us too, if
-/// the call is restarted.
+/// Enters by SYSCALL. On an affected kernel the last three arguments are lost,
+/// for us too, if the call is restarted.
+///
+/// # Errors
+/// As the call.
 ///
 /// # Safety
 /// As the system call `number` demands of its arguments.
 #[inline]
-pub unsafe fn by_syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> Outcome {
-    let (value, failed);
-    // SAFETY: the caller vouches for the call; what the kernel may lose or
-    // return a second value in is declared.
-    unsafe {
-        asm!(
-            "syscall",
-            "setc cl",
-            inlateout("rax") number => value,
-            in("rdi") a,
-            in("rsi") b,
-            inlateout("rdx") c => _,
-            inlateout("r10") d => _,
-            inlateout("r8") e => _,
-            inlateout("r9") f => _,
-            lateout("cl") failed,
-            lateout("r11") _,
-            options(nostack),
-        );
-    }
-    judge(value, failed)
+pub unsafe fn by_syscall(number: usize, arguments: [usize; 6]) -> Outcome {
+    // SAFETY: the caller vouches for the call.
+    judge(unsafe { arch::syscall6(number, arguments) })
 }
 
-/// Enters by INT 0x80, with native numbers and 64-bit arguments, the fourth in
-/// RCX. A restart leaves them as they are.
+/// Enters by INT 0x80. A restart leaves the arguments as they are.
+///
+/// # Errors
+/// As the call.
 ///
 /// # Safety
 /// As [`by_syscall`]; and the kernel has that entry (`COMPAT_FREEBSD32`).
 #[inline]
-pub unsafe fn by_int80(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> Outcome {
-    let (value, failed);
-    // SAFETY: as above.
-    unsafe {
-        asm!(
-            "int 0x80",
-            "setc r11b",
-            inlateout("rax") number => value,
-            in("rdi") a,
-            in("rsi") b,
-            inlateout("rdx") c => _,
-            inlateout("rcx") d => _,
-            inlateout("r8") e => _,
-            inlateout("r9") f => _,
-            lateout("r10") _,
-            lateout("r11b") failed,
-            options(nostack),
-        );
-    }
-    judge(value, failed)
+pub unsafe fn by_int80(number: usize, arguments: [usize; 6]) -> Outcome {
+    // SAFETY: the caller vouches for the call.
+    judge(unsafe { arch::int80(number, arguments) })
 }
 
 /// `struct timespec`.

@@ -16,14 +16,14 @@ pub(super) fn wait(word: &AtomicU32, value: u32, nanoseconds: Option<i64>) {
     let time = nanoseconds.map(|tv_nsec| libc::timespec { tv_sec: 0, tv_nsec });
     let limit = time.as_ref().map_or(0, |time| core::ptr::from_ref(time) as usize);
     // SAFETY: a live word, and a live time or none.
-    let _ = unsafe { call::raw(libc::SYS_futex, [at, WAIT, value as usize, limit, 0, 0]) };
+    let _ = unsafe { call::raw(libc::SYS_futex, [at, WAIT, value as usize, limit]) };
 }
 
 /// Wakes `count` sleepers of `word`.
 pub(super) fn wake(word: &AtomicU32, count: u32) {
     let at = core::ptr::from_ref(word) as usize;
     // SAFETY: a live word.
-    let _ = unsafe { call::raw(libc::SYS_futex, [at, WAKE, count as usize, 0, 0, 0]) };
+    let _ = unsafe { call::raw(libc::SYS_futex, [at, WAKE, count as usize]) };
 }
 
 /// Makes the page that holds `address` present and writable, as a write

@@ -4,6 +4,7 @@ use core::ffi::c_char;
 use core::mem::MaybeUninit;
 
 use super::call;
+use crate::arch;
 use crate::verdict::{self, CpuTraits, KernelTexts, Verdict};
 
 /// Bytes of a text in /proc that are read; real ones have some 200.
@@ -55,14 +56,10 @@ fn text(field: &[c_char]) -> &[u8] {
     unsafe { core::slice::from_raw_parts(field.as_ptr().cast(), length) }
 }
 
-/// What CPUID tells of the processor and of what the kernel switched on.
+/// What the processor offers.
 fn cpu() -> CpuTraits {
-    use core::arch::x86_64::__cpuid;
-    const OSXSAVE: u32 = 1 << 27;
-    const AVX: u32 = 1 << 28;
-    let features = __cpuid(1).ecx;
-    let xsave = features & OSXSAVE != 0;
-    CpuTraits { x86_64: true, xsave, avx: xsave && features & AVX != 0 }
+    let arch::Features { xsave, avx } = arch::features();
+    CpuTraits { x86_64: arch::IS_X86_64, xsave, avx }
 }
 
 #[cfg(test)]

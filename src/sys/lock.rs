@@ -1,7 +1,6 @@
 //! The one kind of lock: all signals are blocked while it is held, and its
 //! holder works on the lock's own stack.
 
-use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -9,6 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::futex;
 use super::signals::Blocked;
+use crate::arch;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -132,41 +132,13 @@ impl Stack {
         // SAFETY: one after the end of the array.
         let top = unsafe { self.0.get().add(1) };
         // SAFETY: aligned, unused by others, and of ample size.
-        unsafe { call_on(top.cast(), (&raw mut job).cast(), start::<R, F>) };
+        unsafe { arch::call_on(top.cast(), (&raw mut job).cast(), start::<R, F>) };
         match job.result {
             Some(result) => result,
             // SAFETY: `start` has run to its end.
             None => unsafe { core::hint::unreachable_unchecked() },
         }
     }
-}
-
-/// Calls `work` with `data` on the stack that ends at `top`.
-///
-/// # Safety
-/// `top` is aligned to 16 bytes; there is room below it for `work`.
-#[unsafe(naked)]
-unsafe extern "C" fn call_on(
-    top: *mut c_void,
-    data: *mut c_void,
-    work: extern "C" fn(*mut c_void),
-) {
-    naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "mov rsp, rdi",
-        "mov rdi, rsi",
-        "call rdx",
-        "mov rsp, rbp",
-        "pop rbp",
-        ".cfi_def_cfa rsp, 8",
-        "ret",
-        ".cfi_endproc",
-    )
 }
 
 /// A word that threads can sleep on; the tests put a model here.

@@ -191,7 +191,7 @@ fn a_fork_that_does_not_end_is_not_waited_for_for_ever() {
 fn a_holder_is_on_the_stack_of_the_lock() {
     lock!(LOCK: () = ());
     let within = |at: usize| (at.wrapping_sub(LOCK.stack.0.get() as usize)) < STACK;
-    let here = crate::sys::startup::stack_pointer;
+    let here = arch::stack_pointer;
     let text = String::from("what work takes along, and gives");
     let given = LOCK.with(&Blocked::all(), move |()| (within(here()), text)).unwrap();
     assert_eq!(given, (true, String::from("what work takes along, and gives")));

@@ -48,6 +48,7 @@ impl Owner {
     }
 
     /// Whether it is the calling process.
+    #[inline(never)] // for depth
     pub fn is_us(&self) -> bool {
         !self.is_copied() && self.pid() == call::getpid()
     }

@@ -1,11 +1,11 @@
 //! What concerns signals, by raw calls: blocking them all for a short stretch,
 //! dispositions, and arguments of the program that may not be readable.
 
-use core::arch::naked_asm;
 use core::ffi::c_int;
 
 use super::errno::Errno;
-use super::{call, futex, page, startup};
+use super::{call, futex, page};
+use crate::arch;
 
 /// The kernel's signal set: one bit for each of the 64 signals.
 pub type Mask = u64;
@@ -51,21 +51,21 @@ impl Blocked {
     /// stack, where that has too little room. Async-signal-safe.
     #[inline(never)] // for size, and for a known depth
     pub fn all() -> Self {
-        prove::<ROOM>();
+        arch::write_below::<ROOM>();
         Self::now()
     }
 
     /// The same while a line is written.
     #[inline(never)]
     pub fn over_line() -> Self {
-        prove::<ROOM_OF_LINE>();
+        arch::write_below::<ROOM_OF_LINE>();
         Self::now()
     }
 
     /// The same before a fork, until after it.
     #[inline(never)]
     pub fn over_fork() -> Self {
-        prove::<ROOM_OF_FORK>();
+        arch::write_below::<ROOM_OF_FORK>();
         Self::now()
     }
 
@@ -76,7 +76,7 @@ impl Blocked {
         let (from, to) = (core::ptr::from_ref(&new), core::ptr::from_mut(&mut old));
         // SAFETY: both sets are live locals of the size given.
         let _ = unsafe {
-            call::raw(libc::SYS_rt_sigprocmask, [how, from as usize, to as usize, SET_SIZE, 0, 0])
+            call::raw(libc::SYS_rt_sigprocmask, [how, from as usize, to as usize, SET_SIZE])
         };
         Blocked(old)
     }
@@ -95,33 +95,13 @@ impl Blocked {
     }
 }
 
-/// Writes to the stack `BELOW` bytes below the caller's frame, without changing
-/// a byte: an overflow happens now, as it would there. The page of the stack
-/// pointer itself was written by the call.
-#[unsafe(naked)]
-extern "C" fn prove<const BELOW: usize>() {
-    // Atomic, as below the end of this stack may be another thread's. The
-    // stack pointer moves, lest valgrind calls this a stray access.
-    naked_asm!(
-        ".cfi_startproc",
-        "sub rsp, {below}",
-        ".cfi_adjust_cfa_offset {below}",
-        "lock or dword ptr [rsp], 0",
-        "add rsp, {below}",
-        ".cfi_adjust_cfa_offset -{below}",
-        "ret",
-        ".cfi_endproc",
-        below = const BELOW,
-    )
-}
-
 const _: () = assert!(ROOM_OF_FORK <= page::SIZE, "a page is left out");
 
 /// Proves the stack for a wait, which blocks signals by an instruction of its
 /// own, as [`Blocked::all`] does. Async-signal-safe.
 #[inline(never)]
 pub fn prove_for_wait() {
-    prove::<ROOM_OF_WAIT>();
+    arch::write_below::<ROOM_OF_WAIT>();
 }
 
 /// Whether [`Blocked::all`] would find the stack as it needs it, told without
@@ -130,7 +110,7 @@ pub fn prove_for_wait() {
 pub fn have_room() -> bool {
     /// What lies between here and the frame of [`Blocked::all`].
     const FRAMES: usize = 256;
-    let here = startup::stack_pointer();
+    let here = arch::stack_pointer();
     futex::touch(here).is_ok() && futex::touch(here.wrapping_sub(ROOM + FRAMES)).is_ok()
 }
 
@@ -143,7 +123,7 @@ pub fn stand_on(start: usize, length: usize) -> bool {
     const ABOVE: usize = 1024;
     /// More than lies below it.
     const BELOW: usize = 2048;
-    let here = startup::stack_pointer();
+    let here = arch::stack_pointer();
     start < here.saturating_add(ABOVE) && start.saturating_add(length) > here.saturating_sub(BELOW)
 }
 
@@ -153,7 +133,7 @@ impl Drop for Blocked {
         let how = libc::SIG_SETMASK as usize;
         let from = core::ptr::from_ref(&self.0) as usize;
         // SAFETY: the set is live and of the size given; a null old set.
-        let _ = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, from, 0, SET_SIZE, 0, 0]) };
+        let _ = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, from, 0, SET_SIZE]) };
     }
 }
 
@@ -164,7 +144,7 @@ pub fn pending() -> Mask {
     let mut now: Mask = 0;
     let to = core::ptr::from_mut(&mut now) as usize;
     // SAFETY: a live place for the set, of the size given.
-    let told = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE, 0, 0, 0, 0]) };
+    let told = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE]) };
     told.map_or(ALL, |_| now)
 }
 
@@ -175,7 +155,7 @@ pub fn pending() -> Mask {
 /// EAGAIN where none is pending.
 pub fn consume(set: Mask) -> call::Outcome {
     let (set, time) = (core::ptr::from_ref(&set), [0_usize; 2]);
-    let arguments = [set as usize, 0, core::ptr::from_ref(&time) as usize, SET_SIZE, 0, 0];
+    let arguments = [set as usize, 0, core::ptr::from_ref(&time) as usize, SET_SIZE];
     // SAFETY: a live set of the size given, no place for information, and a
     // live time, of zero.
     unsafe { call::raw(libc::SYS_rt_sigtimedwait, arguments) }
@@ -201,7 +181,7 @@ pub fn disposition(signal: c_int) -> Result<KernelAction, Errno> {
     let mut action = KernelAction::default();
     let to = core::ptr::from_mut(&mut action) as usize;
     // SAFETY: a null new action and a live place for the old one.
-    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, 0, to, SET_SIZE, 0, 0]) }?;
+    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, 0, to, SET_SIZE]) }?;
     Ok(action)
 }
 
@@ -215,7 +195,7 @@ pub fn disposition(signal: c_int) -> Result<KernelAction, Errno> {
 pub unsafe fn dispose(signal: c_int, action: &KernelAction) -> Result<(), Errno> {
     let from = core::ptr::from_ref(action) as usize;
     // SAFETY: a live new action, which the caller vouches for; a null old one.
-    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, from, 0, SET_SIZE, 0, 0]) }?;
+    unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, from, 0, SET_SIZE]) }?;
     Ok(())
 }
 
@@ -227,7 +207,7 @@ pub fn readable(address: usize, length: usize) -> bool {
     let probe = |at: usize| {
         let how = usize::MAX; // no such operation: EINVAL, once the set was read
         // SAFETY: the kernel reads `at` by itself and gives EFAULT if it cannot.
-        let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE, 0, 0]) };
+        let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE]) };
         said == Err(Errno::EINVAL)
     };
     // One probe a page, and one at the end.
@@ -261,7 +241,7 @@ pub fn read<T: Copy>(from: *const T) -> Option<T> {
 pub fn write_mask(address: usize) -> bool {
     // SAFETY: a null new set; the kernel gives EFAULT where it cannot write,
     // and the caller vouches for the contents.
-    unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, address, SET_SIZE, 0, 0]) }.is_ok()
+    unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, address, SET_SIZE]) }.is_ok()
 }
 
 #[cfg(test)]
@@ -272,7 +252,7 @@ mod tests {
         let mut now: Mask = 0;
         let to = core::ptr::from_mut(&mut now) as usize;
         // SAFETY: a null new set and a live place for the old one.
-        unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, to, SET_SIZE, 0, 0]) }.unwrap();
+        unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, to, SET_SIZE]) }.unwrap();
         now
     }
 

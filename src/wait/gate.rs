@@ -20,11 +20,11 @@
 //! the wait. So a gate that finds a gate interrupted before it had all signals
 //! blocked does that one's work.
 
-use core::arch::naked_asm;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::sleep::{EVERY, Waiter};
+use crate::arch::{self, Interrupted};
 use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
 
@@ -60,123 +60,25 @@ const ROOM: usize = 512;
 /// `SA_SIGINFO` says. The third is then at the frame's beginning, behind the
 /// return address. Where it is not, this is no delivery: the program calls a
 /// handler that it read past our hooks.
-///
-/// R8 has the place in [`HANDLERS`], R9 the second argument.
 #[unsafe(naked)]
 unsafe extern "C" fn sigward_wait_gate(
     signal: c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::ucontext_t,
 ) {
-    naked_asm!(
-        ".cfi_startproc",
-        "endbr64",
-        "xor eax, eax",
-        "jmp sigward_wait_gate_both",
-        ".hidden sigward_wait_gate_other, sigward_wait_gate_both",
-        ".globl sigward_wait_gate_other, sigward_wait_gate_both",
-        "sigward_wait_gate_other:",
-        "endbr64",
-        "mov eax, {row}",
-        "sigward_wait_gate_both:",
-        "or eax, edi",
-        "mov r8d, eax",
-        "lea rcx, [rsp + 8]",
-        "cmp rdx, rcx",
-        "jne 5f",
-        "mov r9, rsi",
-        ".hidden sigward_wait_gate_known, sigward_wait_gate_blocked",
-        ".globl sigward_wait_gate_known, sigward_wait_gate_blocked",
-        "sigward_wait_gate_known:",
-        // Is a wait interrupted, or a gate?
-        "mov rax, [rdx + {rip}]",
-        "lea rcx, [rip + sigward_wait_begin]",
-        "cmp rax, rcx",
-        "jb 3f",
-        "lea rcx, [rip + sigward_wait_end]",
-        "cmp rax, rcx",
-        "jb 4f",
-        "3: lea rcx, [rip + {gate}]",
-        "cmp rax, rcx",
-        "jb 5f",
-        "lea rcx, [rip + sigward_wait_gate_blocked]",
-        "cmp rax, rcx",
-        "jae 5f",
-        // Room for what follows, while a fault can still be handled.
-        "4: lock or dword ptr [rsp - {room}], 0",
-        "mov edi, {set_mask}",
-        "lea rsi, [rip + {every}]",
-        "lea rdx, [rsp - 24]",
-        "mov r10d, 8",
-        "mov eax, {sigprocmask}",
-        "syscall",
-        "sigward_wait_gate_blocked:",
-        "push r9",
-        ".cfi_adjust_cfa_offset 8",
-        "push r8",
-        ".cfi_adjust_cfa_offset 8",
-        // The old mask.
-        "sub rsp, 8",
-        ".cfi_adjust_cfa_offset 8",
-        "mov edi, r8d",
-        "lea rsi, [rsp + 32]",
-        "call {interrupt}",
-        "mov edi, {set_mask}",
-        "mov rsi, rsp",
-        "xor edx, edx",
-        "mov r10d, 8",
-        "mov eax, {sigprocmask}",
-        "syscall",
-        "add rsp, 8",
-        ".cfi_adjust_cfa_offset -8",
-        "pop r8",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rsi",
-        ".cfi_adjust_cfa_offset -8",
-        "lea rdx, [rsp + 8]",
-        "mov edi, r8d",
-        "and edi, {row} - 1",
-        // On to the program's handler.
-        "5: mov eax, r8d",
-        "lea rcx, [rip + {handlers}]",
-        "mov rcx, [rcx + rax * 8]",
-        "btr rcx, 63",
-        "xor eax, eax",
-        "jmp rcx",
-        ".cfi_endproc",
-        row = const ROW,
-        rip = const core::mem::offset_of!(libc::ucontext_t, uc_mcontext)
-            + libc::REG_RIP as usize * 8,
-        gate = sym sigward_wait_gate,
-        room = const ROOM,
-        set_mask = const libc::SIG_SETMASK,
-        sigprocmask = const libc::SYS_rt_sigprocmask,
-        every = sym EVERY,
-        interrupt = sym interrupt,
-        handlers = sym HANDLERS,
+    arch::gate!(
+        gate = sigward_wait_gate,
+        row = ROW,
+        room = ROOM,
+        every = EVERY,
+        interrupt = interrupt,
+        handlers = HANDLERS,
     )
-}
-
-/// Places in the code.
-macro_rules! labels {
-    ($($name:ident)*) => {
-        unsafe extern "C" { $(fn $name();)* }
-    };
-}
-
-labels! {
-    sigward_wait_begin sigward_wait_end sigward_wait_left sigward_wait_gate_other
-    sigward_wait_gate_both sigward_wait_gate_known sigward_wait_gate_blocked
-}
-
-/// The address of one of them.
-fn at(label: unsafe extern "C" fn()) -> usize {
-    label as *const () as usize
 }
 
 /// Ends the wait that a delivery has interrupted, if it has, at `context`;
 /// `place` is that of its handler. All signals are blocked. What was done
-/// already is not done again: the thread then stands at `left`.
+/// already is not done again: the thread then stands behind the stretch.
 ///
 /// # Safety
 /// `context` is that of a delivery, which is under way on this thread.
@@ -185,45 +87,24 @@ unsafe extern "C" fn interrupt(place: usize, context: *mut libc::ucontext_t) {
     loop {
         // SAFETY: the caller's promise; or the context of the delivery whose
         // gate was interrupted.
-        let registers = unsafe { &mut (*context).uc_mcontext.gregs };
-        let get = |which: c_int| registers.get(which as usize).map_or(0, |&value| value as usize);
-        let rip = get(libc::REG_RIP);
-        if (at(sigward_wait_begin)..at(sigward_wait_end)).contains(&rip) {
-            // SAFETY: in this stretch R12 has the wait, which is live.
-            let waiter = unsafe { &mut *(get(libc::REG_R12) as *mut Waiter<'_>) };
+        let mut interrupted = unsafe { Interrupted::by(context) };
+        if let Some(waiter) = interrupted.sleeper() {
+            // SAFETY: what the stretch was called with, which is live.
+            let waiter = unsafe { &mut *waiter.cast::<Waiter<'_>>() };
             let handler = HANDLERS.get(place).map_or(0, |place| place.load(Ordering::Relaxed));
             waiter.interrupt(handler & RESTARTS != 0);
-            if let Some(rip) = registers.get_mut(libc::REG_RIP as usize) {
-                *rip = at(sigward_wait_left) as i64;
-            }
+            interrupted.leave_stretch();
             return;
         }
-        let [first, other] = gates();
-        if !(first..at(sigward_wait_gate_blocked)).contains(&rip) {
-            return;
-        }
-        let next = get(libc::REG_RSP).wrapping_add(8);
-        let known = rip >= at(sigward_wait_gate_known);
-        if !known && get(libc::REG_RDX) != next {
-            return;
-        }
-        let signal = get(libc::REG_RDI) as u32 as usize;
-        place = if known {
-            get(libc::REG_R8)
-        } else if rip >= at(sigward_wait_gate_both) {
-            get(libc::REG_RAX) | signal
-        } else if rip >= other {
-            ROW | signal
-        } else {
-            signal
-        };
-        context = next as *mut libc::ucontext_t;
+        let [first, _] = gates();
+        let Some(before) = interrupted.unblocked_gate(first, ROW) else { return };
+        (place, context) = (before.place, before.context);
     }
 }
 
 /// The gates' addresses, as handlers.
 fn gates() -> [usize; GATES] {
-    [sigward_wait_gate as *const () as usize, at(sigward_wait_gate_other)]
+    [sigward_wait_gate as *const () as usize, arch::other_gate()]
 }
 
 /// Whether handlers were ever installed behind a gate. They stay there when

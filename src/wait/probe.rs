@@ -1,8 +1,8 @@
 //! Whether this process may use `int 0x80`.
 
-use core::arch::asm;
 use core::fmt;
 
+use crate::arch;
 use crate::sys::call;
 use crate::sys::errno::Errno;
 use crate::sys::probe::unfiltered;
@@ -56,31 +56,18 @@ fn disposable_child_survives() -> Result<(), Unusable> {
 
 fn try_in_child() -> ! {
     call::forbid_core_dump();
-    // waitid(P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT, NULL) of a process
-    // without children.
-    let result: i32;
-    // SAFETY: at worst the kernel kills this child. RBX is the compiler's, so
-    // it is put back; nothing unwinds here.
-    unsafe {
-        asm!(
-            "xchg rbx, {kind}",
-            "int 0x80",
-            "xchg rbx, {kind}",
-            kind = inout(reg) 0_usize => _,
-            inlateout("eax") 284 => result,
-            in("ecx") 0,
-            in("edx") 0,
-            in("esi") libc::WEXITED | libc::WNOHANG | libc::WNOWAIT,
-            in("edi") 0,
-            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
-        );
-    }
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: waitid(P_ALL, 0, NULL, options, NULL) of a process without
+    // children. At worst the kernel kills this child.
+    let result = unsafe { arch::int80(arch::INT80_WAITID, [libc::P_ALL, 0, 0, options as u32, 0]) };
     let code = if result == -libc::ECHILD { RIGHT } else { 1 };
     call::exit(code)
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::arch;
+
     #[test]
     fn int80_is_probed_without_a_trace() {
         // Debian's kernels have it; a test run under a filter has not.
@@ -99,15 +86,8 @@ mod tests {
         // SAFETY: the child makes system calls only.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let said: i32;
             // SAFETY: at worst the kernel kills this child.
-            unsafe {
-                core::arch::asm!(
-                    "int 0x80",
-                    inlateout("eax") 20 => said,
-                    lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
-                );
-            }
+            let said = unsafe { arch::int80(20, [0; 5]) };
             // SAFETY: no arguments that are addresses.
             unsafe { libc::_exit(i32::from(said != libc::getpid())) };
         }

@@ -148,9 +148,8 @@ impl Request {
         let Event { kind, id, options } = self.event;
         let options = (options | libc::WNOHANG) as usize;
         // SAFETY: the record is as long as the kernel's siginfo, 128 bytes.
-        let told = unsafe {
-            call::raw(libc::SYS_waitid, [kind as usize, id as usize, place, options, 0, 0])
-        };
+        let told =
+            unsafe { call::raw(libc::SYS_waitid, [kind as usize, id as usize, place, options, 0]) };
         let [signal, ..] = record;
         // Errors are the reap's to give.
         told.is_err() || signal != 0
@@ -246,7 +245,7 @@ impl Request {
         match self.reap {
             Reap::Wait4 { pid, status, options, usage } => {
                 let options = (options | more) as usize;
-                let args = [pid as usize, status as usize, options, usage as usize, 0, 0];
+                let args = [pid as usize, status as usize, options, usage as usize];
                 // SAFETY: the kernel judges the pointers.
                 let outcome = unsafe { call::raw(libc::SYS_wait4, args) };
                 (outcome != Ok(0)).then_some(outcome)
@@ -258,8 +257,7 @@ impl Request {
                 let mut own = [0_i32; 32];
                 let record = if info.is_null() { own.as_mut_ptr().cast() } else { info };
                 let options = (options | more) as usize;
-                let args =
-                    [kind as usize, id as usize, record as usize, options, usage as usize, 0];
+                let args = [kind as usize, id as usize, record as usize, options, usage as usize];
                 // SAFETY: the kernel judges the pointers; `own` is as long as
                 // its siginfo, 128 bytes.
                 let outcome = unsafe { call::raw(libc::SYS_waitid, args) };
@@ -286,7 +284,7 @@ impl Request {
         {
             // No event to wait for: the kernel refuses this with EINVAL, having
             // written the record that goes with every error.
-            let args = [libc::P_ALL as usize, 0, info as usize, 0, 0, 0];
+            let args = [libc::P_ALL as usize, 0, info as usize, 0, 0];
             // SAFETY: the kernel judges the pointer.
             if unsafe { call::raw(libc::SYS_waitid, args) } == Err(Errno::EFAULT) {
                 return Err(Errno::EFAULT);

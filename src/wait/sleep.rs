@@ -1,25 +1,24 @@
 //! The instructions that sleep: the one stretch of a wait in which handlers
 //! run.
 //!
-//! All signals are blocked while a wait is awake. The stretch (`begin` up to
-//! and including the last instruction before `end`) unblocks them, sleeps,
-//! and blocks them again. So a handler that runs during a wait has
-//! interrupted an instruction of the stretch, which is how [`super::gate`]
-//! knows: it runs in front of the program's handlers, finds the wait by R12,
-//! decides how it ends, and has the thread continue at `left`. That holds on
-//! the edges, too: what came while signals were blocked is delivered at the
-//! second instruction of the stretch that enters the kernel or before, and
-//! what comes after the sleep at its last.
+//! All signals are blocked while a wait is awake. The stretch (in
+//! [`crate::arch`]) unblocks them, sleeps, and blocks them again. So a handler
+//! that runs during a wait has interrupted an instruction of the stretch, which
+//! is how [`super::gate`] knows: it runs in front of the program's handlers,
+//! finds the wait by the registers, decides how it ends, and has the thread
+//! leave the stretch. That holds on the edges, too: what came while signals were
+//! blocked is delivered at the second instruction of the stretch that enters
+//! the kernel or before, and what comes after the sleep at its last.
 //!
 //! The function has nothing to clean up, and its unwind table holds at every
 //! instruction, so a cancellation may end the thread anywhere in the stretch.
 
-use core::arch::naked_asm;
 use core::ffi::c_int;
 use core::mem::offset_of;
 
 use super::cancel::{Disabled, Own};
 use super::request::{Event, Request};
+use crate::arch;
 use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
 use crate::sys::signals::{Blocked, Mask};
@@ -102,83 +101,22 @@ impl<'r> Waiter<'r> {
     }
 }
 
-/// What [`sleep`] returns if the gate sent it to `left`. Neither call gives it.
+/// What [`sleep`] returns if the gate had it leave. Neither call gives it.
 const LEFT: isize = 0x1ef7;
 
-/// `waitid(kind, id, NULL, options, NULL)` by INT 0x80, number 284 of the
-/// 32-bit table, or `poll(NULL, 0, nap)` by SYSCALL. The first has no pointer,
-/// so it does not matter that the kernel takes 32 bits of each argument; R8 to
-/// R11 may be lost (entry_64_compat.S cleared them before Linux 6.7). The
-/// second has three arguments, so a restart has nothing to lose.
+/// Sleeps in `waitid(kind, id, NULL, options, NULL)`, by an entry that a restart
+/// cannot harm, or in `poll(NULL, 0, nap)`, which has nothing to lose: returns
+/// the kernel's answer.
 #[unsafe(naked)]
 unsafe extern "C" fn sleep(waiter: *mut Waiter<'_>) -> isize {
-    naked_asm!(
-        ".cfi_startproc",
-        "push rbx",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbx, -16",
-        "push r12",
-        ".cfi_def_cfa_offset 24",
-        ".cfi_offset r12, -24",
-        "mov r12, rdi",
-        ".hidden sigward_wait_begin, sigward_wait_end, sigward_wait_left",
-        ".globl sigward_wait_begin, sigward_wait_end, sigward_wait_left",
-        "sigward_wait_begin:",
-        "cmp dword ptr [r12 + {blocked}], 0",
-        "je 2f",
-        "mov edi, {set_mask}",
-        "lea rsi, [r12 + {mask}]",
-        "xor edx, edx",
-        "mov r10d, 8",
-        "mov eax, {sigprocmask}",
-        "syscall",
-        "2: mov edx, dword ptr [r12 + {nap}]",
-        "xor edi, edi",
-        "test edx, edx",
-        "jns 3f",
-        "mov ebx, dword ptr [r12 + {kind}]",
-        "mov ecx, dword ptr [r12 + {id}]",
-        "mov esi, dword ptr [r12 + {events}]",
-        "xor edx, edx",
-        "mov eax, 284",
-        "int 0x80",
-        "jmp 4f",
-        "3: xor esi, esi",
-        "mov eax, {poll}",
-        "syscall",
-        "4: mov ebx, eax",
-        "mov edi, {set_mask}",
-        "lea rsi, [rip + {all}]",
-        "lea rdx, [r12 + {mask}]",
-        "mov r10d, 8",
-        "mov eax, {sigprocmask}",
-        "syscall",
-        "sigward_wait_end:",
-        "movsxd rax, ebx",
-        "5: pop r12",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_restore r12",
-        "pop rbx",
-        ".cfi_def_cfa_offset 8",
-        ".cfi_restore rbx",
-        "ret",
-        ".cfi_def_cfa_offset 24",
-        ".cfi_offset rbx, -16",
-        ".cfi_offset r12, -24",
-        "sigward_wait_left:",
-        "mov eax, {left}",
-        "jmp 5b",
-        ".cfi_endproc",
-        blocked = const offset_of!(Waiter<'static>, blocked),
-        mask = const offset_of!(Waiter<'static>, mask),
-        nap = const offset_of!(Waiter<'static>, nap),
-        kind = const offset_of!(Waiter<'static>, event) + offset_of!(Event, kind),
-        id = const offset_of!(Waiter<'static>, event) + offset_of!(Event, id),
-        events = const offset_of!(Waiter<'static>, event) + offset_of!(Event, options),
-        set_mask = const libc::SIG_SETMASK,
-        sigprocmask = const libc::SYS_rt_sigprocmask,
-        poll = const libc::SYS_poll,
-        all = sym EVERY,
-        left = const LEFT,
+    arch::sleep_stretch!(
+        blocked = offset_of!(Waiter<'static>, blocked),
+        mask = offset_of!(Waiter<'static>, mask),
+        nap = offset_of!(Waiter<'static>, nap),
+        kind = offset_of!(Waiter<'static>, event) + offset_of!(Event, kind),
+        id = offset_of!(Waiter<'static>, event) + offset_of!(Event, id),
+        options = offset_of!(Waiter<'static>, event) + offset_of!(Event, options),
+        every = EVERY,
+        left = LEFT,
     )
 }

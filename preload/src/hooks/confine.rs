@@ -4,13 +4,13 @@
 //! Programs also make these calls to see what the kernel knows, in ways that
 //! must fail (libseccomp, with a null pointer). Those change nothing for us.
 
-use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
 
 use sigward_core::altstack::disturb::Commit;
 use sigward_core::standdown;
 use sigward_core::sys::{errno, signals};
 
+use crate::arch;
 use crate::originals::{self, Id};
 
 /// The calls that syscall(2) shows us.
@@ -65,17 +65,11 @@ fn may_be_a_filter(address: usize) -> bool {
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn prctl() {
-    naked_asm!(
-        "cmp edi, {set_seccomp}",
-        "je {seccomp}",
-        "mov r11, qword ptr [rip + {found} + 8 * {prctl}]",
-        "test r11, r11",
-        "jz {seccomp}",
-        "jmp r11",
-        set_seccomp = const libc::PR_SET_SECCOMP,
-        seccomp = sym prctl_slowly,
-        found = sym originals::FOUND,
-        prctl = const Id::prctl as usize,
+    arch::jump_unless!(
+        turns = libc::PR_SET_SECCOMP,
+        slowly = prctl_slowly,
+        found = originals::FOUND,
+        index = Id::prctl as usize,
     )
 }
 

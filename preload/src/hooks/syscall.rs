@@ -5,7 +5,6 @@
 //! the hook is a bare jump, which turns off only for the numbers in
 //! [`WATCHED`], and of clone(2) for such calls only as copy the stack.
 
-use core::arch::naked_asm;
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +14,7 @@ use sigward_core::sys::signals::KernelAction;
 use sigward_core::wait::gate;
 
 use super::{Arguments, confine, memory, process};
+use crate::arch;
 use crate::originals::{self, Id};
 
 /// One bit for each system call number below 512 that a hook wants to see.
@@ -62,29 +62,12 @@ pub const ALTSTACK: &[c_long] = &[
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syscall() {
-    naked_asm!(
-        ".cfi_startproc",
-        "cmp rdi, 512",
-        "jae 2f",
-        "lea r11, [rip + {watched}]",
-        "bt qword ptr [r11], rdi",
-        "jc 3f",
-        "2: mov r11, qword ptr [rip + {found} + 8 * {syscall}]",
-        "test r11, r11",
-        "jz 4f",
-        "jmp r11",
-        "3: lea r11, [rip + {way}]",
-        "jmp 5f",
-        "4: lea r11, [rip + {original}]",
-        "5: call {ask}",
-        "jmp r11",
-        ".cfi_endproc",
-        watched = sym WATCHED,
-        found = sym originals::FOUND,
-        syscall = const Id::syscall as usize,
-        original = sym original,
-        ask = sym originals::ask,
-        way = sym way,
+    arch::jump_by_number!(
+        watched = WATCHED,
+        found = originals::FOUND,
+        index = Id::syscall as usize,
+        original = original,
+        way = way,
     )
 }
 

@@ -8,7 +8,6 @@
 //! The start goes through [`enter`], which jumps on to the program's function:
 //! nothing of ours stays on the stack, to be unwound by pthread_exit(3).
 
-use core::arch::naked_asm;
 use core::ffi::{c_int, c_uint, c_void};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
@@ -17,6 +16,7 @@ use sigward_core::altstack::{fork, ordinary};
 use sigward_core::bounds::Attributes;
 use sigward_core::{altstack, sys::errno};
 
+use crate::arch;
 use crate::originals::{self, Id};
 
 type Destructor = unsafe extern "C" fn(*mut c_void);
@@ -92,15 +92,7 @@ unsafe extern "C" fn one_round(round: *mut c_void) {
 /// not be aligned as the ABI has it.
 #[unsafe(naked)]
 unsafe extern "C" fn round(round: *mut c_void) {
-    naked_asm!(
-        "push rbp",
-        "mov rbp, rsp",
-        "and rsp, -16",
-        "call {one_round}",
-        "leave",
-        "ret",
-        one_round = sym one_round,
-    )
+    arch::align_and_call!(one_round)
 }
 
 /// Threads that may be between their creation and their start at one time;
@@ -146,7 +138,7 @@ fn park(function: usize, argument: usize, attributes: Attributes) -> Option<&'st
     Some(start)
 }
 
-/// A function and its argument, as the ABI returns them: RAX and RDX.
+/// A function and its argument, which the ABI returns in two registers.
 #[repr(C)]
 struct Run {
     function: usize,
@@ -173,14 +165,7 @@ unsafe extern "C" fn begin(start: &'static Start) -> Run {
 /// function with its argument, as if libc had called that.
 #[unsafe(naked)]
 unsafe extern "C" fn enter() {
-    naked_asm!(
-        "sub rsp, 8",
-        "call {begin}",
-        "add rsp, 8",
-        "mov rdi, rdx",
-        "jmp rax",
-        begin = sym begin,
-    )
+    arch::begin_and_jump!(begin)
 }
 
 /// The stack that `attributes` (null: the defaults) will give a thread.

@@ -5,7 +5,6 @@
 //! `wait3` reach the kernel on their own, so each is hooked; the waits inside
 //! `system` and `pclose` cannot be.
 
-use core::arch::naked_asm;
 use core::ffi::{c_int, c_long, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
@@ -17,7 +16,7 @@ use sigward_core::wait::{self, Strategy};
 
 use super::Arguments;
 use crate::originals::{self, Id};
-use crate::weak;
+use crate::{arch, weak};
 
 /// Whether the policy stands, and exports need not ask any more where to jump to.
 // Each process writes it: on a page that is written to anyway, see `block`.
@@ -57,15 +56,7 @@ macro_rules! waits {
             use super::*;
             $(#[unsafe(naked)]
             pub unsafe extern "C" fn $name() {
-                naked_asm!(
-                    ".cfi_startproc",
-                    "lea r11, [rip + {asked}]",
-                    "call {ask}",
-                    "jmp r11",
-                    ".cfi_endproc",
-                    asked = sym super::asked::$name,
-                    ask = sym originals::ask,
-                )
+                arch::ask_and_jump!(super::asked::$name)
             })*
         }
 
@@ -122,7 +113,7 @@ macro_rules! waits {
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
-                naked_asm!("jmp qword ptr [rip + {}]", sym known::$name)
+                arch::jump!(known::$name)
             }
         )*
 
