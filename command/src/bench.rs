@@ -30,9 +30,9 @@ enum What {
 
 /// Compare the ways in which a call enters the kernel
 ///
-/// Calls getppid, which no libc caches, by libc, syscall, int 0x80 and (in a
-/// 32-bit child) sysenter; and the clock by vsyscall and vDSO. What this machine
-/// does not have is found out in children and said with its reason.
+/// Calls getppid, which no libc caches, through libc, syscall, int 0x80 and (in a 32-bit
+/// child) sysenter; reads the clock through vsyscall and vDSO. Child processes find out
+/// what this machine lacks; the report gives the reason.
 #[derive(Args)]
 struct Syscalls {
     /// Print JSON

@@ -18,9 +18,9 @@ use super::run::environ;
 
 /// Say whether this kernel is affected, and why
 ///
-/// And what the library would do in a program here, as the SIGWARD_* variables
-/// of the environment are set, each part with its reason. With --release, judge another machine by its texts (its processor is
-/// taken to have AVX); without, the running kernel.
+/// Also shows what the library would do in a program here under the SIGWARD_* variables of the
+/// environment, each part with its reason. With --release, judges another machine by its texts (and
+/// assumes that its processor has AVX); without, the running kernel.
 #[derive(Args)]
 pub struct Check {
     /// Print JSON
@@ -63,7 +63,7 @@ impl Check {
         })
     }
 
-    /// What the library for Linux would do; for another system, nothing.
+    /// What the library would do on Linux; `None` for another system.
     fn plan(&self, verdict: Verdict, environ: &[OsString]) -> Option<plan::Report> {
         let (config, bad) = plan::settings(environ.iter().map(|entry| entry.as_bytes()));
         match self.release {
@@ -100,7 +100,7 @@ impl Check {
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 struct Report {
     standing: &'static str,
     confidence: &'static str,
@@ -163,7 +163,7 @@ impl Report {
             "SIGWARD=auto does nothing here.".to_owned()
         });
         let plan = self.plan.as_ref().map_or(String::new(), |plan| {
-            format!("plan, as the SIGWARD_* variables are set here:\n{}", plan.text())
+            format!("plan, with the SIGWARD_* variables set here:\n{}", plan.text())
         });
         lines.join("\n") + "\n" + &plan
     }

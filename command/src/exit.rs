@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-/// Every code that `sigward` itself ends with. After a successful
-/// `sigward run` the status is the program's own.
+/// Every exit code of `sigward` itself. After a successful `sigward run` the status is
+/// the program's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done; `check`: not affected; `probe`: no defect seen.
     Success = 0,
     /// `check`: affected; `probe`: a defect seen.
     Affected = 1,
-    /// `check`: the texts do not tell; `probe`: not all could be tried.
+    /// `check`: the texts do not decide it; `probe`: not everything could be tried.
     Unknown = 2,
     /// sigward failed or refused: bad arguments, bad `SIGWARD_*` value, no
     /// usable library, a program that cannot be covered.
@@ -21,12 +21,12 @@ pub enum Exit {
     NotFound = 127,
 }
 
-/// The table as the command shows it.
+/// The table, for `--help`.
 pub const HELP: &str = "\
 Exit codes:
     0  done; check: not affected; probe: no defect seen
     1  check: affected; probe: a defect seen
-    2  check: the kernel's texts do not tell; probe: not all could be tried
+    2  check: the kernel's texts do not decide it; probe: not everything could be tried
   125  sigward failed or refused
   126  run: the program was found but cannot be executed
   127  run: the program was not found

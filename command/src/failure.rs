@@ -1,4 +1,4 @@
-//! The error of the command, and how it is written to stderr.
+//! The command's error type, and how it is written to stderr.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::exit::Exit;
 
-/// Names the thing that is wrong, its value, and what to do about it.
+/// Names what is wrong, its value, and what to do about it.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -15,29 +15,29 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// sigward's own failure or refusal, exit code 125.
+    /// A failure or refusal by sigward itself: exit code 125.
     pub fn new(message: impl Into<String>) -> Self {
         Self { exit: Exit::Failed, message: message.into(), remedy: None }
     }
 
-    /// With another exit code.
+    /// Sets another exit code.
     pub fn exit(self, exit: Exit) -> Self {
         Self { exit, ..self }
     }
 
-    /// With what the user can do.
+    /// Adds what the user can do about it.
     pub fn remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
-    /// Writes it to stderr and gives the exit code.
+    /// Writes it to stderr and returns the exit code.
     pub fn report(&self) -> Exit {
         remark(self);
         self.exit
     }
 
-    /// Writes it to stderr as what the user has asked to put up with: in one
-    /// line, without the remedy.
+    /// Writes it to stderr as a warning that the user asked to ignore: one line, without
+    /// the remedy.
     pub fn warn(&self) {
         remark(format_args!("warning: {}", self.message));
     }
@@ -53,7 +53,7 @@ impl Display for Failure {
     }
 }
 
-/// A line on stderr. Not by eprintln!, which panics if nobody reads it.
+/// Writes a line to stderr. Not by eprintln!, which panics if nobody reads it.
 pub fn remark(text: impl Display) {
     let _ = io::stderr().write_all(format!("sigward: {text}\n").as_bytes());
 }

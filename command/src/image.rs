@@ -1,16 +1,15 @@
-//! A file on disk as `object` reads it, those parts only that are looked at:
-//! programs of a hundred megabytes are common.
+//! A file for `object` that reads only the parts it looks at: programs of a hundred
+//! megabytes are common.
 //!
-//! `object` is built without `std`: with it, its cache is a hash table, whose
-//! seed is random bytes, and where none can be had (no /dev, Linux before 5.6)
-//! that panics.
+//! `object` is built without `std`. With `std`, its cache is a hash table with a random
+//! seed, and it panics if there are no random bytes (no /dev, Linux before 5.6).
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use object::read::{ReadCache, ReadCacheOps};
 
-/// The file, to be had by [`image`].
+/// A file opened by [`image`].
 pub struct Image(File);
 
 /// Lets `object` read `file`.

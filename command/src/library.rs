@@ -1,4 +1,4 @@
-//! Finding libsigward.so, and putting it in front of `LD_PRELOAD`.
+//! Finds libsigward.so and puts it first in `LD_PRELOAD`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,13 +11,13 @@ use object::read::elf::{Dyn, ElfFile64};
 use super::failure::Failure;
 use super::image::image;
 
-/// The file name that the command looks for, and the SONAME in the file.
+/// The file name to look for, which is also the file's SONAME.
 pub const NAME: &str = "libsigward.so";
 
-/// A library that the loader will take.
+/// A library that the loader accepts.
 pub struct Library {
     pub path: PathBuf,
-    /// `EM_*` of the file: what a target must match.
+    /// `EM_*` of the file. The target's must be the same.
     pub machine: u16,
 }
 
@@ -35,32 +35,33 @@ impl Library {
     fn open(path: PathBuf) -> Result<Self, Failure> {
         if let Some(byte) = path.as_os_str().as_bytes().iter().find(|byte| splits(**byte)) {
             return Err(Failure::new(format!(
-                "the path of the library holds {:?}, at which LD_PRELOAD would cut it: {}",
+                "the path of the library contains {:?}, where the loader would split it: {}",
                 char::from(*byte),
                 path.display()
             ))
-            .remedy("move the library, or name a path without blanks, colons and $ by --library"));
+            .remedy(
+                "move the library, or give a path without blanks, colons and $ with --library",
+            ));
         }
         let file = File::open(&path).map_err(|error| {
             Failure::new(format!("cannot read the library {}: {error}", path.display()))
-                .remedy("name the file by --library PATH")
+                .remedy("give its path with --library PATH")
         })?;
         match machine_if_ours(file) {
             Some(machine) => Ok(Self { path, machine }),
             None => Err(Failure::new(format!(
-                "{} is not {NAME}: no 64-bit ELF shared object of that SONAME",
+                "{} is not {NAME}: not a 64-bit ELF shared object with that SONAME",
                 path.display()
             ))
-            .remedy("name another file by --library PATH")),
+            .remedy("give another file with --library PATH")),
         }
     }
 
-    /// The value for `LD_PRELOAD`: ours first, then what was there.
+    /// The value for `LD_PRELOAD`: our library first, then what was there.
     ///
-    /// First, because the loader gives a program the first definition of a
-    /// name: a preload in front of us that answers `sigaltstack` itself would
-    /// hide the call from us, while one behind us is reached as the next
-    /// definition and works as before.
+    /// First, because the loader binds a name to its first definition. A preload in front
+    /// of us that handles `sigaltstack` itself would hide the call from us. One behind us
+    /// is the next definition: we call it, and it works as before.
     pub fn in_front_of(&self, existing: Option<&OsStr>) -> Result<OsString, Failure> {
         let mut value = self.path.clone().into_os_string().into_vec();
         let entries = existing.map(OsStr::as_bytes).unwrap_or_default();
@@ -75,7 +76,7 @@ impl Library {
                     path.display(),
                     self.path.display()
                 ))
-                .remedy("remove one of them: two copies would undo each other's work"));
+                .remedy("remove one of them: two copies undo each other's work"));
             }
             value.push(b':');
             value.extend_from_slice(entry);
@@ -84,8 +85,8 @@ impl Library {
     }
 }
 
-/// The machine of the library, if that is what `file` is. By its SONAME: any
-/// other shared object would be preloaded without a word, and protect nothing.
+/// The library's ELF machine, or `None` if `file` is not our library. Judged by its
+/// SONAME: any other shared object would be preloaded silently and protect nothing.
 fn machine_if_ours(file: File) -> Option<u16> {
     let data = image(file);
     let elf = ElfFile64::<object::Endianness, _>::parse(&data).ok()?;
@@ -97,8 +98,8 @@ fn machine_if_ours(file: File) -> Option<u16> {
     ours.then(|| elf.elf_header().e_machine.get(endian))
 }
 
-/// Whether an entry of `LD_PRELOAD` is the library; by its file name if the
-/// loader must look for it, or it cannot be read.
+/// Whether an entry of `LD_PRELOAD` is our library. Judged by its file name if the loader
+/// must search for it, or if it cannot be read.
 fn is_ours(entry: &Path) -> bool {
     match File::open(entry) {
         Ok(file) => machine_if_ours(file).is_some(),
@@ -106,7 +107,7 @@ fn is_ours(entry: &Path) -> bool {
     }
 }
 
-/// Bytes at which ld.so cuts `LD_PRELOAD`, or that it expands.
+/// Whether ld.so splits `LD_PRELOAD` at this byte, or expands it.
 fn splits(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b':' | b'$')
 }
@@ -129,6 +130,6 @@ fn installed() -> Result<PathBuf, Failure> {
     places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
         let list: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
         Failure::new(format!("no {NAME} at {}", list.join(" or ")))
-            .remedy("build it by `make build`, or name it by --library PATH")
+            .remedy("build it with `make build`, or give its path with --library PATH")
     })
 }

@@ -1,8 +1,8 @@
-//! The `sigward` command: one file per subcommand, [`exit`] = the one table of exit
-//! codes, [`failure`] = errors that name thing, value and remedy, [`output`] =
-//! how reports are printed, [`plan`] = what the library would do, in words.
+//! The `sigward` command: one file per subcommand. [`exit`] has the table of exit codes,
+//! [`failure`] the errors (what, its value, the remedy), [`output`] prints reports,
+//! [`plan`] says what the library would do.
 
-// Doc comments of arguments are what --help prints, where backticks are noise.
+// --help prints the doc comments of arguments; backticks would be noise there.
 #![allow(clippy::doc_markdown)]
 
 mod bench;
@@ -35,7 +35,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    // Each is described where it is defined: a comment here would hide that one.
+    // Each is described where it is defined: a doc comment here would replace that one.
     Run(run::Run),
     Check(check::Check),
     Probe(probe::Probe),
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing useful can be done if the terminal is gone.
+            // If the terminal is gone, nothing useful is left to do.
             let _ = error.print();
             return if error.use_stderr() { Exit::Failed } else { Exit::Success }.into();
         }

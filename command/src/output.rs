@@ -1,4 +1,4 @@
-//! What the command prints on stdout: a report.
+//! Prints reports to stdout.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::failure::Failure;
 
-/// Prints a report, as JSON or in words.
+/// Prints a report, as JSON or as text.
 ///
-/// A reader that has gone, as in `sigward check | head -1`, has read what it
-/// wanted: the exit code must still be the report's.
+/// A reader that has closed the pipe, as in `sigward check | head -1`, has what it
+/// wanted: the exit code is still the report's.
 pub fn print<R: Serialize>(
     report: &R,
     json: bool,

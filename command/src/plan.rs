@@ -13,20 +13,20 @@ use sigward::sys::errno::Errno;
 use sigward::sys::probe;
 use sigward::verdict::Verdict;
 
-/// A plan, ready to print. As JSON: an object with a member for each part. The
-/// names are an interface: add, do not rename.
+/// A plan, ready to print. As JSON, an object with a member for each part. The names are
+/// an interface: add, do not rename.
 pub struct Report {
     rows: Vec<(&'static str, Row)>,
 }
 
-/// One part of it.
+/// One part of the plan.
 #[derive(Serialize)]
 struct Row {
     value: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     because: String,
-    /// Whether it is worth a line.
+    /// Whether the text has a line for it.
     #[serde(skip)]
     matters: bool,
 }
@@ -38,8 +38,8 @@ impl Row {
     }
 }
 
-/// Whether the library would make stacks resident on a kernel of this verdict, in
-/// a process about which nothing else is known.
+/// Whether the library would make stacks resident on a kernel with this verdict, in a
+/// process about which nothing else is known.
 pub fn acts(config: &Config, verdict: impl FnOnce() -> Verdict) -> bool {
     let mut facts = Facts::plain(None, arch::largest_frame());
     plan::plan(config, Bad::default(), verdict, &mut facts).duty.value == Duty::Act
@@ -68,7 +68,7 @@ impl Report {
         let rung = plan.start.value.name().into();
         add("rung", part(rung, plan.start.why, "SIGWARD_ALTSTACK"));
         add("frame", part(plan.frame.value.into(), plan.frame.why, "SIGWARD_FRAME"));
-        let why = "two frames, and what the handler of the first may use";
+        let why = "two frames, and the stack that the first frame's handler may use";
         add("window", Row::that_follows(plan.window.into(), plan.window > 0, why));
         let fork = if plan.fork_copies.value { "copy" } else { "wipe" };
         add("fork", part(fork.into(), plan.fork_copies.why, "SIGWARD_FORK"));
@@ -112,9 +112,9 @@ impl Report {
             ("filters", plan.seen.filters),
         ];
         let seen: Vec<&str> = seen.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
-        let (sees, why) = (!seen.is_empty(), "what of syscall(2) concerns the parts above");
+        let (sees, why) = (!seen.is_empty(), "the calls that the parts above need to see");
         add("syscalls_seen", Row::that_follows(seen.into(), sees, why));
-        let why = "what is held or hooked is so in a forked child, too";
+        let why = "a forked child keeps what is held or hooked";
         add("fork_handlers", Row::that_follows(plan.fork_handlers.into(), plan.fork_handlers, why));
         let look_up = match plan.look_up.value {
             LookUp::Lazy => "lazy",
@@ -149,7 +149,7 @@ impl Serialize for Report {
     }
 }
 
-/// The reason of a part that `variable` may set.
+/// The reason for a part that `variable` may set.
 fn because(why: Why, variable: &str, config: &Config, plan: &Plan<'_>) -> String {
     let words = match why {
         Why::Default => "by default",
@@ -158,33 +158,33 @@ fn because(why: Why, variable: &str, config: &Config, plan: &Plan<'_>) -> String
             return shown.map_or(String::new(), |(name, value)| format!("{name}={value}"));
         }
         Why::Excluded => "SIGWARD_ONLY or SIGWARD_EXCEPT leaves the program out",
-        Why::Secure => "a setuid program is not steered by its caller's environment",
+        Why::Secure => "a setuid program ignores its caller's environment",
         Why::NoEnvironment => "the environment was not found",
         Why::Affected => "the kernel is affected",
         Why::InRange => "the kernel may be affected",
         Why::NotAffected => "the kernel is not affected",
-        Why::UnknownKernel => "nothing is known of this kernel",
-        Why::WaitsAreRight => "Linux restarts waits as it should",
+        Why::UnknownKernel => "nothing is known about this kernel",
+        Why::WaitsAreRight => "Linux restarts waits correctly",
         Why::SmallStacks => "SIGWARD_SIZE asks for it, on every kernel",
         Why::Obstacle => match plan.obstacle {
             Some(obstacle) => return format!("standing down: {obstacle}"),
             None => "standing down",
         },
         Why::Duty => return format!("the duty is {}", plan.duty.value.name()),
-        Why::AtWork => "stacks are seen anyway",
-        Why::Talkative => "a level, the line of counts, or a complaint asks for them",
-        Why::Silent => "nothing asks for any",
-        Why::Filter => "a seccomp filter does not let a line be written",
-        Why::Untried => "a seccomp filter could not be tried out",
+        Why::AtWork => "the library acts on stacks, or counts them",
+        Why::Talkative => "SIGWARD_LOG, SIGWARD_STATS or a bad setting needs them",
+        Why::Silent => "nothing needs any",
+        Why::Filter => "a seccomp filter forbids writing a line",
+        Why::Untried => "a seccomp filter could not be tried",
         Why::Told => "the kernel's AT_MINSIGSTKSZ",
-        Why::Cpu => "this processor's CPUID, as the kernel does not tell",
-        Why::BookKeeper => "valgrind keeps books of memory",
+        Why::Cpu => "this processor's CPUID, because the kernel gives no size",
+        Why::BookKeeper => "valgrind tracks memory",
     };
     words.to_owned()
 }
 
-/// A program that this process becomes: it inherits the kernel and the seccomp
-/// filter. What it brings itself (a sanitizer, a libc) is not known.
+/// A program that this process becomes: it inherits the kernel and the seccomp filter.
+/// What it brings itself (a sanitizer, a libc) is not known.
 struct Heir;
 
 impl Process for Heir {
@@ -197,7 +197,7 @@ impl Process for Heir {
     }
 
     fn told_frame(&mut self) -> Option<usize> {
-        // SAFETY: a plain query; 0 where the kernel does not tell.
+        // SAFETY: a plain query; it returns 0 if the kernel does not provide the size.
         let size = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
         Some(size as usize).filter(|size| *size > 0)
     }
@@ -235,8 +235,8 @@ impl Process for Heir {
     }
 }
 
-/// The settings in the environment of this process, for any program: the two
-/// lists of programs are left out.
+/// The settings in this process's environment, for any program: `SIGWARD_ONLY` and
+/// `SIGWARD_EXCEPT` are ignored.
 pub fn settings<'a>(environ: impl Iterator<Item = &'a [u8]>) -> (Config, Bad<'a>) {
     const LISTS: [&[u8]; 2] = [b"SIGWARD_ONLY=", b"SIGWARD_EXCEPT="];
     let mut bad = Bad::default();

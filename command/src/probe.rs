@@ -20,19 +20,19 @@ use super::progress::Progress;
 use registers::Pages;
 use report::Report;
 
-/// Provoke the defects on the running kernel, and tell what was seen
+/// Provoke the defects on the running kernel, and report what was seen
 ///
-/// Takes signals on stacks that fault and on stacks that do not, and waits for
-/// children while it is stopped and signalled; counts the vector registers and
-/// the waits that are lost. Everything happens in child processes of low
-/// priority, which end themselves if the probe does not end them. A defect that
-/// is seen is there; one that is not seen may still be.
+/// Takes signals on stacks that fault and on stacks that do not, and waits for children
+/// while being stopped and signalled. Counts the vector registers and the waits that are
+/// lost. Everything happens in child processes of low priority, which end by themselves
+/// if the probe does not end them. A defect that is seen is there; one that is not seen
+/// may still be.
 #[derive(Args)]
 pub struct Probe {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// How long to try, a third of it for each of the three parts
+    /// How many seconds to try; each of the three parts gets a third
     #[arg(long, value_name = "N", default_value_t = 9,
           value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
@@ -65,27 +65,29 @@ impl Probe {
     }
 }
 
-/// Starts again without `LD_PRELOAD` if that brought our library in: it would
-/// hide what is looked for.
+/// Restarts without `LD_PRELOAD` if that loaded our library, which would hide the
+/// defects.
 fn without_our_library() -> Result<(), Failure> {
     if !preloaded() {
         return Ok(());
     }
     let cannot = |why: String| {
-        Failure::new(format!("libsigward.so is loaded here, and hides the defects: {why}"))
+        Failure::new(format!("libsigward.so is loaded here and hides the defects: {why}"))
             .remedy("run sigward probe without it")
     };
     if std::env::var_os("LD_PRELOAD").is_none() {
-        return Err(cannot("not by LD_PRELOAD; perhaps by /etc/ld.so.preload".to_owned()));
+        return Err(cannot(
+            "not through LD_PRELOAD; perhaps through /etc/ld.so.preload".to_owned(),
+        ));
     }
-    failure::remark("libsigward.so is preloaded, and hides the defects: probing without it");
+    failure::remark("libsigward.so is preloaded and hides the defects: probing without it");
     let mut arguments = std::env::args_os();
     let mut again = Command::new("/proc/self/exe");
     if let Some(name) = arguments.next() {
         again.arg0(name);
     }
     let error = again.args(arguments).env_remove("LD_PRELOAD").exec();
-    Err(cannot(format!("cannot start again: {error}")))
+    Err(cannot(format!("cannot restart: {error}")))
 }
 
 /// Whether our library is in this process.

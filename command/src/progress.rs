@@ -1,7 +1,7 @@
-//! How far a long command is: a bar on stderr, if that is a terminal.
+//! The progress of a long command: a bar on stderr, if that is a terminal.
 //!
-//! By hand: crates that draw bars keep hash tables, whose seeds are random
-//! bytes, and where none can be had (no /dev, Linux before 5.6) std panics.
+//! Drawn by hand: crates for progress bars use hash tables with random seeds, and std
+//! panics if there are no random bytes (no /dev, Linux before 5.6).
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -9,18 +9,18 @@ use std::io::{self, IsTerminal, Write};
 /// Characters of the bar.
 const WIDTH: u64 = 20;
 
-/// Cleared away when dropped.
+/// A progress bar. Dropping it clears the line.
 pub struct Progress {
     whole: u64,
     position: Cell<u64>,
     message: Cell<&'static str>,
-    /// Characters that are filled, as drawn last.
+    /// Filled characters in the last drawing.
     filled: Cell<u64>,
     terminal: bool,
 }
 
 impl Progress {
-    /// Of `whole` steps none is done.
+    /// None of `whole` steps is done.
     pub fn of(whole: u64) -> Self {
         Self {
             whole: whole.max(1),
@@ -31,12 +31,12 @@ impl Progress {
         }
     }
 
-    /// The steps that are done.
+    /// The number of steps done.
     pub fn position(&self) -> u64 {
         self.position.get()
     }
 
-    /// So many steps are done.
+    /// Sets the number of steps done.
     pub fn reach(&self, position: u64) {
         self.position.set(position.min(self.whole));
         let filled = self.position.get() * WIDTH / self.whole;
@@ -45,7 +45,7 @@ impl Progress {
         }
     }
 
-    /// What is done now.
+    /// Names the current part.
     pub fn name(&self, message: &'static str) {
         self.message.set(message);
         self.draw();

@@ -1,4 +1,4 @@
-//! `sigward run`: put the library in front of a program, and become it.
+//! `sigward run`: preloads the library and becomes the program.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::mem::MaybeUninit;
@@ -26,15 +26,14 @@ use super::target;
 
 /// Run a program with libsigward.so preloaded
 ///
-/// sigward becomes the program: its process id, signals and exit status are the
-/// program's own. An existing LD_PRELOAD is kept, behind the library. Settings
-/// are the SIGWARD_* variables of the environment; the options below override
-/// them.
+/// sigward becomes the program: process id, signals and exit status are the program's
+/// own. An existing LD_PRELOAD is kept, after the library. Settings are the SIGWARD_*
+/// variables of the environment; the options below override them.
 #[derive(Args)]
 #[command(after_long_help = variables())]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct Run {
-    /// The library to preload, instead of the installed one
+    /// Preload this library instead of the installed one
     #[arg(long, value_name = "PATH")]
     library: Option<PathBuf>,
     /// Set SIGWARD: act only on an affected kernel, always, never, or only count
@@ -46,26 +45,26 @@ pub struct Run {
     set: Vec<OsString>,
     /// Keep glibc's own routines off AVX
     ///
-    /// Appends to GLIBC_TUNABLES. On an affected kernel this lowers how often
-    /// vector registers hold something to lose. It does not touch the program's
-    /// own AVX code, nor musl programs, makes memcpy and the like slower, and is
-    /// no cure: resident stacks or a fixed kernel are.
+    /// Appends to GLIBC_TUNABLES. On an affected kernel, vector registers then hold
+    /// something to lose less often. It does not change the program's own AVX code or
+    /// musl programs, and it makes memcpy and the like slower. It is no cure; resident
+    /// stacks or a fixed kernel are.
     #[arg(long)]
     avoid_avx: bool,
     /// Run the program even if the library cannot get into it
     ///
-    /// For static, setuid and other programs that the loader keeps the library
-    /// out of; a warning says why. The library itself must be there.
+    /// For static, setuid and other programs into which the loader does not load the
+    /// library; a warning says why. The library itself must still be found.
     #[arg(long)]
     force: bool,
     /// Print what would be done, and do not run the program
     ///
-    /// Which library would be preloaded, and the plan that it would follow in the
-    /// program, each part with its reason. What the program brings itself is not
-    /// looked at: in one with a sanitizer, say, the library stands down.
+    /// Shows which library would be preloaded and the plan that it would follow in the
+    /// program, each part with its reason. It does not look into the program: if that
+    /// contains a sanitizer, for example, the library stands down.
     #[arg(long = "dry-run", id = "dry_run")]
     dry: bool,
-    /// Print that as JSON
+    /// Print the dry run as JSON
     #[arg(long, requires = "dry_run")]
     json: bool,
     /// The program and its arguments
@@ -83,10 +82,10 @@ fn variables() -> String {
 }
 
 impl Run {
-    /// Returns only if it fails, or if the program is not to be run.
+    /// Returns only if it fails, or for `--dry-run`.
     pub fn execute(self) -> Result<Exit, Failure> {
         let Some(command) = self.command.first() else {
-            return Err(Failure::new("no program named"));
+            return Err(Failure::new("no program given"));
         };
         let mut environment = Environment::inherited();
         for setting in &self.set {
@@ -100,7 +99,7 @@ impl Run {
         let config = environment.config(program.as_os_str())?;
 
         let library = Library::find(self.library.as_deref())?;
-        // A program that is to be left alone loses nothing without the library.
+        // A program that sigward leaves alone loses nothing without the library.
         if config.mode != config::Mode::Off
             && let Err(failure) = target::require_coverable(&program, &library)
         {
@@ -162,7 +161,7 @@ fn split_setting(setting: &OsStr) -> Result<(&[u8], &[u8]), Failure> {
     })
 }
 
-/// Our own environment, as `NAME=VALUE` each.
+/// Our own environment, as `NAME=VALUE` strings.
 pub fn environ() -> Vec<OsString> {
     let join = |(name, value): (OsString, OsString)| {
         let mut entry = name;
@@ -173,7 +172,7 @@ pub fn environ() -> Vec<OsString> {
     std::env::vars_os().map(join).collect()
 }
 
-/// The environment for the program, as `NAME=VALUE`, in the inherited order.
+/// The environment for the program, as `NAME=VALUE` strings in the inherited order.
 struct Environment {
     entries: Vec<OsString>,
 }
@@ -202,7 +201,7 @@ impl Environment {
         self.entries.push(entry);
     }
 
-    /// The settings that the library will find; a bad one is refused.
+    /// The settings as the library will read them. Refuses a bad value.
     fn config(&self, program: &OsStr) -> Result<Config, Failure> {
         let mut bad = None;
         let config = config::parse(
@@ -214,8 +213,8 @@ impl Environment {
     }
 }
 
-/// Any process may raise its soft limit to the hard one. Where even that
-/// fails, the library says what it could not lock.
+/// Any process may raise its soft limit to the hard limit. If even that fails, the
+/// library logs what it could not lock.
 fn raise_memlock_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_MEMLOCK)
         && soft < hard
@@ -224,10 +223,10 @@ fn raise_memlock_limit() {
     }
 }
 
-/// `GLIBC_TUNABLES` that switch AVX off in glibc, behind what was there.
+/// A value of `GLIBC_TUNABLES` that keeps `existing` and switches off AVX in glibc.
 ///
-/// Both spellings: glibc 2.33 renamed `AVX2_Usable` to `AVX2`. Names that a
-/// glibc does not know are ignored by it.
+/// It has both spellings: glibc 2.33 renamed `AVX2_Usable` to `AVX2`. glibc ignores names
+/// that it does not know.
 fn without_avx(existing: Option<&OsStr>) -> Vec<u8> {
     const TUNABLE: &[u8] = b"glibc.cpu.hwcaps=";
     const MASK: &[u8] = b"-AVX,-AVX2,-AVX_Usable,-AVX2_Usable,-AVX512F,-AVX512VL,-AVX512BW,\
@@ -238,7 +237,7 @@ fn without_avx(existing: Option<&OsStr>) -> Vec<u8> {
         .filter(|tunable| !tunable.is_empty())
         .map(<[u8]>::to_vec)
         .collect();
-    // The last mention of a tunable wins: extend it rather than add another.
+    // The last occurrence of a tunable wins: extend it rather than add another.
     match tunables.iter_mut().rfind(|tunable| tunable.starts_with(TUNABLE)) {
         Some(caps) => {
             if caps.len() > TUNABLE.len() {
@@ -251,8 +250,8 @@ fn without_avx(existing: Option<&OsStr>) -> Vec<u8> {
     tunables.join(&b':')
 }
 
-/// `execve`, with the shell for files that the kernel cannot execute, as
-/// `execvp` does. Not `std::process::Command`, which empties the signal mask.
+/// `execve`, and the shell for files that the kernel cannot execute, as `execvp` does.
+/// Not `std::process::Command`, which empties the signal mask.
 fn become_program(program: PathBuf, command: &[OsString], environment: Environment) -> Failure {
     restore_sigpipe();
     let name = program.display().to_string();
@@ -275,7 +274,7 @@ fn become_program(program: PathBuf, command: &[OsString], environment: Environme
         arguments.splice(..1, [shell.clone(), path]);
         Err(error) = execve(&shell, &arguments, &environment);
     }
-    // The program was found: what is not there is what the kernel starts for it.
+    // The program itself was found, so what is missing is what the kernel starts for it.
     let why = match error {
         Errno::ENOENT => "its loader or interpreter is missing",
         _ => error.desc(),
@@ -283,8 +282,8 @@ fn become_program(program: PathBuf, command: &[OsString], environment: Environme
     Failure::new(format!("{name}: {why}")).exit(Exit::NotExecutable)
 }
 
-/// Whether SIGPIPE was ignored when we were started. Rust's runtime ignores it
-/// before `main`, and the program must not inherit that.
+/// Whether SIGPIPE was ignored when we started. Rust's runtime ignores it before `main`,
+/// and the program must not inherit that.
 static SIGPIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note_sigpipe() {
@@ -298,8 +297,8 @@ extern "C" fn note_sigpipe() {
     }
 }
 
-// SAFETY: the loader calls the functions of this section once, before the
-// runtime starts; ours needs nothing of it.
+// SAFETY: the loader calls the functions of this section once, before the runtime starts;
+// ours does not need the runtime.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static NOTE_SIGPIPE: extern "C" fn() = note_sigpipe;

@@ -1,4 +1,4 @@
-//! What a command name leads to, and whether a preload reaches it.
+//! Which file a command name means, and whether a preload gets into it.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -17,19 +17,19 @@ use super::failure::Failure;
 use super::image::image;
 use super::library::Library;
 
-/// What `execvp` searches when `PATH` is not set (glibc: `confstr(_CS_PATH)`).
+/// Where `execvp` searches if `PATH` is not set (glibc: `confstr(_CS_PATH)`).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
-/// `BINPRM_BUF_SIZE`: the part of a script that the kernel looks at.
+/// `BINPRM_BUF_SIZE`: the kernel looks at this much of a script.
 const SCRIPT_LINE: usize = 256;
 /// The kernel follows this many `#!` lines (`exec_binprm`).
 const SCRIPT_DEPTH: usize = 5;
-/// What a file that is neither ELF nor `#!` is run by, as `execvp` does.
+/// Runs files that are neither ELF nor `#!`, as in `execvp`.
 pub const SHELL: &str = "/bin/sh";
 
 /// Finds `command` as `execvp` would.
 ///
 /// # Errors
-/// 127 if no such file, 126 if the only files found cannot be executed.
+/// 127 if there is no such file, 126 if the only files found cannot be executed.
 pub fn resolve(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
     let not_found =
         || Failure::new(format!("{}: not found", command.display())).exit(Exit::NotFound);
@@ -71,8 +71,8 @@ fn executable(path: &Path) -> Result<(), Failure> {
     })
 }
 
-/// Whether the loader will put `library` in front of the program at `path`;
-/// of a script, its interpreter.
+/// Checks that the loader will preload `library` into the program at `path`; for a
+/// script, into its interpreter.
 ///
 /// # Errors
 /// Names the file and why it cannot be covered.
@@ -87,17 +87,20 @@ pub fn require_coverable(path: &Path, library: &Library) -> Result<(), Failure> 
             Some(interpreter) => {
                 let interpreter = PathBuf::from(interpreter);
                 started_for(&path, "interpreter", &interpreter)
-                    .map_err(|failure| failure.remedy("install it, or name another after #!"))?;
+                    .map_err(|failure| failure.remedy("install it, or change the #! line"))?;
                 interpreter
             }
             None => PathBuf::from(SHELL),
         };
     }
-    Err(Failure::new(format!("{}: too many #! lines lead to one another", path.display()))
-        .exit(Exit::NotExecutable))
+    Err(Failure::new(format!(
+        "{}: too many interpreters that are scripts themselves",
+        path.display()
+    ))
+    .exit(Exit::NotExecutable))
 }
 
-/// What the kernel starts in the place of `path` must be executable, too.
+/// Checks that the kernel can execute what it starts instead of `path`.
 fn started_for(path: &Path, what: &str, starter: &Path) -> Result<(), Failure> {
     executable(starter).map_err(|why| {
         Failure::new(format!("{}: its {what} cannot be executed: {why}", path.display()))
@@ -113,11 +116,11 @@ fn open(path: &Path) -> Result<(File, Vec<u8>), Failure> {
         Ok((file, head))
     };
     read().map_err(|error: std::io::Error| {
-        uncovered(path, &format!("it cannot be read to see whether it can ({error})"))
+        uncovered(path, &format!("it cannot be read, so nothing is known about it ({error})"))
     })
 }
 
-/// The interpreter in `#! /path argument`, by the kernel's rules.
+/// The interpreter in `#! /path argument`, found by the kernel's rules.
 fn script_interpreter(head: &[u8]) -> Option<OsString> {
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|byte| *byte == b'\n').next()?;
@@ -128,7 +131,7 @@ fn script_interpreter(head: &[u8]) -> Option<OsString> {
 
 fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
-        uncovered(path, &format!("its ELF header is not readable ({error})"))
+        uncovered(path, &format!("its ELF header cannot be read ({error})"))
     };
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     changes_credentials(path, &metadata)?;
@@ -136,7 +139,7 @@ fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
     let data = image(file);
     let class = (&data).read_bytes_at(4, 1).ok().and_then(<[u8]>::first);
     if class != Some(&object::elf::ELFCLASS64) {
-        return Err(uncovered(path, "it is not a 64-bit program, the library is 64-bit"));
+        return Err(uncovered(path, "it is not a 64-bit program, but the library is 64-bit"));
     }
     let header = FileHeader64::<object::Endianness>::parse(&data).map_err(|e| unreadable(&e))?;
     let endian = header.endian().map_err(|error| unreadable(&error))?;
@@ -153,24 +156,24 @@ fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
                 .map_err(|failure| failure.remedy("install the libc that it was built for"));
         }
     }
-    Err(uncovered(path, "it is statically linked, no loader runs in it"))
+    Err(uncovered(path, "it is statically linked, so no loader runs"))
 }
 
-/// Programs that run with other credentials than ours: the kernel sets
+/// Refuses programs that run with credentials other than ours: the kernel sets
 /// `AT_SECURE`, and the loader then ignores `LD_PRELOAD`.
 fn changes_credentials(path: &Path, metadata: &Metadata) -> Result<(), Failure> {
     let mode = metadata.mode();
     // Without the group's execute bit, setgid means mandatory locking.
     let setgid = mode & 0o2010 == 0o2010;
     if mode & 0o4000 != 0 && (metadata.uid() != getuid().as_raw() || getuid() != geteuid()) {
-        return Err(uncovered(path, "it is setuid, the loader ignores LD_PRELOAD"));
+        return Err(uncovered(path, "it is setuid, so the loader ignores LD_PRELOAD"));
     }
     if setgid && (metadata.gid() != getgid().as_raw() || getgid() != getegid()) {
-        return Err(uncovered(path, "it is setgid, the loader ignores LD_PRELOAD"));
+        return Err(uncovered(path, "it is setgid, so the loader ignores LD_PRELOAD"));
     }
-    // For root the capabilities of a file add nothing.
+    // File capabilities add nothing for root.
     if !getuid().is_root() && has_file_capabilities(path) {
-        return Err(uncovered(path, "it has file capabilities, the loader ignores LD_PRELOAD"));
+        return Err(uncovered(path, "it has file capabilities, so the loader ignores LD_PRELOAD"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `sigward bench syscalls`: the shape of what it prints. The times are the machine's.
+//! `sigward bench syscalls`: the shape of its report. The times depend on the machine.
 
 use std::os::unix::process::CommandExt;
 use std::process::Output;
@@ -75,7 +75,7 @@ fn the_plot_has_a_bar_for_each_figure() {
     let chart = roxmltree::Document::parse(&text).expect("well-formed XML");
     assert!(chart.root_element().has_tag_name(("http://www.w3.org/2000/svg", "svg")));
     let rects = chart.descendants().filter(|node| node.tag_name().name() == "rect").count();
-    // One is the background, three are the legend's.
+    // One is the background, three belong to the legend.
     assert_eq!(rects, 4 + bars.filter(|bar| *bar).count());
 }
 
@@ -92,8 +92,8 @@ fn no_rounds_are_refused() {
     bench(&["--calls", "0"]).assert().code(125).stderr(contains("--calls"));
 }
 
-/// A filter as systemd's `SystemCallArchitectures=native` makes it: a 32-bit call kills. What
-/// is tried first is tried in a child, so that the command itself survives.
+/// A filter like systemd's `SystemCallArchitectures=native`: a 32-bit call kills the process.
+/// sigward first tries a path in a child, so the command itself survives.
 #[test]
 fn a_filter_that_kills_32_bit_calls_is_survived_and_named() {
     let mut command = plain(&["--json"]);

@@ -104,7 +104,7 @@ fn json_holds_the_same() {
     assert_eq!(plan["syscalls_seen"]["value"][0], "stacks");
 }
 
-/// `check` without the settings of whoever runs the tests.
+/// `check` without the settings of the user who runs the tests.
 fn unset(arguments: &[&str]) -> Command {
     let mut command = check(arguments);
     for row in sigward::config::TABLE {
@@ -113,7 +113,7 @@ fn unset(arguments: &[&str]) -> Command {
     command
 }
 
-/// What the library would do, by the settings that are there, whatever they are.
+/// The report shows what the library would do under the settings in the environment.
 #[test]
 fn the_plan_is_that_of_the_environment() {
     let affected = ["--release", "5.3.5", "--proc-version", GCC9];
@@ -122,7 +122,7 @@ fn the_plan_is_that_of_the_environment() {
         .assert()
         .stdout(contains("\n  duty: act (the kernel is affected)\n"))
         .stdout(contains("\n  rung: lock (by default)\n"))
-        .stdout(contains("\n  messages: none (nothing asks for any)\n"));
+        .stdout(contains("\n  messages: none (nothing needs any)\n"));
     let idle = unset(&healthy).assert().code(0);
     idle.stdout(contains("\n  duty: inert (the kernel is not affected)\n"))
         .stdout(contains("  rung:").or(contains("  window:")).not());
@@ -152,7 +152,7 @@ fn the_plan_is_that_of_the_environment() {
         .stdout(contains("\n  duty: inert (SIGWARD=off)\n"));
 }
 
-/// A filter that is in place here would be in place in the program, too.
+/// A filter that is in place here would be in place in the program too.
 #[test]
 fn the_plan_knows_the_filter_that_a_program_would_inherit() {
     let run = Run::new(cargo_bin!("sigward")).args(["check", "--json"]).env("SIGWARD", "on");
@@ -168,14 +168,14 @@ fn the_plan_knows_the_filter_that_a_program_would_inherit() {
     assert_eq!(confined["duty"]["because"], because);
 }
 
-/// Healthy or not, the running kernel gives one of the three answers.
+/// Whatever the running kernel is, `check` gives one of the three answers.
 #[test]
 fn the_running_kernel_is_judged() {
     let answers = predicate::in_iter([0, 1, 2]);
     check(&[]).assert().code(answers).stdout(contains("because:"));
 }
 
-/// A script may read the first line only: the exit code still tells.
+/// A script may read only the first line: the exit code still tells it the result.
 #[test]
 fn a_reader_that_has_gone_changes_nothing() {
     for format in [&[][..], &["--json"]] {
@@ -204,7 +204,7 @@ fn a_full_disk_is_a_failure() {
     assert!(output.stderr.starts_with(b"sigward: cannot write to standard output: "), "{output:?}");
 }
 
-/// Nobody to tell is no reason to die of a panic.
+/// A closed stderr must not make it panic.
 #[test]
 fn a_failure_keeps_its_code_where_nobody_hears_of_it() {
     let (reader, writer) = std::io::pipe().expect("a pipe");

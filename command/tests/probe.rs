@@ -1,4 +1,5 @@
-//! `sigward probe`: on a healthy kernel, and where a library plays an unhealthy one.
+//! `sigward probe`, on a healthy kernel and behind a library that imitates a defective
+//! one.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,10 @@ use tempfile::TempDir;
 
 const REGISTERS: &str = "linux-sigframe-fpu";
 const WAITS: &str = "freebsd-restart-r10";
-/// What a preloaded library is taken for ours by.
+/// The file name by which `probe` recognizes our library.
 const OURS: &str = "libsigward.so";
 
-/// One second in all, and as much longer as a busy machine needs.
+/// One second in all, or longer on a busy machine.
 fn probe(arguments: &[&str]) -> Command {
     let mut command = cargo_bin_cmd!("sigward");
     command.args(["probe", "--seconds", "1"]).args(arguments).timeout(Duration::from_secs(200));
@@ -39,7 +40,7 @@ fn has_avx() -> bool {
     std::arch::is_x86_feature_detected!("avx")
 }
 
-/// Fails on a kernel that has a defect, as it should.
+/// On a kernel that has a defect this test fails, as it should.
 #[test]
 fn a_healthy_kernel_is_told_what_that_means() {
     let code = if has_avx() { 0 } else { 2 };
@@ -55,7 +56,7 @@ fn a_healthy_kernel_is_told_what_that_means() {
         .stdout(contains("HAS the defect").not());
 }
 
-/// The arms do what they say: one faults, one does not; and all were long enough.
+/// Each arm does what it says: one faults, the other does not. Each ran long enough.
 #[test]
 fn json_tells_the_counts_and_the_arms_differ() {
     let report = json(&mut probe(&["--json"]));
@@ -81,8 +82,8 @@ fn json_tells_the_counts_and_the_arms_differ() {
     assert!(rate("faulting") > 90 && rate("locked") < 10, "{report}");
 }
 
-/// Plays a kernel with both defects: spoils a register in each signal frame,
-/// reaps the child and then says EFAULT.
+/// Imitates a kernel with both defects: spoils a register in each signal frame, reaps the
+/// child and then returns EFAULT.
 const UNHEALTHY: &str = r#"
     #define _GNU_SOURCE
     #include <dlfcn.h>
@@ -120,7 +121,7 @@ const UNHEALTHY: &str = r#"
     }
 "#;
 
-/// The library that plays it, as a file of that name.
+/// Builds that library under the given file name.
 fn unhealthy(folder: &Path, name: &str) -> PathBuf {
     let (source, library) = (folder.join("unhealthy.c"), folder.join(name));
     std::fs::write(&source, UNHEALTHY).expect("a file in the temporary folder");
@@ -143,7 +144,7 @@ fn an_unhealthy_kernel_is_found_out() {
         .code(1)
         .stdout(contains("this kernel HAS the defect (EFAULT "))
         .stdout(contains("corrupted 0 of").or(contains("failed 0 of")).not())
-        .stdout(contains("what was seen weighs more"));
+        .stdout(contains("what was seen counts more"));
 
     let report = json(probe(&["--json"]).env("LD_PRELOAD", &library));
     let calls = count(&report, "/waits/calls");
@@ -158,8 +159,8 @@ fn an_unhealthy_kernel_is_found_out() {
     }
 }
 
-/// The same library under our name: what is preloaded as libsigward.so changes
-/// nothing, and that is said.
+/// The same library under our name: `probe` removes a preloaded libsigward.so and says
+/// so.
 #[test]
 fn our_own_library_does_not_change_what_is_seen() {
     let folder = TempDir::new().expect("a temporary folder");
@@ -172,7 +173,7 @@ fn our_own_library_does_not_change_what_is_seen() {
         .stdout(contains("HAS the defect").not());
 }
 
-/// Running processes of a process group.
+/// The running processes of a process group.
 fn members(group: u32) -> usize {
     let stat = |entry: std::fs::DirEntry| {
         let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
@@ -192,7 +193,7 @@ fn wait_until(what: &str, reached: impl Fn() -> bool) {
     }
 }
 
-/// No sooner than by this would the children's own alarm end them.
+/// The children's own alarm would end them only later than this.
 #[test]
 fn nothing_outlives_a_probe_that_is_killed() {
     let mut probe = std::process::Command::new(cargo_bin("sigward"))

@@ -1,8 +1,7 @@
-//! The ways in that only a 32-bit program has.
+//! The ways into the kernel that only a 32-bit program has.
 //!
-//! The program is assembled into this command, a whole ELF file of some 300
-//! bytes: no 32-bit compiler or libc is needed. It is run from a memfd, and
-//! tells its times on a pipe.
+//! The program, an ELF file of some 300 bytes, is assembled into this command: no 32-bit
+//! compiler or libc is needed. It runs from a memfd and writes its times to a pipe.
 
 use std::arch::global_asm;
 use std::fs::File;
@@ -18,9 +17,9 @@ use super::entry::{Effort, Rounds, clock_in, death};
 
 /// Where the kernel loads the program.
 const BASE: u32 = 0x0804_8000;
-/// Lengths of the two headers, behind which the parameters lie.
+/// Length of the two headers. The parameters follow them.
 const HEADERS: u32 = 52 + 32;
-/// Exit code of the program if the kernel gave it no vDSO.
+/// Exit code of the program if the kernel gives it no vDSO.
 const NO_VDSO: i32 = 2;
 
 global_asm!(
@@ -37,10 +36,10 @@ global_asm!(
     // Elf32_Phdr: one segment, read and execute
     ".long 1, 0, {base}, {base}",
     ".long sigward_compat_end - sigward_compat, sigward_compat_end - sigward_compat, 5, 4096",
-    // Parameters: rounds (0: write the vDSO to stdout), calls a round, and the
-    // offset in the vDSO to call (0: call sysenter, which is behind them)
+    // Parameters: rounds (0: write the vDSO to stdout), calls per round, and the offset
+    // in the vDSO to call (0: call sysenter, whose address is the fourth parameter)
     ".long 0, 0, 0, {base} + 90f - sigward_compat",
-    // alarm(60): it ends itself
+    // alarm(60): it kills itself
     "20: mov eax, 27; mov ebx, 60; int 0x80",
     // Find the vDSO: skip argc, argv and the environment, search AT_SYSINFO_EHDR.
     "cld; mov esi, esp; lodsd",
@@ -49,16 +48,16 @@ global_asm!(
     "23: lodsd; mov ebx, eax; lodsd; cmp ebx, 33; je 30f; test ebx, ebx; jnz 23b",
     "mov ebx, {no_vdso}; jmp 80f",
     "30: mov ebp, dword ptr [{base} + {headers}]; test ebp, ebp; jnz 40f",
-    // write(1, vDSO, two pages); less if it is shorter
+    // write(1, vDSO, two pages); fewer bytes if it is shorter
     "mov ecx, eax; mov eax, 4; mov ebx, 1; mov edx, 8192; int 0x80; jmp 79f",
     // ESI = what to call
     "40: mov esi, dword ptr [{base} + {headers} + 8]",
     "add eax, esi; test esi, esi; mov esi, eax; jnz 41f",
     "mov esi, dword ptr [{base} + {headers} + 12]",
-    // Start and end of a round at [esp] and [esp+8], what the vDSO writes at [esp+16]
+    // Start and end of a round are at [esp] and [esp+8]; the vDSO writes to [esp+16]
     "41: sub esp, 32",
     "50: mov ecx, esp; call 85f; mov edi, dword ptr [{base} + {headers} + 4]",
-    // ESI(CLOCK_MONOTONIC, place); for sysenter, getppid
+    // ESI(CLOCK_MONOTONIC, address); getppid for sysenter
     "60: lea eax, [esp + 16]; push eax; push 1; mov eax, 64; call esi; add esp, 8",
     "dec edi; jnz 60b",
     "lea ecx, [esp + 8]; call 85f",
@@ -67,9 +66,9 @@ global_asm!(
     // exit
     "79: xor ebx, ebx",
     "80: mov eax, 1; int 0x80",
-    // clock_gettime(CLOCK_MONOTONIC, ECX), by the way in that always works
+    // clock_gettime(CLOCK_MONOTONIC, ECX), by int 0x80, which always works
     "85: mov eax, 265; mov ebx, 1; int 0x80; ret",
-    // The kernel returns to the vDSO, which pops what is pushed here and returns.
+    // The kernel returns into the vDSO, which pops what is pushed here and returns.
     "90: push ecx; push edx; push ebp; mov ebp, esp; sysenter; ud2",
     "sigward_compat_end:",
     ".code64",
@@ -111,10 +110,11 @@ fn times(effort: Effort, offset: u32) -> Rounds {
     Ok(rounds.collect())
 }
 
-/// What the program with these parameters writes.
+/// Runs the program with these parameters and returns what it writes.
 fn run(effort: Effort, offset: u32) -> Result<Vec<u8>, String> {
-    let cannot = |error: &dyn std::fmt::Display| format!("no 32-bit child can be run: {error}");
-    // Kernels before 6.3 do not know MFD_EXEC; later ones may be set to want it.
+    let cannot = |error: &dyn std::fmt::Display| format!("cannot run a 32-bit child: {error}");
+    // Kernels before 6.3 do not know MFD_EXEC; later ones may be configured to require
+    // it.
     let memfd = |more| memfd_create(c"sigward-compat", MFdFlags::MFD_CLOEXEC | more);
     let memory = memfd(MFdFlags::from_bits_retain(libc::MFD_EXEC));
     let memory = memory.or_else(|_| memfd(MFdFlags::empty())).map_err(|error| cannot(&error))?;

@@ -1,4 +1,4 @@
-//! The ways into the kernel, and calls through each, timed.
+//! The ways into the kernel, and timed calls through each.
 
 use std::arch::asm;
 use std::ffi::{c_int, c_void};
@@ -20,7 +20,7 @@ use super::compat;
 /// How often to call.
 #[derive(Args, Clone, Copy)]
 pub struct Effort {
-    /// Rounds of each path; the least and the median of them are shown
+    /// Rounds per path; the table shows their minimum and median
     #[arg(long, value_name = "N", default_value_t = 200,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: u32,
@@ -30,21 +30,21 @@ pub struct Effort {
     pub calls: u32,
 }
 
-/// Nanoseconds per call, one value a round; or why there are none.
+/// Nanoseconds per call, one value per round; or why there are none.
 pub type Rounds = Result<Vec<f64>, String>;
 
-/// One way in.
+/// One way into the kernel.
 pub struct Path {
     pub name: &'static str,
-    /// What is called through it.
+    /// The function that is called through it.
     pub call: &'static str,
-    /// What was published for it, in nanoseconds: on an i7-5500U, with page
-    /// table isolation and without.
+    /// Published figures in nanoseconds: on an i7-5500U, with page table isolation and
+    /// without.
     pub published: [Option<f64>; 2],
     pub measure: fn(Effort) -> Rounds,
 }
 
-/// The path that ratios refer to.
+/// Ratios are relative to this path.
 pub const REFERENCE: &str = "syscall";
 
 const fn path(
@@ -68,8 +68,8 @@ pub const PATHS: &[Path] = &[
     }),
     path("int 0x80", "getppid", [Some(498.0), Some(317.0)], by_int80),
     path("vDSO", "clock_gettime", [Some(37.0), Some(37.0)], by_vdso),
-    // The figures of an emulated one. A native one, which old kernels have, is
-    // as fast as `syscall`.
+    // The figures for an emulated vsyscall. A native one, which old kernels have, is as
+    // fast as `syscall`.
     path("vsyscall", "gettimeofday", [Some(692.0), Some(496.0)], by_vsyscall),
     path("sysenter (32-bit)", "getppid", [Some(338.0), Some(150.0)], compat::by_sysenter),
     path("vDSO (32-bit)", "clock_gettime", [Some(51.0), Some(51.0)], compat::by_vdso),
@@ -115,8 +115,8 @@ fn by_vsyscall(effort: Effort) -> Rounds {
     let gettimeofday = unsafe { std::mem::transmute::<usize, Gettimeofday>(GETTIMEOFDAY) };
     let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let mut call = || {
-        // SAFETY: a live timeval and no time zone. In our own process only
-        // after a child has survived it.
+        // SAFETY: a live timeval and no time zone. Our own process calls it only after a
+        // child has survived the call.
         unsafe { gettimeofday(&raw mut time, std::ptr::null_mut()) }
     };
     survives(|| call() == 0)?;
@@ -125,18 +125,18 @@ fn by_vsyscall(effort: Effort) -> Rounds {
 
 type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
 
-/// The clock in the vDSO, of 64 or of 32 bits.
+/// The clock in the vDSO, 64-bit or 32-bit.
 const CLOCK: &str = "__vdso_clock_gettime";
-/// More than a vDSO has.
+/// No vDSO is larger.
 const LARGEST_VDSO: usize = 16 << 10;
 
 fn by_vdso(effort: Effort) -> Rounds {
-    // SAFETY: a plain query; 0 where the kernel maps none.
+    // SAFETY: a plain query; it returns 0 if the kernel maps no vDSO.
     let start = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) };
     let mut image = vec![0; LARGEST_VDSO];
     let memory = File::open("/proc/self/mem");
     let length = memory.and_then(|memory| memory.read_at(&mut image, start));
-    image.truncate(length.map_err(|error| format!("no vDSO can be read: {error}"))?);
+    image.truncate(length.map_err(|error| format!("cannot read the vDSO: {error}"))?);
     let at = start as usize + clock_in(&image)?;
     // SAFETY: the kernel's function of that name.
     let clock_gettime = unsafe { std::mem::transmute::<usize, ClockGettime>(at) };
@@ -149,14 +149,15 @@ fn by_vdso(effort: Effort) -> Rounds {
 
 /// The offset of [`CLOCK`] in the image of a vDSO.
 pub fn clock_in(image: &[u8]) -> Result<usize, String> {
-    let parsed = object::File::parse(image).map_err(|error| format!("a strange vDSO: {error}"))?;
+    let parsed =
+        object::File::parse(image).map_err(|error| format!("cannot parse the vDSO: {error}"))?;
     let clock = parsed.dynamic_symbols().find(|symbol| symbol.name() == Ok(CLOCK));
     clock.map(|symbol| symbol.address() as usize).ok_or(format!("the vDSO has no {CLOCK}"))
 }
 
-/// Whether a child survives `attempt`, and it gives `true` there.
+/// Checks that `attempt` returns `true` in a child and does not kill it.
 ///
-/// `attempt` is async-signal-safe: the process may have threads.
+/// `attempt` must be async-signal-safe: the process may have threads.
 fn survives(attempt: impl FnOnce() -> bool) -> Result<(), String> {
     // SAFETY: the child only makes calls that are async-signal-safe.
     match unsafe { fork() }.map_err(|error| format!("fork failed: {error}"))? {
@@ -164,23 +165,23 @@ fn survives(attempt: impl FnOnce() -> bool) -> Result<(), String> {
             alarm::set(5);
             let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
             let right = attempt();
-            // SAFETY: ends the child without what `exit` would do twice.
+            // SAFETY: ends the child without running `exit`'s handlers a second time.
             unsafe { libc::_exit(c_int::from(!right)) }
         }
         ForkResult::Parent { child } => match waitpid(child, None) {
             Ok(WaitStatus::Exited(_, 0)) => Ok(()),
             Ok(WaitStatus::Signaled(_, signal, _)) => Err(death(signal)),
-            Ok(_) => Err("it gave no right answer in a child".to_owned()),
+            Ok(_) => Err("it gave a wrong answer in a child".to_owned()),
             Err(error) => Err(format!("a child that tried it was lost: {error}")),
         },
     }
 }
 
-/// Why a child died, as far as its signal tells.
+/// Why a child died, guessed from its signal.
 pub fn death(signal: Signal) -> String {
     let guess = match signal {
         Signal::SIGSYS => ": a seccomp filter forbids it",
-        Signal::SIGSEGV => ": this kernel does not have it, or has it switched off",
+        Signal::SIGSEGV => ": this kernel does not have it, or it is switched off",
         Signal::SIGILL => ": this processor does not have it",
         Signal::SIGALRM => ": it took too long",
         _ => "",

@@ -2,11 +2,11 @@
 
 use super::report::{Report, TIMES};
 
-/// Nanoseconds of the longest bar. In virtual machines a path may take a hundred
-/// times as long as the others, whose bars would be too short to see: it is cut.
+/// The longest bar, in nanoseconds; longer ones are cut. In a virtual machine one path
+/// may take a hundred times as long as the others, whose bars would be too short to see.
 const AXIS: f64 = 1400.0;
 
-/// An SVG document: for each path the minimum here and the published figures.
+/// An SVG document: the minimum here and the published figures of each path.
 pub fn svg(report: &Report) -> String {
     let machine = report.machine.replace('&', "&amp;").replace('<', "&lt;");
     let published = format!("published, {},", report.published_on);

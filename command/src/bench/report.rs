@@ -18,9 +18,9 @@ pub struct Report {
     pub paths: Vec<Row>,
 }
 
-/// The figures of a path: the heading of the column, the name in JSON, and how many
-/// digits the table shows. Times are nanoseconds per call; each ratio is that of the
-/// time before it to the same of [`REFERENCE`].
+/// The figures of a path: column heading, JSON name, and the digits that the table shows.
+/// Times are nanoseconds per call. Each ratio divides the time before it by the same time
+/// of [`REFERENCE`].
 const COLUMNS: [(&str, &str, usize); 7] = [
     ("median", "median_ns", 1),
     ("minimum", "minimum_ns", 1),
@@ -31,8 +31,8 @@ const COLUMNS: [(&str, &str, usize); 7] = [
     ("ratio", "published_open_ratio", 2),
 ];
 
-/// Where the times that have ratios stand in [`COLUMNS`]: measured here, and
-/// published with page table isolation and without.
+/// The indices in [`COLUMNS`] of the times that have ratios: measured here, published
+/// with page table isolation, published without.
 pub const TIMES: [usize; 3] = [1, 3, 5];
 
 /// One path.

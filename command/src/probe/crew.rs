@@ -1,4 +1,4 @@
-//! The processes that provoke the defects: none outlives the probe.
+//! The processes that provoke the defects. None outlives the probe.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -11,22 +11,22 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, fork, getpid, getppid};
 use sigward::sys::call;
 
-/// What a process may take longer than it was asked to, on a slow machine.
+/// How much longer than asked a process may take, on a slow machine.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// A value that children share with us. It stays mapped until the process ends.
+/// A value shared with child processes. It stays mapped until the process ends.
 pub fn shared<T: Default + Sync>() -> Result<&'static T, String> {
     let memory = call::map_shared(size_of::<T>())
         .map_err(|error| format!("no memory to share with children ({})", name(error.0)))?;
     let place = memory as *mut T;
-    // SAFETY: fresh pages of at least that size, which nobody unmaps.
+    // SAFETY: fresh pages of at least that size, which nothing unmaps.
     unsafe {
         place.write(T::default());
         Ok(&*place)
     }
 }
 
-/// Processes that do one thing. Those that still run when it is dropped are killed.
+/// Processes with one task each. Dropping the crew kills those that still run.
 pub struct Crew {
     members: Vec<Pid>,
     limit: Duration,
@@ -38,12 +38,12 @@ impl Crew {
         Self { members: Vec::new(), limit: time + GRACE }
     }
 
-    /// Starts a process that lives `life` and ends.
+    /// Starts a process that runs `life` and ends.
     ///
-    /// To be called without other threads: the child allocates.
+    /// The caller must have no other threads: the child allocates.
     pub fn start(&mut self, life: impl FnOnce() -> Result<(), Errno>) -> Result<Pid, String> {
         let parent = getpid();
-        // SAFETY: this process has one thread, so the child may do as it likes.
+        // SAFETY: this process has one thread, so the child may call anything.
         match unsafe { fork() } {
             Ok(ForkResult::Parent { child }) => {
                 self.members.push(child);
@@ -51,7 +51,7 @@ impl Crew {
             }
             Ok(ForkResult::Child) => {
                 let all = || tie(parent, self.limit).and_then(|()| life());
-                // Unwinding further would run the parent's code a second time.
+                // Unwinding further would run the parent's code in the child.
                 let ended = catch_unwind(AssertUnwindSafe(all));
                 let code = ended.unwrap_or(Err(Errno::ENOTRECOVERABLE)).err();
                 end(code.map_or(0, |error| error as i32))
@@ -60,11 +60,12 @@ impl Crew {
         }
     }
 
-    /// Waits until all have ended of their own accord; `meanwhile` sets the pace.
+    /// Waits until all have ended by themselves; `meanwhile` sets the pace.
     pub fn finish(mut self, mut meanwhile: impl FnMut()) -> Result<(), String> {
         let start = Instant::now();
         while let Some(&member) = self.members.last() {
-            // A wait that does not sleep is not restarted, and so not struck itself.
+            // A wait that does not sleep is not restarted, so the defect does not affect
+            // it.
             match waitpid(member, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) if start.elapsed() > self.limit => {
                     return Err("a process of the probe does not end".to_owned());
@@ -105,28 +106,28 @@ impl Drop for Crew {
     }
 }
 
-/// Makes this child die with `parent` or after `limit`, and do harm to nobody.
+/// Makes this child die with `parent` or after `limit`, and lowers its priority.
 fn tie(parent: Pid, limit: Duration) -> Result<(), Errno> {
-    /// Of least importance but for idle work: others go first.
+    /// Others go first; only idle work is less important.
     const NICE: i32 = 10;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent {
         return Err(Errno::ESRCH);
     }
-    // Both may have been inherited otherwise.
+    // Both may have been inherited with other values.
     // SAFETY: the default action is no function.
     unsafe { signal(Signal::SIGALRM, SigHandler::SigDfl)? };
     SigSet::empty().thread_set_mask()?;
     alarm::set(limit.as_secs() as u32);
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    // SAFETY: takes three numbers.
+    // SAFETY: takes three integers.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
     Ok(())
 }
 
-/// Ends a child without what `exit` would do a second time.
+/// Ends a child without running `exit`'s handlers a second time.
 pub fn end(code: i32) -> ! {
-    // SAFETY: takes a number.
+    // SAFETY: takes an integer.
     unsafe { libc::_exit(code) }
 }
 

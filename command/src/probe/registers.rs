@@ -1,4 +1,4 @@
-//! `linux-sigframe-fpu`: are vector registers the same after a signal?
+//! `linux-sigframe-fpu`: do vector registers survive a signal?
 
 use std::arch::asm;
 use std::convert::Infallible;
@@ -19,15 +19,15 @@ use serde::Serialize;
 
 use super::crew::{Crew, shared};
 
-/// Room for the frames of all processors so far, and for a handler.
+/// Room for the largest known frame and a handler.
 const STACK: usize = 32 * 1024;
-/// More processors than this are not kept busy.
+/// The probe keeps at most this many processors busy.
 const MOST_CPUS: usize = 16;
-/// Of those that take signals, on each processor.
+/// Processes per processor that take signals.
 const WORKERS: usize = 2;
-/// Fewer deliveries would say nothing; on a slow machine they are waited for.
+/// Fewer deliveries prove nothing; on a slow machine the probe waits for them.
 const LEAST: u64 = 50;
-/// Turns of the loops around the signal: room to be preempted in. QEMU's
+/// Turns of the loops around the signal, in which the process can be preempted. QEMU's
 /// emulation interrupts only at branches.
 const TURNS: u64 = 100;
 
@@ -38,20 +38,20 @@ const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 pub enum Pages {
     /// `MADV_DONTNEED`: the frame faults.
     GivenBack,
-    /// Nothing, they were locked once: it does not fault.
+    /// Nothing. They were locked once, so the frame does not fault.
     Locked,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Serialize)]
 pub struct Arm {
     pub deliveries: u64,
-    /// Arm that moved the thread's count of page faults.
+    /// Deliveries during which the thread's page-fault count rose.
     pub faulted: u64,
-    /// Arm after which a register held another value.
+    /// Deliveries after which a register held another value.
     pub corrupted: u64,
     pub seconds: f64,
-    /// Why the figures are less than they should be.
+    /// Why the figures are lower than they should be.
     pub trouble: Option<String>,
 }
 
@@ -90,7 +90,7 @@ pub fn measure(pages: Pages, time: Duration, progress: impl Fn()) -> Arm {
     result.faulted = counts.faulted.load(Relaxed);
     result.corrupted = counts.corrupted.load(Relaxed);
     if pages == Pages::GivenBack && result.faulted == 0 && result.trouble.is_none() {
-        result.trouble = Some("no frame faulted, though its pages were given back".to_owned());
+        result.trouble = Some("no frame faulted, although its pages were given back".to_owned());
     }
     result
 }
@@ -102,7 +102,7 @@ fn run(
     progress: impl Fn(),
 ) -> Result<(), String> {
     let allowed = sched_getaffinity(Pid::from_raw(0))
-        .map_err(|error| format!("cannot tell which processors are ours: {error}"))?;
+        .map_err(|error| format!("cannot find out which processors we may use: {error}"))?;
     let cpus = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu) == Ok(true));
     let deadline = Instant::now() + time;
     let (mut noise, mut workers) = (Crew::new(time), Crew::new(time));
@@ -126,9 +126,8 @@ fn stay_on(cpu: usize) -> Result<(), Errno> {
     sched_setaffinity(Pid::from_raw(0), &only)
 }
 
-/// Keeps other values in the registers of a processor: those that a worker
-/// finds if its own are lost. One process is always ready to run, another
-/// wakes up often and preempts.
+/// Keeps other values in a processor's registers: a worker that loses its own finds
+/// these. One process is always ready to run; the other wakes up often and preempts.
 fn make_noise(cpu: usize, wakes: bool) -> Result<(), Errno> {
     stay_on(cpu)?;
     loop {
@@ -158,7 +157,8 @@ fn hold(value: &[u8; 32], turns: u64) {
 
 fn work(cpu: usize, pages: Pages, deadline: Instant, counts: &'static Counts) -> Result<(), Errno> {
     if pages == Pages::GivenBack {
-        // Before this thread is bound to its processor, so that it may run elsewhere.
+        // Before this thread is bound to its processor, so that the new one may run
+        // elsewhere.
         thread::Builder::new()
             .spawn(hold_up_faults)
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
@@ -166,26 +166,27 @@ fn work(cpu: usize, pages: Pages, deadline: Instant, counts: &'static Counts) ->
     stay_on(cpu)?;
     let stack = map(STACK)?;
     if pages == Pages::Locked {
-        // SAFETY: all of the mapping, which nobody uses yet.
+        // SAFETY: the whole mapping, which nothing uses yet.
         unsafe {
             stack.cast::<u8>().write_bytes(1, STACK);
-            // If the limit forbids it: present they are now, and faults are counted.
+            // Even if the limit forbids it, the pages are present now, and faults are
+            // counted.
             let _ = mlock(stack, STACK);
         }
     }
     let alternate = libc::stack_t { ss_sp: stack.as_ptr(), ss_flags: 0, ss_size: STACK };
-    // SAFETY: a live structure; its memory stays for as long as the process.
+    // SAFETY: a live structure; its memory lives as long as the process.
     Errno::result(unsafe { libc::sigaltstack(&raw const alternate, std::ptr::null_mut()) })?;
     let action = SigAction::new(SigHandler::Handler(take), SaFlags::SA_ONSTACK, SigSet::empty());
     // SAFETY: the handler adds to an atomic.
     unsafe { sigaction(Signal::SIGUSR1, &action)? };
 
-    // After the fork our own first writes fault too. They are not to be counted.
+    // After the fork our own first writes fault too. They must not be counted.
     let mut warm = false;
     let mut serial = 0_u8;
     while Instant::now() < deadline || counts.deliveries.load(Relaxed) < LEAST {
         if pages == Pages::GivenBack {
-            // SAFETY: no handler is running, so nothing on this stack is of use.
+            // SAFETY: no handler is running, so nothing on this stack is needed.
             unsafe { madvise(stack, STACK, MmapAdvise::MADV_DONTNEED)? };
         }
         serial = serial.wrapping_add(1);
@@ -208,16 +209,16 @@ fn map(length: usize) -> Result<NonNull<c_void>, Errno> {
     unsafe { mmap_anonymous(None, length, READ_WRITE, MapFlags::MAP_PRIVATE) }
 }
 
-/// Keeps the lock of this process's address space busy, so that a page fault
-/// sleeps for it, as it would for a disk: that is when another task gets the
-/// processor. Without kernel preemption hardly anything else lets it.
+/// Keeps this process's address-space lock busy, so that a page fault sleeps on it, as it
+/// would for a disk. Then another task gets the processor; without kernel preemption
+/// hardly anything else causes that.
 fn hold_up_faults() -> Result<Infallible, Errno> {
-    /// Many pages, but no huge one, which would be changed at once.
+    /// Many pages, but not a huge one, which could be changed in one step.
     const MEMORY: usize = 1 << 20;
     let memory = map(MEMORY)?;
     loop {
-        // SAFETY: our own fresh memory; written only while that is allowed. The
-        // change of each page that is present takes the kernel a moment.
+        // SAFETY: our own fresh memory, written only while it is writable. Changing each
+        // present page takes the kernel a moment.
         unsafe {
             memory.cast::<u8>().write_bytes(1, MEMORY);
             for _ in 0..100 {
@@ -232,20 +233,20 @@ fn page_faults() -> Result<i64, Errno> {
     Ok(getrusage(UsageWho::RUSAGE_THREAD)?.minor_page_faults())
 }
 
-/// Takes one signal with known values in the vector registers. The signal is
-/// sent by the very block that fills and reads them, as nothing else can be
-/// sure to be in between. Returns whether they were kept.
+/// Takes one signal with known values in the vector registers, and returns whether they
+/// survived. One asm block fills the registers, sends the signal and reads them, so that
+/// no other code runs in between.
 fn pass(serial: u8) -> bool {
     let pid = getpid().as_raw();
     let mut value: [u8; 32] =
         std::array::from_fn(|i| (i as u8).wrapping_mul(7).wrapping_add(serial));
-    // No two processes have the same.
+    // A different value in each process.
     value[..4].copy_from_slice(&pid.to_le_bytes());
     let mut found = [[0_u8; 32]; 3];
-    // SAFETY: reads 32 bytes of `value` and writes the 96 of `found`; tgkill to
-    // ourselves, whose handler returns. AVX is there. As any vector register may
-    // have been lost, all are declared overwritten, and so are those that a
-    // system call or the loops change.
+    // SAFETY: reads 32 bytes of `value` and writes the 96 of `found`; sends a signal to
+    // this thread, whose handler returns. AVX is available. Any vector register may have
+    // been lost, so all are declared overwritten, and so are the registers that a system
+    // call or the loops change.
     unsafe {
         asm!(
             "vmovdqu ymm0, [r12]",

@@ -1,4 +1,4 @@
-//! What was seen, in words and as JSON.
+//! The result of the probe, as text and as JSON.
 
 use serde::Serialize;
 use sigward::config::Config;
@@ -13,9 +13,9 @@ use crate::plan;
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
 pub struct Report {
-    /// Defects that were seen.
+    /// The defects that were seen.
     seen: Vec<&'static str>,
-    /// Every part was tried to its end.
+    /// Whether every part ran to its end.
     complete: bool,
     /// `linux-sigframe-fpu`.
     registers: Registers,
@@ -30,7 +30,7 @@ struct Registers {
     locked: Arm,
 }
 
-/// What `sigward check` says of the same kernel.
+/// What `sigward check` says about the same kernel.
 #[derive(Serialize)]
 struct Check {
     standing: &'static str,
@@ -114,7 +114,7 @@ fn not_seen(seconds: f64) -> String {
 }
 
 fn not_all(trouble: Option<&str>) -> Option<String> {
-    trouble.map(|trouble| format!("    not tried to the end: {trouble}"))
+    trouble.map(|trouble| format!("    did not run to its end: {trouble}"))
 }
 
 impl Check {
@@ -130,7 +130,7 @@ impl Check {
             seen.iter().copied().filter(|id| !affected || judged != Some(id)).collect();
         let then = if !unexpected.is_empty() {
             format!(
-                ", from its texts; what was seen weighs more: harden programs by --mode on{}",
+                ", judging by its texts; what was seen counts more: harden programs with --mode on{}",
                 if unexpected.contains(&FREEBSD_RESTART_R10.id) {
                     " --set SIGWARD_WAIT=two-phase"
                 } else {
@@ -138,14 +138,14 @@ impl Check {
                 }
             )
         } else if !seen.is_empty() {
-            ", and so it is".to_owned()
+            ", which agrees".to_owned()
         } else {
             match verdict.standing {
                 Standing::Affected => {
-                    ": believe that, as a defect may be there and not be seen".to_owned()
+                    ": trust that; a defect may exist without being seen".to_owned()
                 }
                 Standing::NotAffected => ", which agrees".to_owned(),
-                Standing::Unknown => ", and a probe that saw nothing does not settle it".to_owned(),
+                Standing::Unknown => "; a probe that saw nothing does not decide it".to_owned(),
             }
         };
         Self {
@@ -180,13 +180,13 @@ mod tests {
     fn what_is_seen_weighs_more_than_texts_and_what_is_not_seen_weighs_less() {
         let (registers, waits) = (LINUX_SIGFRAME_FPU.id, FREEBSD_RESTART_R10.id);
         for (release, seen, says) in [
-            ("5.3.5", &[registers][..], "kernel affected (high confidence), and so it is."),
-            ("5.3.5", &[], "kernel affected (high confidence): believe that, "),
-            ("5.3.5", &[waits], "weighs more: harden programs by --mode on --set SIGWARD_WAIT="),
+            ("5.3.5", &[registers][..], "kernel affected (high confidence), which agrees."),
+            ("5.3.5", &[], "kernel affected (high confidence): trust that; "),
+            ("5.3.5", &[waits], "counts more: harden programs with --mode on --set SIGWARD_WAIT="),
             (
                 "6.1.0",
                 &[registers],
-                "not affected (high confidence), from its texts; what was seen",
+                "not affected (high confidence), judging by its texts; what was seen",
             ),
             ("6.1.0", &[], "not affected (high confidence), which agrees."),
         ] {

@@ -1,4 +1,4 @@
-//! `freebsd-restart-r10`: does a wait keep its arguments when it is restarted?
+//! `freebsd-restart-r10`: does a restarted wait keep its arguments?
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -13,25 +13,25 @@ use serde::Serialize;
 
 use super::crew::{self, Crew, shared};
 
-/// How long the children live that are waited for.
+/// How long each awaited child lives.
 const LIFE: Duration = Duration::from_millis(5);
-/// Fewer waits would say nothing; on a slow machine they are waited for.
+/// Fewer waits prove nothing; on a slow machine the probe waits for them.
 const LEAST: u64 = 20;
 
-/// What came of it.
+/// The result.
 #[derive(Default, Serialize)]
 pub struct Waits {
     pub calls: u64,
-    /// Stops and signals that the waiting process got.
+    /// Stops and signals that the waiting process received.
     pub interruptions: u64,
-    /// Calls that failed, or succeeded and told something wrong.
+    /// Calls that failed, or that succeeded with a wrong result.
     pub failed: u64,
     pub efault: u64,
     pub einval: u64,
-    /// Children that were reaped by a call that failed.
+    /// Children that a failing call reaped.
     pub lost: u64,
     pub seconds: f64,
-    /// Why the figures are less than they should be.
+    /// Why the figures are lower than they should be.
     pub trouble: Option<String>,
 }
 
@@ -47,7 +47,7 @@ struct Counts {
 
 extern "C" fn ignore(_: c_int) {}
 
-/// Disturbs a process that waits, for `time`.
+/// For `time`, disturbs a process that waits.
 pub fn measure(time: Duration, progress: impl Fn()) -> Waits {
     let start = Instant::now();
     let counts = match shared::<Counts>() {
@@ -78,9 +78,9 @@ pub fn measure(time: Duration, progress: impl Fn()) -> Waits {
     }
 }
 
-/// A stop and a continue, or a signal whose handler wants calls restarted.
+/// Sends a stop and a continue, or a signal whose handler has `SA_RESTART`.
 fn interrupt(waiter: Pid, turn: u64) {
-    // If it has just ended it is a zombie still: its pid cannot be another's.
+    // If it has just ended it is still a zombie: its pid cannot be another process's.
     let _ = match turn % 4 {
         0 => kill(waiter, Signal::SIGUSR1),
         1 => kill(waiter, Signal::SIGCHLD),
@@ -92,7 +92,7 @@ fn interrupt(waiter: Pid, turn: u64) {
     };
 }
 
-/// Two, as the defect strikes a thread that waits while another one takes the
+/// Waits in two threads: the defect affects a waiting thread while another one takes the
 /// signal.
 fn wait_in_two_threads(deadline: Instant, counts: &'static Counts) -> Result<(), Errno> {
     let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::SA_RESTART, SigSet::empty());
@@ -125,18 +125,18 @@ fn wait_for_children(deadline: Instant, counts: &Counts) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Whether a wait for `child` told what it should.
+/// Whether a wait for `child` returned what it should.
 fn wait_for(child: c_int, code: c_int, counts: &Counts) -> Result<bool, Errno> {
     let mut status = -1;
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
-    // SAFETY: all bytes are valid in a `rusage`; both places are live.
+    // SAFETY: all bit patterns are valid in a `rusage`; both pointers are to live values.
     let (got, usage) = unsafe {
         usage.as_mut_ptr().write_bytes(0xff, 1);
         let got = libc::wait4(child, &raw mut status, 0, usage.as_mut_ptr());
         (Errno::result(got), usage.assume_init())
     };
     let error = match got {
-        // A call that has succeeded has also filled the rusage that it was given.
+        // A call that succeeds has also filled the rusage it was given.
         Ok(pid) => {
             let exited = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == code;
             return Ok(pid == child && exited && usage.ru_utime.tv_usec != -1);

@@ -1,4 +1,4 @@
-//! What `--dry-run` prints, and that it runs nothing.
+//! `--dry-run` prints the plan and runs nothing.
 
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -19,7 +19,7 @@ fn the_plan_is_printed_and_the_program_is_not_run() {
         .stdout(contains(format!("\nLD_PRELOAD={library}\nplan:\n  duty: act (SIGWARD=on)\n")))
         .stdout(contains("\n  ordinary stacks: locked, 65536 bytes (SIGWARD_STACK=65536)\n"));
     assert!(!made.path().join("program.was-run").exists());
-    // Without the option, the same is run.
+    // Without the option, the same command runs the program.
     run(["--mode", "on", &program]).assert().success().stderr(contains(LOADED));
     assert!(made.path().join("program.was-run").exists());
 }
@@ -39,7 +39,7 @@ fn json_holds_the_same() {
     run(["--json", "true"]).assert().code(125).stderr(contains("--dry-run"));
 }
 
-/// Programs by name are judged by the name of this one.
+/// `SIGWARD_ONLY` and `SIGWARD_EXCEPT` are compared with the name of this program.
 #[test]
 fn a_program_that_is_left_out_has_the_reason_in_its_plan() {
     let dry = |setting: &str| run(["--set", setting, "--mode", "on", "--dry-run", "true"]).assert();

@@ -1,4 +1,4 @@
-//! What is run, and how it ends.
+//! What runs, and with which status it ends.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -56,7 +56,7 @@ fn signal_mask_and_sigpipe_are_inherited() {
         command.arg("--library").arg(probe()).args(["cat", "/proc/self/status"]);
         if special {
             let arrange = || {
-                // SAFETY: the set is initialised before its use; all three are
+                // SAFETY: the set is initialised before use; all three calls are
                 // async-signal-safe.
                 unsafe {
                     let mut set = std::mem::zeroed();
@@ -101,7 +101,8 @@ fn a_file_that_cannot_be_executed_exits_126() {
     gcc(&options, &foreign, &self::folder().join("main.c"));
     let why = "its loader cannot be executed: /no/such/loader: No such file";
     run([&foreign]).assert().code(126).stderr(contains(why));
-    // Where nobody looked before the kernel did, it is not said to be missing itself.
+    // If sigward did not look at the file before the kernel did, the message does not say
+    // that the program itself is missing.
     for program in [&orphan, &foreign] {
         run([program])
             .env("SIGWARD", "off")

@@ -1,4 +1,4 @@
-//! What the program finds in its environment, and its limits.
+//! What environment and limits the program gets.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn an_existing_ld_preload_is_kept_behind_ours() {
     assert_eq!(preload_shown(""), ours);
     assert_eq!(preload_shown(&other), format!("{ours}:{other}"));
     assert_eq!(preload_shown(&format!("{other} {other}")), format!("{ours}:{other}:{other}"));
-    // Not twice, and moved to the front.
+    // Not listed twice, and moved to the front.
     assert_eq!(preload_shown(&format!("{other}:{ours}")), format!("{ours}:{other}"));
 }
 
@@ -34,7 +34,7 @@ fn a_second_libsigward_is_refused() {
     let renamed = folder.path().join("renamed.so");
     std::fs::copy(probe(), &second).expect("copy");
     std::fs::copy(probe(), &renamed).expect("copy");
-    // The last one is for the loader to look for.
+    // The loader must search for the last one.
     for path in [second.as_path(), &renamed, Path::new("libsigward.so")] {
         run(["true"])
             .env("LD_PRELOAD", path)
@@ -61,7 +61,7 @@ fn bad_settings_are_refused_by_name_value_and_what_is_accepted() {
         .assert()
         .code(125)
         .stderr(contains("SIGWARD_ALTSTAK=lock: no such variable"));
-    // A name that Kubernetes has made of a Service's is nobody's mistake.
+    // A name that Kubernetes makes from a Service's name is nobody's mistake.
     let link = |port: &str| {
         let mut run = run(["true"]);
         run.env("SIGWARD_SERVICE_HOST", "10.0.0.1").env("SIGWARD_PORT", port).assert()
@@ -93,7 +93,7 @@ fn help_tells_what_each_command_does() {
     };
     for (command, summary, more) in [
         (&["run"][..], "Run a program with libsigward.so preloaded", "sigward becomes the program"),
-        (&["check"], "Say whether this kernel is affected, and why", "judge another machine"),
+        (&["check"], "Say whether this kernel is affected, and why", "judges another machine"),
         (&["probe"], "Provoke the defects on the running kernel", "one that is not seen may"),
         (&["bench", "syscalls"], "Compare the ways in which a call enters", "Calls getppid"),
     ] {
@@ -101,7 +101,7 @@ fn help_tells_what_each_command_does() {
         help(group).stdout(contains(format!("{name} ")).and(contains(summary)));
         help(command).stdout(contains(summary).and(contains(more)));
     }
-    help(&["run"]).stdout(contains("The library itself must be there"));
+    help(&["run"]).stdout(contains("The library itself must still be found"));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn avoid_avx_extends_the_tunables() {
     assert!(extended.starts_with("glibc.cpu.hwcaps=-FMA,-AVX,"), "{extended}");
 }
 
-/// What glibc itself says of AVX2 (CPUID leaf 7, EBX bit 5).
+/// What glibc itself says about AVX2 (CPUID leaf 7, EBX bit 5).
 #[test]
 fn avoid_avx_reaches_glibc() {
     const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
@@ -155,7 +155,7 @@ fn avoid_avx_reaches_glibc() {
         u64::from_str_radix(&line, 16).ok().map(|bits| bits & 1 << 5 != 0)
     };
     let remedy = "run it with glibc 2.33 or later, on a processor with AVX2";
-    if need::optional(active(&[]) == Some(true), "a glibc that tells of AVX2", remedy) {
+    if need::optional(active(&[]) == Some(true), "a glibc that reports AVX2", remedy) {
         assert_eq!(active(&["--avoid-avx"]), Some(false));
     }
 }
@@ -169,7 +169,7 @@ fn the_memlock_limit_is_raised_where_the_library_acts() {
         command.arg("--library").arg(probe());
         command.args(["--mode", mode, "bash", "-c", "ulimit -l"]);
         let limit = libc::rlimit { rlim_cur: SOFT, rlim_max: HARD };
-        // SAFETY: setrlimit is async-signal-safe and reads `limit` only.
+        // SAFETY: setrlimit is async-signal-safe and only reads `limit`.
         unsafe {
             command.pre_exec(move || {
                 libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit);

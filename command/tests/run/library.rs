@@ -1,4 +1,4 @@
-//! Which library is preloaded, and which is refused.
+//! Which library is preloaded, and which one is refused.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -18,13 +18,13 @@ fn a_library_that_cannot_be_preloaded_is_refused() {
     for (path, why) in [
         (Path::new("/no/such.so"), "cannot read"),
         (&text, "is not libsigward.so"),
-        // The loader would take it, and protect nothing.
+        // The loader would load it, and it would protect nothing.
         (&other, "is not libsigward.so"),
         // Position-independent programs are ET_DYN too.
         (Path::new("/bin/true"), "is not libsigward.so"),
     ] {
         let mut command = bare();
-        // Without a library there is nothing to force.
+        // `--force` does not help without a library.
         command.arg("--library").arg(path).args(["--force", "true"]);
         let why = contains(why).and(contains(path.to_str().expect("UTF-8")));
         limited(command).assert().code(125).stderr(why).stderr(contains("--library PATH"));
@@ -60,7 +60,7 @@ fn a_path_that_ld_preload_would_cut_is_refused() {
         limited(command)
             .assert()
             .code(125)
-            .stderr(contains("LD_PRELOAD would cut it").and(contains(name)));
+            .stderr(contains("the loader would split it").and(contains(name)));
     }
 }
 

@@ -1,7 +1,7 @@
-//! `sigward run`: what it runs, what it refuses, and how it exits.
+//! `sigward run`: what it runs, what it refuses, and its exit codes.
 //!
-//! The library here is a few lines of C whose constructor says that it was
-//! loaded: these tests are about the command alone.
+//! The library here is a few lines of C whose constructor reports that it was loaded:
+//! these tests are about the command alone.
 
 mod dry_run;
 mod ending;
@@ -23,8 +23,8 @@ use tempfile::TempDir;
 const LOADED: &str = "PROBE LOADED\n";
 const NOBODY: u32 = 65534;
 
-/// A folder for all tests. In it are the probe library, which says
-/// that it is libsigward.so, and libother.so, which does not.
+/// A folder for all tests. It holds the probe library, whose SONAME is libsigward.so, and
+/// libother.so, whose SONAME is not.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     FOLDER
@@ -48,7 +48,7 @@ fn folder() -> &'static Path {
         .path()
 }
 
-/// A folder that everybody can read.
+/// A folder that every user can read.
 fn public_folder() -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     mode(folder.path(), 0o755);
@@ -72,7 +72,7 @@ fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod");
 }
 
-/// A file to be executed: see [`copy`] for why it is not written in its place.
+/// Writes an executable file. [`copy`] says why it is not written in place.
 fn executable(path: &Path, contents: impl AsRef<[u8]>) {
     let written = path.with_extension("written");
     write(&written, contents);
@@ -86,7 +86,7 @@ fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// `/bin/true`, with some bytes changed.
+/// A copy of `/bin/true` with some bytes changed.
 fn patched_true(folder: &Path, patches: &[(usize, u8)]) -> PathBuf {
     let mut bytes = std::fs::read("/bin/true").expect("/bin/true");
     for (at, byte) in patches {
@@ -106,7 +106,7 @@ fn static_program(folder: &Path) -> PathBuf {
     path
 }
 
-/// `sigward run`, without a library named.
+/// `sigward run` without `--library`.
 fn bare() -> std::process::Command {
     let mut command = std::process::Command::new(cargo_bin!("sigward"));
     for row in sigward::config::TABLE {

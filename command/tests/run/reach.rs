@@ -1,4 +1,4 @@
-//! Programs that a preload does not reach.
+//! Programs that a preload does not get into.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -26,7 +26,7 @@ fn assert_refused(program: &Path, why: &str) {
         .stderr(contains(LOADED).not());
 }
 
-/// The refusal was right: run all the same, the library is not in it.
+/// The refusal was right: if the program runs anyway, the library is not in it.
 fn assert_unprotected(program: &Path, why: &str) {
     run([OsStr::new("--force"), program.as_os_str()])
         .assert()
@@ -39,10 +39,10 @@ fn a_static_program_is_refused() {
     let folder = TempDir::new().expect("a folder");
     let program = static_program(folder.path());
     assert_refused(&program, "statically linked");
-    // One line, without the advice that was taken.
+    // One line, without the advice that the user followed.
     run([OsStr::new("--force"), program.as_os_str()]).assert().success().stderr(format!(
         "sigward: warning: {} would run without protection: \
-         it is statically linked, no loader runs in it\n",
+         it is statically linked, so no loader runs\n",
         program.display()
     ));
 }
@@ -62,7 +62,7 @@ fn a_program_of_another_class_or_machine_is_refused() {
     let folder = TempDir::new().expect("a folder");
     assert_refused(&patched_true(folder.path(), &[(4, 1)]), "not a 64-bit program");
     assert_refused(&patched_true(folder.path(), &[(18, 183), (19, 0)]), "another machine");
-    // The same file unpatched is taken.
+    // The same file unpatched is accepted.
     run([patched_true(folder.path(), &[])]).assert().success().stderr(LOADED);
 }
 
@@ -78,18 +78,18 @@ fn setuid_and_setgid_programs_are_refused() {
         mode(&program, bits);
         assert_refused(&program, why);
         assert_unprotected(&program, why);
-        // Bits that change nothing do not keep the loader from us.
+        // Bits that change nothing do not make the loader ignore us.
         chown(&program, Some(0), Some(0)).expect("chown");
         mode(&program, bits);
         run([&program]).assert().success().stderr(LOADED);
     }
-    // Without the execute bit of the group, setgid means something else.
+    // Without the group's execute bit, setgid means something else.
     chown(&program, Some(0), Some(NOBODY)).expect("chown");
     mode(&program, 0o2745);
     run([&program]).assert().success().stderr(LOADED);
 }
 
-/// A copy of sigward that `nobody` may run, as `nobody`.
+/// Runs `sigward run` as `nobody`, from a copy that `nobody` may execute.
 fn as_nobody(folder: &Path, program: &Path) -> assert_cmd::assert::Assert {
     let command = folder.join("sigward");
     if !command.exists() {
@@ -138,7 +138,7 @@ fn a_program_with_file_capabilities_is_refused() {
         return;
     }
     as_nobody(folder.path(), &program).code(125).stderr(contains("file capabilities"));
-    // To root they add nothing, and the loader obeys.
+    // For root they add nothing, and the loader obeys `LD_PRELOAD`.
     run([&program]).assert().success().stderr(LOADED);
 }
 
