@@ -1,11 +1,11 @@
 //! Fields one after the other, as C lays them out: each is aligned to its size.
 
-/// Goes through the fields of a record, which may end early: what is not there
-/// is `None`, and stays so.
+/// Reads the fields of a record, which may end early: from there on every field is
+/// `None`.
 pub struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Bytes of a word.
+    /// Bytes per word.
     width: usize,
 }
 
@@ -14,7 +14,7 @@ impl<'a> Cursor<'a> {
         Cursor { bytes, at: 0, width: usize::from(width) }
     }
 
-    /// Goes on at `offset`.
+    /// Continues at `offset`.
     pub fn go_to(&mut self, offset: usize) {
         self.at = offset;
     }
@@ -25,7 +25,7 @@ impl<'a> Cursor<'a> {
         self.bytes.get(start..self.at)?.try_into().ok()
     }
 
-    /// Puts the next field where a structure that holds a word may begin.
+    /// Aligns the position for a structure that contains a word.
     pub fn align_to_word(&mut self) {
         self.at = self.at.next_multiple_of(self.width.max(1));
     }

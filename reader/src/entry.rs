@@ -4,17 +4,17 @@ use sigward::block::names;
 
 use crate::cursor::Cursor;
 
-/// Addresses, from the first to the one after the last.
+/// A range of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range {
-    /// The first.
+    /// The first address.
     pub start: u64,
-    /// The one after the last.
+    /// The address after the last.
     pub end: u64,
 }
 
 impl Range {
-    /// How many bytes.
+    /// Its size in bytes.
     #[must_use]
     pub fn bytes(self) -> u64 {
         self.end.saturating_sub(self.start)
@@ -25,69 +25,69 @@ impl Range {
     }
 }
 
-/// A stack of one thread. What an older version does not have is `None`.
+/// A stack of one thread. Fields that an older version lacks are `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stack {
-    /// Tells it from all others, and means nothing else.
+    /// Identifies the stack; it has no other meaning.
     pub key: u64,
-    /// The thread, by its number in the process's own pid namespace.
+    /// The thread's id in the process's own pid namespace.
     pub thread: i32,
-    /// What it is to the thread: [`names::PLACE`].
+    /// Its role for the thread: [`names::PLACE`].
     pub place: u8,
-    /// Its lowest address, in the program's words.
+    /// Its lowest address, as the program gave it.
     pub base: u64,
-    /// Its bytes, in the program's words.
+    /// Its size in bytes, as the program gave it.
     pub size: u64,
-    /// Bytes that frames need at its top.
+    /// Bytes at its top that frames need.
     pub window: u64,
-    /// The first rung that was tried: [`names::RUNG`].
+    /// The rung that was tried first: [`names::RUNG`].
     pub start: u8,
     /// How it is held: [`names::RUNG`].
     pub rung: u8,
     /// Registered with `SS_AUTODISARM`.
     pub disarms: bool,
-    /// Known to be nothing but a stack: a fork need not copy it.
+    /// Known to be nothing but a stack, so a fork need not copy it.
     pub proven: bool,
-    /// How many memory calls are under way for which it is let go of.
+    /// The number of memory calls in progress for which it is released.
     pub suspended: u32,
     /// What was made resident.
     pub held: Range,
-    /// What of that is locked.
+    /// The locked part of that.
     pub locked: Range,
-    /// The larger stack that the kernel has instead: address and bytes.
+    /// The larger stack that the kernel has instead: address and size in bytes.
     pub substitute: Option<(u64, u64)>,
     /// Bytes that a frame can use.
     pub usable: Option<u32>,
     /// Bytes that are needed.
     pub needed: Option<u32>,
-    /// The most bytes that were seen in use.
+    /// The most bytes seen in use.
     pub deepest: Option<u32>,
 }
 
-/// What is in a slot of the table.
+/// The content of a slot of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// Nothing.
     Empty,
     /// A stack.
     Stack(Stack),
-    /// What cannot be: two entries of which each was read in part, or damage.
+    /// Impossible content: a mixture of two entries, or damage.
     Torn,
 }
 
-/// How the entries of one table are to be read.
+/// How to read the entries of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// Bytes of a word.
+    /// Bytes per word.
     pub width: u8,
-    /// Bytes of a page.
+    /// Bytes per page.
     pub page: u32,
-    /// Whether there may be values that have no name here.
+    /// Whether there may be values that this reader does not know.
     pub newer: bool,
 }
 
 impl Layout {
-    /// Bytes that every version publishes of an entry.
+    /// The published bytes of an entry, the same in all versions.
     #[must_use]
     pub fn least(width: u8) -> usize {
         if width == 4 { 48 } else { 88 }
@@ -106,7 +106,7 @@ impl Slot {
     }
 }
 
-/// All fields as they are, pages by their numbers.
+/// All fields unchanged; page ranges in page numbers.
 fn fields(bytes: &[u8], layout: Layout) -> Option<(Stack, [Range; 2])> {
     let mut cursor = Cursor::new(bytes, layout.width);
     let (key, base, size, window) =
@@ -117,7 +117,7 @@ fn fields(bytes: &[u8], layout: Layout) -> Option<(Stack, [Range; 2])> {
     let pages = [range()?, range()?];
     let (thread, place, rung) = (cursor.i32()?, cursor.u8()?, cursor.u8()?);
     let (proven, suspended) = (cursor.u8()?, cursor.u32()?);
-    // From here on it is for versions to come.
+    // What follows is from later versions.
     cursor.align_to_word();
     let (at, bytes) = (cursor.word(), cursor.word());
     let stack = Stack {
@@ -143,7 +143,7 @@ fn fields(bytes: &[u8], layout: Layout) -> Option<(Stack, [Range; 2])> {
 }
 
 impl Stack {
-    /// The same with its pages in addresses; `None` for what cannot be.
+    /// The same with its page ranges in addresses; `None` if that is impossible.
     fn in_bytes(self, pages: [Range; 2], layout: Layout) -> Option<Self> {
         let named = |names: names::Names, value| layout.newer || names.of(value).is_some();
         let names = named(names::PLACE, self.place)
@@ -156,7 +156,7 @@ impl Stack {
             ordered.then_some(Range { start, end })
         };
         let (held, locked) = (addresses(pages[0])?, addresses(pages[1])?);
-        // One that wraps around is on record, and nothing of it is held.
+        // A stack that wraps around is recorded, but nothing of it is held.
         let around = match self.base.checked_add(self.size) {
             Some(top) => Range {
                 start: self.base - self.base % page,

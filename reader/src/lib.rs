@@ -1,19 +1,19 @@
-//! Reads the block that `libsigward.so` publishes in a process, from outside:
-//! `docs/published-block.md` has its layout and its rules.
+//! Reads the block that `libsigward.so` publishes, from outside the process.
+//! `docs/published-block.md` describes its layout and rules.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`source`] | bytes at addresses: a process, or what a test makes up |
-//! | [`process`] | a real process, by `/proc/PID` |
+//! \| [`source`] \| bytes at addresses: a process's, or a test's \|
+//! \| [`process`] \| a real process, through `/proc/PID` \|
 //! | [`maps`] | what a process has mapped |
-//! | [`note`] | where the blocks are: the library's ELF note |
+//! \| [`note`] \| finds the blocks by the library's ELF note \|
 //! | [`record`] | one block, of any version and pointer width |
 //! | [`entry`] | one entry of its table of stacks |
-//! | [`snapshot`] | both, such as they were at one time |
+//! \| [`snapshot`] \| both, as they were at one time \|
 //!
-//! Whatever the bytes are, nothing here panics, loops without end, or takes
-//! memory without bound. What is read is the process's own word: it may be wrong
-//! by a defect, or on purpose. Where it matters, ask the kernel too.
+//! For any bytes at all, nothing here panics, loops without end, or allocates without
+//! bound. What it reads is the process's own claim, which may be wrong because of a
+//! defect or on purpose. Where it matters, ask the kernel too.
 #![forbid(unsafe_code)]
 
 pub mod entry;
@@ -35,19 +35,19 @@ use core::fmt;
 /// Why a block cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Memory that cannot be read.
+    /// The memory cannot be read.
     Unreadable(Unreadable),
-    /// No block is there.
+    /// There is no block.
     Foreign,
-    /// The block says that its words have this many bytes.
+    /// The block gives this number of bytes per word.
     Width(u8),
-    /// The block says that it is this many bytes large.
+    /// The block gives this size in bytes.
     Size(u32),
     /// The block is of this version, which only a newer reader understands.
     TooNew(u16),
-    /// What is said of the table of stacks cannot be so, or is not there.
+    /// The block's description of the table of stacks is impossible or missing.
     Table,
-    /// It changed each time that it was read.
+    /// It changed during every attempt to read it.
     Torn,
 }
 
@@ -61,14 +61,16 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Unreadable(why) => why.fmt(f),
-            Error::Foreign => f.write_str("there is no block of sigward's"),
+            Error::Foreign => f.write_str("there is no sigward block"),
             Error::Width(width) => write!(f, "the block is damaged: words of {width} bytes"),
             Error::Size(size) => write!(f, "the block is damaged: {size} bytes in all"),
             Error::TooNew(version) => {
-                write!(f, "the block is of version {version}: read it with a newer sigward")
+                write!(f, "the block has version {version}: read it with a newer sigward")
             }
-            Error::Table => f.write_str("the block is damaged: no table where it says"),
-            Error::Torn => f.write_str("torn: the block changed each time that it was read"),
+            Error::Table => {
+                f.write_str("the block is damaged: there is no table at the address it gives")
+            }
+            Error::Torn => f.write_str("torn: the block changed during every attempt to read it"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a process has mapped, as `/proc/PID/maps` says it.
+//! A process's mappings, from `/proc/PID/maps`.
 
 /// One mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,22 +7,22 @@ pub struct Mapping {
     pub start: u64,
     /// The address after its last byte.
     pub end: u64,
-    /// Whether it can be written to.
+    /// Whether it is writable.
     pub writable: bool,
-    /// Whether what is written stays with the process.
+    /// Whether writes stay in this process.
     pub private: bool,
-    /// Where in the file it begins.
+    /// Its offset in the file.
     pub offset: u64,
-    /// The file's inode; 0 where there is no file.
+    /// The file's inode; 0 if there is no file.
     pub inode: u64,
-    /// The file's path, of any bytes, a newline as `\012`.
+    /// The file's path: any bytes, a newline as `\012`.
     pub path: Vec<u8>,
-    /// Whether that path is no longer this file's, as of a memfd and of a library
-    /// that was replaced.
+    /// Whether the path no longer refers to this file: a memfd, or a library that was
+    /// replaced.
     pub deleted: bool,
 }
 
-/// All lines that are such as the kernel writes them; others are left out.
+/// Parses all lines that have the kernel's format and skips the others.
 #[must_use]
 pub fn parse(text: &[u8]) -> Vec<Mapping> {
     text.split(|&byte| byte == b'\n').filter_map(line).collect()

@@ -1,5 +1,5 @@
-//! Where the blocks of a process are: an ELF note of the library says it, in
-//! the headers that the loader has mapped.
+//! Finds the blocks of a process: the library's ELF note gives their place, in the
+//! headers that the loader has mapped.
 
 use object::elf::{FileHeader32, FileHeader64, PF_W, PT_LOAD, PT_NOTE};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
@@ -9,18 +9,18 @@ use sigward::block::{NOTE_NAME, NOTE_TYPE};
 use crate::maps::Mapping;
 use crate::source::Source;
 
-/// The most bytes of headers that are looked at.
+/// At most this many bytes of headers are read.
 const HEADERS: usize = 4096;
 
-/// The most bytes of notes.
+/// At most this many bytes of notes are read.
 const NOTES: u64 = 64 << 10;
 
 /// A library that has the note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its path when it was mapped, of any bytes.
+    /// Its path when it was mapped, any bytes.
     pub path: Vec<u8>,
-    /// Whether that path is no longer this file's.
+    /// Whether that path no longer refers to this file.
     pub deleted: bool,
     /// The address of its ELF header.
     pub base: u64,
@@ -28,14 +28,14 @@ pub struct Found {
     pub block: u64,
 }
 
-/// All that are loaded. A library that is merely mapped to be read, as by a
-/// linker, is none.
+/// All loaded libraries with the note. A library that is only mapped for reading, as by a
+/// linker, does not count.
 #[must_use]
 pub fn find(source: &impl Source, mappings: &[Mapping]) -> Vec<Found> {
     let mut all: Vec<Found> = Vec::new();
     for mapping in mappings.iter().filter(|it| it.offset == 0 && it.inode != 0) {
         let Some(Place { address: block, offset }) = place(source, mapping.start) else { continue };
-        // Where a loader has put that part of the file.
+        // The loader's mapping of that part of the file.
         let is_data = |it: &Mapping| {
             it.writable
                 && it.private
@@ -51,17 +51,17 @@ pub fn find(source: &impl Source, mappings: &[Mapping]) -> Vec<Found> {
     all
 }
 
-/// Where a block is to be, in memory and in the file.
+/// The place that the note gives for a block, in memory and in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Its address.
     pub address: u64,
-    /// How far into the file it begins.
+    /// Its offset in the file.
     pub offset: u64,
 }
 
-/// The place of the block of the library whose ELF header is at `base`. `None`
-/// where that is no library of ours.
+/// The place of the block of the library whose ELF header is at `base`; `None` if that is
+/// not our library.
 #[must_use]
 pub fn place(source: &impl Source, base: u64) -> Option<Place> {
     let mut bytes = vec![0; HEADERS];
@@ -94,7 +94,7 @@ where
         let Some(block) = in_notes::<Elf>(end, header.p_align(end), &notes, start) else {
             continue;
         };
-        // It changes, so it is where the library can write; and the file has it.
+        // The block changes, so it must be in a part that is writable and in the file.
         let offset = |load: &Elf::ProgramHeader| {
             let within = block.wrapping_sub(bias).wrapping_sub(load.p_vaddr(end).into());
             let holds = load.p_flags(end) & PF_W != 0 && within < load.p_filesz(end).into();
@@ -107,7 +107,7 @@ where
     None
 }
 
-/// What our note says, if it is among `notes`, which are at `start`.
+/// The content of our note if it is among `notes`, which start at `start`.
 fn in_notes<Elf>(end: LittleEndian, align: Elf::Word, notes: &[u8], start: u64) -> Option<u64>
 where
     Elf: FileHeader<Endian = LittleEndian>,

@@ -14,40 +14,37 @@ use crate::source::{Source, Unreadable};
 /// A block in a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Whose it is.
+    /// The library it belongs to.
     pub found: Found,
-    /// What is in it.
+    /// Its content.
     pub read: Result<Snapshot, Error>,
 }
 
-/// A process whose memory may be read: by `/proc/PID/mem`, which stays bound
-/// to the program that the process executes now, while a number may come to
-/// mean another one.
+/// A process whose memory we may read, through `/proc/PID/mem`. That file stays bound to
+/// the program that the process executes now; a pid may come to mean another process.
 pub struct Process {
     folder: File,
     memory: File,
 }
 
 impl Process {
-    /// The process `pid`.
+    /// Opens the process `pid`.
     ///
-    /// # Errors
-    /// Where there is none, or we may not read it.
+    /// # Errors If there is none, or we may not read it.
     pub fn open(pid: u32) -> Result<Self, Unreadable> {
         let folder = File::open(format!("/proc/{pid}")).map_err(|error| judge(&error))?;
         let memory = within(&folder, "mem").map_err(|error| judge(&error))?;
         Ok(Process { folder, memory })
     }
 
-    /// What it has mapped.
+    /// Its mappings.
     ///
-    /// # Errors
-    /// Where it is gone, or we may not ask.
+    /// # Errors If it is gone, or we may not read them.
     pub fn mappings(&self) -> Result<Vec<Mapping>, Unreadable> {
         Ok(maps::parse(&self.text("maps")?))
     }
 
-    /// Its number as it sees it itself, in its own pid namespace (Linux 4.1).
+    /// Its pid in its own pid namespace (Linux 4.1).
     #[must_use]
     pub fn own_pid(&self) -> Option<i32> {
         let status = self.text("status").ok()?;
@@ -56,11 +53,10 @@ impl Process {
         str::from_utf8(numbers).ok()?.split_whitespace().last()?.parse().ok()
     }
 
-    /// Every block in it, and what is in it. Usually one, and none where the
-    /// library is not loaded.
+    /// Every block in it, with its content: usually one, and none if the library is not
+    /// loaded.
     ///
-    /// # Errors
-    /// Where the process is gone, or we may not read it.
+    /// # Errors If the process is gone, or we may not read it.
     pub fn blocks(&self) -> Result<Vec<Block>, Unreadable> {
         let found = note::find(self, &self.mappings()?);
         Ok(found
@@ -80,7 +76,7 @@ impl Process {
     }
 }
 
-/// Opens a file in a folder, whatever the folder's path means by now.
+/// Opens a file in a folder, even if the folder's path means another one by now.
 fn within(folder: &File, name: &str) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
 }
@@ -98,12 +94,12 @@ fn judge(error: &io::Error) -> Unreadable {
 impl Source for Process {
     fn read_at(&self, address: u64, buffer: &mut [u8]) -> Result<usize, Unreadable> {
         const EIO: i32 = 5;
-        // Beyond, it is no offset.
+        // A larger address is not a file offset.
         if i64::try_from(address).is_err() {
             return Err(Unreadable::Unmapped(address));
         }
         match self.memory.read_at(buffer, address) {
-            // It has no memory any more.
+            // The process has no memory any more.
             Ok(0) if !buffer.is_empty() => Err(Unreadable::Gone),
             Ok(bytes) => Ok(bytes),
             Err(error) if error.raw_os_error() == Some(EIO) => Err(Unreadable::Unmapped(address)),

@@ -5,53 +5,53 @@ use sigward::block::{MAGIC, Published, VERSION};
 use crate::Error;
 use crate::cursor::Cursor;
 
-/// Bytes of the head, which every version has.
+/// Bytes of the head, which is the same in every version.
 pub const HEAD: usize = 32;
 
-/// The most bytes that a block is believed to have.
+/// The largest block that is accepted.
 pub const LARGEST: u32 = 1 << 16;
 
 const PLAN: usize = 32;
 const FORCE: usize = 64;
 const COUNTERS: usize = 128;
 
-/// What a block begins with.
+/// The head of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Its version.
     pub version: u16,
-    /// The lowest version that a reader must know.
+    /// The lowest version that a reader must understand.
     pub readable: u16,
-    /// Bytes in all.
+    /// Size of the block in bytes.
     pub size: u32,
-    /// Bytes of a page.
+    /// Bytes per page.
     pub page: u32,
-    /// Bytes of an address: 4 or 8.
+    /// Bytes per address: 4 or 8.
     pub width: u8,
 }
 
-/// A block. What an older version does not have is `None`.
+/// A block. Fields that an older version lacks are `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What it begins with.
+    /// Its head.
     pub head: Head,
-    /// The plan that was made at load.
+    /// The plan made at load.
     pub plan: Option<Published>,
     /// What is in force now.
     pub force: Option<Force>,
-    /// Whose memory it is.
+    /// The process that owns the block.
     pub owner: Option<Owner>,
     /// Where the stacks are.
     pub table: Option<Table>,
-    /// What was counted.
+    /// The counters.
     pub counters: Counters,
 }
 
-/// What is in force now: less than planned where the program has installed a
-/// seccomp filter.
+/// What is in force now: less than the plan if the program has installed a seccomp
+/// filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Force {
-    /// Odd while plan or table change; 0 before there is a plan.
+    /// Odd while the plan or the table changes; 0 before there is a plan.
     pub generation: u32,
     /// [`names::DUTY`](sigward::block::names::DUTY).
     pub duty: u8,
@@ -64,12 +64,12 @@ pub struct Force {
 /// The process whose kernel state the block describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Its number in its own pid namespace; 0 where there is none.
+    /// Its pid in its own pid namespace; 0 if there is no owner.
     pub pid: i32,
-    /// How often a process made it its own: once at load, and once for each
-    /// fork on the way here.
+    /// How often a process took ownership: once at load, and once for each fork that led
+    /// to this process.
     pub claims: u32,
-    /// The address of a page that forks wipe; 0 for none.
+    /// The address of a page that forks wipe; 0 if there is none.
     pub mark: u64,
 }
 
@@ -78,18 +78,17 @@ pub struct Owner {
 pub struct Table {
     /// The address of the first entry; 0 while there is no table.
     pub address: u64,
-    /// How many entries there is room for.
+    /// The number of entries it has room for.
     pub capacity: u64,
-    /// Bytes from one to the next.
+    /// Bytes from one entry to the next.
     pub entry: u16,
-    /// How many of them are for us.
+    /// How many of these bytes are published.
     pub published: u16,
 }
 
-/// What was counted. See the counters of the same names in
-/// [`sigward::block::Counters`].
+/// The counters, described under the same names in [`sigward::block::Counters`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the other has the words")]
+#[allow(missing_docs, reason = "documented there")]
 pub struct Counters {
     pub stacks: Option<u64>,
     pub small: Option<u64>,
@@ -97,14 +96,14 @@ pub struct Counters {
     pub windows: Option<u64>,
     /// Pages pinned now.
     pub pinned: Option<u64>,
-    /// The most at one time.
+    /// The most pages pinned at one time.
     pub most_pinned: Option<u64>,
-    /// By [`names::RUNG`](sigward::block::names::RUNG).
+    /// Stacks by [`names::RUNG`](sigward::block::names::RUNG).
     pub rungs: [Option<u64>; 4],
 }
 
 impl Head {
-    /// Reads and judges the first [`HEAD`] bytes of what may be a block.
+    /// Parses and checks the first [`HEAD`] bytes of what may be a block.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -130,14 +129,14 @@ impl Head {
         if !matches!(head.width, 4 | 8) {
             return Err(Error::Width(head.width));
         }
-        // A page also divides addresses.
+        // Addresses are divided by the page size too.
         if !(HEAD as u32..=LARGEST).contains(&head.size) || !head.page.is_power_of_two() {
             return Err(Error::Size(head.size));
         }
         Ok(head)
     }
 
-    /// Whether there may be more in the block than this reader knows.
+    /// Whether the block may contain more than this reader knows.
     #[must_use]
     pub fn is_newer(&self) -> bool {
         self.version > VERSION
@@ -145,7 +144,7 @@ impl Head {
 }
 
 impl Record {
-    /// Reads a block from its bytes, which may be fewer than it says.
+    /// Parses a block from its bytes, which may be fewer than its stated size.
     ///
     /// # Errors
     /// What is wrong with it.

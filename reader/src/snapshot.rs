@@ -1,9 +1,9 @@
-//! A block and its stacks, such as they were at one time.
+//! A block and its stacks, as they were at one time.
 //!
-//! The process does not wait for us. Where the table moved while it was read,
-//! all is read again, a few times. The entries themselves are not written as
-//! one: each is read twice, and believed if it is the same both times, and can
-//! be. One that moved to another slot meanwhile may be missed.
+//! The process does not wait for the reader. If the table moves during the read,
+//! everything is read again, a few times. Entries are not written atomically: each is
+//! read twice, and accepted if both reads agree and the content is possible. An entry
+//! that moves to another slot meanwhile may be missed.
 
 use std::collections::HashSet;
 
@@ -14,39 +14,39 @@ use crate::entry::{Layout, Slot, Stack};
 use crate::record::{HEAD, Head, LARGEST, Record, Table};
 use crate::source::{Source, Unreadable};
 
-/// How often all is read before it is called torn.
+/// Attempts to read everything before it counts as torn.
 const ATTEMPTS: usize = 16;
 
-/// How often an entry is read before it is called torn.
+/// Attempts to read an entry before it counts as torn.
 const LOOKS: usize = 4;
 
-/// The most bytes that a table is believed to have.
+/// The largest table that is accepted, in bytes.
 const LARGEST_TABLE: u64 = 64 << 20;
 
-/// How many torn entries are looked at again: it may all be damage.
+/// At most this many torn entries are read again: all of it may be damage.
 const SECOND_LOOKS: usize = 1000;
 
-/// How many bytes of it are read at once, about.
+/// The approximate number of bytes per read.
 const AT_ONCE: u64 = 64 << 10;
 
-/// What was found.
+/// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The block.
     pub record: Record,
-    /// Whether the process has only a copy of another one's block, as after a
-    /// fork that libsigward.so did not see. `None` where the block does not
-    /// tell: then compare the owner's pid with the process's own.
+    /// Whether the process only has a copy of another process's block, as after a fork
+    /// that libsigward.so did not see. `None` if the block does not show it: then compare
+    /// the owner's pid with the process's own.
     pub copied: Option<bool>,
-    /// The stacks on record, in no order.
+    /// The recorded stacks, in no order.
     pub stacks: Vec<Stack>,
-    /// How many entries were in the middle of a change each time, or damaged.
+    /// The number of entries that were changing at each attempt, or are damaged.
     pub torn: usize,
 }
 
 impl Snapshot {
-    /// The version of the block, if it is a newer one than this reader's: there
-    /// may be more in it.
+    /// The block's version if it is newer than this reader, so that the block may contain
+    /// more.
     #[must_use]
     pub fn newer(&self) -> Option<u16> {
         Some(self.record.head.version).filter(|version| *version > VERSION)
@@ -55,8 +55,7 @@ impl Snapshot {
 
 /// Reads the block at `address`.
 ///
-/// # Errors
-/// Where there is none, or it is no good.
+/// # Errors If there is none, or it cannot be used.
 pub fn read(source: &impl Source, address: u64) -> Result<Snapshot, Error> {
     for _ in 0..ATTEMPTS {
         if let Some(snapshot) = attempt(source, address)? {
@@ -66,7 +65,7 @@ pub fn read(source: &impl Source, address: u64) -> Result<Snapshot, Error> {
     Err(Error::Torn)
 }
 
-/// `None` where it changed meanwhile.
+/// `None` if the table changed meanwhile.
 fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error> {
     let mut bytes = [0; HEAD];
     source.fill(address, &mut bytes)?;
@@ -91,14 +90,14 @@ fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error
     Ok(Some(Snapshot { copied: copied(source, &record), record, stacks, torn }))
 }
 
-/// What the page says that forks wipe.
+/// What the page that forks wipe shows.
 fn copied(source: &impl Source, record: &Record) -> Option<bool> {
     let mark = record.owner?.mark;
     let mut word = [0; 4];
     (mark != 0 && source.fill(mark, &mut word).is_ok()).then(|| word == [0; 4])
 }
 
-/// The stacks in the table, and how many of its entries are torn.
+/// The stacks in the table, and the number of torn entries.
 fn stacks(
     source: &impl Source,
     record: &Record,
@@ -132,7 +131,7 @@ fn stacks(
             let looks = if torn < SECOND_LOOKS { LOOKS } else { 1 };
             match settle(source, at, once, again, layout, looks)? {
                 Slot::Empty => {}
-                // Moved up while we read, it is met twice.
+                // An entry that moved up during the read is met twice.
                 Slot::Stack(stack) if !seen.insert(stack.key) => {}
                 Slot::Stack(stack) => stacks.push(stack),
                 Slot::Torn => torn += 1,
@@ -143,7 +142,7 @@ fn stacks(
     Ok((stacks, torn))
 }
 
-/// Looks at an entry until it is the same twice, and can be.
+/// Reads an entry until two reads agree and its content is possible.
 fn settle(
     source: &impl Source,
     address: u64,

@@ -3,19 +3,17 @@
 use core::fmt;
 use std::io::ErrorKind;
 
-/// Memory that can be read, and changes meanwhile.
+/// Memory that can be read while it changes.
 pub trait Source {
-    /// Reads from `address` on into `buffer`, up to the first byte that is not
-    /// there. Returns how many bytes.
+    /// Reads from `address` into `buffer`, up to the first byte that is not there.
+    /// Returns the number of bytes.
     ///
-    /// # Errors
-    /// Where not one byte can be read.
+    /// # Errors If not one byte can be read.
     fn read_at(&self, address: u64, buffer: &mut [u8]) -> Result<usize, Unreadable>;
 
     /// Fills `buffer`.
     ///
-    /// # Errors
-    /// Where a byte cannot be read.
+    /// # Errors If a byte cannot be read.
     fn fill(&self, address: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
@@ -34,11 +32,11 @@ pub trait Source {
 pub enum Unreadable {
     /// Nothing is mapped at this address.
     Unmapped(u64),
-    /// We may not.
+    /// We lack the permission.
     Denied,
     /// The process has ended, or executes another program now.
     Gone,
-    /// For another reason.
+    /// Another error.
     Failed(ErrorKind),
 }
 
@@ -47,8 +45,8 @@ impl fmt::Display for Unreadable {
         match self {
             Unreadable::Unmapped(address) => write!(f, "nothing is mapped at {address:#x}"),
             Unreadable::Denied => f.write_str(
-                "permission denied: another process's memory is read by root (CAP_SYS_PTRACE) or \
-                 by its own user; where kernel.yama.ptrace_scope is 1, by root or an ancestor",
+                "permission denied: only root (CAP_SYS_PTRACE) and the process's own user may read \
+                 its memory; with kernel.yama.ptrace_scope=1, only root and its ancestors",
             ),
             Unreadable::Gone => f.write_str("the process has ended, or executes another program"),
             Unreadable::Failed(kind) => write!(f, "its memory cannot be read: {kind}"),

@@ -1,5 +1,5 @@
-//! Good blocks of both pointer widths are read as they are; older, newer, foreign, torn and damaged
-//! ones are told from them; and no bytes whatever make the reader panic.
+//! Good blocks of both pointer widths are read correctly; older, newer, foreign, torn and damaged
+//! ones are recognized; and no bytes at all make the reader panic.
 
 use std::cell::Cell;
 
@@ -17,7 +17,7 @@ const MARK: u64 = 0x8_0000;
 const LIBRARY: u64 = 0x10_0000;
 const PAGE: u64 = 4096;
 
-/// Pieces of memory, by their addresses.
+/// Pieces of memory, by address.
 #[derive(Clone, Debug, Default)]
 struct Memory(Vec<(u64, Vec<u8>)>);
 
@@ -41,7 +41,7 @@ impl Source for Memory {
     }
 }
 
-/// Memory in which something happens at each read: `happens` is told which one it is.
+/// Memory that changes at each read: `happens` gets the number of the read.
 struct Changing<F>(Memory, Cell<usize>, F);
 
 impl<F: Fn(usize, &mut Memory)> Source for Changing<F> {
@@ -60,13 +60,13 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     bytes[at..at + value.len()].copy_from_slice(value);
 }
 
-/// Puts a word there and returns where the next one is.
+/// Writes a word and returns the offset of the next one.
 fn word(bytes: &mut [u8], at: usize, width: usize, value: u64) -> usize {
     put(bytes, at, &value.to_le_bytes()[..width]);
     at + width
 }
 
-/// A block as the document lays it out, with a table of four: one stack is in the third.
+/// A block laid out as documented, with a table of four slots and a stack in the third.
 fn memory(width: usize) -> Memory {
     let mut block = vec![0; 256];
     put(&mut block, 0, &MAGIC);
@@ -75,7 +75,8 @@ fn memory(width: usize) -> Memory {
     put(&mut block, 12, &256_u32.to_le_bytes());
     put(&mut block, 16, &(PAGE as u32).to_le_bytes());
     block[20] = width as u8;
-    // The plan: act, as the kernel is affected, by rung frame, report, two-phase, retry, at start.
+    // The plan: act, because the kernel is affected; rung frame, report, two-phase, retry, at
+    // start.
     put(&mut block, 32, &[2, 4, 1, 1, 2, 1, 2, 1]);
     for (at, value) in [(40, 3376_u32), (44, 8000), (48, 40_000)] {
         put(&mut block, at, &value.to_le_bytes());
@@ -100,7 +101,7 @@ fn memory(width: usize) -> Memory {
     Memory(vec![(BLOCK, block), (TABLE, table), (MARK, vec![1, 0, 0, 0])])
 }
 
-/// Writes an entry of 8 KiB at `base`, of which the upper two pages are held, the upper one locked.
+/// Writes an entry of 8 KiB at `base`: the upper two pages are held, the top one is locked.
 fn stack(entry: &mut [u8], width: usize, base: u64) {
     let mut at = 0;
     for value in [base + 1, base, 8192, 6000] {
@@ -144,7 +145,7 @@ fn a_good_block_is_read_as_it_is() {
         assert!(stack.disarms && stack.proven && stack.suspended == 5);
         assert_eq!(stack.held, Range { start: 0x20_1000, end: 0x20_3000 });
         assert_eq!(stack.locked, Range { start: 0x20_2000, end: 0x20_3000 });
-        // This version does not have them.
+        // This version does not have these fields.
         assert_eq!((stack.substitute, stack.usable, stack.deepest), (None, None, None));
     }
 }
@@ -202,7 +203,7 @@ fn what_is_no_good_is_told_apart() {
     assert_eq!(broken(20, &[5]), Err(Error::Width(5)));
     assert_eq!(broken(12, &8_u32.to_le_bytes()), Err(Error::Size(8)));
     assert_eq!(broken(12, &u32::MAX.to_le_bytes()), Err(Error::Size(u32::MAX)));
-    // The table: where nothing is, too large, entries of no bytes.
+    // The table: at unmapped memory, too large, with entries of zero bytes.
     assert_eq!(broken(88, &0xdead_0000_u64.to_le_bytes()), Err(Error::Table));
     assert_eq!(broken(96, &u64::MAX.to_le_bytes()), Err(Error::Table));
     assert_eq!(broken(104, &0_u32.to_le_bytes()), Err(Error::Table));
@@ -232,7 +233,7 @@ fn what_changes_all_the_time_is_torn_and_what_settles_is_read() {
     };
     assert_eq!(read(&restless(usize::MAX), BLOCK), Err(Error::Torn));
     assert_eq!(read(&restless(20), BLOCK).unwrap().stacks.len(), 1);
-    // The table moves while it is read: where it was is nothing any more.
+    // The table moves during the read: nothing is left at its old address.
     let moving = changing(memory(8), |step, memory| {
         if (2..20).contains(&step) {
             memory.0.retain(|(start, _)| *start != TABLE);
@@ -250,14 +251,14 @@ fn an_entry_that_changes_all_the_time_is_torn_alone() {
     });
     let snapshot = read(&restless, BLOCK).unwrap();
     assert_eq!((snapshot.stacks.len(), snapshot.torn), (1, 1));
-    // A mixture of two: the pages are not the stack's.
+    // A mixture of two entries: the pages do not belong to the stack.
     let mut mixed = memory(8);
     word(&mut mixed.piece(TABLE)[240..], 8, 8, 0x50_0000);
     let snapshot = read(&mixed, BLOCK).unwrap();
     assert_eq!((snapshot.stacks.len(), snapshot.torn), (0, 1));
 }
 
-/// The first page of a library, whose data is 0x2000 above it and has the block at its start.
+/// The first page of a library. Its data is 0x2000 above it and starts with the block.
 fn library(width: usize) -> Vec<u8> {
     let mut bytes = vec![0; 4096];
     put(&mut bytes, 0, &[0x7f, b'E', b'L', b'F', if width == 8 { 2 } else { 1 }, 1, 1]);
@@ -268,7 +269,7 @@ fn library(width: usize) -> Vec<u8> {
     for (at, value) in [(0, start), (2, header), (4, 3)] {
         put(&mut bytes, sizes + at, &(value as u16).to_le_bytes());
     }
-    // Type, flags, offset, address, bytes; in the wide form the flags come second.
+    // Type, flags, offset, address, size; in the wide format the flags come second.
     let segments = [(1, 4, 0, 0, 0x1000), (1, 6, 0x1000, 0x2000, 0x800), (4, 4, 0x800, 0x800, 64)];
     for (number, (kind, flags, offset, address, size)) in segments.into_iter().enumerate() {
         let at = start + number * header;
@@ -303,7 +304,7 @@ fn the_note_leads_to_the_block() {
         let mappings = [
             mapping(base, false, 0),
             mapping(base + 0x2000, true, 0x1000),
-            // Merely read, as by a linker: what is there is no data of its own.
+            // Only mapped for reading, as by a linker: the memory above is not its data.
             mapping(3 * base, false, 0),
             mapping(3 * base + 0x2000, true, 0),
         ];
