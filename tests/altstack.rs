@@ -1,8 +1,8 @@
-//! `linux-sigframe-fpu`: with the library no page fault is taken while a signal frame is
-//! written to an alternate stack, and a program sees no other difference.
+//! `linux-sigframe-fpu`: with the library, no page fault occurs while the kernel writes a
+//! signal frame to an alternate stack, and a program sees no other difference.
 //!
-//! The kernel of the tests is healthy: `on` stands for an affected one, and `auto` must do
-//! nothing. On an affected kernel the tests of `auto` fail.
+//! The tests assume a healthy kernel: there `on` does what happens on an affected one, and
+//! `auto` must do nothing. On an affected kernel the tests of `auto` fail.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn a_program_sees_no_difference() {
     for (name, libc) in programs {
         let run = program(&name, libc);
         let without = run.output().unwrap();
-        // Its usage, or a failed MUST.
+        // Its usage message, or a failed MUST.
         let idle = [2, 99].contains(&without.code());
         assert!(!idle, "{name}, {libc:?} tests nothing without an argument: {without:?}");
         for mode in MODES {
@@ -33,13 +33,13 @@ fn a_program_sees_no_difference() {
     }
 }
 
-/// Makes a run one under such limits.
+/// Changes a run to use these limits.
 type Setting = fn(Run) -> Run;
 
-/// Who runs a program, and how much it may lock.
+/// Which user runs a program, and how much it may lock.
 const SETTINGS: &[(&str, Setting)] = &[
     ("root", |run| run),
-    // What a kernel of today gives everybody.
+    // The default limit of today's kernels.
     ("nobody, 8 MiB", |run| run.unprivileged().memlock(8 << 20)),
     ("nobody, 64 KiB", |run| run.unprivileged().memlock(64 << 10)),
     ("nobody, 0", |run| run.unprivileged().memlock(0)),
@@ -84,7 +84,8 @@ fn no_fault_on_a_stack_adopted_with_its_handler() {
 
 #[test]
 fn no_fault_on_a_stack_adopted_at_load() {
-    // Only where another constructor can run before ours is a stack older than we are.
+    // A stack can only be older than our constructor if another constructor can run
+    // before it.
     let late = artifacts::initialised_late().unwrap();
     let run = program("adopt_at_load", Libc::Glibc);
     assert_eq!(run.frames().unwrap().faulting(), 1);
@@ -95,7 +96,7 @@ fn no_fault_on_a_stack_adopted_at_load() {
 
 #[test]
 fn no_fault_without_dlsym() {
-    // A libc without errno is none that we know: there the program is only left alive.
+    // A libc without errno is unknown to us: the library only must not harm the program.
     for (flags, faulting) in [(&[][..], 0), (&["-DNO_ERRNO"], 1)] {
         let run = Run::new(build_with("no_dlsym", Libc::Glibc, flags).unwrap());
         let without = run.frames().unwrap();
@@ -142,12 +143,12 @@ fn auto_adds_no_system_call() {
     for &libc in libcs() {
         let run = program("signal_calls", libc);
         let without = between_marks(&run);
-        // musl blocks signals, too.
+        // musl blocks signals too.
         assert!(without.len() >= 5, "{libc:?}: {without:?}");
         for mode in ["auto", "off"] {
             assert_eq!(between_marks(&run.clone().sigward(mode)), without, "{libc:?}, {mode}");
         }
-        // More would be seen.
+        // Any further call would show up.
         let on = between_marks(&run.sigward("on"));
         assert!(on.contains(&libc::SYS_mlock), "{libc:?}: {on:?}");
     }
@@ -163,7 +164,8 @@ fn between_marks(run: &Run) -> Vec<i64> {
 
 #[test]
 fn the_settings_are_what_they_say() {
-    // A program that locks more than it may, and dies of it: the limits above are in force.
+    // A program that locks more than its limit and dies of it shows that the limits above
+    // are in force.
     if !need::root() {
         return;
     }

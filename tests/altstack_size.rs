@@ -1,12 +1,12 @@
-//! `altstack-size`: alternate stacks too small for a frame are told of, or served with a larger
-//! one, and the program is told its own all the same.
+//! `altstack-size`: alternate stacks that are too small for a frame are reported, or replaced
+//! by a larger one; either way the program gets its own stack back from sigaltstack(2).
 //!
 //! `SIGWARD_FRAME` makes the old `SIGSTKSZ` too small on every machine.
 
 use sigward_harness::Run;
 use sigward_harness::programs::{build, libcs};
 
-/// What a frame with AMX state takes.
+/// The size of a frame with AMX state.
 const FRAME: (&str, &str) = ("SIGWARD_FRAME", "11952");
 
 fn small(libc: sigward_harness::programs::Libc, mode: &str, remedy: &str) -> Run {
@@ -31,7 +31,7 @@ fn the_program_is_told_its_own_stack() {
     }
 }
 
-/// The control: only with `fix` does the handler run elsewhere than in the small stack.
+/// The control: only with `fix` does the handler run outside the small stack.
 #[test]
 fn the_kernel_gets_a_larger_one() {
     for &libc in libcs() {
@@ -59,7 +59,7 @@ fn it_is_told_once_with_both_sizes_and_counted() {
             assert!(lines[0].contains(what), "{what}: {}", lines[0]);
         }
         assert!(told.stderr.contains(" too_small=1 "), "{}", told.stderr);
-        // One that is large enough is not told of.
+        // A stack that is large enough is not reported.
         let large = small(libc, "auto", "report").env(FRAME.0, "4096").env("SIGWARD_LOG", "warn");
         let large = large.output().unwrap();
         assert!(large.stderr.contains(" too_small=0 "), "{}", large.stderr);

@@ -1,5 +1,5 @@
-//! What the library may cost a process that it does nothing for. A feature that needs more raises
-//! the figure here, in the open; the file's size is in `contract.rs`.
+//! What the library may cost a process in which it does nothing. If a feature needs more, its
+//! commit raises the figure here; the limit of the file's size is in `contract.rs`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -19,14 +19,14 @@ use sigward_harness::{Run, artifacts, need};
 mod counter;
 use counter::Counter;
 
-/// User instructions added to an exec, as a multiple of what an empty library adds.
+/// User instructions added to an exec, relative to those that an empty library adds.
 const EXEC: f64 = 2.2;
-/// Relocations, each some 13 instructions of an exec.
+/// Relocations. Each costs an exec some 13 instructions.
 const RELOCATIONS: usize = 300;
-/// Names that the loader looks up for us, each some 900.
+/// Names that the loader looks up for the library. Each costs some 900 instructions.
 const LOOKED_UP: usize = 3;
-/// Pages of each process's own: two of relocated tables, one of data, one of what is recorded, and
-/// two for the boundaries that any of these may lie on. musl's malloc takes the end of the last, too.
+/// Private pages per process: two for relocated tables, one for data, one for records, and two
+/// because these may cross a page boundary. musl's malloc also takes the end of the last page.
 const fn pages(libc: Libc) -> u32 {
     match libc {
         Libc::Glibc | Libc::OldGlibc => 6,
@@ -39,7 +39,7 @@ fn instructions_of_an_exec() {
     if need::program("valgrind").is_none() {
         return;
     }
-    // Paths of one length: the loader's work grows with them.
+    // Paths of the same length: the loader's work grows with them.
     let folder = tempfile::tempdir().unwrap();
     let stage = |name: &str, from: &Path| {
         let to = folder.path().join(name);
@@ -89,7 +89,7 @@ fn pages_of_a_process() {
     }
 }
 
-/// Numbers of system calls, and how often each is made.
+/// System calls by number, and how often each is made.
 fn calls(run: &Run) -> BTreeMap<i64, usize> {
     let mut counts = BTreeMap::new();
     for call in run.calls().unwrap() {
@@ -100,7 +100,7 @@ fn calls(run: &Run) -> BTreeMap<i64, usize> {
 
 #[test]
 fn system_calls_at_load() {
-    // By which the loader maps a file.
+    // The calls by which the loader maps a file.
     const LOADER: [i64; 8] = [
         libc::SYS_openat,
         libc::SYS_read,
@@ -131,8 +131,9 @@ fn system_calls_at_load() {
     assert!(on.len() > 1, "more would be seen: {on:?}");
 }
 
-/// Memory calls of `bench_beside.c` that touch no stack: how many are made at a time, and the most
-/// user instructions that are added to each. Under `MAP_FIXED` there is more to forget.
+/// Memory calls of `bench_beside.c` that touch no stack: the number of calls, and the most user
+/// instructions that the library may add to each. `MAP_FIXED` costs more because it replaces
+/// mappings that are on record.
 const MEMORY_CALLS: [(&str, usize, usize); 4] =
     [("map", 2, 150), ("fixed", 1, 300), ("advise", 1, 150), ("protect", 2, 150)];
 
@@ -140,7 +141,7 @@ const MEMORY_CALLS: [(&str, usize, usize); 4] =
 fn instructions_of_a_memory_call() {
     let run = Run::new(build("bench_beside", Libc::Glibc).unwrap());
     let run = run.deadline(Duration::from_secs(60));
-    // The least of some: where memory lies is chosen anew each time.
+    // The minimum of several runs: addresses differ from run to run.
     let least = |run: &Run| {
         let runs = (0..3).map(|_| run.steps().unwrap());
         runs.min_by_key(|steps| steps.instructions).unwrap()

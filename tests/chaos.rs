@@ -1,5 +1,5 @@
-//! Originals that fail, behind the library or before it, and system calls of its own that fail:
-//! a program sees exactly what it would see without the library.
+//! Originals that fail, behind the library or before it, and failing system calls of the
+//! library's own: a program sees exactly what it would see without the library.
 
 use sigward_harness::filter::Filter;
 use sigward_harness::programs::{Libc, build, libcs};
@@ -9,7 +9,8 @@ fn program(libc: Libc) -> Run {
     Run::new(build("chaos_calls", libc).unwrap()).arg("locked")
 }
 
-/// The same output, end, and locks left: ordinary stacks, which stay held, are not.
+/// Output, exit status and remaining locks are the same. Locks on ordinary stacks, which
+/// stay held, do not count.
 fn same(with: &Outcome, plain: &Outcome, what: &str) {
     let lines = with.stdout.lines().zip(plain.stdout.lines());
     for (number, (with, plain)) in lines.enumerate() {
@@ -19,7 +20,7 @@ fn same(with: &Outcome, plain: &Outcome, what: &str) {
     assert_eq!(with.stdout.len(), plain.stdout.len(), "{what}");
 }
 
-/// Runs with `schedule`, without our library, before it and behind it.
+/// Runs with `schedule`: without our library, behind it and before it.
 fn three(schedule: &str) -> [Outcome; 3] {
     let (chaos, sigward) = (artifacts::chaos(), artifacts::preload());
     let run = program(Libc::Glibc).env("CHAOS", schedule).env("SIGWARD", "on");
@@ -57,7 +58,7 @@ fn failures_reach_the_program_as_they_are() {
         "mremap:ENOMEM",
         "mremap:EFAULT:every2",
         "mprotect:ENOMEM:every2",
-        // Not by the limit: no second attempt meets the schedule.
+        // Does not depend on the limit: the schedule fails the second attempt too.
         "mlock:ENOMEM:every2",
         "mlock:EPERM:every2",
         "mlock:EAGAIN:every2",
@@ -75,7 +76,8 @@ fn failures_reach_the_program_as_they_are() {
     }
 }
 
-/// The plants that stand for defects of others: each is seen by the program, with us and without.
+/// The planted failures that imitate other software's defects: the program sees each of them,
+/// with and without us.
 #[test]
 fn plants_are_seen() {
     for (schedule, seen) in [
@@ -100,8 +102,8 @@ fn a_schedule_that_is_not_understood_is_told() {
     }
 }
 
-/// Our own system calls are refused by a filter; the program's are, too, and it is the same for
-/// it whether we are there.
+/// A filter refuses our system calls, and the program's too. The program sees the same with us
+/// and without.
 #[test]
 fn our_own_calls_may_fail() {
     let rows = [
@@ -126,7 +128,7 @@ fn our_own_calls_may_fail() {
     }
 }
 
-/// fork fails in the kernel, after the handlers that prepare for it have run.
+/// fork fails in the kernel, after the prepare handlers have run.
 #[test]
 fn a_fork_may_fail_late() {
     for &libc in libcs() {

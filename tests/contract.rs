@@ -1,5 +1,5 @@
-//! The contract of the file `libsigward.so`: it loads into any process, needs nothing, and
-//! puts itself in front of those functions only that it says.
+//! The contract of the file `libsigward.so`: it loads into any process, needs no other
+//! library, and hooks only the functions that it lists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,11 +14,11 @@ use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader, Sym};
 use sigward_harness::artifacts;
 use sigward_harness::programs::{Libc, build};
 
-/// Bytes below which the file stays: every process of a system may have to map it, so growth is
-/// decided, not drifted into. Raised when a feature needs it.
+/// The file must stay smaller than this: every process of a system may have to map it, so
+/// growth is a decision. Raised when a feature needs it.
 const SIZE_LIMIT: usize = 160 << 10;
 
-/// What breaks the contract, in words.
+/// Each breach of the contract, as text.
 fn breaches(library: &Path, exports: &BTreeSet<String>) -> Vec<String> {
     let bytes = fs::read(library).unwrap();
     let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
@@ -75,7 +75,7 @@ fn breaches(library: &Path, exports: &BTreeSet<String>) -> Vec<String> {
     breaches
 }
 
-/// The hook list, as the source of the library has it.
+/// The hook list in the library's source.
 fn hooked() -> BTreeSet<String> {
     let source = artifacts::workspace().join("preload/src/originals.rs");
     let source = fs::read_to_string(source).unwrap();
@@ -112,7 +112,7 @@ fn a_library_that_breaks_all_of_it_is_told() {
 
 #[test]
 fn a_panic_path_or_a_stray_name_fails_the_build() {
-    // The control: with nothing planted the same build succeeds.
+    // The control: the same build with nothing planted succeeds.
     artifacts::planted("nothing").unwrap();
     for (plant, undefined) in [("panic", "sigward_a_panic_path_is_linked"), ("stray", "getpid")] {
         let words = artifacts::planted(plant).expect_err(plant).to_string();

@@ -1,5 +1,5 @@
-//! The command as the first process of a container: an empty root with one program and its
-//! libraries and /proc, and a process number space of its own.
+//! The command as the first process of a container: a root that contains one program, its
+//! libraries and /proc, and a pid namespace of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use sigward_harness::filter::Filter;
 use sigward_harness::need;
 use sigward_harness::programs::{Libc, build, copy, libcs};
 
-/// What a program needs to be loaded.
+/// The files that a program needs to load.
 fn loaded_files(program: &Path, libc: Libc) -> Vec<PathBuf> {
     if libc == Libc::Musl {
         return vec!["/lib/ld-musl-x86_64.so.1".into()];
@@ -39,8 +39,8 @@ fn container(program: &Path, libc: Libc) -> tempfile::TempDir {
     root
 }
 
-/// A root without /dev and /proc, on a kernel without getrandom(2), or on one before 5.6, whose
-/// getrandom does not know what std asks it for: no random bytes are to be had.
+/// Without random bytes: a root without /dev and /proc, on a kernel without getrandom(2), or
+/// before 5.6, where getrandom does not know the flag that std passes.
 #[test]
 fn every_command_does_without_random_bytes() {
     if !need::root() {

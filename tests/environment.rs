@@ -1,4 +1,5 @@
-//! The environment: what is obeyed, what is refused, and what is said of it on stderr.
+//! The environment: which settings are obeyed, which are refused, and what stderr says
+//! about them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,12 +14,12 @@ fn program(name: &str, libc: Libc) -> Run {
     Run::new(build(name, libc).unwrap())
 }
 
-/// A run whose only effect on the environment is ours: no `SIGWARD` yet.
+/// A run whose only `SIGWARD` variables are the test's own; none is set yet.
 fn preloaded(name: &str, libc: Libc) -> Run {
     program(name, libc).preload(artifacts::preload())
 }
 
-/// The lines of stderr without what differs from run to run: `sigward[PID]: `.
+/// The lines of stderr without the prefix that differs from run to run: `sigward[PID]: `.
 fn said(outcome: &Outcome) -> Vec<&str> {
     let words = |line| {
         str::strip_prefix(line, "sigward[")
@@ -87,14 +88,15 @@ fn a_bad_name_is_told_and_a_strangers_is_not() {
     }
 }
 
-/// It may be meant for somebody else, and is in the environment of every process.
+/// The variable may belong to other software, and it is in the environment of every
+/// process.
 #[test]
 fn a_bad_name_costs_nothing_where_nothing_is_done() {
     let run = preloaded("altstack_mmap", Libc::Glibc);
     let named = run.clone().env("SIGWARD_FOO", "1");
     assert_eq!(named.output().unwrap().stderr, "");
     assert_eq!(named.calls().unwrap(), run.calls().unwrap());
-    // The control: what is said costs a call.
+    // The control: writing a message does cost a call.
     let told = run.clone().env("SIGWARD_SIZE", "x");
     assert!(told.calls().unwrap().len() > run.calls().unwrap().len());
 }
@@ -108,7 +110,7 @@ fn empty_values_are_defaults_and_off_is_silent() {
     assert_eq!(off.output().unwrap().stderr, "");
 }
 
-/// A value that holds anything is shown on one line, and cut where it is too long.
+/// A value with arbitrary bytes is shown on one line, and cut if it is too long.
 #[test]
 fn strange_values_stay_on_one_line() {
     for value in ["a\nb\x1b[31m\r", "\u{fe}\u{ff}", &"x".repeat(10_000)] {
@@ -148,7 +150,7 @@ fn only_and_except_select_programs_by_name() {
     }
 }
 
-/// A program that is refused a lock, so that there is something to warn of.
+/// A program whose lock is refused, so that there is something to warn about.
 fn refused(libc: Libc, limit: u64) -> Run {
     let run = preloaded("altstack_threads", libc).arg("8").unprivileged().memlock(limit);
     run.env("SIGWARD", "on").env("SIGWARD_STACK", "off")
@@ -178,7 +180,7 @@ fn each_log_level_adds_to_the_one_before() {
         assert_eq!(count(outcome, "DEBUG: ") >= 8, debugs, "{outcome:?}");
         assert!(outcome.success() && outcome.stdout == off.stdout, "{outcome:?}");
     }
-    // The effective settings and the verdict are decisions.
+    // The effective settings and the verdict are logged as decisions.
     let words = said(info);
     for word in ["INFO: SIGWARD=on", "INFO: SIGWARD_ALTSTACK=auto", "INFO: SIGWARD_LOG=info"] {
         assert!(words.contains(&word), "{word}: {words:?}");
@@ -227,7 +229,7 @@ fn memory_that_cannot_be_locked_uses_up_no_warning() {
 
 #[test]
 fn the_figures_are_true() {
-    // Limit; stacks, on the rungs lock and touch; KiB locked at the end and at most; refusals.
+    // Limit; stacks on the rungs lock and touch; KiB locked at the end and at most; refusals.
     let rows: &[(&str, &[&str], u64, [usize; 6])] = &[
         ("altstack_threads", &["8"], 8 << 20, [8, 8, 0, 0, 512, 0]),
         ("altstack_threads", &["8"], 64 << 10, [8, 1, 7, 0, 64, 7]),
@@ -246,7 +248,7 @@ fn the_figures_are_true() {
             assert_eq!(outcome.figure("duty"), "act");
             assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
             if *name == "residency" {
-                // And the kernel says so, too.
+                // The kernel confirms it.
                 let vmlck = format!("VmLck {} kB\n", expected[3]);
                 assert!(outcome.stdout.ends_with(&vmlck), "{outcome:?}");
             }
@@ -260,7 +262,7 @@ fn stacks_that_the_kernel_refuses_are_not_counted() {
     let run = run.env("SIGWARD_STACK", "off");
     for (mode, locked) in [("on", "64"), ("observe", "0")] {
         let outcome = run.clone().env("SIGWARD", mode).output().unwrap();
-        // Three of sigaltstack, one of syscall; two more are too small.
+        // Three set by sigaltstack, one by syscall; two more are too small.
         assert_eq!(outcome.figure("stacks"), "4", "{outcome:?}");
         assert_ne!(outcome.figure("most_locked_kib") == "0", locked != "0", "{outcome:?}");
     }
@@ -273,7 +275,8 @@ fn auto_on_a_healthy_kernel_counts_nothing() {
     assert_eq!((outcome.figure("duty"), outcome.figure("stacks")), ("inert", "0"));
 }
 
-/// Builds the program `secure` with our library linked to it, as nobody can preload it there.
+/// Builds the program `secure` linked to our library, because nothing can be preloaded into
+/// it.
 fn linked_program(folder: &Path) -> std::path::PathBuf {
     let library = folder.join("libsigward.so");
     fs::copy(artifacts::preload(), &library).unwrap();

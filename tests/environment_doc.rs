@@ -1,6 +1,7 @@
-//! `docs/environment.md` is made from the table of variables, and README.md knows them all.
+//! `docs/environment.md` is generated from the table of variables, and README.md lists them
+//! all.
 //!
-//! To write it again: `BLESS=1 cargo test --test environment_doc`.
+//! To generate it: `BLESS=1 cargo test --test environment_doc`.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! Forks: no delivery faults afterwards, on either side, and not one byte is lost.
+//! Forks: afterwards no delivery faults in parent or child, and not one byte is lost.
 
 use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc, build};
@@ -11,7 +11,7 @@ fn the_next_delivery_does_not_fault() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// What holds memory that a child must find: scenarios of `fork_bytes`.
+/// Programs whose memory a child must find unchanged: scenarios of `fork_bytes`.
 fn bytes(scenario: &str, libc: Libc) -> Run {
     Run::new(build("fork_bytes", libc).unwrap()).arg(scenario)
 }
@@ -38,7 +38,7 @@ fn complete(outcome: &Outcome) -> bool {
     outcome.success() && !outcome.stdout.contains("incomplete")
 }
 
-/// The checks above can fail: libraries that spare more stacks from being copied lose bytes.
+/// The checks above can fail: libraries that exclude more stacks from copying lose bytes.
 #[test]
 fn a_wrong_choice_loses_bytes() {
     for (plant, losing) in [
@@ -55,14 +55,15 @@ fn a_wrong_choice_loses_bytes() {
     }
 }
 
-/// What needs no copy costs the forking thread none: the part of its own stack that was never
-/// used, the stacks of others, and what is on record of them.
+/// Three things cost the forking thread no page copy: the unused part of its own stack, other
+/// threads' stacks, and the records of them.
 #[test]
 fn no_page_is_copied_for_nothing() {
     let program = build("fork_faults", Libc::Glibc).unwrap();
     for (kib, threads) in [("0", "0"), ("64", "0"), ("0", "300")] {
         let once = |run: &Run| run.output().unwrap().stdout.trim().parse::<i64>().unwrap();
-        // Where the addresses fall so, a mapping is forgotten for another, and a stack copied.
+        // With unlucky addresses one mapping replaces another in the records, and a stack is
+        // copied.
         let faults = |run: Run| (0..6).map(|_| once(&run)).min().unwrap();
         let run = Run::new(&program).args([kib, threads]).env("SIGWARD_STACK", "off");
         let (without, with) = (faults(run.clone()), faults(run.sigward("on")));
@@ -82,15 +83,15 @@ fn a_stack_that_is_copied_is_counted() {
         // Four threads with mappings of their own: none is copied.
         assert_eq!(windows(forked("other-threads")), "0");
         assert_eq!(windows(forked("threads-in-a-storm")), "0");
-        // Unless that is asked for.
+        // Unless the setting asks for it.
         assert_eq!(windows(forked("other-threads").env("SIGWARD_FORK", "copy")), "4");
-        // Four threads with malloc'ed stacks, two forks.
+        // Four threads with stacks from malloc, two forks.
         assert_eq!(windows(bytes("heap", libc)), "8");
     }
 }
 
-/// What another thread's handler was told lies on its alternate stack: a child that is to report
-/// it needs the copy.
+/// A handler's siginfo and context lie on its alternate stack. If another thread forks a child
+/// to report them, the child needs the copy.
 #[test]
 fn a_reporting_child_finds_the_stacks_that_are_copied() {
     for &libc in programs::libcs() {
@@ -109,8 +110,8 @@ fn a_reporting_child_finds_the_stacks_that_are_copied() {
     }
 }
 
-/// Another library's fork handlers may wait for threads of its own, which may be waiting for
-/// us: by a lock, or to join them. Nothing may hang, and no call may fail.
+/// Another library's fork handlers may wait for its own threads, which may be waiting for
+/// us: on a lock, or because they are being joined. Nothing may hang, and no call may fail.
 #[test]
 fn handlers_that_wait_for_threads_are_no_deadlock() {
     let late = artifacts::initialised_late().unwrap();
@@ -126,8 +127,8 @@ fn handlers_that_wait_for_threads_are_no_deadlock() {
     }
 }
 
-/// A call that began when the library stood aside, in a fork that took too long, and that comes
-/// to the kernel when the fork is over and its locks are back.
+/// A call that began while the library stood aside, in a fork that took too long, and that
+/// reaches the kernel after the fork, when the library holds its locks again.
 #[test]
 fn a_call_across_the_end_of_a_slow_fork_does_not_fail() {
     let run = Run::new(build("quiet", Libc::Glibc).unwrap()).arg("round");
@@ -137,7 +138,7 @@ fn a_call_across_the_end_of_a_slow_fork_does_not_fail() {
     assert!(outcome.success(), "{outcome:?}");
 }
 
-/// The child of a fork beside a slow one has a copy of what that one left.
+/// The child of a fork beside a slow fork copies the state that the slow one left.
 #[test]
 fn a_fork_beside_a_slow_one_leaves_the_signal_mask() {
     let late = artifacts::initialised_late().unwrap();
@@ -152,8 +153,8 @@ fn a_fork_beside_a_slow_one_leaves_the_signal_mask() {
     }
 }
 
-/// The child of a second fork, on whose stack it stands, while the first one spares that stack;
-/// also if the first takes so long that it is not waited for.
+/// The child of a second fork runs on a stack that the first fork excludes from copying; also
+/// if the first takes so long that the second stops waiting for it.
 #[test]
 fn a_fork_beside_another_loses_no_stack() {
     let late = artifacts::initialised_late().unwrap();
@@ -169,7 +170,7 @@ fn a_fork_beside_another_loses_no_stack() {
     }
 }
 
-/// As in a container, whose first process is number 1 and makes another container's.
+/// As in a container, whose first process is pid 1 and creates another container's.
 #[test]
 fn a_copy_with_our_pid_is_told_from_us() {
     if !need::namespaces() {

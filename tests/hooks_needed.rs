@@ -1,6 +1,6 @@
-//! Each hook is there because a program fares worse without it. Each in turn is taken out of the
-//! library's exports, and a program that needs it must tell the difference; with the whole library
-//! it must find nothing amiss.
+//! Each hook exists because some program fares worse without it. Each in turn is removed from the
+//! library's exports, and a program that needs it must show a difference; with the whole library
+//! it must show none.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -16,10 +16,11 @@ use sigward_harness::{Run, artifacts};
 /// How a program shows that it needs a hook.
 #[derive(Clone, Copy)]
 enum Shown {
-    /// By a page fault in a delivery, by a line that tells what is held of a stack's 16 pages, or
-    /// by what else it prints: that is the same as without the library.
+    /// By a page fault in a delivery, by a line that says what is held of a stack's 16 pages, or
+    /// by its other output, which must be the same as without the library.
     Frames,
-    /// By what it prints, which is the same as without the library, with this variable set.
+    /// By its output, which must be the same as without the library, with this variable
+    /// set.
     Output(&'static str, &'static str),
     /// By the child that it waits for, on a kernel that loses arguments at a restart.
     Restart,
@@ -29,7 +30,7 @@ use Shown::{Frames, Output, Restart};
 const ACTS: Shown = Output("SIGWARD", "on");
 const WAITS: Shown = Output("SIGWARD_WAIT", "two-phase");
 
-/// Program, its argument, how it shows, and the hooks of which it needs each.
+/// Program, argument, how the need shows, and the hooks that it needs.
 type Row = (&'static str, &'static str, Shown, &'static [&'static str]);
 
 const NEEDS: &[Row] = &[
@@ -38,7 +39,7 @@ const NEEDS: &[Row] = &[
     ("sigstack_in_use", "", Frames, &["sigstack"]),
     ("adopt_onstack", "sigaction", Frames, &["sigaction"]),
     ("adopt_onstack", "__sigaction", Frames, &["__sigaction"]),
-    // What changes a handler past sigaction(2).
+    // Functions that change a handler, apart from sigaction(2).
     (
         "wait_handlers",
         "handed_out",
@@ -65,7 +66,7 @@ const NEEDS: &[Row] = &[
     ("locked", "all-current", Frames, &["mlockall"]),
     ("locked", "unlocked", Frames, &["munlock"]),
     ("locked", "all-future-then-none", Frames, &["munlockall"]),
-    // Filters that are fatal to calls of ours.
+    // Filters that kill the process for calls that we make.
     ("confined", "prctl", ACTS, &["prctl"]),
     ("confined", "seccomp", ACTS, &["syscall"]),
     // Processes and threads.
@@ -83,12 +84,12 @@ const NEEDS: &[Row] = &[
     ("wait_restarted", "syscall", Restart, &["syscall"]),
 ];
 
-/// The hooks that nothing can show the need of with this libc: it has no such function.
+/// The hooks for which this libc has no function, so that no program can need them.
 const fn absent(libc: Libc) -> &'static [&'static str] {
     match libc {
         Libc::Glibc => &[],
         Libc::OldGlibc => &["_Fork", "process_madvise"],
-        // Its brk and sbrk are there, and only fail.
+        // It has brk and sbrk, but they only fail.
         Libc::Musl => &[
             "__sigaction",
             "__wait",
@@ -104,8 +105,8 @@ const fn absent(libc: Libc) -> &'static [&'static str] {
     }
 }
 
-/// What is wrong with a program that runs with `library`, if anything; `bare` is what it prints
-/// without one.
+/// What is wrong with a program that runs with `library`, if anything; `bare` is its output
+/// without a library.
 fn amiss(run: &Run, shown: Shown, bare: &str, library: &Path) -> Option<String> {
     let with = run.clone().preload(library);
     let seen = match shown {
@@ -114,7 +115,7 @@ fn amiss(run: &Run, shown: Shown, bare: &str, library: &Path) -> Option<String> 
         Restart => {
             let supervisor = Run::new(artifacts::restart().unwrap()).deadline(PATIENCE);
             let supervisor = supervisor.args(["--report", "/dev/null", "--"]);
-            // Set behind the supervisor, which is not to be preloaded itself.
+            // Set after the supervisor, into which the library must not be preloaded.
             let supervisor = supervisor.args(["/usr/bin/env", "SIGWARD_WAIT=two-phase"]);
             let supervisor = supervisor.arg(format!("LD_PRELOAD={}", library.display()));
             supervisor.args(run.words()).output().map(|outcome| (0, outcome))
@@ -141,7 +142,7 @@ fn plain(name: &str, argument: &str, libc: Libc) -> Run {
     if argument.is_empty() { run } else { run.arg(argument) }
 }
 
-/// Holds a row against the whole library, and against it without each of the hooks. Returns those
+/// Runs a row with the whole library, and without each of its hooks in turn. Returns the hooks
 /// that are needed.
 fn judge(row: &Row, libc: Libc) -> Result<Vec<&'static str>, String> {
     let &(name, argument, shown, hooks) = row;
@@ -181,7 +182,7 @@ fn every_hook_is_needed_by_some_program() {
         let rows = iter::from_fn(|| rows.get(next.fetch_add(1, Ordering::Relaxed)));
         rows.map(|&(libc, row)| (libc, judge(row, libc))).collect()
     };
-    // Most of the time the programs sleep.
+    // The programs sleep most of the time.
     let judged: Vec<_> = thread::scope(|scope| {
         let threads = [(); 4].map(|()| scope.spawn(judge_some));
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
@@ -204,7 +205,7 @@ fn every_hook_is_needed_by_some_program() {
     }
 }
 
-/// The control: without a hook the library is there, and acts, and lacks that hook only.
+/// The control: the library without a hook loads, acts, and lacks only that hook.
 #[test]
 fn a_library_without_one_hook_has_all_others() {
     let hooks = artifacts::exports(artifacts::preload()).unwrap();

@@ -1,4 +1,5 @@
-//! `make install`: what it puts down works where there is nothing else, and goes away again.
+//! `make install`: the installed files work where there is nothing else, and `make
+//! uninstall` removes them.
 
 use std::fs;
 use std::path::Path;

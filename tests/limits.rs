@@ -1,25 +1,25 @@
-//! What is locked and what is only present, by the kernel's word, where the limit of locked memory
-//! is what a kernel of today gives, an old one, next to nothing, or nothing: with default settings.
-//! Alternate stacks come first: what is held of ordinary ones takes no lock from them.
+//! What is locked and what is only present, according to the kernel, with default settings, under
+//! four limits on locked memory: that of today's kernels, that of old ones, next to nothing, and
+//! zero. Alternate stacks come first: ordinary stacks take no lock from them.
 
 use sigward_harness::Run;
 use sigward_harness::programs::{build, libcs};
 
-/// A frame as on a CPU with AVX-512, whatever CPU this is.
+/// The size of a frame with AVX-512 state, whatever CPU this is.
 const FRAME: &str = "3376";
 
-/// Of the alternate stacks of some threads.
+/// Counts of several threads' alternate stacks.
 #[derive(Debug, PartialEq)]
 struct Held {
-    /// Locked to the last page.
+    /// Locked down to the last page.
     locked: usize,
-    /// Present to the last page, but not locked.
+    /// Present down to the last page, but not locked.
     present: usize,
-    /// All that the process has locked, in KiB.
+    /// All memory that the process has locked, in KiB.
     vmlck: usize,
 }
 
-/// What the program told; stacks of which a part is held are none of [`Held`].
+/// Parses the program's output. A stack that is held in part belongs to neither count.
 fn held(output: &str) -> Held {
     let figures = output.split(|byte: char| !byte.is_ascii_digit());
     let figures: Vec<usize> = figures.filter_map(|figure| figure.parse().ok()).collect();
@@ -31,7 +31,7 @@ struct Row {
     /// `RLIMIT_MEMLOCK` of `nobody`, in KiB.
     limit: u64,
     threads: usize,
-    /// Of each stack.
+    /// Size of each stack.
     kib: usize,
     held: Held,
 }
@@ -48,13 +48,13 @@ const fn row(
 const ROWS: &[Row] = &[
     row(8192, 8, 8, (8, 0, 64)),
     row(8192, 8, 64, (8, 0, 512)),
-    // All of it fits, to the last page.
+    // Everything fits, down to the last page.
     row(64, 8, 8, (8, 0, 64)),
     row(64, 1, 64, (1, 0, 64)),
-    // Who comes first has it.
+    // First come, first served.
     row(64, 9, 8, (8, 1, 64)),
     row(64, 8, 64, (1, 7, 64)),
-    // Nothing fits: a touch costs nothing, and is whole.
+    // Nothing fits: touching needs no limit, so it covers the whole stack.
     row(4, 8, 8, (0, 8, 0)),
     row(4, 8, 64, (0, 8, 0)),
     row(0, 8, 8, (0, 8, 0)),
@@ -66,7 +66,7 @@ fn alternate_stacks_have_all_of_the_limit() {
     let mut wrong = Vec::new();
     for &libc in libcs() {
         for Row { limit, threads, kib, held: expected } in ROWS {
-            // With a handler that could use ordinary stacks, and without.
+            // With a handler that can use ordinary stacks, and without.
             for handler in ["onstack", "plain"] {
                 let run = Run::new(build("altstack_rungs", libc).unwrap()).unprivileged();
                 let run = run.memlock(limit << 10).env("SIGWARD_FRAME", FRAME);

@@ -1,4 +1,4 @@
-//! The program's own memory calls over its stacks: each returns what it would without the
+//! The program's own memory calls on its stacks: each returns what it would without the
 //! library, the next delivery does not fault, and the program's memory locks stay its own.
 
 use std::time::Duration;
@@ -13,14 +13,14 @@ fn the_next_delivery_does_not_fault() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// What the program sees of its locks, and what is locked while the stack lives.
+/// What the program sees of its locks, and what is locked while the stack exists.
 fn views(output: &str) -> (Vec<&str>, Vec<&str>) {
     let (held, own): (Vec<_>, Vec<_>) = output.lines().partition(|line| line.starts_with("held "));
     (own, held.iter().filter_map(|line| line.rsplit(' ').next()).collect())
 }
 
-/// Scenario, and the pages of 16 that are locked at each `held` line: without the library as
-/// the program locked them, with it always all.
+/// Scenario, and how many of 16 pages are locked at each `held` line without the library:
+/// those that the program locked. With the library it is always all.
 const LOCKS: &[(&str, &[&str])] = &[
     ("none", &["0"]),
     ("before", &["16"]),
@@ -58,7 +58,7 @@ fn the_programs_locks_are_its_own() {
 }
 
 /// Scenario, and what is locked of the stack before the program asks for all that it may
-/// lock, afterwards, and when it has given it back.
+/// lock, after that, and after it has given that back.
 const LIMITS: &[(&str, &[&str])] = &[
     ("whole-limit", &["16", "0", "16"]),
     ("whole-limit-by-mmap", &["0"]),
@@ -70,7 +70,7 @@ const LIMITS: &[(&str, &[&str])] = &[
 fn a_program_gets_all_of_its_limit() {
     for libc in programs::libcs() {
         for (scenario, locked) in LIMITS {
-            // The stack fits, but not beside what the program asks for.
+            // The stack fits, but not together with what the program asks for.
             for limit in [64 << 10, 256 << 10] {
                 let run = Run::new(build("locked", *libc).unwrap()).arg(scenario);
                 let run = run.unprivileged().memlock(limit).env("SIGWARD_STACK", "off");
@@ -88,7 +88,7 @@ fn a_program_gets_all_of_its_limit() {
     }
 }
 
-/// Scenario, and how many times a stack of one of four threads is let go of for it.
+/// Scenario, and how often it makes sigward release a stack of one of four threads.
 const FAILING: &[(&str, &str)] = &[
     ("hole", "0"),
     ("no-access", "0"),
@@ -119,15 +119,15 @@ fn a_call_that_fails_by_itself_takes_no_lock() {
     }
 }
 
-/// The known reproducer gives its own stack away without end. It must neither fail, as it does
-/// where the stack is simply locked, nor take a fault. `make soak` has it run for a minute.
+/// The well-known reproducer gives away its own stack in a loop. It must not fail, as it does
+/// if the stack is simply locked, and must not fault. `make soak` runs it for a minute.
 #[test]
 fn the_reproducer_runs_on() {
     let seconds = std::env::var("SOAK_SECONDS").unwrap_or_else(|_| "3".to_owned());
     for &libc in programs::libcs() {
         let run = Run::new(build("winch_storm", libc).unwrap());
         let run = run.deadline(Duration::from_secs(600));
-        // The control: a stack that the program locks, as a simple cure would.
+        // The control: the program locks its stack, as a simple cure would.
         let naive = run.clone().args(["1", "naive"]).output().unwrap();
         assert_eq!(naive.code(), 2, "{naive:?}");
         assert!(naive.stderr.contains("madvise: "), "{naive:?}");
@@ -143,7 +143,8 @@ fn the_reproducer_runs_on() {
     }
 }
 
-/// A plugin whose calls are bound past us meets our locks; a setting without locks helps.
+/// A plugin whose calls bypass our hooks meets our locks; a setting without locks avoids
+/// that.
 #[test]
 fn a_library_that_is_bound_past_us_meets_locks_only() {
     let library = build("libbound_past", Libc::Glibc).unwrap();

@@ -1,11 +1,11 @@
-//! A line of ours on standard error is a write that the program never made: whatever standard
-//! error is, the program goes on and ends as it does without the library.
+//! A line from us on standard error is a write that the program never made. Whatever standard
+//! error is, the program continues and ends as it does without the library.
 
 use sigward_harness::filter::Filter;
 use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::{Outcome, Run};
 
-/// What makes the library write lines: at load, in the middle, and at exit.
+/// Settings that make the library write lines: at load, in the middle, and at exit.
 const TALKATIVE: &[&[(&str, &str)]] = &[
     &[("SIGWARD", "on"), ("SIGWARD_STATS", "1")],
     &[("SIGWARD", "on"), ("SIGWARD_LOG", "debug")],
@@ -25,7 +25,7 @@ fn talkative(run: &Run, settings: &[(&str, &str)]) -> Outcome {
     run.output().unwrap()
 }
 
-/// The program prints `expected` and ends with 3, with and without the library.
+/// The program prints `expected` and exits with 3, with and without the library.
 fn unharmed(kind: &str, expected: &str) {
     for &libc in libcs() {
         let run = words(kind, libc);
@@ -85,7 +85,7 @@ fn it_may_be_of_any_kind() {
         let run = words("count", libc);
         assert_eq!(run.output().unwrap().stdout, lines(0).concat());
         for errno in [None, Some(libc::ENOSYS), Some(libc::EOPNOTSUPP), Some(libc::EPERM)] {
-            // As on a kernel that knows no write which does not sleep.
+            // As on a kernel that has no non-blocking write.
             let refused = |errno| Filter::new().refuse(libc::SYS_pwritev2, errno);
             let run = errno.map_or(run.clone(), |errno| run.clone().filter(refused(errno)));
             assert_eq!(talkative(&run, &[("SIGWARD_STATS", "1")]).stdout, lines(1).concat());
@@ -93,7 +93,7 @@ fn it_may_be_of_any_kind() {
     }
 }
 
-/// The control: the same program, with a standard error that takes lines.
+/// The control: the same program with a standard error that accepts lines.
 #[test]
 fn otherwise_the_lines_are_there() {
     for settings in TALKATIVE {

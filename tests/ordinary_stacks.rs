@@ -1,4 +1,4 @@
-//! Handlers without `SA_ONSTACK`: a window of each thread's own stack is held, within its real
+//! Handlers without `SA_ONSTACK`: part of each thread's own stack is held, within its real
 //! bounds, and its guard is never touched.
 
 use sigward_harness::Run;
@@ -19,7 +19,7 @@ fn the_window_is_what_was_asked_for() {
             let faulting = |size: &str| {
                 let trace = run.clone().sigward("on").env("SIGWARD_STACK", size).frames().unwrap();
                 assert!(trace.outcome.success(), "{:?}", trace.outcome);
-                // Seven frames, each deeper than the one before.
+                // Seven frames, each deeper than the previous one.
                 assert_eq!(trace.frames.len(), 7);
                 trace.faulting()
             };
@@ -33,8 +33,8 @@ fn the_window_is_what_was_asked_for() {
     }
 }
 
-/// A lock would split the mapping of each thread's stack, by which a handler of overflows knows
-/// it, and take room from alternate stacks.
+/// A lock would split the mapping of a thread's stack, by which overflow handlers recognize it,
+/// and would take room from alternate stacks.
 #[test]
 fn windows_are_locked_only_on_request_and_held_only_for_handlers() {
     for &libc in programs::libcs() {
@@ -59,7 +59,7 @@ fn windows_are_locked_only_on_request_and_held_only_for_handlers() {
     }
 }
 
-/// What the library maps for itself is no neighbour of a stack that has no guard.
+/// What the library maps for itself never lies next to a stack that has no guard.
 #[test]
 fn an_overflow_is_told_by_its_place() {
     for &libc in programs::libcs() {
@@ -77,7 +77,7 @@ fn an_overflow_is_told_by_its_place() {
     }
 }
 
-/// A lock on the lowest page of the stack's mapping would keep main's stack from growing.
+/// A lock on the lowest page of the mapping would keep the main stack from growing.
 #[test]
 fn main_grows_beyond_what_is_locked() {
     for &libc in programs::libcs() {
@@ -89,7 +89,7 @@ fn main_grows_beyond_what_is_locked() {
     }
 }
 
-/// With the whole stack asked for, too: neither the guard nor a neighbour is held.
+/// Even if the whole stack is requested, neither the guard nor a neighbour is held.
 #[test]
 fn nothing_beyond_the_stack_is_touched() {
     for &libc in programs::libcs() {
@@ -115,7 +115,7 @@ fn nothing_beyond_the_stack_is_touched() {
     }
 }
 
-/// What main's stack grows by would count against the limit of locked memory.
+/// The main stack's growth would count against the limit on locked memory.
 #[test]
 fn main_grows_when_its_limit_is_raised() {
     for &libc in programs::libcs() {

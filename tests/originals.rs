@@ -1,5 +1,5 @@
-//! Which function stands behind a hook: never one of a library that has gone, and none is looked
-//! for under the loader's lock where a signal handler may ask.
+//! Which function a hook calls: never one of a library that was unloaded. And where a signal
+//! handler may call the hook, it never looks a function up under the loader's lock.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,14 @@ use sigward_harness::artifacts::{self, glibc_without};
 use sigward_harness::programs::{Libc, build, build_with, libcs};
 use sigward_harness::{Outcome, Run};
 
-/// Two libraries that define what the libc lacks: 41 and 42.
+/// Two libraries that define what the libc lacks; they return 41 and 42.
 fn come_and_go() -> [PathBuf; 2] {
     let other = build_with("liblate_names", Libc::Glibc, &["-DRESULT=42"]);
     [build("liblate_names", Libc::Glibc).unwrap(), other.unwrap()]
 }
 
-/// What the program prints after two libraries, where process_madvise(2) is `in_library` or, if
-/// that is none, the kernel's; and, when they have gone, `then`.
+/// Checks the program's output. Two libraries come and go; in each, process_madvise(2) gives
+/// `in_library`. When they are gone, the program prints `then`.
 fn come_and_gone(outcome: &Outcome, in_library: [&str; 2], then: &str) {
     let lines: Vec<_> =
         outcome.stdout.lines().filter(|line| !line.starts_with("at first:")).collect();
@@ -31,8 +31,8 @@ fn come_and_gone(outcome: &Outcome, in_library: [&str; 2], then: &str) {
 }
 
 const PLAIN: ([&str; 2], &str) = (["41 Success", "42 Success"], "");
-/// Ours is found first. It is `thrd_error` where there is none behind it; the call that a signal
-/// handler may make is always the kernel's.
+/// The program finds our functions first. `thrd_create` gives `thrd_error` if there is no other
+/// behind ours; the call that a signal handler may make always goes to the kernel.
 const OURS: ([&str; 2], &str) =
     (["-1 Bad file descriptor"; 2], " thrd_create 2 process_madvise -1 Bad file descriptor");
 
@@ -47,7 +47,7 @@ fn a_function_of_a_library_that_has_gone_is_not_called() {
     }
 }
 
-/// Another library's constructor ran first, and has loaded one that is not to stay.
+/// Another library's constructor ran first and loaded a library that does not stay.
 #[test]
 fn what_was_loaded_before_our_constructor_may_go() {
     let libc = glibc_without(&["thrd_create", "process_madvise"]).unwrap();
@@ -80,7 +80,7 @@ fn nobody_waits_for_the_loader() {
     }
 }
 
-/// More objects than are recorded: the others are searched at load.
+/// More objects than sigward records: the rest are searched at load.
 #[test]
 fn behind_many_libraries_libc_is_found() {
     let folder = tempfile::tempdir_in(artifacts::target()).unwrap();
@@ -89,7 +89,7 @@ fn behind_many_libraries_libc_is_found() {
     run = run.sigward("on").env("SIGWARD_STATS", "1");
     for number in 0..600 {
         let copy = folder.path().join(format!("{number}.so"));
-        // No link: the loader would know it again.
+        // Not a link, which the loader would recognize as the same file.
         std::fs::copy(&empty, &copy).unwrap();
         run = run.preload(copy);
     }

@@ -1,11 +1,11 @@
-//! The library does in a program what `sigward run --dry-run` says that it would.
+//! The library does in a program what `sigward run --dry-run` announces.
 
 use serde_json::Value;
 use sigward_harness::filter::Filter;
 use sigward_harness::programs::{Libc, build};
 use sigward_harness::{Run, artifacts};
 
-/// Settings.
+/// The settings of each row.
 const ROWS: &[&[(&str, &str)]] = &[
     &[],
     &[("SIGWARD", "on")],
@@ -16,7 +16,7 @@ const ROWS: &[&[(&str, &str)]] = &[
     &[("SIGWARD_WAIT", "two-phase")],
 ];
 
-/// What would be done in the program.
+/// The plan for the program.
 fn planned(run: &Run, program: &str) -> Value {
     let library = artifacts::preload();
     let run = run.clone().args(["run", "--dry-run", "--json", "--library"]).arg(library);

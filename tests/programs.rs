@@ -1,5 +1,5 @@
-//! Real programs, and programs that the library cannot reach, work as before with the library
-//! in `LD_PRELOAD`. Their output and status are compared with a run without it.
+//! Real programs, and programs that the library cannot get into, work as before with the
+//! library in `LD_PRELOAD`. Their output and status are compared with a run without it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,8 @@ use sigward_harness::programs::{self, Libc, build, build_with, libcs};
 use tempfile::TempDir;
 
 /// Runs without the library and with it, `on` and `auto`: each time the program prints
-/// `expected` on stdout, nothing on stderr, and succeeds. `reached`: the library is in it.
+/// `expected` on stdout, nothing on stderr, and succeeds. `reached`: the library gets into
+/// it.
 fn works(run: &Run, expected: &str, reached: bool) {
     let run = run.clone().deadline(Duration::from_secs(120));
     let without = run.output().unwrap();
@@ -27,7 +28,7 @@ fn works(run: &Run, expected: &str, reached: bool) {
     assert_eq!(counted.stderr.contains("duty=act"), reached, "{counted:?}");
 }
 
-/// The path of the dynamic linker that the program asks for.
+/// The path of the dynamic linker that the program requests.
 fn interpreter(program: &Path) -> Option<String> {
     let bytes = fs::read(program).unwrap();
     let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
@@ -56,7 +57,7 @@ fn a_static_program() {
 }
 
 fn folder() -> TempDir {
-    // Not /tmp, which may be mounted nosuid.
+    // Not in /tmp, which may be mounted nosuid.
     let folder = tempfile::Builder::new().prefix("sigward-").tempdir_in("/var/tmp").unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     folder
@@ -161,7 +162,7 @@ fn git() {
     works(&run, "number 3\nnumber 2\nnumber 1\nfile:1\n", true);
 }
 
-/// A runtime that need not be there.
+/// A runtime that may be missing.
 fn runtime(name: &str, package: &str) -> Option<PathBuf> {
     let path = installed(name);
     need::optional(path.is_some(), name, &format!("apt-get install {package}")).then_some(path?)
@@ -191,7 +192,7 @@ fn java() {
     };
     let folder = folder();
     let source = folder.path().join("Threads.java");
-    // A null pointer is a SIGSEGV that the JVM turns into an exception.
+    // A null pointer raises SIGSEGV, which the JVM turns into an exception.
     let text = r#"
 class Threads {
     public static void main(String[] args) throws Exception {

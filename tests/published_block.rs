@@ -1,4 +1,4 @@
-//! What `libsigward.so` publishes, as `sigward-reader` reads it from outside.
+//! What `libsigward.so` publishes, read from outside by `sigward-reader`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -20,7 +20,7 @@ use sigward_reader::process::Block;
 use sigward_reader::record::Counters;
 use sigward_reader::{Error, Process, Snapshot, Unreadable};
 
-/// A program with the library in it, which runs until its standard input ends.
+/// A program with the library, which runs until its standard input ends.
 struct Running(Child);
 
 impl Running {
@@ -101,7 +101,7 @@ fn a_process_is_read_while_its_threads_churn() {
             let block = the_block(&process);
             assert!(block.found.path.ends_with(b"/libsigward.so") && !block.found.deleted);
             let snapshot = match block.read {
-                // Only the move of the table does that.
+                // Only a move of the table causes that.
                 Err(Error::Torn) => continue,
                 read => read.unwrap(),
             };
@@ -144,7 +144,8 @@ fn a_process_is_read_while_its_threads_churn() {
         assert!(torn < reads * 16, "{torn} torn entries in {reads} reads");
         assert!(kernel_has_locked(pid, own, own + STACK));
 
-        // A child that libsigward.so saw come has made the block its own; the other one has not.
+        // The child of a fork that libsigward.so saw has taken ownership of the block; the other
+        // one has not.
         let [child, copy] = [child as u32, copy as u32].map(|pid| (pid, snapshot(pid)));
         let owner = child.1.record.owner.unwrap();
         assert_eq!((owner.pid, owner.claims, child.1.copied), (child.0 as i32, 2, Some(false)));
@@ -166,7 +167,7 @@ fn a_byte_that_is_changed_from_outside_is_seen() {
     assert_eq!(read.unwrap().record.counters.refused, Some(0));
     let memory = OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).unwrap();
     let set = |offset, byte: u8| memory.write_all_at(&[byte], found.block + offset).unwrap();
-    // The counter of refused locks, which nobody else changes here.
+    // The counter of refused locks, which nothing else changes here.
     set(128 + 2 * 8, 42);
     assert_eq!(snapshot(pid).record.counters.refused, Some(42));
     set(0, b's');
@@ -179,7 +180,8 @@ fn a_byte_that_is_changed_from_outside_is_seen() {
 #[test]
 fn what_was_set_and_what_was_counted_are_seen() {
     let program = build("published", Libc::Glibc).unwrap();
-    // Larger than every stack of the program, for which nothing is locked.
+    // A frame size that is too large for every stack of the program, and a limit that
+    // allows no locks.
     let settings = [
         ("SIGWARD", "on"),
         ("SIGWARD_FRAME", "70000"),
@@ -208,11 +210,11 @@ fn what_was_set_and_what_was_counted_are_seen() {
     running.end();
 }
 
-/// A program that does nothing but wait.
+/// A program that only waits.
 fn waiting(library: &Path, mode: &str) -> (Running, Process) {
     let running = Running::start(Path::new("/bin/cat"), library, mode);
     let pid = running.0.id();
-    // It executes `cat` when `spawn` returns, but the loader may not be through.
+    // `spawn` returns when it has executed `cat`, but the loader may not be done.
     for _ in 0..10_000 {
         let process = Process::open(pid).unwrap();
         let published = |block: &Block| {
@@ -240,7 +242,7 @@ fn a_process_in_which_nothing_is_done_says_so() {
     }
 }
 
-/// Addresses and sizes in bytes of the note, and addresses of the dynamic relocations.
+/// Address and size of the note in bytes, and the addresses of the dynamic relocations.
 fn note_and_relocations(library: &Path) -> ((u64, u64), Vec<u64>) {
     let bytes = fs::read(library).unwrap();
     let (data, header): (&[u8], _) = (&bytes, FileHeader64::<Endianness>::parse(&*bytes).unwrap());
@@ -266,7 +268,8 @@ fn the_note_takes_no_relocation_and_survives_strip() {
     assert!(relocations.iter().all(|place| !(start..start + bytes).contains(place)));
     assert_eq!(note_and_relocations(&stripped), (note, relocations));
 
-    // It is found by what it is, not by its name; also where the file is gone since.
+    // The library is found by its note, not by its name, even if the file has been
+    // deleted.
     let (running, process) = waiting(&stripped, "on");
     assert!(!the_block(&process).found.deleted);
     fs::remove_file(&stripped).unwrap();
@@ -286,7 +289,8 @@ fn who_may_not_read_is_told_so() {
     let (running, _process) = waiting(artifacts::preload(), "off");
     let pid = running.0.id();
     let nobody = thread::spawn(move || {
-        // SAFETY: a system call without memory; of this thread alone, unlike libc's function.
+        // SAFETY: a system call without pointers. Unlike libc's function it changes only this
+        // thread.
         assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534) }, 0);
         Process::open(pid).err()
     });
@@ -298,17 +302,17 @@ fn who_may_not_read_is_told_so() {
 fn without_the_library_there_is_no_block() {
     let myself = Process::open(std::process::id()).unwrap();
     assert_eq!(myself.blocks().unwrap(), []);
-    // Mapped to be read, as by a linker, it is not loaded.
+    // Mapped for reading, as by a linker, it does not count as loaded.
     let file = File::open(artifacts::preload()).unwrap();
     let length = file.metadata().unwrap().len() as usize;
-    // SAFETY: a mapping that nobody else knows of.
+    // SAFETY: a new mapping that nothing else uses.
     let mapped = unsafe {
         let (place, descriptor) = (std::ptr::null_mut(), file.as_raw_fd());
         libc::mmap(place, length, libc::PROT_READ, libc::MAP_PRIVATE, descriptor, 0)
     };
     assert_ne!(mapped, libc::MAP_FAILED);
     assert_eq!(myself.blocks().unwrap(), []);
-    // A process that is no more.
+    // A process that no longer exists.
     let mut child = Command::new("/bin/cat").stdin(Stdio::piped()).spawn().unwrap();
     let process = Process::open(child.id()).unwrap();
     assert_eq!(process.blocks().unwrap(), []);

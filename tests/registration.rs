@@ -1,12 +1,12 @@
-//! What it costs to register an alternate stack, in system calls, which are the same on every
-//! machine, and that a stack which is set again is held whatever happened to it.
+//! The cost of registering an alternate stack, in system calls, which are the same on every
+//! machine; and a stack that is set again is held, whatever happened to it before.
 
 use std::time::Duration;
 
 use sigward_harness::Run;
 use sigward_harness::programs::{Libc, build, libcs};
 
-/// The system calls of one sigaltstack(2), with the library or without.
+/// The system calls of one sigaltstack(2), with or without the library.
 fn calls_of(settings: &[&str], mode: Option<&str>) -> Vec<i64> {
     let run = Run::new(build("bench_beside", Libc::Glibc).unwrap());
     let run = run.args(settings).arg("rounds=0").deadline(Duration::from_secs(60));
@@ -16,8 +16,8 @@ fn calls_of(settings: &[&str], mode: Option<&str>) -> Vec<i64> {
 
 #[test]
 fn registration_takes_few_system_calls() {
-    // Beside other threads, of which none is asked for. Of a large stack some pages are touched, one
-    // by one.
+    // Beside other threads: the kernel is not asked about any of them. Some pages of a large stack
+    // are touched, one by one.
     let large: &[_] = &["set=256"];
     for beside in [&[][..], &["threads=16", "stacks=mapped"], large] {
         for (operation, most, locks) in [("set", 9, 1), ("again", 4, 0)] {
@@ -55,7 +55,7 @@ fn a_stack_that_is_set_again_is_held() {
     }
 }
 
-/// Threads are found by their thread pointers, which are not theirs alone.
+/// Threads are identified by their thread pointers, which other threads may use too.
 #[test]
 fn a_thread_pointer_may_be_shared_and_handed_on() {
     let whose = [("next", "16"), ("shared", "16 16"), ("vfork", "16 0")];

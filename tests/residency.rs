@@ -1,5 +1,5 @@
 //! The rungs of the residency ladder: which pages of a stack are locked and present, under
-//! which limits, and what survives when the kernel wants memory back.
+//! which limits, and what remains when the kernel reclaims memory.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,11 @@ use sigward_harness::scenarios::NESTED;
 use sigward_harness::{Run, need};
 use tempfile::NamedTempFile;
 
-/// A frame size that makes the same window everywhere: 3 pages of an aligned stack.
+/// A frame size that needs the same part everywhere: 3 pages of an aligned stack.
 const FRAME: &str = "4096";
 
 fn program(name: &str, libc: Libc) -> Run {
-    // The ordinary stack would have its share of the limit.
+    // The ordinary stack would use part of the limit.
     let run = Run::new(build(name, libc).unwrap()).env("SIGWARD_STACK", "off");
     run.deadline(Duration::from_secs(60))
 }
@@ -26,10 +26,11 @@ fn frames_deep_in_a_stack_do_not_fault() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// What is locked (smaps `Locked` in kB, pages with the flag `lo`) and present (pages).
+/// What is locked (`Locked` of smaps in kB, pages with the flag `lo`) and present
+/// (pages).
 type Held = (u64, u64, u64);
 
-/// The steps that the program `residency` tells, by their names.
+/// The steps that the program `residency` reports, by name.
 fn steps(output: &str) -> Vec<(&str, Held, u64)> {
     let step = |line| {
         let (name, figures) = str::split_once(line, ": ")?;
@@ -43,7 +44,7 @@ fn steps(output: &str) -> Vec<(&str, Held, u64)> {
 
 struct Row {
     stack: &'static str,
-    /// `RLIMIT_MEMLOCK` of `nobody`, in bytes; the default is what everybody has.
+    /// `RLIMIT_MEMLOCK` of `nobody`, in bytes; `None` for the default.
     limit: Option<u64>,
     /// `SIGWARD_ALTSTACK`.
     start: &'static str,
@@ -59,14 +60,14 @@ const SMALL: Option<u64> = Some(64 << 10);
 const NONE: Option<u64> = Some(0);
 
 const WHOLE: Held = (64, 16, 16);
-/// The window locked, the rest touched.
+/// Room for frames is locked, the rest is touched.
 const WINDOW: Held = (12, 3, 16);
 const TOUCHED: Held = (0, 0, 16);
 const NOTHING: Held = (0, 0, 0);
 
-/// Stacks of 16 pages, but for the one of 1 GiB, of which as much is held.
+/// Stacks of 16 pages, except the one of 1 GiB, of which the same amount is held.
 const ROWS: &[Row] = &[
-    // As far as the limit goes.
+    // As much as the limit allows.
     row("plain", LARGE, "auto", WHOLE),
     row("plain", SMALL, "auto", WHOLE),
     row("plain", NONE, "auto", TOUCHED),
@@ -75,17 +76,17 @@ const ROWS: &[Row] = &[
     row("unaligned", NONE, "auto", (0, 0, 17)),
     row("second", LARGE, "auto", WHOLE),
     row("second", SMALL, "auto", TOUCHED),
-    // From the rung that was asked for.
+    // Starting at the rung that was requested.
     row("plain", LARGE, "lock", WHOLE),
     row("plain", LARGE, "frame", WINDOW),
     row("plain", LARGE, "touch", TOUCHED),
     row("plain", LARGE, "off", NOTHING),
     row("plain", SMALL, "frame", WINDOW),
     row("plain", NONE, "frame", TOUCHED),
-    // A huge stack costs no more memory than another.
+    // A huge stack uses no more memory than any other.
     row("huge", LARGE, "lock", WINDOW),
     row("huge", NONE, "lock", TOUCHED),
-    // A hole ends what is held, from the top down. What lies below may have been tried.
+    // sigward works from the top down and stops at a hole. It may have tried pages below.
     row("has a hole", LARGE, "lock", (28, 7, 15)),
     row("has a hole", LARGE, "frame", (12, 3, 7)),
     row("has a hole", NONE, "lock", (0, 0, 15)),
@@ -127,7 +128,7 @@ fn each_rung_holds_what_it_says() {
     }
 }
 
-/// By default no ordinary stack takes room from an alternate one.
+/// By default no ordinary stack takes a lock from an alternate one.
 #[test]
 fn the_whole_limit_is_for_alternate_stacks() {
     for &libc in libcs() {
@@ -156,16 +157,16 @@ fn bad_stacks_get_the_kernels_answer_and_cost_nothing() {
     }
 }
 
-/// Swap space: without it the kernel has no place to put anonymous memory.
+/// Swap space: without it the kernel cannot evict anonymous memory.
 struct Swap(Option<NamedTempFile>);
 
 impl Swap {
-    /// What there is already, or a file of 16 MiB; `None` where the kernel takes neither.
+    /// The existing swap, or a file of 16 MiB; `None` if the kernel accepts neither.
     fn on() -> Option<Self> {
         if fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() > 1) {
             return Some(Self(None));
         }
-        // Not every file system can hold one.
+        // Not every file system supports a swap file.
         ["/var/tmp", "/tmp", env!("CARGO_TARGET_TMPDIR")].iter().find_map(|folder| {
             let file = tempfile::Builder::new().prefix("sigward-swap-").tempfile_in(folder).ok()?;
             fs::write(file.path(), vec![0; 16 << 20]).ok()?;
@@ -222,7 +223,8 @@ fn a_description_at_an_odd_address_is_read() {
     }
 }
 
-/// With `ulimit -s unlimited` the main stack might reach to any other, by its limit alone.
+/// With `ulimit -s unlimited`, the limit alone would let the main stack reach any other
+/// stack.
 #[test]
 fn stacks_are_locked_whatever_the_main_stacks_limit() {
     for &libc in libcs() {

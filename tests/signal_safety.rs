@@ -1,11 +1,11 @@
-//! Hooks that are interrupted by handlers which make the same call, jumped out of, or cancelled:
-//! no deadlock, nothing left locked, and the program sees what it would see without the library.
-//! Each program has a dead man's switch and counts what it has survived, not the time.
+//! Hooks that are interrupted by handlers which make the same call, left by a long jump, or
+//! cancelled: no deadlock, nothing stays locked, and the program sees what it would see without
+//! the library. Each program has a dead man's switch and counts what it has survived, not time.
 
 use sigward_harness::programs::{build, libcs, suits};
 use sigward_harness::{Outcome, Run};
 
-/// Runs `name` without and with the library; both must be as `expected`.
+/// Runs `name` without and with the library; both must print `expected`.
 fn same(name: &str, args: &[&str], expected: &str) {
     for &libc in libcs() {
         if !suits(name, libc).unwrap() {
@@ -26,7 +26,7 @@ fn a_call_may_be_interrupted_by_itself() {
     for call in ["sigaltstack", "sigaction", "madvise", "mmap", "mlock", "fork"] {
         let expected = format!("{call}: bad line 0, enough 1, locked at the end 0 kB more\n");
         same("storm", &[call], &expected);
-        // On an alternate stack that cannot be changed.
+        // On an alternate stack, which cannot be changed while in use.
         if call != "sigaltstack" {
             same("storm", &[call, "onstack"], &expected);
         }
@@ -50,14 +50,14 @@ fn threads_may_be_cancelled_in_a_call() {
     }
 }
 
-/// Each thread's call takes its own stack's lock off for a moment; another's must not put it back
-/// meanwhile, or the kernel refuses the call.
+/// Each thread's call unlocks its own stack for a moment. Another thread's call must not lock it
+/// again meanwhile, or the kernel refuses the call.
 #[test]
 fn threads_may_give_their_stacks_away_together() {
     same("advise_threads", &[], "refused with errno 0, kept 0, locked 0 pages\n");
 }
 
-/// The same for a stack that its thread sets again and again meanwhile.
+/// The same for a stack that its thread sets again and again.
 #[test]
 fn a_stack_that_is_set_is_not_locked_under_a_call() {
     for args in [&[][..], &["two"]] {
@@ -90,7 +90,8 @@ fn a_stack_that_disarms_itself_is_held_while_it_is_disarmed() {
         assert_eq!(stages.len(), 36);
         for (number, (when, [first, second, third])) in stages.into_iter().enumerate() {
             let expected = match when {
-                // The kernel has put the first back, unseen; what the handler left may be held.
+                // The kernel has restored the first stack unseen; the stack that the handler
+                // left may be held.
                 "back" | "back again" | "before a second" | "at the end of the handler" => {
                     [16, second, 0]
                 }

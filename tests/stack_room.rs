@@ -1,7 +1,7 @@
-//! A program that handles the SIGSEGV of a full or write-protected stack gets it, wherever in a
-//! call the stack ends: no hook goes lower with signals blocked than it has made sure of before.
-//! And a hook takes little: the bounds are those of docs/limits.md. (musl's own fork and _Fork do
-//! kill, as they block signals themselves.)
+//! A program that handles the SIGSEGV of a full or write-protected stack gets it wherever in a
+//! call the stack ends: with signals blocked, no hook uses more stack than it has touched before.
+//! And a hook uses little: the bounds are those of docs/limits.md. (musl's own fork and _Fork do
+//! kill the program, because they block signals themselves.)
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn program(call: &str, libc: Libc) -> Run {
     Run::new(program).arg(call).deadline(Duration::from_secs(290))
 }
 
-/// The figures of its one line, each behind its name.
+/// The figures of its one line, each after its name.
 fn figures<const COUNT: usize>(run: &Run, names: [&str; COUNT]) -> [usize; COUNT] {
     let outcome = run.output().unwrap();
     assert!(outcome.success(), "{outcome:?}");

@@ -1,5 +1,5 @@
-//! When the library stands down, and when it does not. What a program prints on stdout and how
-//! it ends is always what it would be without the library; what is locked is on stderr.
+//! When the library stands down, and when it does not. A program's stdout and exit status are
+//! always the same as without the library; what is locked is on stderr.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn preloaded(run: Run) -> Run {
     run.sigward("on").env("SIGWARD_LOG", "warn")
 }
 
-/// Pages of the stack that were locked before and after the program confined itself.
+/// The number of locked stack pages before and after the program confined itself.
 fn locked(outcome: &Outcome) -> (u32, u32) {
     let figure = |name: &str| {
         let mut lines = outcome.stderr.lines().filter_map(|line| line.strip_prefix(name));
@@ -27,13 +27,13 @@ fn locked(outcome: &Outcome) -> (u32, u32) {
     }
 }
 
-/// Why the library stood down, as it said.
+/// The library's reason for standing down.
 fn reason(outcome: &Outcome) -> Option<&str> {
     let mut lines = outcome.stderr.lines();
     lines.find_map(|line| line.split_once(" WARN: standing down: ")).map(|(_, reason)| reason)
 }
 
-/// The run with the library behaves as that without it; returns the former.
+/// Checks that the run behaves the same with and without the library; returns the former.
 fn same(run: &Run) -> Outcome {
     let plain = run.output().unwrap();
     let with = preloaded(run.clone()).output().unwrap();
@@ -68,13 +68,13 @@ fn a_filter_that_kills_for_a_call_of_ours_is_survived() {
         let mut shown = 0;
         for &(name, number) in ROWS {
             for filter in [Filter::new().kill(number), Filter::new().trap(number)] {
-                // What the program itself is killed for shows nothing.
+                // A call that kills the program even without us shows nothing.
                 let run = confined(libc, "status").filter(filter);
                 if run.output().unwrap().success() {
                     shown += 1;
                     let outcome = same(&run);
                     let expected = format!("a seccomp filter kills for {name}; duty: inert");
-                    // Without those no line can be written safely.
+                    // Without these calls no line can be written safely.
                     let silent = ["getpid", "gettid", "rt_sigprocmask"].contains(&name);
                     assert_eq!(reason(&outcome), (!silent).then_some(&*expected));
                     assert_eq!(locked(&outcome), (0, 0));
@@ -111,7 +111,7 @@ fn a_filter_that_kills_for_what_a_line_takes_makes_us_silent() {
                 let seen = (&with.stdout, with.status);
                 assert_eq!(seen, (&plain.stdout, plain.status), "{libc:?} {mode} {number}");
                 assert!(!with.stderr.contains("sigward["), "{with:?}");
-                // The work goes on in silence, where it does without that call.
+                // If sigward can work without that call, it does so silently.
                 let works = mode == "on" && ![libc::SYS_getpid, libc::SYS_gettid].contains(&number);
                 assert_eq!(locked(&with), if works { (16, 16) } else { (0, 0) }, "{number}");
             }
@@ -135,11 +135,11 @@ fn a_filter_that_refuses_what_we_cannot_do_without_makes_us_inert() {
             let run = confined(libc, "status").filter(Filter::new().refuse(number, errno));
             let outcome = same(&run);
             let expected = format!("a seccomp filter refuses {name} ({told}); duty: inert");
-            // Without that one no line can be written safely.
+            // Without that call no line can be written safely.
             let expected = (name != "rt_sigprocmask").then_some(&*expected);
             assert_eq!((reason(&outcome), locked(&outcome)), (expected, (0, 0)));
         }
-        // No child can be made to try the filter out.
+        // No child can be created to try the filter.
         let run = confined(libc, "status").filter(Filter::new().refuse(libc::SYS_clone, 1));
         let outcome = same(&run);
         let expected = "a seccomp filter could not be tried out (EPERM); duty: inert";
@@ -163,7 +163,7 @@ fn a_filter_that_refuses_locks_leaves_the_touch() {
     }
 }
 
-/// What the default filter of container runtimes refuses does not concern us.
+/// What the default filter of container runtimes refuses does not affect us.
 #[test]
 fn a_container_runtimes_filter_changes_nothing() {
     const REFUSED: &[i64] = &[
@@ -207,34 +207,34 @@ fn a_program_that_confines_itself_gets_its_locks_back_first() {
             assert!(outcome.success());
             assert_eq!((reason(&outcome), locked(&outcome)), (SAID, (16, 0)));
             assert_eq!(outcome.stderr.matches("duty=act stacks=1 ").count(), 1, "{outcome:?}");
-            // Where there is only a line to be written at exit, it is not.
+            // If the only thing to do is to write a line at exit, it is not written.
             let run = confined(libc, how).sigward("auto").env("SIGWARD_STATS", "1");
             let idle = run.output().unwrap();
             assert!(idle.success() && idle.stdout == outcome.stdout, "{idle:?}");
             assert_eq!(idle.stderr.matches("duty=inert stacks=0 ").count(), 1, "{idle:?}");
         }
-        // It was refused: back on duty. The counts are told once.
+        // The filter was refused: sigward acts again. The counts are written once.
         let outcome = same(&confined(libc, "refused").env("SIGWARD_STATS", "1"));
         assert_eq!((reason(&outcome), locked(&outcome)), (SAID, (16, 16)));
         assert!(outcome.stderr.contains(" WARN: the filter was not installed: work goes on\n"));
         assert_eq!(outcome.stderr.matches(" stacks=1 ").count(), 1, "{outcome:?}");
-        // It could not be installed: no reason to do anything, nor to say so.
+        // The filter could not be installed: nothing to do, and nothing to log.
         let outcome = same(&confined(libc, "asks").env("SIGWARD_STATS", "1"));
         assert_eq!((reason(&outcome), locked(&outcome)), (None, (16, 16)));
         assert_eq!(outcome.stderr.matches("sigward[").count(), 1, "{outcome:?}");
-        // The child's filter is not ours.
+        // The child's filter does not concern us.
         let outcome = same(&confined(libc, "vfork"));
         assert_eq!((reason(&outcome), locked(&outcome)), (None, (16, 16)));
     }
 }
 
-/// A sanitizer wants to come first in the list of libraries; its users switch that test off when
+/// A sanitizer requires to come first in the list of libraries; users switch off that check when
 /// they preload something.
 #[test]
 fn a_sanitized_program_is_left_alone() {
     const ASAN: &str = "a sanitizer is in the process (__asan_init); duty: inert";
     const TSAN: &str = "a sanitizer is in the process (__tsan_init); duty: inert";
-    // gcc hides the name of a run-time that it links in statically.
+    // gcc hides the names of a runtime that it links statically.
     const STATIC: &str = "the program defines sigaltstack itself; duty: inert";
     for (flags, expected) in [
         (&["-fsanitize=address"][..], ASAN),
@@ -251,8 +251,8 @@ fn a_sanitized_program_is_left_alone() {
     }
 }
 
-/// Where valgrind keeps books of memory, our accesses would be the program's errors. Its other
-/// tools do not mind, and our benches count instructions by one of them.
+/// If valgrind tracks memory, it would report our accesses as the program's errors. Its other
+/// tools do not mind, and our benchmarks count instructions with one of them.
 #[test]
 fn under_valgrinds_memory_tools_nothing_is_done() {
     const SAID: &str = "valgrind keeps books of the program's memory; duty: inert";
@@ -287,7 +287,7 @@ fn in_gvisor_nothing_is_locked() {
 fn without_a_libc_nothing_is_done() {
     let outcome = same(&Run::new(build("no_libc", Libc::Glibc).unwrap()));
     assert_eq!((&*outcome.stdout, outcome.code()), ("alive\n", 7));
-    // There is nothing that would give us our environment, either.
+    // It could not pass us the environment either.
     assert_eq!(outcome.stderr, "");
 }
 

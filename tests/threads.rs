@@ -1,4 +1,5 @@
-//! Threads that end, in whatever way: their stacks are held to the last and released then.
+//! Threads that end in every possible way: their stacks are held to the last moment and
+//! then released.
 
 use sigward_harness::Run;
 use sigward_harness::programs::{build, libcs};
@@ -10,7 +11,7 @@ fn stacks_are_held_to_the_last_and_then_released() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// Before glibc 2.34 the functions of threads may come with a library that is loaded late.
+/// Before glibc 2.34 the thread functions may come with a library that is loaded later.
 #[test]
 fn threads_that_come_late_are_seen_to_end() {
     for &libc in libcs() {

@@ -1,4 +1,4 @@
-//! Ten thousand threads come and go, each with a stack that it never disables.
+//! Ten thousand threads come and go, each with an alternate stack that it never disables.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ fn no_lock_of_theirs_stays() {
         let run = run.sigward("on").env("SIGWARD_STATS", "1");
         let outcome = run.env("SIGWARD_STACK", "off").unprivileged().memlock(8 << 20).output();
         let outcome = outcome.unwrap();
-        // VmLck at the end is what it was after the first sixteen.
+        // VmLck at the end is what it was after the first sixteen threads.
         assert!(outcome.success(), "{}{}", outcome.stdout, outcome.stderr);
-        // They were locked, every one, and none is on record.
+        // Every stack was locked, and none is still recorded.
         for figure in [" lock=10000 ", " live=0 ", " locked_kib=0 "] {
             assert!(outcome.stderr.contains(figure), "{figure}: {}", outcome.stderr);
         }
     }
 }
 
-/// What it costs in time is in `docs/performance.md`; here, that it works with many.
+/// `docs/performance.md` has the time it takes; this tests that it works.
 #[test]
 fn ten_thousand_stacks_are_live_at_once() {
     for &libc in libcs() {
@@ -29,7 +29,7 @@ fn ten_thousand_stacks_are_live_at_once() {
         let run = run.deadline(Duration::from_secs(150)).sigward("on").env("SIGWARD_STATS", "1");
         let outcome = run.env("SIGWARD_STACK", "off").output().unwrap();
         assert!(outcome.success(), "{}{}", outcome.stdout, outcome.stderr);
-        // Ten thousand stacks, a hundred to warm up, and a thousand.
+        // Ten thousand stacks, a hundred for warming up, and a thousand.
         assert!(outcome.stderr.contains("stacks=11100 lock=11100 "), "{}", outcome.stderr);
     }
 }
