@@ -1,12 +1,12 @@
 # make build    the library and the command
 # make demo     what the library does to four real programs
-# make test     all tests, of other software a short selection
-# make suites   the tests of real software, all; installs what they need; writes docs/suites.md
+# make test     all tests; for other software's tests a short selection
+# make suites   all tests of other software; installs what they need; writes docs/suites.md
 # make vm       the defects in virtual machines; writes docs/proof.md
 #               (KERNEL_SOURCE=FOLDER: on genuine kernels of that source)
 # make soak     ten minutes (SECONDS_LONG=600) of random operations
 # make fuzz     the model and property tests, with many more cases (CASES=20000)
-# make freebsd  libsigward.so for FreeBSD, and its test under a supervisor that plays that kernel
+# make freebsd  libsigward.so for FreeBSD, and its test under a supervisor that imitates that kernel
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
@@ -17,7 +17,7 @@ DESTDIR ?=
 CARGO   ?= cargo
 INSTALL ?= install
 
-# Where cargo leaves them.
+# Where cargo puts them.
 target  = $(or $(CARGO_TARGET_DIR),target)
 library = $(target)/release/libsigward.so
 command = $(target)/x86_64-unknown-linux-gnu/release/sigward
@@ -31,7 +31,7 @@ CASES ?= 20000
 
 .PHONY: build demo test soak fuzz suites vm freebsd lint bench faults install uninstall clean
 
-# The library is built by a call of its own: see the workspace's Cargo.toml.
+# The library is built by a cargo call of its own: see the workspace's Cargo.toml.
 build:
 	$(CARGO) build --release -p sigward-preload
 	$(CARGO) static-command
@@ -46,9 +46,9 @@ suites: build
 	$(CARGO) run --quiet -p sigward-suites -- --install
 	$(CARGO) run --quiet -p sigward-suites -- --write docs/suites.md
 
-# The first time this builds two kernels: see docs/vm.md. With KERNEL_SOURCE=FOLDER
-# it builds and measures the Linux 5.2 to 5.4.1 that is there instead.
-# The command is dynamic here, as one row preloads into it.
+# The first time, this builds two kernels: see docs/vm.md. With KERNEL_SOURCE=FOLDER it
+# instead builds and measures Linux 5.2 to 5.4.1 from that source. The command is linked
+# dynamically here, because one row preloads into it.
 vm: build
 	$(CARGO) build --release -p sigward-command
 	$(CARGO) build -p sigward-stress
@@ -65,7 +65,7 @@ fuzz:
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release --lib
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release -p sigward-reader
 
-# The first time this fetches the Rust library's source: see the script.
+# The first time, this fetches the source of Rust's library: see the script.
 freebsd:
 	packaging/freebsd/build
 	$(CARGO) test --quiet -p sigward-emulators --test freebsd
@@ -76,14 +76,14 @@ lint:
 	$(CARGO) clippy --release -p sigward-preload -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --lib -p sigward
 
-# The bench program measures other programs and needs no optimization of its own.
+# The benchmark program measures other programs and needs no optimization itself.
 bench: build
 	$(CARGO) bench --profile dev -p sigward --bench performance
 
 faults: build
 	$(CARGO) run --quiet -p sigward-harness --bin fault-table
 
-# No build here: `make && sudo make install` must not leave root's files in target/.
+# No build here: `make && sudo make install` must not leave files of root in target/.
 install:
 	@test -x $(command) -a -e $(library) || { echo "nothing to install: run make build first" >&2; exit 1; }
 	$(INSTALL) -d $(bindir) $(libdir) $(docdir)/docs

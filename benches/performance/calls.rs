@@ -1,4 +1,4 @@
-//! What one hooked call costs.
+//! The cost of one hooked call.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::counter::Counter;
 use crate::document::{Section, grouped, ratio};
 use crate::subject::{Libraries, Mode, borrowed, least_ns};
 
-/// Calls of `bench_calls.c`, with what the document says of them.
+/// Calls of `bench_calls.c`, with their descriptions in the document.
 const CALLS: &[(&str, &str)] = &[
     ("sigaction", "sigaction"),
     ("sigaction-onstack", "sigaction, SA_ONSTACK"),

@@ -1,4 +1,4 @@
-//! What the hooks of memory calls cost an allocator.
+//! The cost of the hooks of memory calls for an allocator.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::counter::Counter;
 use crate::document::{Section, grouped, ratio};
 use crate::subject::{Libraries, Mode, borrowed};
 
-/// Allocators, where Debian puts them, and the package.
+/// Allocators: where Debian installs them, and the package.
 const ALLOCATORS: &[(&str, Option<(&str, &str)>)] = &[
     ("glibc", None),
     ("jemalloc", Some(("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2", "libjemalloc2"))),

@@ -1,11 +1,11 @@
-//! User instructions of a whole program.
+//! Counts the user instructions of a whole program.
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What counts.
+/// The tool that counts.
 #[derive(Clone, Copy)]
 pub enum Counter {
     /// The processor, by `perf stat`.
@@ -14,11 +14,11 @@ pub enum Counter {
     Callgrind,
 }
 
-/// The least of so many runs: the processor also counts an interrupt now and then.
+/// The minimum of this many runs: the processor sometimes counts an interrupt too.
 const RUNS: usize = 3;
 
 impl Counter {
-    /// perf where the machine lets it count, else callgrind.
+    /// perf if the machine has counters, else callgrind.
     pub fn choose() -> io::Result<Self> {
         for counter in [Self::Perf, Self::Callgrind] {
             if counter.once(&[OsStr::new("/bin/true")], &[]).is_ok() {
@@ -31,7 +31,7 @@ impl Counter {
         ))
     }
 
-    /// What the document says of it.
+    /// The tool's description in the document.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Perf => "perf stat -e instructions:u",
@@ -51,8 +51,8 @@ impl Counter {
         Ok(least)
     }
 
-    /// Instructions per call of a program whose last argument is the number of calls: by two
-    /// such numbers, so that its start and end cancel out.
+    /// Instructions per call of a program whose last argument is the number of calls.
+    /// Measured with two numbers, so that start and end cancel out.
     pub fn per_call(
         self,
         program: &Path,

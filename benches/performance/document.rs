@@ -1,4 +1,4 @@
-//! Sections and tables of `docs/performance.md`.
+//! The sections and tables of `docs/performance.md`.
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -18,7 +18,7 @@ pub struct Section {
     pub text: String,
     pub header: Vec<&'static str>,
     pub rows: Vec<Vec<String>>,
-    /// A target that the figures do not meet.
+    /// A target that the figures miss.
     pub missed: Option<String>,
 }
 
@@ -46,13 +46,13 @@ impl Display for Section {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         writeln!(f, "## {}\n\n{}\n", self.title, self.text)?;
         writeln!(f, "| {} |", self.header.join(" | "))?;
-        // The first column is words, the others are numbers.
+        // The first column is text, the others are numbers.
         writeln!(f, "| --- |{}", " ---: |".repeat(self.header.len().saturating_sub(1)))?;
         self.rows.iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))
     }
 }
 
-/// A number with a comma after each three digits.
+/// A number with thousands separators.
 pub fn grouped(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let mut text = String::from(if number <= -0.5 { "-" } else { "" });
@@ -65,7 +65,7 @@ pub fn grouped(number: f64) -> String {
     text
 }
 
-/// `one` as a multiple of `other`.
+/// `one` relative to `other`.
 pub fn ratio(one: f64, other: f64) -> String {
     if other > 0.0 { format!("{:.2}", one / other) } else { "-".to_owned() }
 }

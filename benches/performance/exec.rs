@@ -8,7 +8,7 @@ use crate::counter::Counter;
 use crate::document::{Section, grouped, ratio};
 use crate::subject::Libraries;
 
-/// At most so many times what an empty preload adds.
+/// The most that we may add, relative to an empty preload.
 const TARGET: f64 = 2.2;
 
 pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {

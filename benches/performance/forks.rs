@@ -1,4 +1,4 @@
-//! What a fork costs, by what there is to hold.
+//! The cost of a fork, by what there is to hold.
 
 use std::io;
 
@@ -10,17 +10,17 @@ use crate::subject::{Libraries, Mode, least_ns};
 
 /// One situation.
 struct Row {
-    /// Words for the document.
+    /// The description in the document.
     what: &'static str,
-    /// Settings of `bench_beside.c`.
+    /// Arguments of `bench_beside.c`.
     settings: &'static [&'static str],
-    /// At most so many times libc's fork.
+    /// The most it may take, relative to libc's fork.
     target: Option<f64>,
-    /// Whether pages must be copied: then the copies alone are measured, too.
+    /// Whether the kernel must copy pages: then the copies alone are measured too.
     copies: bool,
 }
 
-/// No page that the kernel would copy.
+/// A situation in which the kernel copies no page.
 const fn kept(what: &'static str, settings: &'static [&'static str], target: Option<f64>) -> Row {
     Row { what, settings, target, copies: false }
 }
@@ -54,7 +54,7 @@ const ROWS: &[Row] = &[
     kept("1,000 threads", &["threads=1000"], None),
 ];
 
-/// Fewer where each takes longer.
+/// Fewer rounds where each takes longer.
 fn rounds(settings: &[&str]) -> &'static str {
     match settings.first() {
         Some(&"threads=1000") => "rounds=15",
@@ -63,7 +63,7 @@ fn rounds(settings: &[&str]) -> &'static str {
     }
 }
 
-/// At most so many times what the kernel's copies of the same pages cost.
+/// The most it may take, relative to the kernel's copies of the same pages.
 const COPIES_TARGET: f64 = 1.3;
 
 pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
@@ -75,7 +75,8 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     for Row { what, settings, target, copies } in ROWS {
         let mut args = vec!["fork", rounds(settings)];
         args.extend(*settings);
-        // The pages of a window are in use in every mode, so that the kernel has them to copy.
+        // The pages of ordinary stacks are in use in every mode, so that the kernel has them
+        // to copy.
         if *copies && settings.contains(&ORDINARY) {
             args.push(&window);
         }

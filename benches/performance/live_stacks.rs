@@ -1,4 +1,4 @@
-//! What setting a stack costs beside many live stacks.
+//! The cost of setting a stack beside many live stacks.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     let mut rows = Vec::new();
     for count in COUNTS {
         let threads = format!("threads={count}");
-        // One mapping for all, as the count of mappings is limited.
+        // One mapping for all, because the number of mappings is limited.
         let args = ["set", &threads, "stacks=shared"];
         let ns = least_ns(&program, &args, Mode::STACKS, libraries)?;
         let mut row = vec![(*count).to_owned()];

@@ -1,5 +1,5 @@
-//! `make bench`: what `libsigward.so` costs, beside what it is compared with, in one run.
-//! Writes `docs/performance.md`.
+//! `make bench`: measures what `libsigward.so` costs, together with what it is compared
+//! with. Writes `docs/performance.md`.
 //!
 //! | module | owns |
 //! |---|---|
@@ -32,7 +32,7 @@ use counter::Counter;
 use document::{Document, Section};
 use subject::Libraries;
 
-/// One table, by its name on the command line.
+/// One table; its name on the command line selects it.
 type Bench = fn(Counter, &Libraries) -> io::Result<Section>;
 
 const BENCHES: &[(&str, Bench)] = &[
@@ -59,8 +59,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the benches that are named, or all, which writes the document. Says whether all
-/// targets were met.
+/// Runs the named benchmarks. Without names, runs all and writes the document. Returns
+/// whether all targets were met.
 fn bench() -> io::Result<bool> {
     // cargo adds --bench.
     let wanted: Vec<String> =

@@ -1,4 +1,4 @@
-//! What memory calls cost that touch no stack, by their size and the number of stacks.
+//! The cost of memory calls that touch no stack, by size and number of stacks.
 
 use std::io;
 
@@ -8,8 +8,8 @@ use crate::counter::Counter;
 use crate::document::{Section, grouped};
 use crate::subject::{Libraries, Mode, paired, steps};
 
-/// Calls of `bench_beside.c`, what they are, how many, and at most so many more instructions for
-/// each.
+/// Calls of `bench_beside.c`: their settings, description, number, and the most instructions
+/// that we may add to each.
 const CALLS: &[(&str, &str, isize, isize)] = &[
     ("map", "mmap, munmap", 2, INSTRUCTIONS),
     ("fixed", "mmap, `MAP_FIXED`", 1, 2 * INSTRUCTIONS),
@@ -19,7 +19,7 @@ const CALLS: &[(&str, &str, isize, isize)] = &[
 const SIZES_KIB: &[&str] = &["64", "1024", "16384", "65536"];
 const STACKS: &[&str] = &["0", "10", "1000", "4000"];
 
-/// At most so many times libc's time, and so many more instructions.
+/// The most time it may take, relative to libc.
 const TARGET: f64 = 1.2;
 const INSTRUCTIONS: isize = 150;
 

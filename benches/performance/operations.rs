@@ -1,4 +1,4 @@
-//! System calls of one operation.
+//! The system calls of one operation.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::counter::Counter;
 use crate::document::Section;
 use crate::subject::{Libraries, Mode, steps};
 
-/// Words for the document, settings of `bench_beside.c`, and the most under `on`.
+/// Description, settings of `bench_beside.c`, and the most system calls under `on`.
 type Operation = (&'static str, &'static [&'static str], Option<usize>);
 
 const OPERATIONS: &[Operation] = &[

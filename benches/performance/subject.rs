@@ -1,4 +1,4 @@
-//! What is measured: the libraries, and timed runs of the benches' programs.
+//! What is measured: the libraries, and timed runs of the benchmark programs.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -13,14 +13,14 @@ use sigward_harness::run::Run;
 use sigward_harness::steps::Steps;
 use tempfile::TempDir;
 
-/// Copies of the libraries, under paths of one length: the loader's work grows with them.
+/// Copies of the libraries at paths of the same length: the loader's work grows with it.
 pub struct Libraries {
     _folder: TempDir,
-    /// A C library with nothing in it.
+    /// An empty C library.
     pub empty: PathBuf,
     /// Ours.
     pub sigward: PathBuf,
-    /// Two hooks made by redhook.
+    /// Two redhook hooks.
     pub redhook: PathBuf,
 }
 
@@ -46,20 +46,20 @@ impl Libraries {
 pub enum Mode {
     /// Without the library.
     Without,
-    /// With it, as it comes.
+    /// With it, default settings.
     Auto,
-    /// With it, made to act.
+    /// With it, `SIGWARD=on`.
     On,
-    /// The same, and waits enter the kernel by `int 0x80`.
+    /// The same, with waits that enter the kernel by `int 0x80`.
     Int80,
-    /// The same, and waits are made in two steps.
+    /// The same, with waits in two steps.
     TwoPhase,
 }
 
 impl Mode {
-    /// Those that tables about stacks compare.
+    /// The modes compared in tables about stacks.
     pub const STACKS: [Self; 3] = [Self::Without, Self::Auto, Self::On];
-    /// Those that tables about waits compare.
+    /// The modes compared in tables about waits.
     pub const WAITS: [Self; 4] = [Self::Without, Self::On, Self::Int80, Self::TwoPhase];
 
     /// The variables of such a run; `behind` is one more preload.
@@ -84,7 +84,7 @@ impl Mode {
     }
 }
 
-/// Borrows what [`Mode::environment`] made.
+/// Borrows the result of [`Mode::environment`].
 pub fn borrowed<'a>(variables: &'a [(&'static str, OsString)]) -> Vec<(&'static str, &'a OsStr)> {
     variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect()
 }
@@ -122,8 +122,8 @@ pub fn printed(
     }
 }
 
-/// The least number of nanoseconds of a program's rounds in each mode, over runs of the modes
-/// in turn, so that a busy moment of the machine meets all of them.
+/// The minimum nanoseconds of a program's rounds in each mode. The modes take turns, so that
+/// a busy moment of the machine affects all of them.
 pub fn least_ns<const MODES: usize>(
     program: &Path,
     args: &[&str],
@@ -140,8 +140,8 @@ pub fn least_ns<const MODES: usize>(
     Ok(least)
 }
 
-/// The median, over pairs of runs made one after the other, of the median time under the library
-/// (`on`) as a multiple of that without it; and the least nanoseconds without.
+/// Runs pairs, one run right after the other. Returns the median over pairs of the median time
+/// with the library (`on`) relative to that without, and the minimum nanoseconds without.
 pub fn paired(program: &Path, args: &[&str], libraries: &Libraries) -> io::Result<(f64, f64)> {
     const PAIRS: usize = 7;
     let mut ratios = Vec::new();
@@ -158,7 +158,7 @@ pub fn paired(program: &Path, args: &[&str], libraries: &Libraries) -> io::Resul
     Ok((ratios.get(PAIRS / 2).copied().unwrap_or(f64::NAN), least))
 }
 
-/// The machine in a few words.
+/// A short description of the machine.
 pub fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu

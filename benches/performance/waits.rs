@@ -1,4 +1,4 @@
-//! What a wait costs by each strategy.
+//! The cost of a wait with each strategy.
 
 use std::io;
 
@@ -8,7 +8,8 @@ use crate::counter::Counter;
 use crate::document::{Section, grouped, ratio};
 use crate::subject::{Libraries, Mode, least_ns};
 
-/// Calls of `bench_calls.c`, how often a round makes them, and what the document says of them.
+/// Calls of `bench_calls.c`, how often a round makes them, and their descriptions in the
+/// document.
 const CALLS: &[(&str, &str, &str)] = &[
     ("waitpid-block", "1000", "waitpid, no child"),
     ("child-ended", "200", "fork, and waitpid for a child that ends at once"),
