@@ -160,14 +160,14 @@ fn judge(row: &Row, libc: Libc) -> Result<Vec<&'static str>, String> {
     }
     let look = |library: &Path| amiss(&run, shown, &bare.stdout, library);
     if let Some(words) = look(artifacts::preload()) {
-        return Err(format!("{what}: something is amiss with the whole library: {words}"));
+        return Err(format!("{what}: fails with the whole library: {words}"));
     }
     let mut needed = Vec::new();
     for &hook in hooks {
         if look(&artifacts::without(hook).unwrap()).is_some() {
             needed.push(hook);
         } else if !absent(libc).contains(&hook) {
-            return Err(format!("{what}: nothing is amiss without the hook {hook}"));
+            return Err(format!("{what}: passes without the hook {hook}"));
         }
     }
     Ok(needed)

@@ -3,13 +3,13 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! \| [`source`] \| bytes at addresses: a process's, or a test's \|
-//! \| [`process`] \| a real process, through `/proc/PID` \|
+//! | [`source`] | bytes at addresses: a process's, or a test's |
+//! | [`process`] | a real process, through `/proc/PID` |
 //! | [`maps`] | what a process has mapped |
-//! \| [`note`] \| finds the blocks by the library's ELF note \|
+//! | [`note`] | finds the blocks by the library's ELF note |
 //! | [`record`] | one block, of any version and pointer width |
 //! | [`entry`] | one entry of its table of stacks |
-//! \| [`snapshot`] \| both, as they were at one time \|
+//! | [`snapshot`] | both, as they were at one time |
 //!
 //! For any bytes at all, nothing here panics, loops without end, or allocates without
 //! bound. What it reads is the process's own claim, which may be wrong because of a

@@ -1,5 +1,6 @@
 //! `libchaos.so`: a second interposer, for tests. It makes functions of libc fail on a schedule,
-//! before or behind `libsigward.so` in `LD_PRELOAD`. Without a schedule it only passes.
+//! before or behind `libsigward.so` in `LD_PRELOAD`. Without a schedule it passes all calls
+//! through.
 //!
 //! `CHAOS=RULE,RULE…` where a rule is `CALL[@ADVICE]:EFFECT[:WHEN]`:
 //!
@@ -7,13 +8,13 @@
 //! |---|---|
 //! | CALL | a name in [`CALLS`] |
 //! | ADVICE | for `madvise`: only with this advice (`DONTNEED`, `FREE`, …) |
-//! | EFFECT | `ENOMEM` and the like: it fails so, and is not made |
-//! | | `after-EFAULT` and the like: it is made, then reported to have failed (a lost child) |
-//! | | `garbled`: it is made, and what it filled in is spoiled |
-//! | | `late`: it is made after a tenth of a second |
+//! | EFFECT | `ENOMEM` and the like: it fails with that error and is not made |
+//! | | `after-EFAULT` and the like: it is made, then fails with that error (a lost child) |
+//! | | `garbled`: it is made, and its output is corrupted |
+//! | | `late`: it is made a tenth of a second later |
 //! | WHEN | `always` (the default), `N`, `N-M`, `N-`, `everyN`, counted from 1 in this process |
 //!
-//! For instance `waitpid:after-EFAULT:every50`, `madvise@DONTNEED:EINVAL`, `sigaction:garbled:2`.
+//! For example `waitpid:after-EFAULT:every50`, `madvise@DONTNEED:EINVAL`, `sigaction:garbled:2`.
 
 mod schedule;
 
@@ -35,12 +36,12 @@ extern "C" fn on_load() {
 }
 
 fn set_errno(error: c_int) {
-    // SAFETY: libc's own place for this thread.
+    // SAFETY: libc's own errno of this thread.
     unsafe { *libc::__errno_location() = error };
 }
 
-/// Writes hooks: each asks the schedule first. `failing` is what a failed call returns;
-/// `spoiling` what is done to what a call filled in.
+/// Writes hooks that first ask the schedule. `failing` is the return value of a failed
+/// call; `spoiling` corrupts a call's output.
 macro_rules! hooks {
     ($(
         fn $name:ident as $hook:ident ($($argument:ident: $type:ty),*) -> $result:ty;
@@ -51,7 +52,7 @@ macro_rules! hooks {
         /// The functions that can be made to fail.
         const CALLS: &[&str] = &[$(stringify!($name)),*];
 
-        /// Looks up every original now: redhook would do so at the first call, which may be in
+        /// Looks up every original now. redhook would do so at the first call, which may be in
         /// a signal handler.
         fn resolve() {
             $(let _ = redhook::real!($name);)*
@@ -85,7 +86,7 @@ macro_rules! hooks {
     };
 }
 
-/// Turns over the bits of what `place` points at, if it does.
+/// Inverts the bits of what `place` points to, unless it is null.
 unsafe fn spoil<T>(place: *mut T) {
     if !place.is_null() {
         let bytes = std::slice::from_raw_parts_mut(place.cast::<u8>(), size_of::<T>());

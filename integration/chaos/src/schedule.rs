@@ -1,15 +1,15 @@
-//! The schedule: which calls go wrong, when, and how. Read from `CHAOS`, once, at load.
+//! The schedule: which calls fail, when, and how. Read from `CHAOS` once, at load.
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// What goes wrong with a call.
+/// How a call fails.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Effect {
     /// It is not made, and fails with this error.
     Refused(i32),
-    /// It is made, and then reported to have failed with this error.
+    /// It is made, and then fails with this error.
     Denied(i32),
-    /// It is made, and what it filled in for the caller is spoiled.
+    /// It is made, and its output is corrupted.
     Garbled,
     /// It is made later.
     Late,
@@ -17,10 +17,10 @@ pub enum Effect {
 
 struct Rule {
     call: String,
-    /// The advice, of the calls that take one.
+    /// The advice, for calls that take one.
     advice: Option<i32>,
     effect: Effect,
-    /// Which of the calls, counted from 1: the first, the last, and each how many-th.
+    /// Which of the calls, counted from 1: the first, the last, and the step.
     first: u64,
     last: u64,
     step: u64,
@@ -48,7 +48,7 @@ const ADVICE: &[(&str, i32)] = &[
     ("WIPEONFORK", libc::MADV_WIPEONFORK),
 ];
 
-/// Reads `CHAOS`. A rule that is not understood is told.
+/// Reads `CHAOS`. A rule that is not understood is an error.
 pub fn read(text: &str) -> Result<(), String> {
     let rules: Result<Vec<Rule>, String> =
         text.split(',').filter(|rule| !rule.is_empty()).map(Rule::read).collect();
@@ -56,8 +56,8 @@ pub fn read(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What is to go wrong with this call of `call`, which it counts. With `advice` where it takes
-/// one. Async-signal-safe.
+/// Counts this call of `call` and returns its effect. `advice` is for calls that take one.
+/// Async-signal-safe.
 pub fn effect(call: &str, advice: Option<i32>) -> Option<Effect> {
     // SAFETY: null, or leaked above.
     let rules = unsafe { RULES.load(Ordering::Acquire).as_ref() }?;

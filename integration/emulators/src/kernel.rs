@@ -1,4 +1,4 @@
-//! The ptrace requests that nix cannot express: it has no real-time signals.
+//! The ptrace requests that nix cannot express, because it has no real-time signals.
 
 use std::ffi::{CString, OsString};
 use std::io::{self, Read, Write};
@@ -10,9 +10,9 @@ use nix::unistd::{ForkResult, Pid};
 
 pub use libc::user_regs_struct as Registers;
 
-/// `-ERESTARTSYS`, `-ERESTARTNOINTR` and `-ERESTARTNOHAND`: the results by
-/// which a call asks to be entered again with the same arguments
-/// (linux/errno.h). `-ERESTART_RESTARTBLOCK` (-516) is none of them: it is
+/// `-ERESTARTSYS`, `-ERESTARTNOINTR` and `-ERESTARTNOHAND`: the results by which a call
+/// asks to be repeated with the same arguments (linux/errno.h). `-ERESTART_RESTARTBLOCK`
+/// (-516) is not among them: another call, without arguments, continues it.
 /// continued by another call, without arguments.
 const RESTARTS: [i64; 3] = [-512, -513, -514];
 
@@ -23,7 +23,7 @@ pub enum Entry {
     Syscall,
     /// `cd 80`
     Int80,
-    /// Neither is to be found before the instruction pointer.
+    /// Neither instruction precedes the instruction pointer.
     Unknown,
 }
 
@@ -34,20 +34,20 @@ pub enum Change {
     Exited(i32),
     /// Killed by this signal.
     Killed(i32),
-    /// Stopped: the signal, and the ptrace event (0: none).
+    /// Stopped: the signal, and the ptrace event (0 for none).
     Stopped {
-        /// The signal; for system calls `SIGTRAP | 0x80`, if that was asked for.
+        /// The signal; for system calls `SIGTRAP | 0x80`, if that option is set.
         signal: i32,
         /// The ptrace event.
         event: i32,
     },
 }
 
-/// Waits for the next state change of any tracee; `None`: there are none.
+/// Waits for the next state change of any tracee; `None` if there are no tracees.
 ///
 /// # Errors
 ///
-/// As waitpid(2).
+/// Those of waitpid(2).
 pub fn next_change() -> io::Result<Option<(pid_t, Change)>> {
     loop {
         let mut status = 0;
@@ -72,10 +72,10 @@ pub fn next_change() -> io::Result<Option<(pid_t, Change)>> {
     }
 }
 
-/// Lets a stopped tracee go on by `request`, with `signal` delivered to it.
-/// A tracee that was killed meanwhile is no error.
+/// Resumes a stopped tracee by `request` and delivers `signal` to it. It is no error if
+/// the tracee was killed meanwhile.
 pub fn resume(tid: pid_t, request: u32, signal: c_int) {
-    // SAFETY: PTRACE_CONT, _SINGLESTEP and _LISTEN read no memory of ours.
+    // SAFETY: PTRACE_CONT, _SINGLESTEP and _LISTEN read none of our memory.
     unsafe {
         libc::ptrace(request, tid, std::ptr::null_mut::<c_void>(), c_long::from(signal));
     }
@@ -105,33 +105,33 @@ pub fn poke(tid: pid_t, address: u64, word: u64) -> bool {
     ptrace::write(Pid::from_raw(tid), address as ptrace::AddressType, word as c_long).is_ok()
 }
 
-/// Whether the tracee, stopped with these registers, is inside a call that
-/// asks for a restart.
+/// Whether the tracee, stopped with these registers, is inside a call that asks for a
+/// restart.
 #[must_use]
 pub fn asks_for_restart(registers: &Registers) -> bool {
     registers.orig_rax as i64 >= 0 && RESTARTS.contains(&(registers.rax as i64))
 }
 
-/// Whether the call is continued by another one, without arguments
-/// (`-ERESTART_RESTARTBLOCK`), as poll is: nothing to lose.
+/// Whether another call, without arguments, continues the call
+/// (`-ERESTART_RESTARTBLOCK`), as for poll: there is nothing to lose.
 #[must_use]
 pub fn asks_for_continuation(registers: &Registers) -> bool {
     registers.orig_rax as i64 >= 0 && registers.rax as i64 == -516
 }
 
-/// Whether a tracee in a stop for a system call has not made it yet.
+/// Whether a tracee in a system-call stop has not made the call yet.
 #[must_use]
 pub fn is_at_entry(tid: pid_t) -> bool {
-    // The first byte is the kind of stop. (nix 0.30 gives no room for any.)
+    // The first byte is the kind of stop. (nix 0.30 has no buffer for it.)
     let mut kind = [0_u8; 8];
-    // SAFETY: the kernel writes at most as many bytes as it is told.
+    // SAFETY: the kernel writes at most the given number of bytes.
     unsafe {
         libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, tid, kind.len(), kind.as_mut_ptr());
     }
     kind[0] == libc::PTRACE_SYSCALL_INFO_ENTRY
 }
 
-/// By which instruction the interrupted call was entered.
+/// The instruction by which the interrupted call entered the kernel.
 #[must_use]
 pub fn entry(tid: pid_t, registers: &Registers) -> Entry {
     match peek(tid, registers.rip.wrapping_sub(2)).map(|word| word & 0xffff) {
@@ -161,8 +161,8 @@ pub fn process_of(tid: pid_t) -> Option<pid_t> {
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
-/// The middle of the program's own largest writable mapping: memory that a
-/// kernel with garbage in R10 would overwrite without an error.
+/// The middle of the program's own largest writable mapping: memory that a kernel with
+/// garbage in R10 would overwrite without an error.
 #[must_use]
 pub fn writable_memory(tid: pid_t) -> Option<u64> {
     let program = std::fs::read_link(format!("/proc/{tid}/exe")).ok()?;
@@ -175,7 +175,7 @@ pub fn writable_memory(tid: pid_t) -> Option<u64> {
             let (start, end) = range.split_once('-')?;
             let start = u64::from_str_radix(start, 16).ok()?;
             let end = u64::from_str_radix(end, 16).ok()?;
-            // The zeroed data lies in an unnamed mapping behind the file's.
+            // The zeroed data is in an unnamed mapping after the file's.
             let own = rest.ends_with(program) || (after_program && rest.ends_with(" 0 "));
             after_program = own || rest.ends_with(program);
             (own && rest.starts_with("rw")).then_some((end - start, start))
@@ -184,12 +184,12 @@ pub fn writable_memory(tid: pid_t) -> Option<u64> {
         .map(|(length, start)| (start + length / 2) & !0xfff)
 }
 
-/// Starts `command` with a supervisor attached from its first instruction on;
-/// `options` are those of `PTRACE_SEIZE`.
+/// Starts `command` with a supervisor attached from its first instruction; `options` are
+/// those of `PTRACE_SEIZE`.
 ///
 /// # Errors
 ///
-/// When it cannot be started or traced.
+/// If it cannot be started or traced.
 pub fn start(command: &[OsString], options: Options) -> io::Result<pid_t> {
     let arguments: Vec<CString> = command
         .iter()

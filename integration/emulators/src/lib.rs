@@ -1,3 +1,3 @@
-//! What both emulators need of ptrace.
+//! What both emulators need from ptrace.
 
 pub mod kernel;

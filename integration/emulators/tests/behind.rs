@@ -1,4 +1,4 @@
-//! Another library behind ours sees the waits that the program makes.
+//! Another library behind ours sees the program's waits.
 
 mod support;
 
@@ -6,7 +6,7 @@ use sigward_harness::artifacts;
 use sigward_harness::programs::Libc;
 use support::{STRATEGIES, program};
 
-/// It turns over the bits of what its functions fill in.
+/// Inverts the bits of its functions' output.
 const GARBLED: &str = "wait:garbled,waitpid:garbled,wait3:garbled,wait4:garbled,waitid:garbled";
 
 #[test]
@@ -29,8 +29,8 @@ fn another_preloads_functions_are_called() {
     }
 }
 
-/// The other library's function is a cancellation point, as libc's is. The
-/// thread's cancellation acts in the sleep all the same, and takes no child.
+/// The other library's function is a cancellation point, as libc's is. Cancelling the
+/// thread still takes effect in the sleep, and loses no child.
 #[test]
 fn a_cancellation_takes_no_child_along() {
     for strategy in STRATEGIES {

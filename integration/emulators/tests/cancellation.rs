@@ -1,4 +1,4 @@
-//! The waits as cancellation points: as libc's, but that no child is lost.
+//! The waits as cancellation points: they act like libc's, but lose no child.
 
 mod support;
 
@@ -7,7 +7,7 @@ use support::{STRATEGIES, program};
 
 #[test]
 fn each_function_is_what_libc_made_it() {
-    // The second one has frames that the unwinder must find on its way.
+    // The second one has frames that the unwinder must pass.
     for name in ["wait_cancel", "wait_cancel_unwind"] {
         for &libc in programs::libcs() {
             if !programs::suits(name, libc).unwrap() {
@@ -25,9 +25,9 @@ fn each_function_is_what_libc_made_it() {
     }
 }
 
-/// glibc before 2.41 loses a child whose end and the waiter's cancellation
-/// coincide (glibc bug 12683), so there is no bare run to compare with; it is
-/// the control, where it has that bug.
+/// glibc before 2.41 loses a child that ends just when the waiter is cancelled (glibc bug
+/// 12683), so there is no run without the library to compare with. A libc with that bug
+/// serves as the control.
 #[test]
 fn a_cancellation_takes_no_child_along() {
     for &libc in programs::libcs() {

@@ -1,4 +1,4 @@
-//! `int 0x80` is given up before a seccomp filter kills for it.
+//! `int 0x80` is given up before a seccomp filter kills the process for it.
 
 mod support;
 
@@ -36,14 +36,14 @@ fn why_it_is_given_up_is_told() {
     }
 }
 
-/// The control: the filter kills for `int 0x80`.
+/// The control: the filter kills the process for `int 0x80`.
 #[test]
 fn the_filter_is_one_that_kills() {
     let outcome = program("wait_int80", Libc::Glibc, None).output().unwrap();
     assert_eq!(outcome.status.signal(), Some(libc::SIGSYS), "{outcome:?}");
 }
 
-/// Libraries ask for filters with a null one; the waits are ours afterwards, too.
+/// Libraries test for filters by passing a null one; the waits stay ours afterwards.
 #[test]
 fn a_filter_that_was_refused_changes_nothing() {
     for who in ["itself", "vfork"] {

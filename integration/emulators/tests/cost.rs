@@ -1,5 +1,5 @@
-//! What the hooks cost: one instruction when off, two waits and two changes of
-//! the signal mask per child in `int80`.
+//! The cost of the hooks: one instruction when off; two waits and two changes of the
+//! signal mask per child with `int80`.
 
 mod support;
 
@@ -16,7 +16,7 @@ use sigward_harness::run::Run;
 use sigward_harness::{artifacts, need};
 use support::{STRATEGIES, program};
 
-/// Instructions between the breakpoints of wait_probe: for wait4, for waitpid.
+/// Instructions between the breakpoints of wait_probe: for wait4 and for waitpid.
 fn instructions(libc: Libc, strategy: Option<&str>) -> [u32; 2] {
     let mut command = Command::new(build("wait_probe", libc).unwrap());
     if let Some(strategy) = strategy {
@@ -62,8 +62,8 @@ fn a_hook_that_is_off_is_one_jump() {
     }
 }
 
-/// Calls per child whose name ends with one of `names`, by strace, for one
-/// thread that waits for each child.
+/// Calls per child whose names end with one of `names`, counted by strace, for one thread
+/// that waits for each child.
 fn calls_per_child(strace: &Path, strategy: &str, children: u32, names: &[&str]) -> f64 {
     let table = tempfile::NamedTempFile::new().unwrap();
     let outcome = Run::new(strace)
@@ -92,7 +92,7 @@ fn int80_makes_two_calls_per_child() {
     let Some(strace) = need::program("strace") else { return };
     let calls = calls_per_child(&strace, "int80", 500, &["wait4", "waitid", "poll"]);
     assert!((1.9..=2.2).contains(&calls), "{calls}");
-    // A fork changes it, too.
+    // A fork changes the mask too.
     let [masks, bare] = ["int80", "off"]
         .map(|strategy| calls_per_child(&strace, strategy, 500, &["rt_sigprocmask"]));
     assert!((1.9..=2.2).contains(&(masks - bare)), "{masks} {bare}");

@@ -1,14 +1,14 @@
-//! `freebsd-restart-r10` under the supervisor: without the library the
-//! published reproducer's shape fails, with each strategy it runs clean.
+//! `freebsd-restart-r10` under the supervisor: without the library a program like the
+//! published reproducer fails; with each strategy it runs without errors.
 //!
-//! `RESTART_FORKS` sets the number of forks per run (default 2,000; the full
-//! run has 100,000).
+//! `RESTART_FORKS` sets the number of forks per run (default 2,000; the full run has
+//! 100,000).
 
 mod support;
 
 use support::{Counts, STRATEGIES, defective};
 
-/// Functions of wait_race: for one child and for any.
+/// Functions of wait_race: for one child and for any child.
 const FUNCTIONS: [&str; 7] = ["wait4", "waitpid", "waitid", "wait", "wait3", "any4", "anyid"];
 const GARBAGE: [&str; 3] = ["kernel", "mapped", "small"];
 const CLEAN: &str = "failed 0 lost 0 wrong 0 scribbled 0";
@@ -25,13 +25,13 @@ fn struck(counts: &Counts) -> u64 {
 fn without_the_library_waits_fail_within_a_thousand_forks() {
     for function in FUNCTIONS {
         for garbage in GARBAGE {
-            // Garbage that happens to be harmless for this function leaves no
-            // trace: small numbers can be valid options of waitid.
+            // Garbage that is harmless for this function leaves no trace: small numbers
+            // can be valid options of waitid.
             if garbage == "small" && function.ends_with("id") {
                 continue;
             }
             let options = ["--lose", "r10r8r9", "--garbage", garbage];
-            // A restart is a matter of timing; a run of 1,000 has dozens.
+            // A restart depends on timing; a run of 1,000 has dozens.
             let dirty = (0..3).any(|_| {
                 let (outcome, counts) = defective(&options, "wait_race", &[function, "1000"], None);
                 assert!(struck(&counts) > 0, "{function} {garbage}: {counts:?}");
@@ -46,7 +46,7 @@ fn without_the_library_waits_fail_within_a_thousand_forks() {
 fn a_lost_fourth_argument_alone_is_enough() {
     let (outcome, _) = defective(&["--lose", "r10"], "wait_race", &["wait4", "1000"], None);
     assert!(outcome.stderr.contains("Bad address"), "{outcome:?}");
-    // The child was reaped all the same: as many are lost as waits failed.
+    // The child was reaped nevertheless: as many children are lost as waits failed.
     let words: Vec<&str> = outcome.stdout.split_whitespace().collect();
     assert_eq!((words[2], words[4], words[3]), ("failed", "lost", words[5]), "{outcome:?}");
 }

@@ -1,15 +1,14 @@
-//! No EINTR is lost between the halves of a wait, and no child.
+//! A signal between the halves of a wait loses neither its EINTR nor a child.
 //!
-//! The waiter is single-stepped from the hook's first instruction on, and in
-//! one round per step a signal is sent to it there.
+//! The waiter is single-stepped from the hook's first instruction. Each round goes one
+//! instruction further and sends a signal there.
 //!
-//! - Up to the instruction that puts it to sleep for the *second* time: a child
-//!   was there, and another waiter takes it away in between. The handler has no
-//!   `SA_RESTART`, so the wait must end with EINTR; a thread that goes to sleep
-//!   has lost it.
-//! - Up to the hook's end: a child has ended, and the handler takes whatever
-//!   has ended. In the kernel it would come too late, as the wait that it
-//!   interrupts has that child.
+//! - Up to the instruction that puts it to sleep for the *second* time: a child was there,
+//!   and another waiter takes it in between. The handler has no `SA_RESTART`, so the wait
+//!   must end with EINTR; a thread that goes to sleep has lost it.
+//! - Up to the end of the hook: a child has ended, and the handler reaps whatever has
+//!   ended. In the kernel it would come too late, because the interrupted wait already
+//!   has that child.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -26,7 +25,7 @@ use nix::unistd::Pid;
 use sigward_harness::artifacts;
 use sigward_harness::programs::{self, Libc, build};
 
-/// Words of `control` in wait_edge.c.
+/// The indices of `control` in wait_edge.c.
 #[derive(Clone, Copy)]
 enum Word {
     Ready,
@@ -39,14 +38,14 @@ enum Word {
     Second,
 }
 
-/// How a wait ended in which a signal was delivered.
+/// How a wait ended during which a signal was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// EINTR.
     Interrupted,
-    /// It slept on, although the handler had run.
+    /// It kept sleeping although the handler had run.
     Slept,
-    /// A child was reported: the first, the second.
+    /// It reported a child: the first or the second.
     Reported(i32),
     /// Another error.
     Failed(i32),
@@ -112,13 +111,13 @@ impl Waiter {
         u64::from_ne_bytes(bytes)
     }
 
-    /// Whether the next instruction is the sleep.
+    /// Whether the next instruction is the one that sleeps.
     fn is_about_to_sleep(&self, strategy: &str) -> bool {
         let registers = ptrace::getregs(self.pid).unwrap();
         let opcode = self.opcode(registers.rip);
         match strategy {
             "int80" => opcode == [0xcd, 0x80],
-            // The reap is entered by SYSCALL, too.
+            // The call that reaps is entered by SYSCALL too.
             _ => opcode == [0x0f, 0x05] && registers.rax == libc::SYS_poll as u64,
         }
     }
@@ -136,17 +135,17 @@ impl Waiter {
         loop {
             match waitpid(self.pid, None).unwrap() {
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => return,
-                // SIGCHLD and the like: not ours to keep back.
+                // Other signals, such as SIGCHLD, are passed on.
                 WaitStatus::Stopped(_, signal) => ptrace::step(self.pid, signal).unwrap(),
                 other => panic!("{other:?}"),
             }
         }
     }
 
-    /// Begins a round and steps to the first instruction of the hook.
+    /// Begins a round and steps to the hook's first instruction.
     fn enter_hook(&self, round: i32) {
         until(|| self.get(Word::Ready) == round);
-        // Not before: its children's signals would stop it.
+        // Not earlier: the signals of its children would stop it.
         ptrace::seize(self.pid, Options::PTRACE_O_EXITKILL).unwrap();
         ptrace::interrupt(self.pid).unwrap();
         waitpid(self.pid, None).unwrap();
@@ -156,9 +155,9 @@ impl Waiter {
         }
     }
 
-    /// Sends the signal before the next instruction, then lets the waiter run
-    /// and sees how its wait ends. It is delivered there, or, where signals are
-    /// blocked, once they are not.
+    /// Sends the signal before the next instruction, lets the waiter run, and sees how
+    /// its wait ends. The signal is delivered there, or, if signals are blocked, when
+    /// they no longer are.
     fn interrupt_here(&self, asleep_in: &str) -> End {
         kill(self.pid, Signal::SIGUSR1).unwrap();
         ptrace::cont(self.pid, None).unwrap();
@@ -181,7 +180,7 @@ impl Waiter {
                 code if code < 0 => break End::Failed(-code),
                 code => break End::Reported(code),
             }
-            // The handler has run: who sleeps now will not be interrupted. A
+            // The handler has run, so a thread that sleeps now will not be interrupted. A
             // napping waiter sleeps many times.
             let place = fs::read_to_string(format!("/proc/{}/wchan", self.pid)).unwrap();
             seen_asleep += i32::from(place.contains(asleep_in));
@@ -192,7 +191,7 @@ impl Waiter {
     }
 }
 
-/// Where `libsigward.so` has its code.
+/// The address range of `libsigward.so`'s code.
 fn library_of(pid: Pid) -> std::ops::Range<u64> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let line = maps
@@ -203,7 +202,7 @@ fn library_of(pid: Pid) -> std::ops::Range<u64> {
     u64::from_str_radix(start, 16).unwrap()..u64::from_str_radix(end, 16).unwrap()
 }
 
-/// One round per instruction; the ends, in order.
+/// One round per instruction; returns how each ended, in order.
 fn ends(strategy: &str, libc: Libc, mode: Option<&str>) -> Vec<End> {
     let asleep_in = asleep_in(strategy);
     let waiter = Waiter::start(strategy, libc, mode);
@@ -218,7 +217,7 @@ fn ends(strategy: &str, libc: Libc, mode: Option<&str>) -> Vec<End> {
                 last = true;
                 break;
             }
-            // In two-phase the child is taken away before the first look.
+            // With two-phase the child is taken away before the first look.
             if strategy == "two-phase" && waiter.get(Word::Stolen) == 0 {
                 steal(&waiter);
             }
@@ -230,8 +229,8 @@ fn ends(strategy: &str, libc: Libc, mode: Option<&str>) -> Vec<End> {
                 }
             }
         }
-        // Before the first sleep nobody is to take the child: the wait would
-        // report it. Taken away, it must be.
+        // Before the first sleep nobody may take the child, because the wait would report
+        // it. Afterwards it must be taken.
         steal(&waiter);
         ends.push(waiter.interrupt_here(asleep_in));
         if last {
@@ -241,13 +240,13 @@ fn ends(strategy: &str, libc: Libc, mode: Option<&str>) -> Vec<End> {
     unreachable!()
 }
 
-/// The function of the kernel in which it sleeps.
+/// The kernel function in which it sleeps.
 fn asleep_in(strategy: &str) -> &'static str {
     if strategy == "int80" { "do_wait" } else { "poll" }
 }
 
-/// One round per instruction of a wait whose child has ended before the signal
-/// comes; the ends, in order, and which of them is that before the sleep.
+/// One round per instruction of a wait whose child has ended before the signal comes.
+/// Returns how each ended, in order, and the index of the one before the sleep.
 fn ends_of_collected(strategy: &str, libc: Libc, mode: &str) -> (Vec<End>, usize) {
     let waiter = Waiter::start(strategy, libc, Some(mode));
     let mut ends = Vec::new();
@@ -285,8 +284,8 @@ fn steal(waiter: &Waiter) {
     until(|| waiter.get(Word::Stolen) == 1);
 }
 
-/// The first steps come before the wait notes the generation: a handler there
-/// is one that runs before the call, as on a bare kernel.
+/// At the first steps the wait has not yet recorded the generation: a handler there runs
+/// before the call, as it may on a bare kernel.
 fn after_the_beginning(ends: &[End]) -> &[End] {
     let begun = ends.iter().position(|&end| end != End::Slept).unwrap_or(ends.len());
     &ends[begun..]
@@ -305,14 +304,14 @@ fn a_signal_at_any_instruction_interrupts() {
     }
 }
 
-/// A handler that takes whatever has ended comes too late wherever it runs.
+/// A handler that reaps whatever has ended comes too late wherever it runs.
 #[test]
 fn a_handler_at_any_instruction_takes_no_child_away() {
     for &libc in programs::libcs() {
         for strategy in ["int80", "two-phase"] {
             for mode in ["collect", "collect-restart"] {
                 let (ends, asleep_at) = ends_of_collected(strategy, libc, mode);
-                // A handler that runs before the wait has begun may take it.
+                // A handler that runs before the wait has begun may reap it.
                 let begun = ends.iter().position(|end| *end != End::Failed(ECHILD)).unwrap();
                 println!("{strategy} {mode}: {} instructions, {begun} before", ends.len());
                 assert!(0 < begun && begun < asleep_at, "{begun} {asleep_at} {ends:?}");
@@ -326,7 +325,7 @@ fn a_handler_at_any_instruction_takes_no_child_away() {
     }
 }
 
-/// The control: a handler that does not stand behind the gate is overlooked.
+/// The control: a handler without the gate in front of it is not noticed.
 #[test]
 fn without_the_gate_signals_are_lost() {
     let ends = ends("int80", Libc::Glibc, Some("bypass"));

@@ -1,8 +1,8 @@
-//! The library built for `FreeBSD`, under a supervisor that plays its kernel:
-//! libc's stubs fail as published, ours do not.
+//! The library built for `FreeBSD`, under a supervisor that emulates its kernel: libc's
+//! stubs fail as published, ours do not.
 //!
-//! `make freebsd` builds the library first. Without it these tests are
-//! skipped, but for CI.
+//! `make freebsd` builds the library first. Without it these tests are skipped, except in
+//! CI.
 
 mod support;
 
@@ -14,8 +14,8 @@ use sigward_harness::need;
 use sigward_harness::{Outcome, Run};
 use support::{Counts, supervised};
 
-/// A copy of the library that Linux's loader accepts: the mark of `FreeBSD`'s
-/// ABI, a byte of the ELF header, is taken off. Nothing else is changed.
+/// A copy of the library that Linux's loader accepts: the byte of the ELF header that
+/// marks `FreeBSD`'s ABI is cleared. Nothing else is changed.
 fn library() -> Option<PathBuf> {
     static COPY: OnceLock<Option<PathBuf>> = OnceLock::new();
     const EI_OSABI: usize = 7;
@@ -34,7 +34,7 @@ fn library() -> Option<PathBuf> {
     copy.clone()
 }
 
-/// A run of fbsd_wait on the kernel that `options` describe.
+/// A run of fbsd_wait on the kernel described by `options`.
 fn freebsd(options: &[&str], library: Option<&PathBuf>, arguments: &[&str]) -> (Outcome, Counts) {
     program("fbsd_wait", options, library, arguments)
 }
@@ -51,7 +51,7 @@ fn program(
 
 const AFFECTED: &[&str] = &["--osreldate", "900044"];
 const AFFECTED_WITHOUT_INT80: &[&str] = &["--osreldate", "900044", "--no-int80"];
-/// An early 8.x: its INT 0x80 is not to be trusted, though it is there.
+/// An early 8.x: it has INT 0x80, but that must not be trusted.
 const UNVERIFIED_INT80: &[&str] = &["--osreldate", "800107"];
 const FIXED: &[&str] = &["--osreldate", "903000", "--fixed"];
 
@@ -92,7 +92,7 @@ fn a_fixed_kernel_is_left_alone() {
     let (ours, after) = freebsd(FIXED, Some(&library), &["semantics"]);
     assert_eq!(bare, ours);
     assert_eq!(after["calls_int80"], 0);
-    // One question for the release.
+    // One system call asks for the release.
     assert_eq!(before["calls_syscall"] + 1, after["calls_syscall"]);
 }
 
@@ -110,8 +110,8 @@ fn each_way_says_what_a_fixed_kernel_says() {
     assert!(wrong.stdout.contains("restarted: Bad address\n"), "{wrong:?}");
 }
 
-/// Cancellation is libthr's business: its functions are still passed, and what
-/// they end in is ours.
+/// Cancellation is libthr's task: calls still pass through its functions, and end in
+/// ours.
 #[test]
 fn libthr_stays_in_between() {
     let Some(library) = library() else { return };

@@ -1,11 +1,11 @@
-//! What runs in front of handlers, where it is more exact than a kernel.
+//! The gate in front of handlers, in cases where it is more exact than a kernel.
 
 mod support;
 
 use sigward_harness::programs;
 use support::{STRATEGIES, program};
 
-/// What a part of wait_gate says with each strategy.
+/// What a part of wait_gate prints with each strategy.
 fn says(part: &str, expected: &str) {
     for &libc in programs::libcs() {
         for strategy in STRATEGIES {
@@ -15,7 +15,7 @@ fn says(part: &str, expected: &str) {
     }
 }
 
-/// The handler that runs first has interrupted the gate of the other one.
+/// The handler that runs first has interrupted the other one's gate.
 #[test]
 fn signals_that_come_together_take_no_child_away() {
     let expected = "restart 0: reported 20, handled 20\nrestart 1: reported 20, handled 20\n";

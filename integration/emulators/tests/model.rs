@@ -1,5 +1,5 @@
-//! Random mixes of waits, signals and ends, against a model of the kernel:
-//! nothing is lost, nothing is reported twice.
+//! Random mixes of waits, signals and ending children, compared with a model of the
+//! kernel: nothing is lost, and nothing is reported twice.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -28,19 +28,18 @@ impl Event {
     }
 }
 
-/// What is done. Children are named by a number that is taken modulo their
-/// count.
+/// One action. A child is named by a number, taken modulo the number of children.
 #[derive(Clone, Debug)]
 enum Order {
     Fork(u8),
     Happen(Event, usize),
     Wait {
         function: &'static str,
-        /// A child's number, or any, or the own group.
+        /// A child's number, any child, or the own group.
         who: Result<usize, &'static str>,
         options: i32,
-        /// What happens while the wait sleeps, and whether a handler with
-        /// `SA_RESTART` runs before.
+        /// What happens while the wait sleeps, and whether a handler with `SA_RESTART`
+        /// runs first.
         later: (Event, usize),
         restart: bool,
     },
@@ -82,14 +81,14 @@ fn orders() -> impl Strategy<Value = Vec<Order>> {
     proptest::collection::vec(order, 1..40)
 }
 
-/// A child, as the kernel keeps it.
+/// A child as the kernel knows it.
 #[derive(Clone, Debug)]
 struct Model {
     code: u8,
-    /// What its zombie says; `None` while it lives.
+    /// How it ended; `None` while it lives.
     ended: Option<String>,
     stopped: bool,
-    /// A stop or continuation that nobody has been told of.
+    /// A stop or continuation that has not been reported yet.
     news: Option<&'static str>,
     reaped: bool,
 }
@@ -123,7 +122,7 @@ impl Model {
             }
     }
 
-    /// What a wait with these options would say of it.
+    /// What a wait with these options would report about it.
     fn report(&self, options: i32) -> Option<String> {
         match (&self.ended, self.news) {
             _ if self.reaped => None,
@@ -262,7 +261,7 @@ impl Program {
         Ok(())
     }
 
-    /// Every child is still to be had exactly once.
+    /// Every child can still be reaped exactly once.
     fn finish(mut self) -> TestCaseResult {
         for child in 0..self.children.len() {
             if self.children[child].ended.is_none() {
@@ -300,7 +299,7 @@ fn check(strategy: Option<&str>, kernel: Kernel, cases: u32) {
     });
 }
 
-/// The model is right: it is what the kernel does.
+/// The model is right: the kernel behaves like it.
 #[test]
 fn libc_is_as_the_model_says() {
     check(None, Kernel::Healthy, 100);
@@ -320,7 +319,7 @@ fn each_strategy_is_so_on_a_defective_kernel() {
     }
 }
 
-/// The control: there libc is not.
+/// The control: under the supervisor, libc does not.
 #[test]
 fn libc_is_not_so_on_a_defective_kernel() {
     let orders = [

@@ -1,4 +1,4 @@
-//! Every wait function in every situation says what libc says.
+//! Every wait function gives libc's results in every situation.
 
 mod support;
 
@@ -55,7 +55,7 @@ parts! {
     threads by_descriptor beside
 }
 
-/// Before Linux 5.4 and 4.7 waitid refused some of what wait4 took.
+/// Before Linux 5.4 and 4.7, waitid refused options that wait4 accepted.
 #[test]
 fn what_old_kernels_refuse_is_no_failure() {
     for part in ["selectors", "options", "threads"] {
@@ -66,14 +66,14 @@ fn what_old_kernels_refuse_is_no_failure() {
     }
 }
 
-/// The program is compared with itself, so it must be able to see a
-/// difference: `SIGWARD_WAIT_EINTR=retry` makes one.
+/// The test compares the program with itself, so it must be able to see a difference:
+/// `SIGWARD_WAIT_EINTR=retry` makes one.
 #[test]
 fn eintr_is_hidden_when_that_is_asked_for() {
     let bare = lines(&["interruptions"], Libc::Glibc, None);
     assert!(bare.iter().any(|line| line.starts_with("alarm ") && line.contains("EINTR")));
     for strategy in ["off"].iter().chain(&STRATEGIES) {
-        // The child of the plain alarm never ends: another alarm ends it.
+        // The child of the plain alarm never ends by itself: another alarm ends it.
         let outcome = program("wait_retry", Libc::Glibc, Some(strategy))
             .env("SIGWARD_WAIT_EINTR", "retry")
             .output()
@@ -84,8 +84,8 @@ fn eintr_is_hidden_when_that_is_asked_for() {
     assert_eq!(outcome.stdout, "EINTR, after 1 handlers\n");
 }
 
-/// Handlers that are installed or handed out past sigaction(2), and a storm
-/// while they change.
+/// Handlers that are installed or returned by functions other than sigaction(2), and a
+/// storm of signals while they change.
 #[test]
 fn handlers_are_the_programs_own() {
     for &libc in programs::libcs() {
@@ -105,7 +105,7 @@ fn handlers_are_the_programs_own() {
     }
 }
 
-/// A handler stands behind a gate, whatever installed it.
+/// A handler has a gate in front of it, whatever installed it.
 #[test]
 fn every_way_to_install_leads_to_the_gate() {
     for &libc in programs::libcs() {
@@ -121,7 +121,7 @@ fn every_way_to_install_leads_to_the_gate() {
     }
 }
 
-/// Nothing stands in front of the handlers that libc keeps for itself.
+/// The handlers that libc keeps for itself have no gate.
 #[test]
 fn libcs_signals_are_its_own() {
     for &libc in programs::libcs() {

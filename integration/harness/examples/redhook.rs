@@ -1,5 +1,5 @@
-//! `sigaction` and `sigaltstack` hooked by redhook's macro, each doing nothing but the
-//! original call: a measure for `libsigward.so`. Not shipped.
+//! `sigaction` and `sigaltstack` hooked by redhook's macro, each only calling the
+//! original: for comparison with `libsigward.so`. Not shipped.
 #![allow(missing_docs, reason = "redhook's macro makes public items without documentation")]
 
 use std::ffi::c_int;
@@ -10,7 +10,7 @@ redhook::hook! {
         new: *const libc::sigaction,
         old: *mut libc::sigaction
     ) -> c_int => pass_sigaction {
-        // SAFETY: the caller's arguments, unchanged, to the function that they were meant for.
+        // SAFETY: the caller's arguments, unchanged, to the function that the caller meant.
         unsafe { redhook::real!(sigaction)(signal, new, old) }
     }
 }

@@ -1,7 +1,7 @@
-//! What cargo builds and tests run: `libsigward.so` and the workspace's commands.
+//! Builds what the tests run: `libsigward.so` and the workspace's commands.
 //!
-//! Cargo gives a test no path to another package's cdylib, and a copy found on disk may
-//! be stale. So each test process asks cargo once; a build that is fresh costs some 50 ms.
+//! Cargo gives a test no path to another package's cdylib, and a copy found on disk may be
+//! stale. So each test process asks cargo once; an up-to-date build costs some 50 ms.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -34,11 +34,11 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// The path of the release build of `libsigward.so`, built now if it was stale.
+/// The path of the release build of `libsigward.so`, rebuilt if stale.
 ///
 /// # Panics
 ///
-/// When the build fails: no test of the library means anything then.
+/// If the build fails: no test of the library means anything then.
 #[must_use]
 pub fn preload() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
@@ -48,11 +48,11 @@ pub fn preload() -> &'static Path {
     })
 }
 
-/// The path of the command as it is installed, static, built now if it was stale.
+/// The path of the static command, as it is installed; rebuilt if stale.
 ///
 /// # Panics
 ///
-/// When the build fails.
+/// If the build fails.
 #[must_use]
 pub fn command() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
@@ -62,11 +62,11 @@ pub fn command() -> &'static Path {
     })
 }
 
-/// The path of `libchaos.so`, the second interposer, built now if it was stale.
+/// The path of `libchaos.so`, the second interposer; rebuilt if stale.
 ///
 /// # Panics
 ///
-/// When the build fails.
+/// If the build fails.
 #[must_use]
 pub fn chaos() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
@@ -77,15 +77,15 @@ pub fn chaos() -> &'static Path {
 }
 
 /// A copy of `libsigward.so` without `DF_1_INITFIRST`: glibc then runs its constructor after
-/// those of the program's libraries, as it does before 2.34 where libpthread goes first.
+/// those of the program's libraries, as before 2.34, where libpthread comes first.
 ///
 /// # Errors
 ///
-/// When it cannot be written.
+/// If it cannot be written.
 ///
 /// # Panics
 ///
-/// When the library has no such flag.
+/// If the library does not have the flag.
 pub fn initialised_late() -> io::Result<PathBuf> {
     const FLAGS_1: [u8; 8] = 0x6fff_fffb_u64.to_le_bytes();
     const INITFIRST: u8 = 0x20;
@@ -96,12 +96,12 @@ pub fn initialised_late() -> io::Result<PathBuf> {
     changed(&bytes, "late")
 }
 
-/// A copy of `libsigward.so` that does not export `hook`: the dynamic symbol loses its name, so
-/// that neither hash table leads to it.
+/// A copy of `libsigward.so` that does not export `hook`: the dynamic symbol has no name, so
+/// neither hash table finds it.
 ///
 /// # Errors
 ///
-/// When the library exports no such name, or the copy cannot be written.
+/// If the library does not export `hook`, or the copy cannot be written.
 pub fn without(hook: &str) -> io::Result<PathBuf> {
     let mut bytes = fs::read(preload())?;
     let name = dynamic_name(&bytes, hook)
@@ -115,7 +115,7 @@ pub fn without(hook: &str) -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When it cannot be read.
+/// If it cannot be read.
 pub fn exports(path: &Path) -> io::Result<BTreeSet<String>> {
     let bytes = fs::read(path)?;
     let file = ElfFile64::<Endianness>::parse(&*bytes)
@@ -124,7 +124,7 @@ pub fn exports(path: &Path) -> io::Result<BTreeSet<String>> {
     Ok(names.collect())
 }
 
-/// The named symbols that the file defines, by their index.
+/// The named symbols that the file defines, with their indices.
 fn exported<'data>(
     file: &ElfFile64<'data, Endianness>,
 ) -> impl Iterator<Item = (usize, &'data [u8])> {
@@ -137,20 +137,20 @@ fn exported<'data>(
     })
 }
 
-/// Where `st_name` of the exported symbol `name` lies in the file.
+/// The file offset of `st_name` of the exported symbol `name`.
 fn dynamic_name(bytes: &[u8], name: &str) -> Option<usize> {
     let file = ElfFile64::<Endianness>::parse(bytes).ok()?;
     let (index, _) = exported(&file).find(|(_, found)| *found == name.as_bytes())?;
     let table = file.section_by_name(".dynsym")?.file_range()?.0 as usize;
-    // It is the first field.
+    // `st_name` is the first field.
     Some(table + index * size_of::<elf::Sym64<Endianness>>())
 }
 
-/// Writes a changed library to the folder `name`, under its own file name.
+/// Writes a changed library into the folder `name`, under the library's file name.
 fn changed(bytes: &[u8], name: &str) -> io::Result<PathBuf> {
     let folder = target().join(name);
     fs::create_dir_all(&folder)?;
-    // Atomic: tests may make it at the same time.
+    // Atomic: several tests may write it at the same time.
     let fresh = tempfile::NamedTempFile::new_in(&folder)?;
     fs::write(&fresh, bytes)?;
     let library = folder.join("libsigward.so");
@@ -158,17 +158,17 @@ fn changed(bytes: &[u8], name: &str) -> io::Result<PathBuf> {
     Ok(library)
 }
 
-/// A folder with a copy of the machine's glibc in which `names` are called otherwise: for
-/// `LD_LIBRARY_PATH`, as a libc that lacks them.
+/// A folder with a copy of the machine's glibc in which `names` are renamed. With
+/// `LD_LIBRARY_PATH` it serves as a libc that lacks them.
 ///
 /// # Errors
 ///
-/// When there is no such libc, or the copy cannot be written.
+/// If there is no glibc, or the copy cannot be written.
 pub fn glibc_without(names: &[&str]) -> io::Result<TempDir> {
     let path = Command::new("gcc").arg("-print-file-name=libc.so.6").output()?.stdout;
     let mut bytes = fs::read(OsStr::from_bytes(path.trim_ascii()))?;
     for name in names {
-        // The hash is still that of the name, which is then compared.
+        // The hash still matches; the comparison of the name then fails.
         let wanted = format!("\0{name}\0").into_bytes();
         let places: Vec<usize> =
             (0..bytes.len()).filter(|&at| bytes[at..].starts_with(&wanted)).collect();
@@ -181,33 +181,33 @@ pub fn glibc_without(names: &[&str]) -> io::Result<TempDir> {
     Ok(folder)
 }
 
-/// The path of a program of this package (`src/bin`), built now if it was stale.
+/// The path of a program of this package (`src/bin`), rebuilt if stale.
 ///
 /// # Errors
 ///
-/// When the build fails.
+/// If the build fails.
 pub fn harness_bin(name: &str) -> io::Result<PathBuf> {
     cargo(&["build", "-p", "sigward-harness", "--bin", name])?;
     Ok(target().join("debug").join(name))
 }
 
-/// The path of the supervisor that plays a kernel which loses arguments at a restart, built now
-/// if it was stale.
+/// The path of the supervisor that imitates a kernel which loses arguments at a restart;
+/// rebuilt if stale.
 ///
 /// # Errors
 ///
-/// When the build fails.
+/// If the build fails.
 pub fn restart() -> io::Result<PathBuf> {
     cargo(&["build", "-p", "sigward-emulators", "--bin", "sigward-restart"])?;
     Ok(target().join("debug/sigward-restart"))
 }
 
-/// The path of a release build of the library with two hooks made by redhook, which the benches
-/// compare ours with.
+/// The path of a release build of the library with two redhook hooks, with which the benchmarks
+/// compare ours.
 ///
 /// # Errors
 ///
-/// When the build fails.
+/// If the build fails.
 pub fn redhook_bench() -> io::Result<PathBuf> {
     cargo(&["build", "--release", "-p", "sigward-harness", "--example", "redhook"])?;
     Ok(target().join("release/examples/libredhook.so"))
@@ -218,12 +218,12 @@ pub fn redhook_bench() -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the build fails: with the words of cargo.
+/// If the build fails: cargo's output.
 pub fn planted(plant: &str) -> io::Result<PathBuf> {
     let folder = target().join("planted").join(plant);
     let mut build = cargo_command();
     build.args(["build", "--release", "-p", "sigward-preload", "--target-dir"]).arg(&folder);
-    // Not by `cargo rustc`: most of the library is in another crate.
+    // `cargo rustc` would not do: most of the library is in another crate.
     run(build.env("RUSTFLAGS", format!("--cfg sigward_plant=\"{plant}\"")))?;
     Ok(folder.join("release/libsigward.so"))
 }
@@ -242,8 +242,8 @@ fn run(cargo: &mut Command) -> io::Result<()> {
     Err(io::Error::other(format!("cargo {}: {}\n{stderr}", words.join(" "), output.status)))
 }
 
-/// `cargo` in the workspace, free of what an outer `cargo test` or `cargo run` has set for
-/// the package under test: those variables would make the inner build stale or different.
+/// `cargo` in the workspace, without the variables that an outer `cargo test` or `cargo
+/// run` sets for its own package: they would make the inner build stale or different.
 fn cargo_command() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace());

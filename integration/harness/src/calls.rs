@@ -1,4 +1,4 @@
-//! The system calls that a single-threaded program makes, in order, seen from outside.
+//! Records the system calls of a single-threaded program, in order, from outside.
 //!
 //! # References
 //! - ptrace(2), `PTRACE_O_TRACESYSGOOD`
@@ -17,11 +17,11 @@ use crate::tracee::follow;
 ///
 /// # Errors
 ///
-/// When the program cannot be started or traced, and when it did not exit with 0 by itself.
+/// If the program cannot be started or traced, or does not exit with 0 by itself.
 ///
 /// # Panics
 ///
-/// When the tracing thread itself does.
+/// If the tracing thread panics.
 pub fn record(command: Command, deadline: Duration) -> io::Result<Vec<i64>> {
     follow(command, deadline, Options::PTRACE_O_TRACESYSGOOD, calls_of)
 }

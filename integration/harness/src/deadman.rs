@@ -1,21 +1,21 @@
-//! The dead-man's switch: whatever may hang is killed after its deadline.
+//! The dead man's switch: kills whatever hangs, after a deadline.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How often a kill is repeated: a process that forks while it is killed may leave a
-/// child which the first round did not see.
+/// The kill is repeated at this interval: a process that forks while it is killed may
+/// leave a child that the first round did not see.
 const REPEAT: Duration = Duration::from_millis(100);
 
-/// An armed switch. It is disarmed when dropped.
+/// An armed switch. Dropping it disarms it.
 pub struct DeadMan {
     disarm: Option<Sender<()>>,
     thread: Option<JoinHandle<bool>>,
 }
 
 impl DeadMan {
-    /// Calls `kill` once `after` has passed, and again until disarmed.
+    /// Calls `kill` after `after`, and again until disarmed.
     pub fn arm(after: Duration, kill: impl Fn() + Send + 'static) -> Self {
         let (disarm, disarmed) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -31,7 +31,7 @@ impl DeadMan {
         Self { disarm: Some(disarm), thread: Some(thread) }
     }
 
-    /// Disarms the switch and says whether it had fired.
+    /// Disarms the switch and returns whether it had fired.
     pub fn disarm(mut self) -> bool {
         self.stop()
     }

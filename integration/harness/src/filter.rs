@@ -1,4 +1,4 @@
-//! Seccomp filters, to be put on a program before it is executed.
+//! Seccomp filters, installed in a program before its exec.
 //!
 //! # References
 //! - seccomp(2)
@@ -8,8 +8,8 @@ use std::mem::offset_of;
 
 use libc::{c_long, seccomp_data, sock_filter, sock_fprog};
 
-/// A filter that allows every system call but those named. Threads may set it without root's
-/// rights (`PR_SET_NO_NEW_PRIVS`), so a set-user-ID program under it is not one.
+/// A filter that allows all system calls except those named. It needs no privilege
+/// (`PR_SET_NO_NEW_PRIVS`), so a setuid program under it does not get its owner's rights.
 #[derive(Clone, Debug)]
 pub struct Filter {
     code: Vec<sock_filter>,
@@ -22,51 +22,53 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// Allows everything: what a container runtime's default filter is to most programs.
+    /// Allows everything. For most programs, a container runtime's default filter does
+    /// the same.
     #[must_use]
     pub fn new() -> Self {
         let number = offset_of!(seccomp_data, nr) as u32;
         Self { code: vec![instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, number)] }
     }
 
-    /// Makes system call `number` (`SYS_*`) fail with `errno`.
+    /// Makes the system call `number` (`SYS_*`) fail with `errno`.
     #[must_use]
     pub fn refuse(self, number: c_long, errno: i32) -> Self {
         self.judge(number, libc::SECCOMP_RET_ERRNO | errno as u32)
     }
 
-    /// Kills the process for system call `number`.
+    /// Kills the process when it makes the system call `number`.
     #[must_use]
     pub fn kill(self, number: c_long) -> Self {
         self.judge(number, libc::SECCOMP_RET_KILL_PROCESS)
     }
 
-    /// Kills the process by a SIGSYS that it could handle.
+    /// Raises a SIGSYS that the process could handle.
     #[must_use]
     pub fn trap(self, number: c_long) -> Self {
         self.judge(number, libc::SECCOMP_RET_TRAP)
     }
 
     fn judge(mut self, number: c_long, action: u32) -> Self {
-        // If it is another call, skip the return.
+        // If it is another call, skip the return instruction.
         let compare = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
         self.code.push(instruction(compare, 1, number as u32));
         self.code.push(instruction(libc::BPF_RET | libc::BPF_K, 0, action));
         self
     }
 
-    /// Puts the filter on the calling thread. Only system calls: for use between fork and exec.
+    /// Installs the filter on the calling thread. Makes only system calls, so it can run
+    /// between fork and exec.
     ///
     /// # Errors
     ///
-    /// As prctl(2).
+    /// Those of prctl(2).
     pub fn install(&self) -> io::Result<()> {
         let allow = instruction(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW);
         let mut code = [allow; 64];
         let used = code.get_mut(..self.code.len()).ok_or(io::ErrorKind::InvalidInput)?;
         used.copy_from_slice(&self.code);
         let program = sock_fprog { len: self.code.len() as u16 + 1, filter: code.as_mut_ptr() };
-        // SAFETY: plain numbers.
+        // SAFETY: integers only.
         let first = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
         let mode = libc::SECCOMP_MODE_FILTER;
         // SAFETY: the program and its code are live.

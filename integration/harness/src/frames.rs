@@ -1,13 +1,13 @@
 //! The meter: how many page faults does the kernel take while it writes a signal frame?
 //!
 //! It works from outside, on any program. ptrace stops a thread when a signal is about to
-//! be delivered (signal-delivery-stop). There we read the thread's fault counters and let
-//! it go on with `PTRACE_SINGLESTEP` and the signal: the kernel writes the frame and stops
-//! the thread again before the handler's first instruction has run (`signal_delivered` in
-//! `kernel/signal.c`). The counters then differ by exactly the faults of that frame.
+//! be delivered (signal-delivery-stop). The meter reads the thread's fault counters and
+//! resumes it with `PTRACE_SINGLESTEP` and the signal: the kernel writes the frame and
+//! stops the thread again before the handler's first instruction (`signal_delivered` in
+//! `kernel/signal.c`). The difference of the counters is exactly the faults of that frame.
 //!
-//! `PTRACE_SEIZE` is used, not `PTRACE_TRACEME`: only so do group-stops (SIGSTOP, job
-//! control) stay what they are for the program.
+//! It uses `PTRACE_SEIZE`, not `PTRACE_TRACEME`, because only that leaves group-stops
+//! (SIGSTOP, job control) as they are for the program.
 //!
 //! # References
 //! - ptrace(2), signal(7), proc(5)
@@ -32,11 +32,11 @@ use crate::outcome::Outcome;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
-    /// On the alternate signal stack of the thread.
+    /// On the thread's alternate signal stack.
     Altstack,
     /// On the stack that the thread was running on.
     Ordinary,
-    /// Nowhere: the kernel could not write it, and kills the program with SIGSEGV.
+    /// Nowhere: the kernel could not write it and kills the program with SIGSEGV.
     Refused,
 }
 
@@ -62,7 +62,7 @@ pub struct Frame {
 pub struct Trace {
     /// Every delivery, in the order seen.
     pub frames: Vec<Frame>,
-    /// Output and end of the first process. Output that was not piped is empty.
+    /// Output and exit status of the first process. Output that was not piped is empty.
     pub outcome: Outcome,
 }
 
@@ -79,19 +79,20 @@ impl Trace {
     }
 }
 
-/// Runs `command` to its end and to that of all its descendants.
+/// Runs `command` until it and all its descendants have ended.
 ///
 /// # Errors
 ///
-/// When the program cannot be started or traced; `TimedOut` when the deadline had passed
-/// and everything was killed.
+/// If the program cannot be started or traced; `TimedOut` if the deadline passed and
+/// everything was killed.
 ///
 /// # Panics
 ///
-/// When a thread of the meter itself panicked.
+/// If a thread of the meter panics.
 pub fn measure(command: Command, deadline: Duration) -> io::Result<Trace> {
-    // ptrace and __WNOTHREAD belong to a thread, not to a process: with one of our own we
-    // neither steal the children of other tests nor leave tracees behind (EXITKILL).
+    // ptrace and __WNOTHREAD apply to a thread, not to a process. With a thread of our
+    // own we do not wait for the children of other tests, and leave no tracees behind
+    // (EXITKILL).
     thread::spawn(move || measure_here(command, deadline)).join().expect("the tracer lives")
 }
 
@@ -161,7 +162,7 @@ struct Tracer {
 }
 
 impl Tracer {
-    /// Turns the `PTRACE_TRACEME` of the child into a `PTRACE_SEIZE`: at its exec stop we
+    /// Turns the child's `PTRACE_TRACEME` into a `PTRACE_SEIZE`: at its exec stop we
     /// detach with a SIGSTOP, which holds it until it is seized.
     fn seize(&self) -> io::Result<()> {
         let stop = i64::from(libc::SIGSTOP);
@@ -179,7 +180,7 @@ impl Tracer {
         Ok(())
     }
 
-    /// Handles stops until no tracee is left. Returns the end of the first process.
+    /// Handles stops until no tracee is left. Returns the first process's status.
     fn follow(&mut self) -> io::Result<ExitStatus> {
         let mut end = ExitStatus::from_raw(0);
         loop {
@@ -191,7 +192,7 @@ impl Tracer {
             if libc::WIFSTOPPED(status) {
                 self.tasks().insert(tid);
                 let (request, argument) = self.stopped(tid, status);
-                // ESRCH: killed meanwhile; its end is reported next.
+                // ESRCH: it was killed meanwhile; its end is reported next.
                 let _ = ptrace(request, tid, i64::from(argument));
             } else {
                 self.tasks().remove(&tid);
@@ -207,14 +208,14 @@ impl Tracer {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What to do with a stopped thread: the ptrace request and the signal to give it.
+    /// How to resume a stopped thread: the ptrace request and the signal to deliver.
     fn stopped(&mut self, tid: i32, status: i32) -> (libc::c_uint, i32) {
         let signal = libc::WSTOPSIG(status);
         match status >> 16 {
             0 => {}
             libc::PTRACE_EVENT_STOP if signal != libc::SIGTRAP => return (libc::PTRACE_LISTEN, 0),
             libc::PTRACE_EVENT_EXEC => {
-                // The other threads are gone; ours may have changed its tid.
+                // The other threads are gone; this one may have changed its tid.
                 self.stepping.remove(&tid);
                 return (libc::PTRACE_CONT, 0);
             }
@@ -226,7 +227,7 @@ impl Tracer {
                 self.delivered(tid, delivery);
                 return (libc::PTRACE_CONT, 0);
             }
-            // The frame could not be written: this is the SIGSEGV for it.
+            // The frame could not be written: this is the resulting SIGSEGV.
             self.frames.push(delivery.frame(tid, 0, Place::Refused));
         }
         match Delivery::begin(tid, signal) {
@@ -238,14 +239,14 @@ impl Tracer {
         }
     }
 
-    /// The thread stands at the handler's first instruction.
+    /// The thread is at the handler's first instruction.
     fn delivered(&mut self, tid: i32, delivery: Delivery) {
         let Some(faults_after) = faults(tid) else {
             return;
         };
         let faults = faults_after - delivery.faults_before;
-        // None: another thread has just set the signal to SIG_IGN, and the program was
-        // stepped by one instruction of its own.
+        // None: another thread has just set the signal to SIG_IGN, and the step executed
+        // an instruction of the program.
         if let Some(place) = place(tid, delivery.signal) {
             self.frames.push(delivery.frame(tid, faults, place));
         }
@@ -253,7 +254,7 @@ impl Tracer {
 }
 
 impl Delivery {
-    /// None when the signal has no handler, or the thread is gone.
+    /// None if the signal has no handler, or the thread is gone.
     fn begin(tid: i32, signal: i32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
         let field = |key| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
@@ -274,23 +275,23 @@ impl Delivery {
     }
 }
 
-/// Minor and major faults of one thread so far (fields 10 and 12 of its `stat`).
+/// Minor and major faults of a thread so far (fields 10 and 12 of its `stat`).
 fn faults(tid: i32) -> Option<u64> {
-    // Through task/: /proc/TID/stat itself sums up all threads.
+    // Through task/, because /proc/TID/stat sums up all threads.
     let stat = fs::read_to_string(format!("/proc/{tid}/task/{tid}/stat")).ok()?;
-    // The name, field 2, may hold blanks and parentheses.
+    // The name, field 2, may contain blanks and parentheses.
     let mut fields = stat.get(stat.rfind(')')? + 2..)?.split(' ');
     let minor: u64 = fields.nth(10 - 3)?.parse().ok()?;
     let major: u64 = fields.nth(12 - 11)?.parse().ok()?;
     Some(minor + major)
 }
 
-/// Where the frame of a thread that stands at its handler's first instruction lies.
+/// Where the frame lies of a thread that is at its handler's first instruction.
 ///
-/// The kernel passes the signal in rdi and the `ucontext_t` in rdx, and that names the
-/// alternate stack. None when this is not the entry of a handler of `signal`.
+/// The kernel passes the signal in rdi and the `ucontext_t`, which names the alternate
+/// stack, in rdx. None if this is not the entry of a handler of `signal`.
 fn place(tid: i32, signal: i32) -> Option<Place> {
-    // SAFETY: a user_regs_struct is plain numbers.
+    // SAFETY: a user_regs_struct consists of integers.
     let mut regs: libc::user_regs_struct = unsafe { mem::zeroed() };
     // SAFETY: GETREGS writes one user_regs_struct through data.
     let done = unsafe { libc::ptrace(libc::PTRACE_GETREGS, tid, 0, &raw mut regs) };
@@ -304,7 +305,7 @@ fn place(tid: i32, signal: i32) -> Option<Place> {
             iov_base: ptr::without_provenance_mut(regs.rdx as usize + offset),
             iov_len: 8,
         };
-        // SAFETY: the local vector is `word`; the remote one is checked by the kernel.
+        // SAFETY: the local vector is `word`; the kernel checks the remote one.
         let read =
             unsafe { libc::process_vm_readv(tid, &raw const local, 1, &raw const remote, 1, 0) };
         (read == 8).then_some(word)
@@ -317,7 +318,7 @@ fn place(tid: i32, signal: i32) -> Option<Place> {
 }
 
 fn ptrace(request: libc::c_uint, tid: i32, data: i64) -> io::Result<()> {
-    // SAFETY: none of the requests made here takes a pointer: data is a signal or options.
+    // SAFETY: no request made here takes a pointer: data is a signal or options.
     let done = unsafe { libc::ptrace(request, tid, 0_usize, data) };
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -1,21 +1,21 @@
-//! Test support: builds what is tested, runs it with and without `libsigward.so`,
-//! and counts the page faults that the kernel takes while it writes signal frames.
+//! Test support: builds what is tested, runs it with and without `libsigward.so`, and
+//! counts the page faults that the kernel takes while it writes signal frames.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`artifacts`] | `libsigward.so` and the workspace's commands, never stale |
 //! | [`programs`] | the C programs of `integration/programs`, for glibc and musl |
-//! | [`run`] | one run of a program: library, user, limits, dead-man's switch |
+//! | [`run`] | one run of a program: library, user, limits, dead man's switch |
 //! | [`outcome`] | what a run printed and how it ended |
-//! | [`need`] | what a test needs of the machine, and what is said where it is missing |
-//! | [`filter`] | a seccomp filter that refuses system calls, or kills for them |
+//! | [`need`] | what a test needs of the machine, and how a missing item is reported |
+//! | [`filter`] | a seccomp filter that refuses system calls, or kills the process for them |
 //! | [`frames`] | the ptrace meter: faults per signal delivery, from outside |
 //! | [`scenarios`] | what programs do between two signals: the table of `docs/faults.md` |
 //! | [`calls`] | the system calls of a program, from outside |
-//! | [`steps`] | instructions and system calls of a stretch of a program, single-stepped |
+//! | [`steps`] | instructions and system calls of part of a program, by single-stepping |
 //!
-//! Nothing in here is shipped. Functions return errors that name the command that
-//! failed; tests unwrap them.
+//! None of this is shipped. Functions return errors that name the command that failed;
+//! tests unwrap them.
 
 pub mod artifacts;
 pub mod calls;

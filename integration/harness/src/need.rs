@@ -1,7 +1,7 @@
-//! What a test needs of the machine, and what is said where it is missing.
+//! What a test needs of the machine, and how a missing item is reported.
 //!
-//! A test that leaves something out says so here, and never just returns. What CI leaves out stands
-//! in [`report`], test by test, which `.ci/run` prints at its end.
+//! A test that skips something must call this module, and never just return. What CI skips is
+//! listed in [`report`], test by test; `.ci/run` prints that at its end.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,18 +14,19 @@ use std::{env, thread};
 
 use crate::artifacts;
 
-/// Whether a need of the tests is met. What is missing is told on stderr, once.
+/// Whether a requirement of the tests is met. What is missing is reported on stderr,
+/// once.
 ///
 /// # Panics
 ///
-/// When it is not met and `CI` is `true`: CI tests everything.
+/// If it is not met and `CI` is `true`: CI tests everything.
 #[must_use]
 pub fn required(met: bool, what: &str, remedy: &str) -> bool {
     assert!(met || !in_ci(), "{what} is missing: {remedy}");
     optional(met, what, remedy)
 }
 
-/// As [`required`], for what may be missing in CI, too.
+/// Like [`required`], for what may be missing in CI too.
 #[must_use]
 pub fn optional(met: bool, what: &str, remedy: &str) -> bool {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -35,19 +36,19 @@ pub fn optional(met: bool, what: &str, remedy: &str) -> bool {
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     if told.insert(what.to_owned()) {
         let note = format!("SKIPPED: all tests with {what}, which is missing ({remedy})\n");
-        // Not eprintln!: the test runner would swallow it.
+        // Not eprintln!: the test runner would capture it.
         let _ = io::stderr().write_all(note.as_bytes());
     }
     left_out(what, remedy);
     false
 }
 
-/// Has CI report that a test leaves `what` out, which no machine could change: a C library that
-/// lacks a function, say.
+/// Adds to CI's report that a test skips `what` for a reason that no machine could change, for
+/// example because a C library lacks a function.
 ///
 /// # Panics
 ///
-/// When the report cannot be written.
+/// If the report cannot be written.
 pub fn left_out(what: &str, why: &str) {
     if in_ci() {
         let program = env::current_exe().unwrap_or_default();
@@ -58,11 +59,11 @@ pub fn left_out(what: &str, why: &str) {
         let line = format!("{program} {}: {what} ({why})\n", thread.name().unwrap_or(""));
         let report = File::options().create(true).append(true).open(report());
         let written = report.and_then(|mut report| report.write_all(line.as_bytes()));
-        written.expect("what CI leaves out is written down");
+        written.expect("the report can be written");
     }
 }
 
-/// Where the tests in CI write down what they leave out, a line each.
+/// The file in which tests in CI record what they skip, one line each.
 #[must_use]
 pub fn report() -> PathBuf {
     artifacts::target().join("left-out")
@@ -72,8 +73,8 @@ fn in_ci() -> bool {
     env::var_os("CI").is_some_and(|ci| ci == "true")
 }
 
-/// Whether these words tell of a failed call for more processes or threads than the machine allows
-/// (the cgroup's `pids.max`, `RLIMIT_NPROC`), by which no test may be judged.
+/// Whether the text reports a failed call for more processes or threads than the machine allows
+/// (the cgroup's `pids.max`, `RLIMIT_NPROC`). Such a run proves nothing about the library.
 #[must_use]
 pub fn no_more_processes(words: &str) -> bool {
     let names = |line: &str, calls: &[&str]| calls.iter().any(|call| line.contains(call));
@@ -85,11 +86,11 @@ pub fn no_more_processes(words: &str) -> bool {
     })
 }
 
-/// The path of the program `name`, which is in Debian's package of that name.
+/// The path of the program `name`, from Debian's package of that name.
 ///
 /// # Panics
 ///
-/// As [`required`].
+/// Like [`required`].
 #[must_use]
 pub fn program(name: &str) -> Option<PathBuf> {
     found(installed(name), name)
@@ -99,7 +100,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 ///
 /// # Panics
 ///
-/// As [`required`].
+/// Like [`required`].
 #[must_use]
 pub fn python() -> Option<PathBuf> {
     found(interpreter(), "python3")
@@ -109,21 +110,21 @@ fn found(path: Option<PathBuf>, name: &str) -> Option<PathBuf> {
     if required(path.is_some(), name, &format!("apt-get install {name}")) { path } else { None }
 }
 
-/// Whether we are root, which some tests need in order to become somebody else.
+/// Whether we are root. Some tests need that to become another user.
 ///
 /// # Panics
 ///
-/// As [`required`].
+/// Like [`required`].
 #[must_use]
 pub fn root() -> bool {
     required(nix::unistd::Uid::effective().is_root(), "root's rights", "run them as root")
 }
 
-/// Whether we may make namespaces of pids, which containers consist of.
+/// Whether we may create pid namespaces, which containers consist of.
 ///
 /// # Panics
 ///
-/// When that could not be tried out, for there may be no more processes.
+/// If that could not be tried because there may be no more processes.
 #[must_use]
 pub fn namespaces() -> bool {
     let tried = Command::new("unshare").args(["--pid", "--mount", "--fork", "true"]).output();
@@ -136,7 +137,7 @@ pub fn namespaces() -> bool {
     optional(may, "pid namespaces", &remedy)
 }
 
-/// The path of an installed program, looked up in `PATH`.
+/// The path of an installed program, found in `PATH`.
 #[must_use]
 pub fn installed(name: &str) -> Option<PathBuf> {
     env::split_paths(env::var_os("PATH").as_deref().unwrap_or(OsStr::new("/usr/bin:/bin")))
@@ -144,8 +145,8 @@ pub fn installed(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The path of Python's interpreter itself: `python3` in `PATH` may be a shell script (pyenv),
-/// whose own signals are not what is measured.
+/// The path of the Python interpreter itself. `python3` in `PATH` may be a shell script
+/// (pyenv) whose own signals must not be measured.
 #[must_use]
 pub fn interpreter() -> Option<PathBuf> {
     let words = ["-c", "import sys; print(sys.executable)"];

@@ -21,17 +21,17 @@ impl Outcome {
         self.status.success()
     }
 
-    /// The exit code as a shell gives it: 128 + N for a death by signal N.
+    /// The exit code as a shell gives it: 128 + N after death by signal N.
     #[must_use]
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 
-    /// What `SIGWARD_STATS=1` printed behind `name=`.
+    /// The figure that `SIGWARD_STATS=1` printed as `name=`.
     ///
     /// # Panics
     ///
-    /// When it printed nothing of that name.
+    /// If there is no such figure.
     #[must_use]
     #[track_caller]
     pub fn figure(&self, name: &str) -> &str {

@@ -1,15 +1,15 @@
 //! Builds the C programs of `integration/programs`, one behaviour each, for each libc.
 //!
-//! They lie in folders by theme, and are called by their names alone, which differ. The virtual
-//! machines' meters lie beside them, and are built by what runs those.
+//! The folders are themes; a program's name alone is unique. The virtual machines' meters are
+//! in a folder beside them and are built by the crate that runs those.
 //!
-//! A program says in comment lines how it wants to be built:
+//! Comment lines in a program say how to build it:
 //!
 //! | line | meaning |
 //! |---|---|
 //! | `// build: FLAGS` | more compiler flags |
-//! | `// links: NAME` | links the library built from `NAME.c`, found again at its place |
-//! | `// output: NAME` | the name of the result |
+//! | `// links: NAME` | links the library built from `NAME.c`, found at run time by its path |
+//! | `// output: NAME` | the file name of the result |
 //! | `// only: glibc` | not for musl |
 //!
 //! A name that starts with `lib` becomes a shared library.
@@ -32,8 +32,8 @@ const FLAGS: &[&str] =
 pub enum Libc {
     /// The machine's glibc, by `gcc`.
     Glibc,
-    /// glibc 2.31, whose libpthread is a library of its own, by what `integration/harness/fetch-old-glibc`
-    /// leaves.
+    /// glibc 2.31, whose libpthread is a separate library; the compiler comes from
+    /// `integration/harness/fetch-old-glibc`.
     OldGlibc,
     /// musl, by `musl-gcc` of Debian's `musl-tools`.
     Musl,
@@ -58,7 +58,7 @@ impl Libc {
         }
     }
 
-    /// What `// only:` calls it.
+    /// Its name in `// only:`.
     const fn family(self) -> &'static str {
         match self {
             Self::Glibc | Self::OldGlibc => "glibc",
@@ -70,7 +70,7 @@ impl Libc {
         let compiler = self.compiler();
         match self {
             Self::Glibc => true,
-            // The mirrors will drop Debian 11 some day.
+            // Some day the mirrors will drop Debian 11.
             Self::OldGlibc => need::optional(
                 compiler.exists(),
                 "glibc 2.31",
@@ -84,12 +84,12 @@ impl Libc {
     }
 }
 
-/// The C libraries whose compiler is here: others than the machine's glibc may be absent, but
-/// musl not in CI.
+/// The C libraries whose compiler is installed. Only the machine's glibc is always there; in
+/// CI musl must be there too.
 ///
 /// # Panics
 ///
-/// When `musl-gcc` is missing in CI.
+/// If `musl-gcc` is missing in CI.
 #[must_use]
 pub fn libcs() -> &'static [Libc] {
     static PRESENT: OnceLock<Vec<Libc>> = OnceLock::new();
@@ -99,12 +99,12 @@ pub fn libcs() -> &'static [Libc] {
     })
 }
 
-/// Every program that prints the same in each run and is done at once, with each C library that
-/// it is meant for. The others say `compared: elsewhere`, and have tests of their own.
+/// Every program that prints the same in each run and ends quickly, with each C library that it
+/// supports. The others say `compared: elsewhere` and have tests of their own.
 ///
 /// # Errors
 ///
-/// When the folder of the programs cannot be read.
+/// If the programs' folder cannot be read.
 pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
     let mut all = Vec::new();
     for path in sources()? {
@@ -125,11 +125,11 @@ pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
     Ok(all)
 }
 
-/// Whether the program is meant for `libc`.
+/// Whether the program supports `libc`.
 ///
 /// # Errors
 ///
-/// When there is no such program.
+/// If there is no such program.
 pub fn suits(name: &str, libc: Libc) -> io::Result<bool> {
     Ok(directive(&read(&source(name)?)?, "only").all(|only| only == libc.family()))
 }
@@ -138,7 +138,7 @@ pub fn suits(name: &str, libc: Libc) -> io::Result<bool> {
 ///
 /// # Errors
 ///
-/// With the compiler's words when it fails; warnings are errors.
+/// If the compiler fails: its messages. Warnings are errors.
 pub fn build(name: &str, libc: Libc) -> io::Result<PathBuf> {
     build_with(name, libc, &[])
 }
@@ -147,7 +147,7 @@ pub fn build(name: &str, libc: Libc) -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// As [`build`].
+/// Those of [`build`].
 pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf> {
     let source = source(name)?;
     let text = read(&source)?;
@@ -155,7 +155,7 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
         .map(|library| build_with(library, libc, flags))
         .collect::<io::Result<_>>()?;
 
-    // One folder per content, so that the program keeps its name and a stale one is never met.
+    // One folder per content: the program keeps its name, and no stale one is used.
     let mut key = DefaultHasher::new();
     (FLAGS, flags, libc, &text, &libraries, shared_sources()?).hash(&mut key);
     let place = target().join("programs").join(libc.name()).join(format!("{:016x}", key.finish()));
@@ -170,7 +170,7 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
     let scratch = tempfile::Builder::new().prefix("building-").tempdir_in(&place)?;
     let fresh = scratch.path().join(name);
     let mut compiler = Command::new(libc.compiler());
-    // Where its neighbours are.
+    // The folder of the sources it includes.
     compiler.current_dir(source.parent().unwrap_or(Path::new("/"))).arg("-I..");
     compiler.args(FLAGS).args(flags).arg("-o").arg(&fresh).arg(&source);
     if shared {
@@ -187,7 +187,7 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
         let compiler = compiler.get_program().to_string_lossy().into_owned();
         return Err(io::Error::other(format!("{compiler} {name}.c failed:\n{words}")));
     }
-    // Atomic, so that tests may build the same program at the same time.
+    // Atomic: several tests may build the same program at the same time.
     fs::rename(&fresh, &result)?;
     Ok(result)
 }
@@ -198,10 +198,10 @@ pub fn folder() -> PathBuf {
     workspace().join("integration/programs")
 }
 
-/// Where the virtual machines' meters are.
+/// The folder of the virtual machines' meters.
 const METERS: &str = "meters";
 
-/// All files of the programs, with those that several of them include.
+/// All files of the programs, including those that several of them include.
 fn sources() -> io::Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder())? {
@@ -231,7 +231,7 @@ fn read(path: &Path) -> io::Result<String> {
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
-/// The content of all files that any program may include.
+/// The content of all files that a program may include.
 fn shared_sources() -> io::Result<Vec<(PathBuf, String)>> {
     let shared = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "h" || extension == "map")
@@ -240,21 +240,21 @@ fn shared_sources() -> io::Result<Vec<(PathBuf, String)>> {
     sources()?.into_iter().filter(shared).map(with_text).collect()
 }
 
-/// The words of all `// KEY: words` lines.
+/// The text of all `// KEY: text` lines.
 fn directive<'a>(text: &'a str, key: &'static str) -> impl Iterator<Item = &'a str> {
     text.lines()
         .filter_map(move |line| line.strip_prefix("// ")?.strip_prefix(key)?.strip_prefix(": "))
         .flat_map(str::split_whitespace)
 }
 
-/// Copies a program that is about to be run.
+/// Copies a program that is about to run.
 ///
-/// By `cp`: while we had it open for writing, another thread could fork, and as long as that
-/// child has not executed anything, the copy cannot be executed (ETXTBSY).
+/// By `cp`: while we have the file open for writing, another thread could fork, and until
+/// that child has called exec, the copy cannot be executed (ETXTBSY).
 ///
 /// # Errors
 ///
-/// When it cannot be copied.
+/// If it cannot be copied.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let output = Command::new("cp").arg(from).arg(to).output()?;
     if output.status.success() {

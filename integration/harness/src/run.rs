@@ -1,4 +1,4 @@
-//! One run of a program: which library, which user, which limits, for how long at most.
+//! One run of a program: the library, the user, the limits and the deadline.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -23,8 +23,8 @@ use crate::outcome::Outcome;
 use crate::steps::{self, Steps};
 use crate::{need, programs};
 
-/// A run to be made. The environment is empty but for `PATH` and `LC_ALL=C`, stdin is
-/// `/dev/null`, and the whole process group is killed after the deadline (30 s).
+/// A run that is not started yet. Its environment contains only `PATH` and `LC_ALL=C`,
+/// stdin is `/dev/null`, and after the deadline (30 s) the whole process group is killed.
 #[derive(Clone, Debug)]
 pub struct Run {
     program: PathBuf,
@@ -80,22 +80,22 @@ impl Run {
         self.preload(artifacts::preload()).env("SIGWARD", mode)
     }
 
-    /// Preloads `library`, behind those that were named before.
+    /// Preloads `library` after those named before.
     #[must_use]
     pub fn preload(mut self, library: impl AsRef<Path>) -> Self {
         self.libraries.push(library.as_ref().to_owned());
         self
     }
 
-    /// Confines the program by `filter`, from its exec on.
+    /// Installs `filter` in the program, from its exec on.
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = Some(filter);
         self
     }
 
-    /// Runs as `nobody` when we are root, else as ourselves: in both cases without
-    /// `CAP_IPC_LOCK`, so that `RLIMIT_MEMLOCK` counts.
+    /// Runs as `nobody` if we are root, else as ourselves. Either way without
+    /// `CAP_IPC_LOCK`, so that `RLIMIT_MEMLOCK` applies.
     #[must_use]
     pub fn unprivileged(mut self) -> Self {
         self.unprivileged = true;
@@ -126,8 +126,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// When the program cannot be started, or was refused a process or thread that it is tested
-    /// by; `TimedOut` when it had to be killed.
+    /// If the program cannot be started, or was refused a process or thread that its test
+    /// needs; `TimedOut` if it had to be killed.
     pub fn output(&self) -> io::Result<Outcome> {
         let (mut command, _stage) = self.command()?;
         command.process_group(0);
@@ -149,7 +149,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// As [`Run::output`].
+    /// Those of [`Run::output`].
     pub fn frames(&self) -> io::Result<Trace> {
         let (command, _stage) = self.command()?;
         let mut trace =
@@ -158,23 +158,23 @@ impl Run {
         Ok(trace)
     }
 
-    /// Runs to the end and returns the numbers of the system calls that the program made. It
-    /// must have one thread, and succeed.
+    /// Runs to the end and returns the numbers of the program's system calls. It must have
+    /// one thread, and succeed.
     ///
     /// # Errors
     ///
-    /// As [`Run::output`].
+    /// Those of [`Run::output`].
     pub fn calls(&self) -> io::Result<Vec<i64>> {
         let (mut command, _stage) = self.command()?;
         command.stdout(Stdio::null());
         calls::record(command, self.deadline).map_err(|error| self.named(&error))
     }
 
-    /// Runs up to the program's second mark and returns what lay between the two.
+    /// Runs up to the program's second mark and returns what happened between the two.
     ///
     /// # Errors
     ///
-    /// As [`steps::count`].
+    /// Those of [`steps::count`].
     pub fn steps(&self) -> io::Result<Steps> {
         let (mut command, _stage) = self.command()?;
         command.stdout(Stdio::null());
@@ -196,7 +196,7 @@ impl Run {
         io::Error::new(io::ErrorKind::TimedOut, words)
     }
 
-    /// The command, and the folder that must outlive it.
+    /// The command, and a folder that must outlive it.
     fn command(&self) -> io::Result<(Command, Option<TempDir>)> {
         let become_nobody = self.unprivileged && Uid::effective().is_root();
         let stage = if become_nobody { Some(Stage::new()?) } else { None };
@@ -229,7 +229,7 @@ impl Run {
                 if let Some(bytes) = memlock {
                     setrlimit(Resource::RLIMIT_MEMLOCK, bytes, bytes)?;
                 }
-                // After the limit, which only root may raise.
+                // After the limit is set: only root may raise it.
                 if become_nobody {
                     setgroups(&[])?;
                     setgid(Gid::from_raw(NOBODY))?;
@@ -245,8 +245,8 @@ impl Run {
 /// The exit code of `MUST` in the C programs.
 const NOT_TESTED: i32 = 99;
 
-/// No result where the machine did not let a program do what it is to be tested by: with and
-/// without the library it may end in the same way then.
+/// An error if the machine did not let a program do what its test needs: it may then end in
+/// the same way with and without the library.
 fn judged(outcome: Outcome) -> io::Result<Outcome> {
     if outcome.code() == NOT_TESTED && need::no_more_processes(&outcome.stderr) {
         let words = format!("no more processes or threads (pids.max, RLIMIT_NPROC?): {outcome:?}");
@@ -258,7 +258,7 @@ fn judged(outcome: Outcome) -> io::Result<Outcome> {
 /// uid and gid of `nobody` and `nogroup` on Debian.
 const NOBODY: u32 = 65534;
 
-/// A folder that `nobody` can read: the workspace may lie in root's home.
+/// A folder that `nobody` can read: the workspace may be in root's home.
 struct Stage(TempDir);
 
 impl Stage {
@@ -268,7 +268,7 @@ impl Stage {
         Ok(Self(folder))
     }
 
-    /// Copies what lies in the workspace; what is installed is used where it is.
+    /// Copies a file of the workspace; an installed file is used where it is.
     fn copy(&self, path: &Path) -> io::Result<PathBuf> {
         let Some(name) = path.file_name().filter(|_| path.starts_with(artifacts::target())) else {
             return Ok(path.to_owned());

@@ -1,7 +1,8 @@
-//! The scenarios: what a program may do between two signals, and what the next one costs.
+//! The scenarios: what a program may do between two signals, and what the next signal
+//! costs.
 //!
 //! One table, for the tests and for `docs/faults.md`. A program takes a scenario's name as
-//! its argument, warms a stack up with SIGUSR1, disturbs it, and takes SIGUSR2: the faults
+//! its argument, warms up a stack with SIGUSR1, disturbs it, and takes SIGUSR2: the faults
 //! of those deliveries are counted.
 
 use std::io;
@@ -18,7 +19,7 @@ use crate::run::Run;
 pub struct Scenario {
     /// The program's argument.
     pub name: &'static str,
-    /// What happens, for the table.
+    /// What happens, as the table says it.
     pub does: &'static str,
     /// Whether this kernel takes a fault without the library.
     pub shown: bool,
@@ -39,12 +40,12 @@ const fn faults(name: &'static str, does: &'static str) -> Scenario {
     Scenario { name, does, shown: true }
 }
 
-/// The kernel takes no fault here anyway: what is tested is that we add none.
+/// The kernel takes no fault here anyway: the test is that we add none.
 const fn quiet(name: &'static str, does: &'static str) -> Scenario {
     Scenario { name, does, shown: false }
 }
 
-/// Forks, and what looks like one.
+/// Forks, and calls that look like one.
 pub const FORKS: Family = Family {
     program: "forked",
     title: "fork",
@@ -256,33 +257,33 @@ pub const THREADS: Family = Family {
 /// All of them.
 pub const ALL: &[Family] = &[FORKS, MEMORY_CALLS, ORDINARY_STACKS, NESTED, THREADS];
 
-/// The exit code of a program whose libc does not have what the scenario needs.
+/// The exit code of a program whose libc lacks what the scenario needs.
 pub const NOT_HERE: i32 = 77;
 
-/// With what a scenario is run.
+/// What a scenario runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum With {
     /// Nothing: the control.
     Nothing,
     /// The library.
     Library,
-    /// The library, which is told that a frame has so many bytes: how large it is depends on
-    /// the CPU, and the window that is held with it.
+    /// The library, told that a frame has this many bytes. The real size depends on the CPU,
+    /// and determines how much of a stack is held.
     Frames(&'static str),
 }
 
-/// What `AT_MINSIGSTKSZ` is on CPUs with AVX-512, and with AMX too.
+/// `AT_MINSIGSTKSZ` on CPUs with AVX-512, and with AMX too.
 pub const FRAMES: [&str; 2] = ["3376", "11952"];
 
-/// The library with this CPU's frames, and with those.
+/// The library with this CPU's frame size, and with each of those.
 const LIBRARIES: [With; 3] = [With::Library, With::Frames(FRAMES[0]), With::Frames(FRAMES[1])];
 
-/// What was seen of a scenario.
+/// The result of a scenario.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The deliveries of SIGUSR2, in order.
     pub frames: Vec<Frame>,
-    /// Output and end of the program.
+    /// Output and exit status of the program.
     pub outcome: Outcome,
 }
 
@@ -295,8 +296,9 @@ impl Seen {
 }
 
 impl Family {
-    /// Holds every scenario against the promise, for each libc: with the library no delivery
-    /// faults, whatever size frames have, and the program prints what it prints without. The control is the same
+    /// Checks every scenario with each libc: with the library, whatever the frame size, no delivery
+    /// faults, and the program prints what it prints without it. The control is the same program
+    /// without the library: where `shown`, it faults. Returns the failures.
     /// program without the library: where `shown`, it faults. Returns what is broken.
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
@@ -315,7 +317,7 @@ impl Family {
         if without.outcome.code() == NOT_HERE {
             let what = format!("{} {} with {}", self.program, scenario.name, libc.name());
             match libc {
-                // It has all that the kernel has.
+                // It has every function that the kernel has.
                 Libc::Glibc => _ = need::optional(false, &what, "a newer kernel or glibc"),
                 Libc::OldGlibc | Libc::Musl => need::left_out(&what, "this libc lacks it"),
             }
@@ -334,7 +336,7 @@ impl Family {
     ///
     /// # Errors
     ///
-    /// When it cannot be built or run.
+    /// If it cannot be built or run.
     pub fn measure(&self, name: &str, libc: Libc, with: With) -> io::Result<Seen> {
         let run = run(programs::build(self.program, libc)?, name);
         observe(&match with {
@@ -346,11 +348,11 @@ impl Family {
 }
 
 impl Scenario {
-    /// Holds what was seen of it without and with the library against the promise.
+    /// Compares the results without and with the library with what is promised.
     ///
     /// # Errors
     ///
-    /// What is broken.
+    /// The promise that is broken.
     pub fn judge(&self, without: &Seen, with: &Seen) -> Result<(), &'static str> {
         if without.outcome.code() == NOT_HERE {
             return Ok(());
@@ -369,19 +371,20 @@ impl Scenario {
     }
 }
 
-/// A run of the scenario `name` of a program that is built.
+/// A run of the scenario `name` of a program that is already built.
 #[must_use]
 pub fn run(program: impl AsRef<Path>, name: &str) -> Run {
     // At a delivery the kernel also writes to the thread's rseq area, which glibc keeps
-    // beside its own data: before the frame, and outside what the defect is about.
+    // beside its own data. That happens before the frame is written and does not concern
+    // the defect.
     Run::new(program).arg(name).env("GLIBC_TUNABLES", "glibc.pthread.rseq=0")
 }
 
-/// Makes the run, under the meter.
+/// Runs it under the meter.
 ///
 /// # Errors
 ///
-/// When the program cannot be run.
+/// If the program cannot be run.
 pub fn observe(run: &Run) -> io::Result<Seen> {
     let trace = run.frames()?;
     let mut frames = trace.frames;

@@ -1,7 +1,8 @@
-//! The user instructions and system calls of a stretch of a program, by single-stepping it: the
-//! same on every processor, without hardware counters, beside any number of threads.
+//! Counts the user instructions and system calls of part of a program by single-stepping: the
+//! result is the same on every processor, without hardware counters, beside any number of
+//! threads.
 //!
-//! The program marks the stretch by an `int3` before it and one behind it, in its main thread.
+//! The program executes an `int3` before and after that part, in its main thread.
 //!
 //! # References
 //! - ptrace(2), `PTRACE_SINGLESTEP`
@@ -17,24 +18,24 @@ use nix::unistd::Pid;
 
 use crate::tracee::follow;
 
-/// What a stretch took.
+/// The counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
     /// User instructions; each repetition of a `rep` instruction counts.
     pub instructions: usize,
-    /// The numbers (`SYS_*`) of the system calls that were entered by `syscall`, in order.
+    /// The numbers (`SYS_*`) of the system calls entered by `syscall`, in order.
     pub calls: Vec<i64>,
 }
 
-/// Runs `command` and counts what lies between its two marks.
+/// Runs `command` and counts what happens between its two marks.
 ///
 /// # Errors
 ///
-/// When the program cannot be started or traced, and when it ends before its second mark.
+/// If the program cannot be started or traced, or ends before its second mark.
 ///
 /// # Panics
 ///
-/// When the tracing thread itself does.
+/// If the tracing thread panics.
 pub fn count(command: Command, deadline: Duration) -> io::Result<Steps> {
     follow(command, deadline, Options::empty(), count_of)
 }
@@ -61,13 +62,13 @@ fn count_of(pid: Pid) -> io::Result<Steps> {
             other => signal = Some(other),
         }
     }
-    // The rest is the program's own business; it is not waited for.
+    // The rest does not matter; we do not wait for it.
     kill(pid, Signal::SIGKILL)?;
     waitpid(pid, None)?;
     Ok(steps)
 }
 
-/// `syscall`, as a little-endian word begins with it.
+/// `syscall`, as the low bytes of a little-endian word.
 const SYSCALL: i64 = 0x050f;
 /// `int3`.
 const MARK: i64 = 0xcc;

@@ -72,7 +72,7 @@ fn a_frame_on_the_ordinary_stack_is_told_apart() {
     let Some(trace) = python(script) else { return };
     assert_eq!(trace.outcome.stdout, "here\n");
     let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
-    // A real-time signal, too.
+    // A real-time signal too.
     assert_eq!((frame.signal, frame.place), (40, Place::Ordinary));
 }
 

@@ -1,4 +1,5 @@
-//! What is missing on a machine is told, and fails or is listed in CI; it passes nowhere unsaid.
+//! A missing requirement is reported, and in CI it fails the test or is listed; it never passes
+//! silently.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -8,7 +9,7 @@ use sigward_harness::need;
 use sigward_harness::programs::{build, libcs};
 use sigward_harness::run::Run;
 
-/// Runs one of the ignored tests below in a process of its own; the report goes to `folder`.
+/// Runs one of the ignored tests below in its own process; the report goes to `folder`.
 fn in_ci(test: &str, ci: &str, folder: &std::path::Path) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", test]);
@@ -55,7 +56,8 @@ fn in_ci_it_fails_or_is_listed() {
     assert_eq!(listed, line.repeat(2));
 }
 
-/// With and without the library a program fails in the same way then, which is no agreement.
+/// The program then fails in the same way with and without the library, which proves
+/// nothing.
 #[test]
 fn a_machine_without_room_for_threads_gives_no_result() {
     let refused = Filter::new().refuse(libc::SYS_clone, libc::EAGAIN);

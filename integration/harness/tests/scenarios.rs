@@ -1,4 +1,5 @@
-//! The table of scenarios and the programs agree: none that is written down nowhere is run by nobody.
+//! The table and the programs list the same scenarios: one that is missing in the table would never
+//! run.
 
 use sigward_harness::programs::{Libc, build};
 use sigward_harness::run::Run;
@@ -8,7 +9,7 @@ use sigward_harness::scenarios::ALL;
 fn the_table_names_all_scenarios_of_its_programs() {
     for family in ALL {
         let listed = Run::new(build(family.program, Libc::Glibc).unwrap()).output().unwrap();
-        // Those only print what they see, and have tests of their own.
+        // These only print what they see, and have tests of their own.
         let scenarios = listed.stdout.lines().filter(|name| !name.starts_with("tell-"));
         let mut listed: Vec<_> = scenarios.collect();
         let mut named: Vec<_> = family.scenarios.iter().map(|scenario| scenario.name).collect();

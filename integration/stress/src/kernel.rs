@@ -1,4 +1,4 @@
-//! The kernel's word on memory: what is locked, what is resident, how often
+//! What the kernel says about memory: what is locked, what is resident, and how often
 //! this thread has faulted.
 
 use std::collections::BTreeSet;
@@ -7,12 +7,12 @@ use std::fs;
 /// Bytes in a page.
 pub const PAGE: usize = 4096;
 
-/// Numbers of the pages that hold a byte of `[start, start + length)`.
+/// Numbers of the pages that contain a byte of `[start, start + length)`.
 pub fn pages(start: usize, length: usize) -> std::ops::Range<usize> {
     start / PAGE..(start + length).div_ceil(PAGE)
 }
 
-/// The numbers of all pages of this process that lie in locked mappings.
+/// Numbers of all pages of this process in locked mappings.
 pub fn locked() -> BTreeSet<usize> {
     let smaps = fs::read_to_string("/proc/thread-self/smaps").expect("smaps is read");
     let mut locked = BTreeSet::new();
@@ -29,7 +29,7 @@ pub fn locked() -> BTreeSet<usize> {
     locked
 }
 
-/// The address range at the head of a mapping's entry.
+/// The address range at the start of a mapping's entry.
 fn range(line: &str) -> Option<(usize, usize)> {
     let (start, end) = line.split(' ').next()?.split_once('-')?;
     Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
@@ -40,7 +40,7 @@ pub fn resident(start: usize, length: usize) -> bool {
     let range = pages(start, length);
     let mut state = vec![0_u8; range.len()];
     let address = (range.start * PAGE) as *mut libc::c_void;
-    // SAFETY: a byte for each page.
+    // SAFETY: one byte per page.
     let outcome = unsafe { libc::mincore(address, range.len() * PAGE, state.as_mut_ptr()) };
     outcome == 0 && state.iter().all(|page| page & 1 == 1)
 }
@@ -59,7 +59,7 @@ pub fn status_kib(field: &str) -> usize {
 pub fn faults() -> i64 {
     // SAFETY: plain C data.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: a live place for the answer.
+    // SAFETY: a live variable for the answer.
     unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
     usage.ru_minflt + usage.ru_majflt
 }

@@ -1,12 +1,12 @@
-//! Random operations around alternate signal stacks: threads that set, replace
-//! and lose them, fork, advise, lock, unlock, unmap, remap and take signals.
+//! Random operations around alternate signal stacks: threads that set, replace and lose
+//! them, fork, advise, lock, unlock, unmap, remap and take signals.
 //!
-//! Each round has two parts. In the first the workers take turns, so that the
-//! seed alone decides what happens, and after every step all that is locked
-//! and resident is compared with what should be. In the second they go on at
-//! the same time, and the comparison is made once they rest.
+//! Each round has two parts. In the first the workers take turns, so that the seed alone
+//! decides what happens, and after every step all locked and resident memory is compared
+//! with what is expected. In the second they work at the same time, and the comparison is
+//! made when they rest.
 //!
-//! Run it under `LD_PRELOAD=libsigward.so SIGWARD=on`; alone, it fails.
+//! Run it under `LD_PRELOAD=libsigward.so SIGWARD=on`; without the library it fails.
 
 mod kernel;
 mod signal;
@@ -27,19 +27,19 @@ use steps::{Shared, Worker};
 /// Random operations around alternate signal stacks, checked after each.
 #[derive(Parser)]
 struct Options {
-    /// What all random choices come from [default: from the clock].
+    /// The seed of all random choices [default: from the clock].
     #[arg(long)]
     seed: Option<u64>,
-    /// How long to go on.
+    /// How many seconds to run.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Workers.
+    /// Number of workers.
     #[arg(long, default_value_t = 4)]
     threads: usize,
-    /// Steps of each round in which the workers take turns.
+    /// Steps per round in which the workers take turns.
     #[arg(long, default_value_t = 100)]
     turns: usize,
-    /// Steps of each worker in the storm that follows.
+    /// Steps per worker in the storm that follows.
     #[arg(long, default_value_t = 50)]
     storm: usize,
     /// Print every step.
@@ -47,17 +47,17 @@ struct Options {
     verbose: bool,
 }
 
-/// What a worker is told.
+/// An order to a worker.
 enum Order {
     /// One step with this seed, alone.
     Step(u64),
-    /// So many steps at once with the others.
+    /// This many steps, at the same time as the others.
     Storm(u64, usize),
     /// Take a signal.
     Raise,
     /// Disable the stack.
     Disable,
-    /// End, with the stack as it is.
+    /// End without disabling the stack.
     End,
 }
 
@@ -67,7 +67,7 @@ struct Thread {
     reports: Receiver<Result<&'static str, String>>,
 }
 
-/// What a new thread gets.
+/// What a new thread receives.
 struct Task {
     shared: &'static Shared,
     index: usize,
@@ -75,19 +75,19 @@ struct Task {
     reports: Sender<Result<&'static str, String>>,
 }
 
-/// std's threads have alternate stacks of their own: these have not.
+/// std's threads have alternate stacks of their own; these have not.
 fn spawn(shared: &'static Shared, index: usize) -> Thread {
     let ((orders, take), (report, reports)) = (channel(), channel());
     let task = Box::new(Task { shared, index, orders: take, reports: report });
     let mut handle = 0;
-    // SAFETY: the thread takes the task over.
+    // SAFETY: the thread takes over the task.
     let created = unsafe {
         let task = Box::into_raw(task).cast();
         libc::pthread_create(&raw mut handle, std::ptr::null(), work, task)
     };
     assert_eq!(created, 0);
     let thread = Thread { handle, orders, reports };
-    thread.reports.recv().ok(); // it is there
+    thread.reports.recv().ok(); // it is ready
     thread
 }
 
@@ -163,7 +163,7 @@ impl Run {
                 }
             }
         }
-        // In the storm the program locks nothing itself.
+        // In the storm the program itself locks nothing.
         // SAFETY: no memory is changed.
         unsafe { libc::munlockall() };
         self.shared.world().programs.clear();
@@ -180,7 +180,7 @@ impl Run {
         self.shared.world().check().map_err(|error| format!("after the storm: {error}"))
     }
 
-    /// The worker ends with its stack registered, and another takes its place.
+    /// The worker ends with its stack registered; another replaces it.
     fn renew(&mut self, index: usize) {
         self.end(index);
         let mut world = self.shared.world();
@@ -193,7 +193,7 @@ impl Run {
 
     fn end(&self, index: usize) {
         self.threads[index].order(Order::End);
-        // SAFETY: a thread that ends now.
+        // SAFETY: the thread is ending.
         unsafe { libc::pthread_join(self.threads[index].handle, std::ptr::null_mut()) };
         self.shared.world().ordinary[index] = 0..0;
     }
@@ -211,16 +211,16 @@ impl Run {
     }
 }
 
-/// Seconds without an end of a round after which it is a deadlock.
+/// If no round ends for this many seconds, it is a deadlock.
 const DEAD_MAN: u32 = 120;
 
-/// In KiB. The program swings between 15 and 60 MiB; a page lost with each stack of a long run
-/// (12,000 a minute) is more.
+/// In KiB. The program varies between 15 and 60 MiB. If each stack of a long run (12,000 per
+/// minute) leaked a page, it would exceed this.
 const MOST_RESIDENT: usize = 96 << 10;
 
-/// Runs this program again where glibc registers no rseq area: to that the
-/// kernel writes at a delivery, too. It lies on the thread's ordinary stack, and
-/// is write-protected by a fork until the thread is next scheduled.
+/// Restarts this program without glibc's rseq area, to which the kernel also writes at a
+/// delivery. The area lies on the thread's ordinary stack, and a fork write-protects it
+/// until the thread is scheduled again.
 fn without_rseq() {
     const TUNABLES: &str = "GLIBC_TUNABLES";
     const OFF: &str = "glibc.pthread.rseq=0";
@@ -238,7 +238,7 @@ fn main() -> ExitCode {
     without_rseq();
     let seed = options.seed.unwrap_or_else(|| Rng::new().u64(..1 << 32));
     println!("seed {seed}");
-    // std's alternate stack for this thread is none of ours.
+    // Disables the alternate stack that std has set for this thread.
     let none =
         libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
     // SAFETY: no handler runs.
@@ -258,7 +258,7 @@ fn main() -> ExitCode {
     let (began, mut told) = (Instant::now(), Instant::now());
     let mut outcome = Ok(());
     while outcome.is_ok() && began.elapsed().as_secs() < run.options.seconds {
-        // SAFETY: the default action ends a program that does not come here again.
+        // SAFETY: the default action ends a program that does not return here.
         unsafe { libc::alarm(DEAD_MAN) };
         outcome = run.round();
         if told.elapsed() > Duration::from_secs(10) {
@@ -280,7 +280,7 @@ fn main() -> ExitCode {
     }
     let locked = kernel::status_kib("VmLck");
     println!("VmLck {locked_before} KiB at the start, {locked} KiB at the end");
-    // Where room was short, main's own stack may have given its lock to a worker's.
+    // If there was little room, main's own stack may have lost its lock to a worker's.
     let back = locked == locked_before || (!unlimited && locked < locked_before);
     let resident = kernel::status_kib("VmRSS");
     if resident > MOST_RESIDENT {

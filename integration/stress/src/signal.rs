@@ -1,4 +1,4 @@
-//! A signal to oneself, and what its handler found.
+//! Sends a signal to the own thread and records what its handler found.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,18 +7,18 @@ use crate::kernel;
 /// The signal that is used.
 const SIGNAL: libc::c_int = libc::SIGUSR1;
 
-/// Frames that were checked in all.
+/// The total number of frames checked.
 pub static FRAMES: AtomicUsize = AtomicUsize::new(0);
 
-/// One delivery to be checked, and its nested ones. The handler gets its address.
+/// A delivery to check, and its nested ones. The handler receives its address.
 #[derive(Clone, Copy, Default)]
 struct Delivery {
     /// The alternate stack.
     base: usize,
     size: usize,
-    /// Deliveries to make from within the handler.
+    /// Deliveries to make inside the handler.
     nested: usize,
-    /// Fork from within the innermost handler.
+    /// Fork inside the innermost handler.
     forks: bool,
     before: i64,
     faults: i64,
@@ -41,7 +41,7 @@ pub fn install() {
 extern "C" fn handler(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     let now = kernel::faults();
     let here = &raw const now as usize;
-    // SAFETY: `deliver` passes a live Delivery, which nobody else uses meanwhile.
+    // SAFETY: `deliver` passes a live Delivery, which nothing else uses meanwhile.
     let delivery = unsafe { &mut *(*info).si_value().sival_ptr.cast::<Delivery>() };
     delivery.faults += now - delivery.before;
     delivery.seen += 1;
@@ -52,7 +52,7 @@ extern "C" fn handler(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::
         deliver(delivery);
     } else if delivery.forks {
         delivery.forks = false;
-        // SAFETY: the child only takes a signal, and goes.
+        // SAFETY: the child only takes a signal and ends.
         unsafe {
             let child = libc::fork();
             if child == 0 {
@@ -75,17 +75,17 @@ fn deliver(delivery: &mut Delivery) {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         info.si_signo = SIGNAL;
         info.si_code = libc::SI_QUEUE;
-        // The value lies where a fault's address would, 8 bytes on.
+        // The value lies where a fault's address would be, plus 8 bytes.
         let value = (&raw mut info).cast::<*mut Delivery>().add(3);
         value.write(delivery);
         let (pid, tid) = (libc::getpid(), libc::syscall(libc::SYS_gettid));
-        delivery.before = kernel::faults(); // its own faults are over with the next
+        delivery.before = kernel::faults(); // the first call may itself fault
         delivery.before = kernel::faults();
         libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, SIGNAL, &raw const info);
     }
 }
 
-/// Runs the handler as a function, so that its code and our stack are there.
+/// Calls the handler as a function, so that its code and our stack are resident.
 fn warm_up(delivery: &Delivery) {
     let before = kernel::faults();
     let mut rehearsal = Delivery { nested: 0, forks: false, before, ..*delivery };
@@ -101,7 +101,7 @@ fn warm_up(delivery: &Delivery) {
 /// How a child ended.
 pub fn exit_code(child: libc::pid_t) -> i32 {
     let mut status = 0;
-    // SAFETY: a live place for the status.
+    // SAFETY: a live variable for the status.
     unsafe {
         while libc::waitpid(child, &raw mut status, 0) < 0 {
             if *libc::__errno_location() != libc::EINTR {
@@ -112,8 +112,8 @@ pub fn exit_code(child: libc::pid_t) -> i32 {
     if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) }
 }
 
-/// Takes 1 + `nested` signals on the stack `[base, base + size)`, forking in
-/// the innermost handler with `forks`. Returns the faults of the frames.
+/// Takes 1 + `nested` signals on the stack `[base, base + size)`, and forks in the
+/// innermost handler if `forks`. Returns the number of faults at the frames.
 pub fn raise(base: usize, size: usize, nested: usize, forks: bool) -> Result<i64, String> {
     let mut delivery = Delivery { base, size, nested, forks, ..Delivery::default() };
     warm_up(&delivery);

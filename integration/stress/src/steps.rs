@@ -13,18 +13,18 @@ use crate::world::{Memory, Stack, World};
 /// What all workers share.
 pub struct Shared {
     world: Mutex<World>,
-    /// The region in which stacks share pages; one piece for each worker.
+    /// The region in which stacks share pages; each worker has one piece.
     region: usize,
-    /// Steps under way that disturb the pages of others, and how many began.
+    /// The number of steps in progress that disturb others' pages, and of all so far.
     disturbing: AtomicUsize,
     disturbances: AtomicUsize,
-    /// Held to read by who has a frame on a stack.
+    /// Whoever has a frame on a stack holds the read lock.
     frames: RwLock<()>,
-    /// Forks made in all.
+    /// The total number of forks.
     pub forks: AtomicUsize,
 }
 
-/// Bytes of a piece of the shared region: never whole pages.
+/// Bytes per piece of the shared region: never whole pages.
 const PIECE: usize = 3 * PAGE + 1234;
 const SIZES: [usize; 6] = [8192, 3 * PAGE, 16 << 10, 64 << 10, 68 << 10, 256 << 10];
 const WRITABLE: c_int = libc::PROT_READ | libc::PROT_WRITE;
@@ -34,7 +34,7 @@ const FILL: u8 = 0xa5;
 type Outcome = Result<(), String>;
 
 fn errno() -> c_int {
-    // SAFETY: libc's own place.
+    // SAFETY: libc's own errno.
     unsafe { *libc::__errno_location() }
 }
 
@@ -46,7 +46,7 @@ fn at(address: usize) -> *mut c_void {
     address as *mut c_void
 }
 
-/// Fresh memory between two unmapped pages, so that it is a mapping of its own.
+/// New memory between two unmapped pages, so that it is a separate mapping.
 fn fresh(size: usize) -> usize {
     // SAFETY: fresh memory.
     unsafe {
@@ -55,12 +55,12 @@ fn fresh(size: usize) -> usize {
         libc::munmap(around, size + 2 * PAGE);
         let flags = PRIVATE | libc::MAP_FIXED_NOREPLACE;
         let start = libc::mmap(around.add(PAGE), size, WRITABLE, flags, -1, 0);
-        // Another thread may have been faster.
+        // Another thread may have taken that place.
         if start == libc::MAP_FAILED { fresh(size) } else { start as usize }
     }
 }
 
-/// The pages on which nothing lies but stacks: beside a malloc'ed one is the heap.
+/// The pages with nothing but stacks on them: beside a stack from malloc is the heap.
 fn own_pages(stack: &Stack) -> std::ops::Range<usize> {
     match stack.memory {
         Memory::Allocated => (stack.base.div_ceil(PAGE))..((stack.base + stack.size) / PAGE),
@@ -68,18 +68,18 @@ fn own_pages(stack: &Stack) -> std::ops::Range<usize> {
     }
 }
 
-/// Frees the memory of a stack that is in force no more.
+/// Frees the memory of a stack that is no longer set.
 pub fn discard(stack: Stack, world: &mut World) {
     let pages = kernel::pages(stack.base, stack.size);
     let programs = pages.clone().any(|page| world.programs.contains(&page));
-    // SAFETY: memory that `set` got, in use no more.
+    // SAFETY: memory from `set` that is no longer in use.
     unsafe {
         match stack.memory {
             _ if stack.gone => return,
             Memory::Shared => return,
             Memory::Mapped => drop(libc::munmap(at(stack.base), stack.size)),
             Memory::Allocated => {
-                // As a program does that is to free locked memory.
+                // As a program does before it frees locked memory.
                 if programs {
                     libc::munlock(at(stack.base), stack.size);
                 }
@@ -116,11 +116,11 @@ impl Shared {
     }
 }
 
-/// A worker in its thread.
+/// A worker, in its thread.
 pub struct Worker<'a> {
     pub shared: &'a Shared,
     pub index: usize,
-    /// Whether the others go on at the same time.
+    /// Whether the others work at the same time.
     pub storm: bool,
     pub rng: Rng,
 }
@@ -130,7 +130,7 @@ impl Worker<'_> {
         self.shared.world().stacks[self.index]
     }
 
-    /// Takes one step, and says which.
+    /// Takes one step and returns its name.
     pub fn step(&mut self) -> Result<&'static str, String> {
         let (name, outcome) = match self.rng.u8(..100) {
             0..20 => ("set", self.set()),
@@ -166,13 +166,13 @@ impl Worker<'_> {
         self.put(None)
     }
 
-    /// sigaltstack(2), then frees the memory of the one before.
+    /// sigaltstack(2), then frees the memory of the previous stack.
     fn put(&mut self, stack: Option<Stack>) -> Outcome {
         let new = stack.map_or(
             libc::stack_t { ss_sp: at(0), ss_flags: libc::SS_DISABLE, ss_size: 0 },
             |stack| libc::stack_t { ss_sp: at(stack.base), ss_flags: 0, ss_size: stack.size },
         );
-        // SAFETY: memory that stays until another stack is put.
+        // SAFETY: the memory stays until another stack is set.
         demand(unsafe { libc::sigaltstack(&raw const new, at(0).cast()) } == 0, "sigaltstack")?;
         let mut world = self.shared.world();
         let old = std::mem::replace(&mut world.stacks[self.index], stack);
@@ -198,7 +198,7 @@ impl Worker<'_> {
         demand(faults == 0 || (self.storm && !quiet), &format!("{faults} faults on {stack:x?}"))
     }
 
-    /// The child must find its own stack held and nothing else.
+    /// The child must find its own stack held, and nothing else.
     fn fork(&mut self) -> Outcome {
         let stack = self.stack();
         let ordinary = crate::world::ordinary_stack();
@@ -225,7 +225,7 @@ impl Worker<'_> {
         if self.storm { Ok(()) } else { self.raise() }
     }
 
-    /// Some range in or around a stack: mostly the own one.
+    /// A range in or around a stack: usually the own one.
     fn range(&mut self) -> Option<(usize, usize)> {
         let count = self.shared.world().stacks.len();
         let whose = if self.rng.u8(..3) == 0 { self.rng.usize(..count) } else { self.index };
@@ -252,8 +252,8 @@ impl Worker<'_> {
         let advice = *self.rng.choice(ADVICE.iter()).unwrap_or(&libc::MADV_DONTNEED);
         let refusing = advice != libc::MADV_WILLNEED;
         if self.storm {
-            // Nobody may free a stack meanwhile, or have a frame on it: what lies there
-            // then means something.
+            // Meanwhile nobody may free a stack or have a frame on it, because then its
+            // content would matter.
             let _frames = self.shared.frames.write();
             let world = self.shared.world();
             let pages = kernel::pages(start, length);
@@ -262,7 +262,7 @@ impl Worker<'_> {
                 !stack.gone && own.start <= pages.start && pages.end <= own.end
             };
             if world.stacks.iter().flatten().any(within) {
-                // SAFETY: memory of stacks without a frame.
+                // SAFETY: the memory of stacks without a frame.
                 self.shared.disturb(|| unsafe { libc::madvise(at(start), length, advice) });
             }
             return Ok(());
@@ -281,7 +281,7 @@ impl Worker<'_> {
             return demand(outcome == -1 && errno() == libc::EINVAL, "no EINVAL on locked memory");
         }
         demand(outcome == 0 && errno() == 0, &format!("madvise {advice} on {length:#x} bytes"))?;
-        // SAFETY: memory that is there.
+        // SAFETY: memory that is mapped.
         let bytes = unsafe { std::slice::from_raw_parts(start as *const u8, length) };
         let expected = if advice == libc::MADV_DONTNEED { 0 } else { FILL };
         let kept = advice == libc::MADV_FREE || bytes.iter().all(|byte| *byte == expected);
@@ -331,7 +331,7 @@ impl Worker<'_> {
         demand(outcome == 0 || self.storm, "munlock")
     }
 
-    /// All is locked, a stack is set meanwhile, and all is unlocked.
+    /// Locks all memory, sets a stack meanwhile, and unlocks all.
     fn lock_all(&mut self) -> Outcome {
         if self.storm || !self.shared.world().unlimited {
             return self.raise();
@@ -359,7 +359,7 @@ impl Worker<'_> {
         }
         let first = self.rng.usize(pages.clone());
         let (start, length) = (first * PAGE, (pages.end - first) * PAGE);
-        // SAFETY: what lies in the stack means nothing now.
+        // SAFETY: the content of the stack does not matter now.
         let new = self.shared.disturb(|| unsafe {
             libc::mmap(at(start), length, WRITABLE, PRIVATE | libc::MAP_FIXED, -1, 0)
         });
@@ -367,7 +367,7 @@ impl Worker<'_> {
         demand(new as usize == start, "mmap over the stack")
     }
 
-    /// Takes the memory away from under the stack in force.
+    /// Unmaps or frees the memory of the stack that is set.
     fn unmap(&mut self) -> Outcome {
         let Some(stack) = self.stack().filter(|stack| !stack.gone) else { return Ok(()) };
         let pages = kernel::pages(stack.base, stack.size);
@@ -375,7 +375,7 @@ impl Worker<'_> {
         let programs = pages.clone().any(|page| world.programs.contains(&page));
         match stack.memory {
             Memory::Mapped => {
-                // SAFETY: memory that `set` got, and that no frame is on.
+                // SAFETY: memory from `set` without a frame on it.
                 let outcome = unsafe { libc::munmap(at(stack.base), stack.size) };
                 world.programs.retain(|page| !pages.contains(page));
                 demand(outcome == 0, "munmap")?;
@@ -392,7 +392,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Unwritable for a moment.
+    /// Makes the stack unwritable for a moment.
     fn protect(&mut self) -> Outcome {
         let Some(stack) = self.stack() else { return Ok(()) };
         if stack.memory != Memory::Mapped || stack.gone {
@@ -408,7 +408,7 @@ impl Worker<'_> {
         demand(outcome == 0, "mprotect")
     }
 
-    /// The stack moves elsewhere, and is registered there.
+    /// Moves the stack and registers it at its new address.
     fn remap(&mut self) -> Outcome {
         let Some(stack) = self.stack() else { return Ok(()) };
         if stack.memory != Memory::Mapped || stack.gone {
@@ -422,7 +422,7 @@ impl Worker<'_> {
             return Ok(()); // the lock would move with it
         }
         let mut world = self.shared.world();
-        // SAFETY: no frame is on it, and nobody else looks for it where it was.
+        // SAFETY: no frame is on it, and nothing expects it at its old address.
         let moved =
             unsafe { libc::mremap(at(stack.base), length, 2 * length, libc::MREMAP_MAYMOVE) };
         if moved == libc::MAP_FAILED && (stack.cut || self.storm) {
@@ -435,7 +435,7 @@ impl Worker<'_> {
         self.put(Some(now))
     }
 
-    /// A thread comes, sets a stack, takes a signal, and goes with its stack on.
+    /// A thread starts, sets a stack, takes a signal, and ends with its stack set.
     fn short_thread(&mut self) -> Outcome {
         extern "C" fn run(stack: *mut c_void) -> *mut c_void {
             // SAFETY: the creator's stack_t, which outlives this thread.
@@ -450,7 +450,7 @@ impl Worker<'_> {
         let size = 16 << 10;
         let base = fresh(size);
         let mut stack = libc::stack_t { ss_sp: at(base), ss_flags: 0, ss_size: size };
-        // SAFETY: joined before its arguments go.
+        // SAFETY: the thread is joined before its arguments go out of scope.
         let outcome = unsafe {
             let mut thread = 0;
             let argument = (&raw mut stack).cast();
@@ -460,14 +460,14 @@ impl Worker<'_> {
             libc::pthread_join(thread, &raw mut outcome);
             outcome
         };
-        // It may lie where the stack of a worker was, which is in force still.
+        // It may lie where the stack of a worker was that is still set.
         let stacks: Vec<_> = self.shared.world().stacks.iter().flatten().copied().collect();
         let held = kernel::locked();
         let claimed = |page: &usize| {
             stacks.iter().any(|stack| kernel::pages(stack.base, stack.size).contains(page))
         };
         let left = kernel::pages(base, size).any(|page| held.contains(&page) && !claimed(&page));
-        // SAFETY: nobody's any more.
+        // SAFETY: nothing uses it any more.
         unsafe { libc::munmap(at(base), size) };
         demand(outcome.is_null(), "the short thread's signal")?;
         demand(!left, "the stack of a thread that ended is locked still")
@@ -488,10 +488,10 @@ fn in_child(stack: Option<Stack>, ordinary: &std::ops::Range<usize>, unlimited: 
     world.check()
 }
 
-/// The soft limit on locks, in bytes.
+/// The soft limit on locked memory, in bytes.
 fn lock_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a live place.
+    // SAFETY: a live variable.
     unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
     limit.rlim_cur
 }

@@ -1,41 +1,41 @@
-//! What is true of the program: whose stack is where, which pages it locked.
-//! All else that is locked is somebody's fault.
+//! What is true of the program: where each stack is, and which pages it locked. Anything
+//! else that is locked is an error.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::kernel::{self, PAGE};
 
-/// How the memory of a stack was got.
+/// How the stack's memory was obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// By mmap(2), for the stack alone.
+    /// By mmap(2), for this stack alone.
     Mapped,
     /// By malloc(3).
     Allocated,
-    /// A part of a region in which neighbours share pages.
+    /// Part of a region in which neighbours share pages.
     Shared,
 }
 
-/// An alternate stack in force.
+/// An alternate stack that is set.
 #[derive(Clone, Copy, Debug)]
 pub struct Stack {
     pub base: usize,
     pub size: usize,
     pub memory: Memory,
-    /// Its memory was freed or unmapped: nothing is to be expected of it.
+    /// Its memory was freed or unmapped: nothing is expected of it.
     pub gone: bool,
-    /// The program locked or replaced a part: the kernel may keep the parts
-    /// in mappings of their own ever after.
+    /// The program locked or replaced a part: the kernel may keep the parts in separate
+    /// mappings from then on.
     pub cut: bool,
 }
 
-/// The program.
+/// The state of the program.
 #[derive(Default)]
 pub struct World {
     /// By worker.
     pub stacks: Vec<Option<Stack>>,
-    /// The ordinary stacks of all threads, a window of which may be held.
+    /// The ordinary stacks of all threads, parts of which may be held.
     pub ordinary: Vec<Range<usize>>,
     /// Pages that the program locked.
     pub programs: BTreeSet<usize>,
@@ -43,19 +43,19 @@ pub struct World {
     pub unlimited: bool,
 }
 
-/// Bytes at the top of a stack that a frame and one nested in it may need: less than is held
-/// whatever frame is pretended, and no more than this CPU's frames are.
+/// Bytes at the top of a stack that a frame and a nested one may need: less than what is
+/// held for any pretended frame size, and no more than this CPU's frames take.
 fn frames() -> usize {
-    // SAFETY: a plain query; 0 where the kernel does not tell.
+    // SAFETY: a plain query; it returns 0 if the kernel does not provide the size.
     let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
     if frame == 0 { 2 * 1776 } else { 8192.min(2 * frame) }
 }
 
 impl World {
-    /// Compares all that is locked and resident with what should be.
+    /// Compares all locked and resident memory with what is expected.
     ///
     /// # Errors
-    /// What is wrong.
+    /// The difference.
     pub fn check(&self) -> Result<(), String> {
         let locked = kernel::locked();
         let mut allowed = self.programs.clone();
@@ -93,7 +93,7 @@ impl World {
     }
 }
 
-/// The ordinary stack of the calling thread, by page.
+/// The calling thread's ordinary stack, in pages.
 pub fn ordinary_stack() -> Range<usize> {
     // SAFETY: plain C data, filled in by libc.
     unsafe {

@@ -1,6 +1,7 @@
-//! The stress program with the library, with little to lock, and alone.
+//! The stress program with the library, with a small limit on locks, and without the
+//! library.
 //!
-//! `STRESS_SECONDS` says how long in all (CI: 60; `make soak`: 600).
+//! `STRESS_SECONDS` sets the total time (CI: 60; `make soak`: 600).
 
 use std::time::Duration;
 
@@ -33,9 +34,9 @@ fn with_room_for_locks() {
     passes(&stress(seconds() / 3).sigward("on").output().unwrap());
 }
 
-/// 64 KiB, the field's usual limit on old systems. The program's own locks
-/// have the whole of it whenever they ask. How much is locked of a stack depends
-/// on the CPU; what faults must not.
+/// 64 KiB, the usual limit on old systems. The program's own locks get all of it whenever
+/// it asks. How much of a stack is locked depends on the CPU; that no frame faults must
+/// not.
 #[test]
 fn with_little_to_lock() {
     for frame in FRAMES {
@@ -51,7 +52,7 @@ fn with_little_to_lock() {
 fn alone_it_fails() {
     let outcome = stress(6).output().unwrap();
     assert_eq!(outcome.code(), 1, "{}", outcome.stdout);
-    // Which of the two comes first is the seed's choice.
+    // The seed decides which of the two comes first.
     let lacks = ["is not resident", "is not locked"].map(|what| outcome.stdout.contains(what));
     assert!(lacks.contains(&true), "{}", outcome.stdout);
 }

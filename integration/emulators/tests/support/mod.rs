@@ -1,4 +1,4 @@
-//! Runs of programs with a wait strategy, on a healthy and a defective kernel.
+//! Runs programs with a wait strategy, on a healthy and on a defective kernel.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -13,10 +13,10 @@ use sigward_harness::{Outcome, Run};
 /// The strategies, as `SIGWARD_WAIT` names them.
 pub const STRATEGIES: [&str; 2] = ["int80", "two-phase"];
 
-/// Long enough for a machine with other work.
+/// Long enough for a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(300);
 
-/// A run of a C program, with the library where a strategy is given.
+/// A run of a C program, with the library if a strategy is given.
 pub fn program(name: &str, libc: Libc, strategy: Option<&str>) -> Run {
     let run = Run::new(build(name, libc).unwrap()).deadline(DEADLINE);
     match strategy {
@@ -28,8 +28,7 @@ pub fn program(name: &str, libc: Libc, strategy: Option<&str>) -> Run {
 /// The supervisor's counts.
 pub type Counts = HashMap<String, u64>;
 
-/// A run under the supervisor: `options` are its own, `arguments` the
-/// program's.
+/// A run under the supervisor: `options` are the supervisor's, `arguments` the program's.
 pub fn defective(
     options: &[&str],
     name: &str,
@@ -43,7 +42,7 @@ pub fn defective(
     supervised(supervisor, library, name, arguments)
 }
 
-/// A run under `supervisor`, with its options, and with `library` in the
+/// A run under `supervisor` with its options, and with `library` preloaded into the
 /// program.
 pub fn supervised(
     supervisor: Run,
@@ -58,7 +57,7 @@ pub fn supervised(
         .args(["--", "/usr/bin/env"])
         .deadline(DEADLINE);
     if let Some(library) = library {
-        // Set behind the supervisor, which is not to be preloaded itself.
+        // Set after the supervisor, into which the library must not be preloaded.
         run = run.arg(format!("LD_PRELOAD={}", library.display()));
     }
     let outcome = run.arg(build(name, Libc::Glibc).unwrap()).args(arguments).output().unwrap();

@@ -1,6 +1,6 @@
 //! `make demo`: four real, unmodified programs without and with `libsigward.so`, and the page
-//! faults that the kernel took while it wrote their signal frames. Counted from outside.
-//! `SIGWARD_FRAME` is passed on to the library.
+//! faults that the kernel took while it wrote their signal frames, counted from outside. The
+//! library gets `SIGWARD_FRAME` from the environment.
 
 use std::io;
 use std::process::ExitCode;
@@ -9,8 +9,8 @@ use sigward_harness::frames::Trace;
 use sigward_harness::programs::{self, Libc};
 use sigward_harness::{Run, artifacts, need};
 
-/// Its fatal-signal reporter runs on an alternate stack from `malloc`; `register` puts a
-/// user signal there too.
+/// Its fatal-signal reporter runs on an alternate stack from `malloc`; `register` makes a
+/// user signal run there too.
 const PYTHON: &str = "\
 import faulthandler, os, signal
 faulthandler.register(signal.SIGUSR1, file=open(os.devnull, 'w'))
@@ -53,9 +53,9 @@ fn demo() -> io::Result<bool> {
             1,
             Row {
                 what: "python3 with faulthandler",
-                // malloc may hand out memory that was used before, by chance already resident:
-                // this setting makes it map blocks of a page or more afresh, as it does large
-                // ones. How large the stack is depends on the CPU and on python's version.
+                // malloc may return memory that was used before and happens to be resident.
+                // With this setting it maps blocks of a page or more afresh, as it does large
+                // ones. The size of the stack depends on the CPU and on python's version.
                 run: Run::new(python).env("MALLOC_MMAP_THRESHOLD_", "4096").args([
                     "-X",
                     "faulthandler",

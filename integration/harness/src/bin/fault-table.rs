@@ -10,13 +10,13 @@ use sigward_harness::artifacts;
 use sigward_harness::programs;
 use sigward_harness::scenarios::{ALL, Family, NOT_HERE, Seen, With};
 
-/// Measure the page faults per delivery for every scenario, and write the table
+/// Measure the page faults per delivery for every scenario and write the table
 #[derive(Parser)]
 struct Options {
-    /// Where to write it
+    /// Write it to this file
     #[arg(long, default_value_os_t = artifacts::workspace().join("docs/faults.md"))]
     output: PathBuf,
-    /// Only scenarios whose name holds this; the table goes to stdout
+    /// Only scenarios whose name contains this; the table goes to stdout
     filter: Option<String>,
 }
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// True if no delivery faulted with the library.
+/// Returns true if no delivery faulted with the library.
 fn run(options: &Options) -> io::Result<bool> {
     let (mut text, mut clean) = (String::from(HEAD), true);
     for family in ALL {
@@ -98,6 +98,6 @@ fn cell(seen: &Seen) -> String {
         return format!("**{:?}**", seen.outcome);
     }
     let (faults, deliveries) = (seen.faults(), seen.frames.len());
-    // A storm takes as many as it can.
+    // A storm takes as many signals as it can.
     if deliveries > 200 { format!("{faults} / many") } else { format!("{faults} / {deliveries}") }
 }

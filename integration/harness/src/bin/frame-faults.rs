@@ -1,4 +1,4 @@
-//! Counts the page faults taken while the kernel writes signal frames of a program.
+//! Counts the page faults taken while the kernel writes a program's signal frames.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::Parser;
 use sigward_harness::frames::{self, Frame, Place};
 
-/// Run a program and count the page faults taken while its signal frames are written
+/// Run a program and count the page faults taken while the kernel writes its signal
+/// frames
 #[derive(Parser)]
 struct Options {
     /// Print one JSON object per delivery instead of the table
@@ -17,7 +18,7 @@ struct Options {
     /// Kill everything after this many seconds
     #[arg(long, default_value_t = 600)]
     timeout: u64,
-    /// The program and its arguments; its exit code becomes ours
+    /// The program and its arguments; sigward exits with its exit code
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
 }

@@ -1,6 +1,6 @@
-//! What the threads of a Rust program lock: `locked-threads THREADS [STACK]` prints the growth
-//! of `VmLck` in KiB while THREADS threads live, each with the alternate stack that std gives
-//! it, or with one of STACK bytes of its own.
+//! How much memory the threads of a Rust program lock: `locked-threads THREADS [STACK]` prints
+//! the growth of `VmLck` in KiB while THREADS threads run, each with the alternate stack that
+//! std gives it, or with its own of STACK bytes.
 
 use std::fs;
 use std::ptr;
@@ -43,7 +43,7 @@ fn locked_kib() -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// Page-aligned memory of its own, the thread's alternate stack while it lives.
+/// Page-aligned memory that is the thread's alternate stack while this value exists.
 struct OwnStack {
     base: *mut libc::c_void,
     size: usize,
@@ -59,7 +59,7 @@ impl OwnStack {
         assert_ne!(base, libc::MAP_FAILED, "mmap");
         let new = libc::stack_t { ss_sp: base, ss_flags: 0, ss_size: size };
         let mut previous = new;
-        // SAFETY: the memory is ours until `drop` has put the previous stack back.
+        // SAFETY: the memory is ours until `drop` has restored the previous stack.
         let done = unsafe { libc::sigaltstack(&raw const new, &raw mut previous) };
         assert_eq!(done, 0, "sigaltstack");
         Self { base, size, previous }
@@ -68,7 +68,7 @@ impl OwnStack {
 
 impl Drop for OwnStack {
     fn drop(&mut self) {
-        // SAFETY: std's own stack is still there; then nothing refers to ours.
+        // SAFETY: std's own stack still exists; after the call nothing refers to ours.
         unsafe {
             libc::sigaltstack(&raw const self.previous, ptr::null_mut());
             libc::munmap(self.base, self.size);

@@ -1,4 +1,4 @@
-//! A Rust program like many: std gives each of its threads an alternate stack, for the
+//! A typical Rust program: std gives each of its threads an alternate stack, for the
 //! message at a stack overflow. Any handler with `SA_ONSTACK` then runs there.
 
 use std::mem;

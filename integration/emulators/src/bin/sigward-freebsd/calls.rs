@@ -1,4 +1,4 @@
-//! `FreeBSD`'s calls, in Linux's terms.
+//! `FreeBSD`'s calls, translated to Linux.
 
 use libc::{c_long, pid_t};
 use sigward_emulators::kernel::{self, Entry, Registers};
@@ -12,25 +12,25 @@ const NANOSLEEP: u64 = 240;
 const SIGACTION: u64 = 416;
 const WAIT6: u64 = 532;
 
-/// The calls that are played.
+/// The calls that are emulated.
 pub const PLAYED: [u64; 5] = [WAIT4, SYSCTL, NANOSLEEP, SIGACTION, WAIT6];
 
-/// The options of wait4(2) and what they are on Linux.
+/// The options of wait4(2) and their Linux equivalents.
 const OPTIONS: [(u64, i32); 3] = [(1, libc::WNOHANG), (2, libc::WUNTRACED), (4, libc::WCONTINUED)];
-/// `WNOWAIT`, `WEXITED`, `WTRAPPED`, which wait6(2) knows besides.
+/// `WNOWAIT`, `WEXITED`, `WTRAPPED`, which only wait6(2) has.
 const WEXITED: u64 = 16;
 
-/// The kernel that is played.
+/// The emulated kernel.
 pub struct Kernel {
     /// `kern.osreldate`.
     pub osreldate: i32,
-    /// Whether there is an INT 0x80.
+    /// Whether it has INT 0x80.
     pub int80: bool,
-    /// Whether a restart of a call entered by SYSCALL loses R8 to R10.
+    /// Whether restarting a call entered by SYSCALL loses R8 to R10.
     pub loses: bool,
 }
 
-/// The instruction that entered.
+/// The instruction that entered the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum By {
     Syscall,
@@ -47,11 +47,11 @@ impl By {
     }
 }
 
-/// What becomes of a call.
+/// How a call is answered.
 pub enum Answer {
-    /// The supervisor knows.
+    /// The supervisor has the result.
     Done(Result<u64, i32>),
-    /// Linux is to carry out this one.
+    /// Linux must carry out this call.
     Linux(c_long, [u64; 4]),
 }
 
@@ -66,7 +66,7 @@ pub struct Call {
 
 impl Call {
     pub fn entered(by: By, registers: &Registers) -> Self {
-        // The fourth argument of INT 0x80 is in RCX; SYSCALL needs RCX.
+        // INT 0x80 takes the fourth argument in RCX, which SYSCALL overwrites.
         let fourth = if by == By::Int80 { registers.rcx } else { registers.r10 };
         let arguments =
             [registers.rdi, registers.rsi, registers.rdx, fourth, registers.r8, registers.r9];
@@ -76,7 +76,7 @@ impl Call {
     pub fn answer(&self, tid: pid_t, kernel: &Kernel) -> Answer {
         let [a, b, c, d, e, _] = self.arguments;
         if self.by == By::Int80 && !kernel.int80 {
-            // No such gate: SIGBUS there, and no return.
+            // There is no such gate: FreeBSD sends SIGBUS and does not return.
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(tid), nix::sys::signal::SIGKILL).ok();
             return Answer::Done(Err(libc::ENOSYS));
         }
@@ -106,8 +106,8 @@ impl Call {
         }
     }
 
-    /// kern.osreldate; the number of kern.features.compat_freebsd_32bit, which
-    /// we make {7, 7}, and its value.
+    /// kern.osreldate; the MIB of kern.features.compat_freebsd_32bit, which we choose to
+    /// be {7, 7}, and its value.
     fn sysctl(&self, tid: pid_t, kernel: &Kernel) -> Result<u64, i32> {
         let [name, _, old, old_length, _, _] = self.arguments;
         let put = |word: u64, length: u64| {
@@ -125,26 +125,27 @@ impl Call {
         }
     }
 
-    /// The kernel has restarted the call, and lost arguments.
+    /// The kernel has restarted the call and lost arguments.
     pub fn lose(&mut self, tid: pid_t, mut registers: Registers) {
         self.lost = true;
         match self.number {
-            // Its fourth argument is Linux's, too: the usage.
+            // FreeBSD's fourth argument, the usage, is Linux's fourth too.
             WAIT4 => registers.r10 = GARBAGE,
-            // The options: Linux's third.
+            // The options are Linux's third argument.
             WAIT6 => registers.rdx = GARBAGE,
             _ => return,
         }
         kernel::set_registers(tid, registers);
     }
 
-    /// What Linux returned, as `FreeBSD` would.
+    /// Linux's result, as `FreeBSD` would return it.
     pub fn result(&self, tid: pid_t, returned: i64) -> Result<u64, i32> {
         if (-4095..0).contains(&returned) {
             return Err(-returned as i32);
         }
         if self.number == SIGACTION {
-            // Linux: flags of 64 bits behind the handler; here 32, and others.
+            // Linux has 64 bits of flags after the handler; FreeBSD has 32, with other
+            // values.
             let flags = self.arguments[2] + 8;
             let linux = kernel::peek(tid, flags).unwrap_or(0);
             let restart = u64::from(linux & libc::SA_RESTART as u64 != 0) << 1;
@@ -154,7 +155,7 @@ impl Call {
     }
 }
 
-/// Linux's options; `None` where one is invalid.
+/// Linux's options; `None` if one is invalid.
 fn options(options: u64) -> Option<u64> {
     let known = OPTIONS.iter().fold(0, |known, (freebsd, _)| known | freebsd);
     (options & !known == 0).then(|| {

@@ -1,12 +1,11 @@
-//! Plays `FreeBSD`/amd64's kernel for code that was built for it.
+//! Emulates `FreeBSD`/amd64's kernel for code that was built for it.
 //!
-//! The program is a Linux one; only what is entered from `libsigward.so` (the
-//! one built for `FreeBSD`) and from `libfbsd.so` (stubs as in its libc) is
-//! taken for `FreeBSD`'s calls: by number, by carry flag, by entry. The calls
-//! that sleep are carried out by Linux in the same thread, at a `syscall`
-//! instruction that `libfbsd.so` keeps for it, so signals interrupt and
-//! restart them as they are; that is where an affected kernel loses R10 (and
-//! R8, R9) of a call that was entered by SYSCALL.
+//! The program is a Linux one. Only calls from `libsigward.so` (built for `FreeBSD`) and
+//! from `libfbsd.so` (stubs like those in FreeBSD's libc) count as `FreeBSD` calls: with
+//! its numbers, its carry flag and its ways of entry. Linux carries out the calls that
+//! sleep, in the same thread, at a `syscall` instruction that `libfbsd.so` keeps for
+//! this. So signals interrupt and restart them as usual, and there an affected kernel
+//! loses R10 (and R8, R9) of a call that was entered by SYSCALL.
 
 mod calls;
 
@@ -32,7 +31,7 @@ struct Arguments {
     /// `kern.osreldate`
     #[arg(long, default_value_t = 900_044)]
     osreldate: i32,
-    /// The kernel has no 32-bit compatibility, so no INT 0x80
+    /// The kernel has no 32-bit compatibility, and so no INT 0x80
     #[arg(long)]
     no_int80: bool,
     /// A restart loses nothing
@@ -46,18 +45,18 @@ struct Arguments {
     command: Vec<OsString>,
 }
 
-/// A `FreeBSD` call that is being carried out.
+/// A `FreeBSD` call in progress.
 struct Running {
     call: Call,
-    /// The registers behind the instruction that entered.
+    /// The registers after the instruction that entered the kernel.
     entered: Registers,
-    /// Whether Linux has been kept from carrying it out as its own.
+    /// Whether Linux has already been kept from making it as a call of its own.
     skipped: bool,
-    /// How often it has been entered: more than once, if it was restarted.
+    /// How often it was entered: more than once if it was restarted.
     entries: u32,
 }
 
-/// A thread of the program: its calls, the innermost (of a handler) last.
+/// A thread of the program and its calls, the innermost (of a handler) last.
 #[derive(Default)]
 struct Thread {
     running: Vec<Running>,
@@ -69,7 +68,7 @@ struct Supervisor {
     threads: HashMap<pid_t, Thread>,
     /// Code that makes `FreeBSD`'s calls.
     code: Vec<Range<u64>>,
-    /// The instruction at which Linux carries calls out.
+    /// The instruction at which Linux carries out calls.
     gate: Option<u64>,
     restarts: HashMap<By, u64>,
     calls: HashMap<By, u64>,
@@ -153,7 +152,7 @@ impl Supervisor {
             }
             (libc::PTRACE_EVENT_FORK, _) => self.pull_to_boundary(tid),
             (PTRACE_EVENT_STOP, _) if kernel::process_of(tid) != Some(self.program) => {
-                // A forked child: none of ours.
+                // A forked child: not ours to follow.
                 let _ = ptrace::detach(Pid::from_raw(tid), None);
                 return;
             }
@@ -162,14 +161,14 @@ impl Supervisor {
         kernel::resume(tid, PTRACE_SYSCALL, deliver);
     }
 
-    /// A fork in one thread interrupts the sleeps of all others.
+    /// A fork in one thread interrupts the sleeping calls of all others.
     fn pull_to_boundary(&self, tid: pid_t) {
         for &other in self.threads.keys().filter(|&&other| other != tid) {
             let _ = ptrace::interrupt(Pid::from_raw(other));
         }
     }
 
-    /// A stop at the entry of or at the exit from a system call of Linux.
+    /// A stop at the entry or exit of a Linux system call.
     fn system_call(&mut self, tid: pid_t) {
         let Some(registers) = kernel::registers(tid) else { return };
         let at_entry = kernel::is_at_entry(tid);
@@ -200,19 +199,19 @@ impl Supervisor {
             *self.calls.entry(by).or_default() += 1;
             let thread = self.threads.entry(tid).or_default();
             thread.running.push(Running { call, entered: registers, skipped: true, entries: 0 });
-            // No such number: Linux does nothing.
+            // No such number, so Linux does nothing.
             kernel::set_registers(tid, Registers { orig_rax: u64::MAX, ..registers });
         }
     }
 
-    /// Whether a call of this number at this place is one of `FreeBSD`'s.
+    /// Whether a call with this number at this address is a `FreeBSD` call.
     fn is_freebsd_call(&mut self, tid: pid_t, registers: &Registers) -> bool {
         if !calls::PLAYED.contains(&(registers.orig_rax & 0xffff_ffff)) {
             return false;
         }
         let rip = registers.rip;
         if !self.code.iter().any(|range| range.contains(&rip)) {
-            // The number may be Linux's own. Or the code is new.
+            // The number may be Linux's own, or the code is new.
             self.look_for_code(tid);
         }
         self.code.iter().any(|range| range.contains(&rip))
@@ -236,7 +235,7 @@ impl Supervisor {
         self.code = stubs.into_iter().chain(code_of("/libsigward")).collect();
     }
 
-    /// Linux has skipped the call: answer it, or have it carried out.
+    /// Linux has skipped the call: answer it, or have Linux carry it out.
     fn carry_out(&mut self, tid: pid_t) {
         let gate = self.gate.unwrap_or(0);
         let Some(thread) = self.threads.get_mut(&tid) else { return };
@@ -261,12 +260,12 @@ impl Supervisor {
     }
 
     fn is_behind_gate(&self, tid: pid_t) -> bool {
-        // Behind the breakpoint that follows the two bytes of the gate.
+        // After the breakpoint that follows the two bytes of the gate.
         kernel::registers(tid)
             .is_some_and(|registers| self.gate.is_some_and(|gate| registers.rip == gate + 3))
     }
 
-    /// Linux has carried the call out.
+    /// Linux has carried out the call.
     fn finish(&mut self, tid: pid_t) {
         let Some(registers) = kernel::registers(tid) else { return };
         let Some(running) = self.threads.get(&tid).and_then(|thread| thread.running.last()) else {
@@ -276,7 +275,7 @@ impl Supervisor {
         self.give(tid, result);
     }
 
-    /// Returns to the program, `FreeBSD`'s way.
+    /// Returns to the program by `FreeBSD`'s convention.
     fn give(&mut self, tid: pid_t, result: Result<u64, i32>) {
         const CARRY: u64 = 1;
         let Some(thread) = self.threads.get_mut(&tid) else { return };
@@ -294,7 +293,7 @@ impl Supervisor {
         }
         registers.rdx = 0;
         if running.call.lost {
-            // The program sees what the kernel lost.
+            // The program sees the registers that the kernel lost.
             [registers.r8, registers.r9, registers.r10] = [calls::GARBAGE; 3];
         }
         kernel::set_registers(tid, registers);

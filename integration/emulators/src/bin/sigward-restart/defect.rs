@@ -1,4 +1,4 @@
-//! What the defective kernel loses, where, and what is found there instead.
+//! What the defective kernel loses, where, and what it leaves there instead.
 
 use clap::ValueEnum;
 use libc::pid_t;
@@ -14,7 +14,7 @@ pub enum Lost {
     R10R8R9,
 }
 
-/// What is found in the lost registers.
+/// The content of the lost registers.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Garbage {
     /// A pointer into the kernel: the call fails with an error.
@@ -25,64 +25,64 @@ pub enum Garbage {
     Small,
 }
 
-/// The defect that is emulated.
+/// The emulated defect.
 pub struct Defect {
     /// Registers that a restart loses.
     pub lost: Lost,
-    /// What is found in them.
+    /// Their content afterwards.
     pub garbage: Garbage,
-    /// Numbers of the calls that suffer; empty: all but [`SPARED`].
+    /// The numbers of the calls that are affected; if empty, all except [`SPARED`].
     pub calls: Vec<i64>,
     /// Lose nothing.
     pub healthy: bool,
 }
 
-/// Calls that are spared by default. The waits for a futex correspond to
-/// FreeBSD's `_umtx_op`, which FreeBSD does not restart (and glibc aborts when
-/// one fails); fork takes no arguments there.
+/// Calls that are spared by default. Waits for a futex correspond to FreeBSD's
+/// `_umtx_op`, which FreeBSD does not restart (and glibc aborts if one fails); fork takes
+/// no arguments there.
 const SPARED: [i64; 5] =
     [libc::SYS_futex, libc::SYS_clone, libc::SYS_clone3, libc::SYS_fork, libc::SYS_vfork];
 
 /// Offset of `uc_mcontext` in the `ucontext_t` of a signal frame.
 const MCONTEXT: u64 = 40;
-/// Places in `uc_mcontext` (arch/x86/include/uapi/asm/sigcontext.h).
+/// Offsets in `uc_mcontext` (arch/x86/include/uapi/asm/sigcontext.h).
 const R8: u64 = 0;
 const R9: u64 = 8;
 const R10: u64 = 16;
 const RAX: u64 = 104;
 const RIP: u64 = 128;
 
-/// The argument registers that are at stake: R10, R8, R9.
+/// The argument registers that may be lost: R10, R8, R9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arguments([u64; 3]);
 
 impl Arguments {
-    /// As they are in `registers`.
+    /// Reads them from `registers`.
     pub fn of(registers: &Registers) -> Self {
         Self([registers.r10, registers.r8, registers.r9])
     }
 
-    /// Puts them into `registers`.
+    /// Writes them to `registers`.
     pub fn put(self, registers: &mut Registers) {
         [registers.r10, registers.r8, registers.r9] = self.0;
     }
 }
 
 impl Defect {
-    /// Whether the call with this number loses arguments.
+    /// Whether the call with this number can lose arguments.
     pub fn strikes(&self, number: i64) -> bool {
         if self.calls.is_empty() { !SPARED.contains(&number) } else { self.calls.contains(&number) }
     }
 
-    /// What the argument registers hold after a restart; `mapped` is an address
-    /// in the program's data, `turn` makes the garbage vary.
+    /// What the argument registers contain after a restart. `mapped` is an address in the
+    /// program's data, `turn` varies the garbage.
     pub fn garbage(&self, arguments: Arguments, mapped: Option<u64>, turn: u64) -> Arguments {
         if self.healthy {
             return arguments;
         }
         let garbage = match (self.garbage, mapped) {
             (Garbage::Mapped, Some(address)) => address,
-            // Bits of the options of wait: WEXITED, WUNTRACED, WCONTINUED.
+            // Bits of wait's options: WEXITED, WUNTRACED, WCONTINUED.
             (Garbage::Small, _) => [4, 6, 12, 2][turn as usize % 4],
             _ => 0xffff_8880_0000_0000 | (turn.wrapping_mul(0x9e37_79b9) & 0x3f_ffff_ffc0),
         };
@@ -100,13 +100,13 @@ pub struct SignalFrame {
 }
 
 impl SignalFrame {
-    /// The frame of a handler whose first instruction is the next one.
+    /// The frame of a handler that is about to execute its first instruction.
     pub fn of_handler(tid: pid_t, registers: &Registers) -> Self {
         // The third argument of every handler is the frame's ucontext.
         Self { tid, mcontext: registers.rdx.wrapping_add(MCONTEXT) }
     }
 
-    /// Whether the frame's return enters call `number` again, by the
+    /// Whether returning through the frame repeats call `number`, entered by the
     /// instruction before `rip`.
     pub fn restarts(&self, number: u64, rip: u64) -> bool {
         kernel::peek(self.tid, self.mcontext + RIP) == Some(rip.wrapping_sub(2))

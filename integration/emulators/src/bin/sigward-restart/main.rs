@@ -1,26 +1,24 @@
 //! Runs a program as on a kernel that loses system call arguments at a restart.
 //!
-//! The defect (FreeBSD/amd64 up to 9, id `freebsd-restart-r10`): a call that was
-//! entered by the SYSCALL instruction and is restarted by the kernel gets its
-//! 4th argument (R10; on 9.x R8 and R9 too) replaced by garbage. A call entered
-//! by INT 0x80 is restarted correctly.
+//! The defect (FreeBSD/amd64 up to 9, id `freebsd-restart-r10`): a call entered by the
+//! SYSCALL instruction and restarted by the kernel gets garbage instead of its 4th
+//! argument (R10; on 9.x also R8 and R9). A call entered by INT 0x80 is restarted
+//! correctly.
 //!
-//! The supervisor follows every thread and child of the program with ptrace.
-//! It sets no stop at system calls: an interrupted call is seen where it is
-//! interrupted, in the stop of the signal, and the supervisor makes the
-//! interruptions that FreeBSD makes itself: a fork pulls all other threads of
-//! the process to the kernel's boundary. So it is fast, and it is exact about
-//! what is restarted:
+//! The supervisor follows every thread and child of the program with ptrace. It does not
+//! stop the program at system calls: it sees an interrupted call in the stop for the
+//! signal. It also makes the interruptions that FreeBSD makes itself: a fork pulls all
+//! other threads of the process to the kernel's boundary. So it is fast, and it knows
+//! exactly what is restarted:
 //!
-//! - No handler is going to run: the kernel restarts what says `-ERESTART*`.
+//! - If no handler will run, the kernel restarts a call whose result is `-ERESTART*`.
 //!   The registers are overwritten in the stop.
-//! - A handler is going to run: one step into it makes the kernel decide. Its
-//!   frame holds either the call's number and the address of the instruction
+//! - If a handler will run, one step into it makes the kernel decide. The handler's
+//!   frame then contains either the call's number and the address of the instruction
 //!   (a restart: the registers are overwritten *in the frame*) or `-EINTR`.
 //!
-//! Not seen: the rare restarts without any stop, after a wake-up whose cause
-//! another thread took away. They are restarted correctly, which only makes
-//! the emulation milder.
+//! It does not see the rare restarts without a stop, after a wake-up whose cause another
+//! thread removed. Those are restarted correctly, which only makes the emulation milder.
 
 mod defect;
 mod supervisor;
@@ -36,20 +34,20 @@ struct Arguments {
     /// Registers that a restart loses
     #[arg(long, value_enum, default_value_t = defect::Lost::R10)]
     lose: defect::Lost,
-    /// What is found in them afterwards
+    /// Their content afterwards
     #[arg(long, value_enum, default_value_t = defect::Garbage::Kernel)]
     garbage: defect::Garbage,
-    /// System calls that suffer, by number; default: all but futex and the
+    /// System calls that are affected, by number; by default all except futex and the
     /// clone family, which FreeBSD does not restart either
     #[arg(long, value_delimiter = ',')]
     calls: Vec<i64>,
     /// Do not interrupt the other threads of a process that forks
     #[arg(long)]
     no_boundary: bool,
-    /// Lose nothing; count only
+    /// Lose nothing; only count
     #[arg(long)]
     healthy: bool,
-    /// Write the counts to this file, one "name value" a line
+    /// Write the counts to this file, one "name value" per line
     #[arg(long)]
     report: Option<std::path::PathBuf>,
     /// The program and its arguments

@@ -1,4 +1,4 @@
-//! Follows the program and overwrites registers where a call is restarted.
+//! Follows the program and overwrites registers when a call is restarted.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -17,15 +17,15 @@ use sigward_emulators::kernel::{self, Change, Entry, Registers};
 pub struct Counts {
     /// New processes and threads.
     pub forks: u64,
-    /// Restarts in which registers were overwritten, without a handler.
+    /// Restarts without a handler in which registers were overwritten.
     pub struck_plain: u64,
-    /// The same, behind a handler with `SA_RESTART`.
+    /// The same, after a handler with `SA_RESTART`.
     pub struck_handler: u64,
     /// Restarts of calls entered by INT 0x80, left alone.
     pub int80: u64,
-    /// Interruptions of calls that are continued without arguments.
+    /// Interrupted calls that are continued without arguments.
     pub continued: u64,
-    /// Restarts of calls that are spared.
+    /// Restarts of calls that the defect spares.
     pub spared: u64,
 }
 
@@ -42,13 +42,13 @@ impl fmt::Display for Counts {
 
 /// How the run ended.
 pub struct Outcome {
-    /// The program's exit code, or 128 and the signal.
+    /// The program's exit code, or 128 plus the signal.
     pub status: u8,
-    /// What was seen.
+    /// The counts.
     pub counts: Counts,
 }
 
-/// An interrupted call and the arguments it was made with.
+/// An interrupted call and its arguments.
 #[derive(Clone, Copy)]
 struct Interrupted {
     number: u64,
@@ -59,12 +59,12 @@ struct Interrupted {
 /// A thread of the program.
 struct Thread {
     process: pid_t,
-    /// The call whose registers were overwritten for a restart.
+    /// A call that is being restarted with overwritten registers.
     struck: Option<Interrupted>,
-    /// The call that a handler interrupts; the next stop is the handler's first
+    /// The call that a handler interrupts; the next stop is at the handler's first
     /// instruction.
     entering_handler: Option<Interrupted>,
-    /// An interruption was asked for and has not been seen.
+    /// An interruption was requested and has not been seen yet.
     interrupted: bool,
 }
 
@@ -72,13 +72,13 @@ struct Supervisor {
     defect: Defect,
     boundary: bool,
     threads: HashMap<pid_t, Thread>,
-    /// Where mapped garbage points to, by process.
+    /// Where garbage that looks mapped points, by process.
     mapped: HashMap<pid_t, Option<u64>>,
     counts: Counts,
 }
 
-/// Runs `command` under the defect. With `boundary`, a fork interrupts the
-/// other threads of its process.
+/// Runs `command` with the defect. With `boundary`, a fork interrupts the other threads
+/// of its process.
 pub fn run(command: &[OsString], defect: Defect, boundary: bool) -> io::Result<Outcome> {
     let program = kernel::start(
         command,
@@ -136,7 +136,7 @@ impl Supervisor {
             PTRACE_EVENT_STOP => {
                 self.thread(tid).interrupted = false;
                 self.restart_without_handler(tid);
-                // A group stop goes on until SIGCONT; an interruption does not.
+                // A group stop lasts until SIGCONT; an interruption does not.
                 let group_stop =
                     matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
                 kernel::resume(tid, if group_stop { PTRACE_LISTEN } else { PTRACE_CONT }, 0);
@@ -172,7 +172,7 @@ impl Supervisor {
         }
         let mut request = PTRACE_CONT;
         if let Some((registers, call)) = self.interrupted_call(tid) {
-            // The kernel decides now whether there is a restart at all.
+            // Now the kernel decides whether there is a restart at all.
             if self.thread(tid).struck.take().is_some() {
                 let mut healed = registers;
                 call.arguments.put(&mut healed);
@@ -184,8 +184,8 @@ impl Supervisor {
         kernel::resume(tid, request, signal);
     }
 
-    /// The call which the stop interrupted and which asks for a restart, with
-    /// the arguments that the program gave.
+    /// The call that the stop interrupted, if it asks for a restart, with the arguments
+    /// that the program passed.
     fn interrupted_call(&mut self, tid: pid_t) -> Option<(Registers, Interrupted)> {
         let registers = kernel::registers(tid)?;
         self.counts.continued += u64::from(kernel::asks_for_continuation(&registers));
@@ -205,7 +205,7 @@ impl Supervisor {
         Some((registers, thread.struck.unwrap_or(seen)))
     }
 
-    /// Whether the restart of this call loses arguments; counts it.
+    /// Whether restarting this call loses arguments; counts it.
     fn loses(&mut self, tid: pid_t, registers: &Registers, call: Interrupted) -> bool {
         let at_call = Registers { rip: call.rip, ..*registers };
         match kernel::entry(tid, &at_call) {
@@ -257,7 +257,7 @@ impl Supervisor {
         }
     }
 
-    /// Interrupts the other threads of a process that forks, as FreeBSD's
+    /// Interrupts the other threads of a forking process, as FreeBSD's
     /// `thread_single(SINGLE_BOUNDARY)` does.
     fn pull_to_boundary(&mut self, tid: pid_t) {
         let process = self.thread(tid).process;
