@@ -1,9 +1,10 @@
-// Counts the calls of the functions that libsigward.so hooks: preloaded in front of it, by all
-// processes together, in the file $SUITE_CALLS. Each wrapper counts and jumps on: arguments, stack
-// and return address are untouched, so it suits every signature (and syscall(2), clone and all).
+// Counts the calls of the functions that libsigward.so hooks. It is preloaded before that library
+// and counts for all processes together, in the file $SUITE_CALLS. Each wrapper counts and then
+// jumps: arguments, stack and return address stay untouched, so it fits every signature (even
+// syscall(2) and clone).
 //
-// gcc -O1 -shared -fPIC -fno-toplevel-reorder '-DHOOKED=CALL(madvise) CALL(wait4) …'; the Nth name is counted in the Nth
-// 64-bit word of the file.
+// gcc -O1 -shared -fPIC -fno-toplevel-reorder '-DHOOKED=CALL(madvise) CALL(wait4) …'; the Nth name
+// has its count in the Nth 64-bit word of the file.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,13 +21,13 @@ enum { HOOKED CALLS };
 static const char *const names[] = { HOOKED };
 #undef CALL
 
-// Where the next library's function is; null before the first call, which may come from another
-// library's constructor, before ours.
+// The next library's functions. Null before the first call, which another library's constructor may
+// make before ours runs.
 __attribute__((visibility("hidden"))) void *calls_next[CALLS];
 static unsigned long unshared[CALLS];
 __attribute__((visibility("hidden"))) unsigned long *calls_counts = unshared;
 
-// Not by libc's functions: those are counted here.
+// Not through libc's functions, which are counted here.
 static long raw(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
@@ -56,7 +57,7 @@ __attribute__((constructor, visibility("hidden"))) void calls_resolve(void)
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
 
-// Keeps the registers that carry arguments.
+// Preserves the registers that carry arguments.
 __asm__(".text\n"
         "calls_first:\n"
         "  push %rdi; push %rsi; push %rdx; push %rcx; push %r8; push %r9; push %rax\n"
@@ -66,7 +67,7 @@ __asm__(".text\n"
         "  pop %rax; pop %r9; pop %r8; pop %rcx; pop %rdx; pop %rsi; pop %rdi\n"
         "  jmp *%r11\n");
 
-// r11 is nobody's between a caller and a function.
+// r11 is free between a caller and a function.
 #define CALL(name)                                                            \
     __asm__(".globl " #name "\n.type " #name ", @function\n" #name ":\n"      \
             "0: endbr64\n"                                                    \

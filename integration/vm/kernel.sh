@@ -1,11 +1,11 @@
 #!/bin/sh
-# Build the test kernel NAME (no-preempt or preempt), once, and print the path
-# of its image: Debian's 6.1 with our patches, or the Linux 5.2 to 5.4.1 in the
-# folder TREE, as it is. Kernels live in a cache folder, never in the repository:
+# Builds the test kernel NAME (no-preempt or preempt), once, and prints the path
+# of its image: Debian's 6.1 with our patches, or Linux 5.2 to 5.4.1 from the
+# folder TREE, unchanged. Kernels are kept in a cache folder, not in the repository:
 #   ${XDG_CACHE_HOME:-~/.cache}/sigward/vm/HASH/NAME/bzImage
 # HASH covers everything that goes into them: patches, configuration and the
-# version of Debian's source package; for TREE its version, the files that the
-# defect is in, and the compiler. To start afresh, remove the folder.
+# version of Debian's source package; for TREE its version, the files that contain
+# the defect, and the compiler. To start afresh, remove the folder.
 set -eu
 
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
@@ -31,7 +31,7 @@ need_space() { # folder, MiB
     [ "$free" -ge "$2" ] || die "$1 has $free MiB free; building a kernel takes $2 MiB"
 }
 
-# Debian's source with our patches, in the folder $work.
+# Unpacks Debian's source with our patches into the folder $work.
 unpack() {
     tree=$work
     [ ! -e "$tree/patched" ] || return 0
@@ -45,8 +45,8 @@ unpack() {
     touch "$tree/patched"
 }
 
-# The user's tree is only read: what is built lies outside it. Where a kernel was
-# built inside, make refuses that, and a copy is cleaned.
+# Builds from the user's tree without writing to it. If a kernel was built inside the
+# tree, make refuses that; then a copy is cleaned and used.
 borrow() {
     mkdir -p "$work"
     for made in .config include/config arch/x86/include/generated; do
@@ -86,22 +86,22 @@ build() { # folder for the result, settings of make
     check_config "$out/settings" "$out/.config"
     cp "$out/.config" "$result/config"
     cp "$out/arch/x86/boot/bzImage" "$result/bzImage.new"
-    mv "$result/bzImage.new" "$result/bzImage" # the last step: a bzImage is a finished one
+    mv "$result/bzImage.new" "$result/bzImage" # last: a bzImage is always complete
     rm -rf "$out"
 }
 
-# What the kernel has beside common.config.
+# What the kernel has besides common.config.
 settings() {
     if [ "$release" ]; then
         cat "$here/config/genuine"
-        # The rest is for the test kernels' rows.
+        # The rest is only for the test kernels' rows.
         grep '^CONFIG_PREEMPT' "$here/config/$name.config"
     else
         cat "$here/config/$name.config"
     fi
 }
 
-# A setting that the kernel's own dependencies dropped must not go unnoticed.
+# If the kernel's own dependencies drop a setting, that must not go unnoticed.
 check_config() { # fragment, .config
     while read -r line; do
         case $line in
@@ -113,10 +113,10 @@ check_config() { # fragment, .config
     done <"$1"
 }
 
-# A number of TREE's version.
+# A part of TREE's version number.
 version_of() { sed -n "s/^$1 *= *//p" "$tree/Makefile" 2>/dev/null | head -n 1; }
 
-# Sets `release`, for messages, and `identity`: what the kernels of TREE are made of.
+# Sets `release`, for messages, and `identity`: what TREE's kernels are built from.
 judge_tree() {
     [ -d "$tree" ] || die "KERNEL_SOURCE=$tree is no folder: unpack linux-5.4.1.tar.xz of kernel.org, and name its folder"
     tree=$(CDPATH= cd -- "$tree" && pwd)
@@ -151,7 +151,7 @@ if [ $# -eq 2 ]; then
     judge_tree
     prepare=borrow
     hash=$({ echo "$identity"; cat "$here"/config/common.config "$here"/config/genuine; } | sha256sum | cut -c1-16)
-    # GCC 10 and later want -fcommon for the tools of these trees, not for the kernel.
+    # With GCC 10 and later, the tools of these trees need -fcommon; the kernel does not.
     set -- CC="$compiler" HOSTCC="$compiler" HOSTCFLAGS=-fcommon KCFLAGS=-Wno-error
 else
     [ -e "$source" ] || die "no $source: apt install $package"
@@ -169,7 +169,7 @@ if [ ! -e "$result/bzImage" ]; then
     exec 9>"$cache/lock"
     flock 9
     [ -e "$result/bzImage" ] || build "$result" "$@" 9>&-
-    # The source is of no more use when every kernel is there.
+    # When every kernel is built, the source is no longer needed.
     all=yes
     for config in "$here"/config/*preempt.config; do
         [ -e "$cache/$hash/$(basename "$config" .config)/bzImage" ] || all=no

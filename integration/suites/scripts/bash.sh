@@ -1,4 +1,4 @@
-# bash.sh TEST…: bash's own tests; each compares an output with the right one.
+# bash.sh TEST…: bash's own tests; each compares an output with the expected one.
 cp -r "$SUITE_CACHE/source/bash/tests" "$SUITE_WORK/tests"
 cd "$SUITE_WORK/tests" || exit
 for header in stdlib string unistd; do echo "#include <$header.h>"; done >bashansi.h

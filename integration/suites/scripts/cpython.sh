@@ -1,4 +1,4 @@
-# cpython.sh MODULE…: CPython's own tests, as Debian packs them.
+# cpython.sh MODULE…: CPython's own tests, as packaged by Debian.
 cd "$SUITE_WORK"
 $UNDER /usr/bin/python3 -m test --junit-xml verdicts.xml "$@"
 /usr/bin/python3 - <<'PYTHON'

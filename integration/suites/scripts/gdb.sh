@@ -1,9 +1,9 @@
-# gdb.sh: gdb, and the program under it, with the library: breakpoint in a handler on an alternate
-# stack, steps over deliveries, backtraces, threads, fork.
+# gdb.sh: gdb and the program it debugs, both with the library: a breakpoint in a handler on an
+# alternate stack, steps over deliveries, backtraces, threads, fork.
 cd "$SUITE_WORK" || exit
 gcc -g -O0 -pthread -o debuggee "$(dirname "$0")/programs/debuggee.c" || exit
 gdb() { timeout 60 $UNDER gdb -nx -batch -q -ex 'set startup-with-shell off' -ex 'handle SIGUSR1 nostop noprint' "$@" ./debuggee 2>&1; }
-expect() { # NAME PATTERN… the patterns are found, in this order, in "told"
+expect() { # NAME PATTERN… checks that the patterns occur in "told" in this order
     name=$1
     shift
     cat told

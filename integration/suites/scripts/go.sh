@@ -1,4 +1,5 @@
-# go.sh test: misc/cgo/test, Go's tests of cgo: signals, threads, callbacks and stacks shared by Go and C.
+# go.sh test: misc/cgo/test, Go's tests of cgo: signals, threads, callbacks and stacks shared by
+# Go and C.
 # go.sh runtime: the runtime's tests of programs that crash, take signals or end, in Go and in C;
 # they build these programs themselves.
 export GO111MODULE=off GOCACHE=$SUITE_CACHE/go/cache

@@ -1,4 +1,5 @@
-# java.sh: OpenJDK, which lives on signals: implicit null checks, stack overflows, safepoints.
+# java.sh: OpenJDK, which relies on signals: implicit null checks, stack overflows,
+# safepoints.
 cd "$SUITE_WORK" || exit
 javac -d . "$(dirname "$0")/programs/Signals.java" || exit
 for mode in -Xint -Xcomp -XX:+UseSerialGC -XX:+UseParallelGC; do

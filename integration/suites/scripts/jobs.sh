@@ -1,4 +1,4 @@
-# jobs.sh: job control of bash and dash on a terminal of their own.
+# jobs.sh: job control of bash and dash, each on its own terminal.
 cd "$SUITE_WORK" || exit
 check() { name=$1; shift; if "$@"; then echo "ok $name"; else echo "not ok $name"; fi; }
 cat >session <<'SESSION'

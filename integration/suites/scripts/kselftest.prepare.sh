@@ -1,4 +1,4 @@
-# Takes the tests out of Debian's kernel source and builds them.
+# Extracts the tests from Debian's kernel source and builds them.
 set -eu
 place=$SUITE_CACHE/kselftest
 [ ! "$place/tests" -nt "$0" ] || exit 0
@@ -13,7 +13,8 @@ tree=$(basename "$archive" .tar.xz)
 tar -xf "$archive" "$tree/tools/testing/selftests" "$tree/tools/include" "$tree/include/uapi/linux" \
     "$tree/arch/x86/include/asm"
 self=$tree/tools/testing/selftests
-# What the kernel reads ahead of a file: on a busy disk that fails without us, too, 1 time in 300.
+# This test depends on how much of a file the kernel reads ahead: on a busy disk it fails without
+# us too, 1 time in 300.
 sed -i 's/^TEST(check_file_mmap)/__attribute__((unused)) static void left_out(struct __test_metadata *_metadata)/' \
     "$self/mincore/mincore_selftest.c"
 for test in $tests; do

@@ -1,4 +1,4 @@
-# nginx.sh: a storm of reloads, and workers that are killed, under requests.
+# nginx.sh: many reloads, and killed workers, while requests come in.
 cd "$SUITE_WORK" || exit
 check() { name=$1; shift; if "$@"; then echo "ok $name"; else echo "not ok $name"; fi; }
 mkdir www logs
@@ -19,7 +19,7 @@ check 'configuration' $UNDER nginx -p "$SUITE_WORK" -e error.log -c "$SUITE_WORK
 $UNDER nginx -p "$SUITE_WORK" -e error.log -c "$SUITE_WORK/nginx.conf" &
 master=$!
 trap 'kill -9 $master 2>/dev/null' EXIT
-get() { # N: how many of N requests are answered, tried for 20 s at most
+get() { # N: how many of N requests are answered; tries for at most 20 s
     /usr/bin/python3 - "$port" "$1" <<'PYTHON'
 import sys, time, urllib.request
 port, wanted = int(sys.argv[1]), int(sys.argv[2])

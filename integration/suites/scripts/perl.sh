@@ -1,6 +1,6 @@
 # perl.sh TEST…: perl's own tests with Debian's perl.
 cp -r "$SUITE_CACHE/source/perl/t" "$SUITE_WORK/t"
-# They look for the modules in ../lib, as in the tree that perl was built in.
+# They look for the modules in ../lib, as in perl's build tree.
 mkdir "$SUITE_WORK/lib"
 for folder in $(perl -e 'print join " ", grep { m{^/usr/(lib|share)/} && -e } @INC'); do
     cp -rsn "$folder/." "$SUITE_WORK/lib/"

@@ -1,4 +1,4 @@
-# postgres.sh: a connection and a process for each transaction, and the recovery after backends crash.
+# postgres.sh: a connection and a process for each transaction, and recovery after backends crash.
 bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
 as=()
 [ "$(id -u)" = 0 ] && as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)

@@ -1,4 +1,5 @@
-# source.sh PACKAGE: upstream's source of a Debian package, in $SUITE_CACHE/source/PACKAGE.
+# source.sh PACKAGE: unpacks the upstream source of a Debian package in
+# $SUITE_CACHE/source/PACKAGE.
 set -eu
 place=$SUITE_CACHE/source/$1
 [ ! -e "$place" ] || exit 0

@@ -1,4 +1,4 @@
-# strace.sh: strace, and the program under it, with the library.
+# strace.sh: strace and the program it traces, both with the library.
 cd "$SUITE_WORK" || exit
 gcc -g -O0 -pthread -o debuggee "$(dirname "$0")/programs/debuggee.c" || exit
 check() { name=$1; shift; if "$@"; then echo "ok $name"; else echo "not ok $name"; fi; }

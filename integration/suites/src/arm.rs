@@ -1,4 +1,4 @@
-//! One run of one suite, with one choice of libraries.
+//! One run of one suite with one choice of libraries.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -16,37 +16,37 @@ use tempfile::TempDir;
 use crate::calls::{self, Calls};
 use crate::suite::Suite;
 
-/// What stands in `LD_PRELOAD`, behind the library that counts, and how it is set.
+/// The content of `LD_PRELOAD` after the counting library, and its settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Arm {
     /// Its name in the tables.
     pub label: &'static str,
     /// The files, in order.
     pub libraries: &'static [&'static str],
-    /// Variables.
+    /// Environment variables.
     pub settings: &'static [(&'static str, &'static str)],
 }
 
 const LIBRARY: &str = "libsigward.so";
 
-/// The software as it is.
+/// The software without the library.
 pub const PLAIN: Arm = Arm { label: "without", libraries: &[], settings: &[] };
 /// Stacks are held, waits are left alone.
 pub const ON: Arm = Arm { label: "on", libraries: &[LIBRARY], settings: &[("SIGWARD", "on")] };
-/// The waits, too, by `int 0x80`.
+/// The same, and waits by `int 0x80`.
 pub const INT80: Arm = Arm {
     label: "int80",
     libraries: &[LIBRARY],
     settings: &[("SIGWARD", "on"), ("SIGWARD_WAIT", "int80")],
 };
-/// The waits in two steps.
+/// The same, and waits in two steps.
 pub const TWO_PHASE: Arm = Arm {
     label: "two-phase",
     libraries: &[LIBRARY],
     settings: &[("SIGWARD", "on"), ("SIGWARD_WAIT", "two-phase")],
 };
 
-/// What one run told.
+/// The result of one run.
 pub struct Told {
     /// The verdict of each test, and of the run as a whole.
     pub verdicts: BTreeMap<String, String>,
@@ -54,10 +54,11 @@ pub struct Told {
     pub calls: Calls,
 }
 
-/// The name under which the end of the whole run stands among the verdicts.
+/// The name of the verdict on the whole run.
 pub const WHOLE_RUN: &str = "(the run)";
 
-/// The libraries, where everybody may read them, and what suites build for themselves.
+/// The libraries, in a place that every user can read, and what suites build for
+/// themselves.
 pub struct Bench {
     libraries: TempDir,
     hooked: Vec<String>,
@@ -65,11 +66,13 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Builds `calls.c` for what `libsigward.so` hooks, and lays both out.
+    /// Builds `calls.c` for the functions that `libsigward.so` hooks, and copies both
+    /// libraries there.
     ///
     /// # Errors
     ///
-    /// When a compiler or nm(1) is missing or fails, or a hook is in no family of [`calls`].
+    /// If a compiler or nm(1) is missing or fails, or a hook belongs to no family of
+    /// [`calls`].
     pub fn new() -> Result<Self> {
         let libraries = tempfile::Builder::new().prefix("sigward-suites-").tempdir_in("/tmp")?;
         fs::set_permissions(libraries.path(), Permissions::from_mode(0o755))?;
@@ -92,33 +95,33 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Puts a library beside the others, for arms that name it.
+    /// Copies a library there, for arms that name it.
     ///
     /// # Errors
     ///
-    /// When it cannot be copied.
+    /// If it cannot be copied.
     pub fn lay_out(&self, library: &Path) -> Result<()> {
         let name = library.file_name().context("a library has a name")?;
         Ok(programs::copy(library, &self.libraries.path().join(name))?)
     }
 
-    /// Where the logs of all runs are kept.
+    /// The folder of all runs' logs.
     #[must_use]
     pub fn logs(&self) -> &Path {
         &self.cache
     }
 
-    /// What the last run of a suite in an arm printed.
+    /// The output of the last run of a suite in an arm.
     #[must_use]
     pub fn log(&self, suite: &str, arm: &str) -> PathBuf {
         self.cache.join(format!("{suite}.{arm}.log").replace('/', "-"))
     }
 
-    /// Sees to it that what the arm asks for is what it gets.
+    /// Checks that the library does what the arm asks for.
     ///
     /// # Errors
     ///
-    /// When the library stands aside, or another strategy is used.
+    /// If the library stands down or uses another strategy.
     pub fn check(&self, arm: &Arm) -> Result<()> {
         let library = self.libraries.path().join(LIBRARY);
         let mut run = Run::new("/bin/true").preload(library).env("SIGWARD_STATS", "1");
@@ -135,12 +138,12 @@ impl Bench {
     ///
     /// # Errors
     ///
-    /// With its last words when it fails.
+    /// If it fails: the end of its output.
     pub fn prepare(&self, suite: &Suite) -> Result<()> {
         let prepare = format!("{}.prepare", suite.script);
         let own = script(&prepare).exists().then_some((&*prepare, ""));
         for (name, argument) in suite.sources.iter().map(|name| ("source", *name)).chain(own) {
-            // One at a time, also where two of us share the folder.
+            // One at a time, even if two of these commands share the folder.
             let run = Run::new("flock").arg(self.cache.join("lock"));
             let run = run.arg("/bin/bash").arg(script(name)).arg(argument);
             let run = run.env("SUITE_CACHE", &self.cache).env("HOME", &self.cache);
@@ -154,7 +157,8 @@ impl Bench {
     ///
     /// # Errors
     ///
-    /// When its script cannot be started. A suite that fails or hangs is no error but a verdict.
+    /// If its script cannot be started. If a suite fails or hangs, that is a verdict, not an
+    /// error.
     pub fn run(&self, suite: &Suite, arm: &Arm) -> Result<Told> {
         let work = tempfile::Builder::new().prefix("sigward-suite-").tempdir_in("/tmp")?;
         fs::set_permissions(work.path(), Permissions::from_mode(0o777))?;
@@ -167,7 +171,7 @@ impl Bench {
             .chain(arm.libraries)
             .map(|name| self.libraries.path().join(name).display().to_string())
             .collect();
-        // Whoever runs us may ignore signals, as nohup(1) does; tests of signals would fail.
+        // Our caller may ignore signals, as nohup(1) does; tests of signals would fail.
         let under = format!("env --default-signal LD_PRELOAD={}", preload.join(":"));
         let under = match suite.confined {
             true if Uid::effective().is_root() => format!("{LITTLE} {AS_NOBODY} {under}"),
@@ -211,10 +215,10 @@ impl Bench {
     }
 }
 
-/// The scripts find the system's own programs, not a developer's.
+/// The scripts must find the system's programs, not a developer's.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Starts a program that may lock little: 64 KiB. Root may lock anything.
+/// Starts a program that may lock only 64 KiB. (Root may lock anything.)
 const LITTLE: &str = "prlimit --memlock=65536";
 const AS_NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
 
@@ -226,7 +230,7 @@ fn script(name: &str) -> PathBuf {
     home().join("scripts").join(format!("{name}.sh"))
 }
 
-/// The verdict lines among others. Tests of one name are numbered.
+/// Picks the verdict lines out of the output. Tests with the same name are numbered.
 fn read(text: &str) -> BTreeMap<String, String> {
     let mut verdicts = BTreeMap::new();
     for line in text.lines() {
@@ -243,7 +247,7 @@ fn read(text: &str) -> BTreeMap<String, String> {
     verdicts
 }
 
-/// The names that a library defines for others.
+/// The names that a library exports.
 fn exports(library: &Path) -> Result<Vec<String>> {
     let table = output(Command::new("nm").args(["-D", "--defined-only"]).arg(library))?;
     let names = table.lines().filter_map(|line| line.split_whitespace().nth(2));

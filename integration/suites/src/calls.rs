@@ -1,12 +1,12 @@
-//! How often hooked functions were called, and what they are about.
+//! How often hooked functions were called, by purpose.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// How often each hooked function was called, by the suite's programs together.
+/// How often all programs of a suite together called each hooked function.
 pub type Calls = BTreeMap<String, u64>;
 
-/// What a function is about.
+/// The purpose of a function.
 struct Family {
     title: &'static str,
     names: &'static [&'static str],
@@ -17,7 +17,7 @@ const WAITS: Family = Family {
     names: &["wait", "waitpid", "wait3", "wait4", "waitid", "__wait", "__waitpid"],
 };
 
-/// Every hooked function is in one of them.
+/// Every hooked function is in exactly one of them.
 #[rustfmt::skip] // a table
 const FAMILIES: [Family; 6] = [
     Family { title: "alternate stacks", names: &["sigaltstack", "sigstack"] },
@@ -35,13 +35,13 @@ const FAMILIES: [Family; 6] = [
     },
 ];
 
-/// The first of `names` that is in no family.
+/// The first of `names` that belongs to no family.
 #[must_use]
 pub fn stray(names: &[String]) -> Option<&String> {
     names.iter().find(|name| !FAMILIES.iter().any(|family| family.names.contains(&name.as_str())))
 }
 
-/// Whether a wait is among them.
+/// Whether any of the calls is a wait.
 #[must_use]
 pub fn waits(calls: &Calls) -> bool {
     WAITS.names.iter().any(|name| calls.contains_key(*name))

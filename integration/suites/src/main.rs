@@ -11,7 +11,8 @@ use sigward_suites::session::{self, Told};
 use sigward_suites::suite::{SUITES, Suite, packages};
 use sigward_suites::table;
 
-/// Run the tests of real software without and with libsigward.so, and compare the verdicts.
+/// Run the tests of other software without and with libsigward.so, and compare the
+/// verdicts.
 #[derive(Parser)]
 struct Options {
     /// Only the short selection.
@@ -20,19 +21,19 @@ struct Options {
     /// Only the suites whose name contains TEXT.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// Print the Debian packages that the suites need, and stop.
+    /// Print the Debian packages that the suites need, then stop.
     #[arg(long)]
     packages: bool,
-    /// Install what is missing, and stop.
+    /// Install what is missing, then stop.
     #[arg(long)]
     install: bool,
-    /// Runs without the library; what they disagree about is flaky.
+    /// Number of runs without the library; a test on which they disagree is flaky.
     #[arg(long, value_name = "N", default_value_t = 2)]
     plain: usize,
-    /// Suites that are run at the same time; most of them sleep.
+    /// Number of suites to run at the same time; most of them sleep.
     #[arg(long, value_name = "N", default_value_t = 3)]
     jobs: usize,
-    /// Write the table into this file, if every suite was run.
+    /// Write the table to this file, if every suite was run.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["short", "only"])]
     write: Option<PathBuf>,
 }
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The number of suites that do not hold.
+/// Returns the number of suites that fail.
 fn run(options: &Options) -> Result<usize> {
     let suites: Vec<&'static Suite> = SUITES
         .iter()

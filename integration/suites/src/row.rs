@@ -1,4 +1,4 @@
-//! All runs of one suite, and what differs between them.
+//! All runs of one suite, and the differences between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -9,7 +9,7 @@ use crate::arm::{Arm, Bench, PLAIN, Told};
 use crate::calls::{self, Calls};
 use crate::suite::Suite;
 
-/// Where a hardened run gave a verdict that no plain run gave.
+/// A verdict with the library that no run without it gave.
 #[derive(Debug)]
 pub struct Difference {
     /// The test.
@@ -18,38 +18,40 @@ pub struct Difference {
     pub arm: &'static str,
     /// Its verdict without the library.
     pub without: String,
-    /// And with it.
+    /// Its verdict with it.
     pub with: String,
 }
 
-/// What all runs of a suite told.
+/// The results of all runs of a suite.
 pub struct Row {
     /// The suite.
     pub suite: &'static Suite,
-    /// The tests that the plain runs know.
+    /// The number of tests in the runs without the library.
     pub tests: usize,
-    /// Those of them that do not pass without the library either.
+    /// The number of those that do not pass without the library either.
     pub failing: usize,
-    /// Those that were skipped, always.
+    /// The number of those that are always skipped.
     pub skipped: usize,
-    /// The calls of the first hardened run.
+    /// The calls of the first run with the library.
     pub calls: Calls,
-    /// Tests that plain runs disagree about.
+    /// Tests on which the runs without the library disagree.
     pub flaky: Vec<String>,
-    /// What differs.
+    /// The differences.
     pub differing: Vec<Difference>,
-    /// Runs that were made, of all arms.
+    /// The number of runs, in all arms.
     pub runs: usize,
 }
 
-/// All verdicts that plain runs gave to each test.
+/// All verdicts on each test from the runs without the library.
 type Usual = BTreeMap<String, BTreeSet<String>>;
 
-/// Runs `suite` without the library, first as often as `plain` starts with, and with it in each of `arms`. Those that
-/// change how waits are made are left out for a suite that does not wait. Before a difference
-/// counts, plain runs are repeated up to the end of `plain`.
+/// Runs `suite` without the library, first as often as `plain` starts with, and with it in each of
+/// `arms`. Skips the arms that change how waits are made if the suite does not wait. Before a
+/// difference counts, the runs without the library are repeated up to the end of `plain`.
 ///
 /// # Errors
+///
+/// If a run cannot be made.
 ///
 /// When a run cannot be made.
 pub fn compare(
@@ -75,7 +77,7 @@ pub fn compare(
         hardened.push((arm.label, bench.run(suite, arm)?));
         runs += 1;
     }
-    // A verdict that comes and goes without the library, too, is flaky.
+    // A verdict that also varies without the library is flaky.
     for _ in plain.skip(1) {
         if differing(&usual, &hardened).is_empty() {
             break;
@@ -89,7 +91,7 @@ pub fn compare(
     let differing = differing(&usual, &hardened);
     Ok(Row {
         suite,
-        // Not counted: the run as a whole.
+        // The verdict on the whole run does not count.
         tests: usual.len() - 1,
         failing: always("not ok"),
         skipped: always("skip"),

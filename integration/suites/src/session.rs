@@ -1,4 +1,4 @@
-//! Suites, some of them at the same time: they sleep more than they compute.
+//! Runs suites, some at the same time: they sleep more than they compute.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,17 +8,17 @@ use crate::arm::{Bench, INT80, ON, TWO_PHASE};
 use crate::suite::{Suite, packages};
 use crate::{row, table};
 
-/// What a suite told.
+/// The result of a suite.
 pub struct Told {
-    /// Its line of the table; empty when it was not run.
+    /// Its line of the table; empty if it was not run.
     pub line: String,
-    /// What needs words, a line each.
+    /// Remarks, one per line.
     pub remarks: String,
-    /// Whether it is evidence that the library changes nothing.
+    /// Whether it shows that the library changes nothing.
     pub holds: bool,
 }
 
-/// Does `work` for each of `all`, for `jobs` of them at a time; the results are in their order.
+/// Runs `work` for each of `all`, `jobs` at a time; returns the results in the order of `all`.
 pub fn run<T: Sync, R: Send + Sync>(
     all: &[T],
     jobs: usize,
@@ -41,7 +41,8 @@ pub fn run<T: Sync, R: Send + Sync>(
     done.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
-/// Runs a suite without the library, at first `plain` times, and with each setting of it.
+/// Runs a suite without the library, at first `plain` times, and with each of its
+/// settings.
 #[must_use]
 pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
     let remark = |words: String| Told {
@@ -55,7 +56,7 @@ pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
     match row::compare(bench, suite, plain..=plain.max(4), &[ON, INT80, TWO_PHASE]) {
         Err(error) => {
             let told = format!("{error:#}");
-            // The last of what a failed command said is why.
+            // The last line of a failed command's output gives the reason.
             remark(format!("NOT RUN: {}", told.trim().lines().next_back().unwrap_or_default()))
         }
         Ok(row) => Told {

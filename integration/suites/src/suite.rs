@@ -7,30 +7,30 @@ use std::path::Path;
 pub struct Suite {
     /// Its name in the tables.
     pub name: &'static str,
-    /// `scripts/NAME.sh`; `NAME.prepare.sh`, if there is one, builds what all runs share.
+    /// `scripts/NAME.sh`. `NAME.prepare.sh`, if it exists, builds what all runs share.
     pub script: &'static str,
     /// Arguments of the script.
     pub args: &'static [&'static str],
-    /// What it needs installed: a file, and the Debian packages that have it.
+    /// What must be installed: a file, and the Debian packages that contain it.
     pub needs: &'static [(&'static str, &'static str)],
     /// The Debian source packages whose tests it runs.
     pub sources: &'static [&'static str],
-    /// It runs as somebody who may lock 64 KiB of memory: as nobody, where we are root.
+    /// It runs as a user who may lock 64 KiB of memory: as nobody, if we are root.
     pub confined: bool,
-    /// The selections that it is in.
+    /// The selections that contain it.
     pub selection: Selection,
-    /// It hangs when one run takes longer, in seconds.
+    /// A run that takes more seconds counts as hung.
     pub seconds: u64,
 }
 
-/// When a suite is run.
+/// When a suite runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// By `make test`; a longer one stands for it in `make suites`.
+    /// In `make test`; `make suites` has a longer one instead.
     Short,
-    /// By `make suites`.
+    /// In `make suites`.
     Long,
-    /// By both.
+    /// In both.
     Both,
 }
 
@@ -149,19 +149,19 @@ pub static SUITES: &[Suite] = &[
 ];
 
 impl Suite {
-    /// Whether it is in the short selection, or in the long one.
+    /// Whether it is in the short selection, or else in the long one.
     #[must_use]
     pub fn selected(&self, short: bool) -> bool {
         self.selection != if short { Selection::Long } else { Selection::Short }
     }
 
-    /// Whether all that it needs is there.
+    /// Whether everything that it needs is installed.
     #[must_use]
     pub fn installed(&self) -> bool {
         self.needs.iter().all(|(file, _)| Path::new(file).exists())
     }
 
-    /// The Debian packages that have what it needs.
+    /// The Debian packages that contain what it needs.
     pub fn packages(&self) -> impl Iterator<Item = &'static str> {
         self.needs.iter().flat_map(|(_, packages)| packages.split(' '))
     }

@@ -1,16 +1,16 @@
-//! What is written down: one line for each suite, and below what needs words.
+//! The text of the table: one line per suite, and remarks below.
 
 use crate::calls::families;
 use crate::row::Row;
 
 impl Row {
-    /// Whether the suite is evidence that the library changes nothing.
+    /// Whether the suite shows that the library changes nothing.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.differing.is_empty() && self.tests > 0 && !self.calls.is_empty()
     }
 
-    /// One line for each thing that is wrong or flaky.
+    /// One line for each test that differs or is flaky.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let name = self.suite.name;

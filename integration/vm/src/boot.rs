@@ -1,24 +1,24 @@
-//! The boots of the virtual machine: which kernel, on which CPU, with which settings.
+//! The boots of the virtual machine: kernel, CPU and settings.
 
 /// One boot of the virtual machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
-    /// Names the boot on the command line and its log file.
+    /// Its name on the command line and in its log file's name.
     pub name: &'static str,
-    /// Names it in the report.
+    /// Its name in the report.
     pub heading: &'static str,
-    /// The kernel: a file of `config/` without its ending.
+    /// The kernel: a file of `config/` without the suffix.
     pub kernel: &'static str,
-    /// Whether that is built from the user's source, unpatched: it has the defect
-    /// itself and neither switches nor counters.
+    /// Whether the kernel is built from the user's source, unpatched: it has the defect
+    /// itself, but no switches and no counters.
     pub genuine: bool,
     /// Added to the kernel's command line.
     pub append: &'static str,
-    /// Added to QEMU's.
+    /// Added to QEMU's command line.
     pub qemu: &'static [&'static str],
 }
 
-/// Without kernel preemption: where residency is the whole cure.
+/// Without kernel preemption, where residency is the whole cure.
 pub const NO_PREEMPT: Boot = Boot {
     name: "no-preempt",
     heading: "Kernel without preemption",
@@ -27,31 +27,31 @@ pub const NO_PREEMPT: Boot = Boot {
     append: "",
     qemu: &[],
 };
-/// With it: where user space can only lower the rate.
+/// With preemption, where user space can only lower the rate.
 pub const PREEMPT: Boot = Boot {
     name: "preempt",
     heading: "Kernel with preemption, and without `int $0x80`",
     kernel: "preempt",
     ..NO_PREEMPT
 };
-/// QEMU ends its translation block after each instruction, so that a signal can
-/// land between any two.
+/// QEMU ends its translation block after each instruction, so that a signal can arrive
+/// between any two.
 pub const SINGLESTEP: Boot = Boot {
     name: "singlestep",
     heading: "Kernel without preemption, signals between any two instructions",
     qemu: &["-singlestep"],
     ..NO_PREEMPT
 };
-/// The kernel refuses alternate stacks that today's frame does not fit on. (The
-/// setting is documented as `strict_sas_size=`, but 6.1 does not skip the `=`.)
+/// The kernel refuses alternate stacks that are too small for today's frame. (The setting
+/// is documented as `strict_sas_size=`, but 6.1 does not skip the `=`.)
 pub const STRICT_SIZE: Boot = Boot {
     name: "strict-size",
     heading: "Kernel that refuses small alternate stacks",
     append: "strict_sas_size1",
     ..NO_PREEMPT
 };
-/// A CPU of the affected kernels' time: no AVX-512, no protection keys, no MPX. Its
-/// frames are the smallest that there are.
+/// A CPU from the time of the affected kernels: no AVX-512, no protection keys, no MPX.
+/// Its frames are the smallest of all.
 pub const AVX2: Boot = Boot {
     name: "avx2",
     heading: "CPU with AVX2 and nothing later",
@@ -61,10 +61,10 @@ pub const AVX2: Boot = Boot {
 /// The user's kernel without preemption.
 pub const GENUINE: Boot =
     Boot { name: "genuine-no-preempt", heading: "without preemption", genuine: true, ..NO_PREEMPT };
-/// The user's kernel with it.
+/// The user's kernel with preemption.
 pub const GENUINE_PREEMPT: Boot =
     Boot { name: "genuine-preempt", heading: "with preemption", genuine: true, ..PREEMPT };
-/// The user's kernel without preemption, as [`SINGLESTEP`].
+/// The user's kernel without preemption, single-stepped like [`SINGLESTEP`].
 pub const GENUINE_SINGLESTEP: Boot = Boot {
     name: "genuine-singlestep",
     heading: "without preemption, signals between any two instructions",
@@ -72,7 +72,7 @@ pub const GENUINE_SINGLESTEP: Boot = Boot {
     ..GENUINE
 };
 
-/// All of them, in the order in which they run.
+/// All boots, in the order in which they run.
 pub const BOOTS: [Boot; 8] = [
     NO_PREEMPT,
     PREEMPT,
@@ -85,7 +85,7 @@ pub const BOOTS: [Boot; 8] = [
 ];
 
 impl Boot {
-    /// Whether the kernel can lose registers without any fault.
+    /// Whether the kernel can lose registers without a fault.
     pub fn preempts(&self) -> bool {
         self.kernel == PREEMPT.kernel
     }

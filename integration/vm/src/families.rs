@@ -1,24 +1,22 @@
-//! The fault scenarios of the harness, run inside the virtual machine: this very
-//! program is copied there, beside those of the scenarios.
+//! The fault scenarios of the harness, run inside the virtual machine. This program is
+//! copied there, together with the scenarios' programs.
 
 use sigward_harness::scenarios::{self, ALL, Scenario};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Where the machine has the scenarios' programs, and the library.
+/// The folder of the scenarios' programs and the library in the machine.
 pub const PROGRAMS: &str = "/programs";
 pub const LIBRARY: &str = "/lib/libsigward.so";
 
 /// An emulated machine is slow.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs every scenario of the family with this `program`, without and with the
-/// library, and prints the sums in one line. What is broken is told on standard
-/// error.
+/// Runs every scenario of `program` without and with the library, and prints the sums in
+/// one line. Failures go to standard error.
 ///
-/// # Errors
-/// There is no such family, or a program cannot be run.
+/// # Errors If there is no such family, or a program cannot be run.
 pub fn run(program: &str) -> io::Result<()> {
     let unknown = || io::Error::other(format!("no scenarios of {program}"));
     let family = ALL.iter().find(|family| family.program == program).ok_or_else(unknown)?;
@@ -34,7 +32,7 @@ pub fn run(program: &str) -> io::Result<()> {
             faults[arm] += seen.faults();
         }
         struck += u64::from(without.faults() > 0);
-        // Where frames are small, one may fit beside what is touched anyway.
+        // A small frame may fit beside memory that is touched anyway.
         if scenario.shown && without.faults() == 0 {
             quiet += 1;
             eprintln!("{}: the control takes no fault", scenario.name);
@@ -54,7 +52,7 @@ pub fn run(program: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes that the kernel writes at a signal, at most.
+/// The most bytes that the kernel writes for a signal.
 fn frame_size() -> u64 {
     // SAFETY: no memory is touched.
     unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) }

@@ -19,16 +19,15 @@ use std::time::{Duration, Instant};
 /// How long the serial line may be silent before the machine counts as hung.
 const SILENCE: Duration = Duration::from_secs(240);
 
-/// Where the meters are that were built for an old C library.
+/// The folder of the meters that are built for an old C library.
 const OLD_METERS: &str = "meters/old";
 
-/// The folder of this crate, where patches and scripts are.
+/// The folder of this crate, with its patches and scripts.
 pub fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a command and returns its standard output; what it says on standard
-/// error is the user's to read.
+/// Runs a command and returns its standard output; its standard error goes to the user.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_owned();
     let out = command
@@ -39,8 +38,7 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// Refuses to start without the programs that are needed, and says where they
-/// come from.
+/// Fails if a required program is missing, and says which package has it.
 pub fn check_tools() -> Result<()> {
     const TOOLS: [(&str, &str); 5] = [
         ("qemu-system-x86_64", "qemu-system-x86"),
@@ -79,7 +77,7 @@ fn build_meters(compiler: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(programs)
 }
 
-/// The shared libraries that a program needs, loader included.
+/// The shared libraries that a program needs, including the loader.
 fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
     let text = output(Command::new("ldd").arg(program))?;
     Ok(text
@@ -96,8 +94,8 @@ fn install(file: &Path, root: &Path, target: impl AsRef<Path>) -> Result<()> {
     Ok(())
 }
 
-/// Installs a program without its debugging information, which would only take
-/// the machine's memory.
+/// Installs a program without its debugging information, which would only use up the
+/// machine's memory.
 fn install_stripped(file: &Path, root: &Path, target: impl AsRef<Path>) -> Result<()> {
     let target = root.join(target);
     fs::create_dir_all(target.parent().unwrap_or(root))?;
@@ -116,21 +114,22 @@ pub struct Parts<'a> {
     pub stress: Option<&'a Path>,
     /// The compiler for an old C library.
     pub old_glibc: Option<&'a Path>,
-    /// Whether the fault scenarios are run.
+    /// Whether the fault scenarios run.
     pub families: bool,
 }
 
-/// A file system with everything but the plan, which differs from boot to boot.
+/// A file system that contains everything except the plan, which differs from boot to
+/// boot.
 pub struct Guest {
     root: tempfile::TempDir,
 }
 
 impl Guest {
-    /// Gathers meters, libraries and what is tested.
+    /// Collects the meters, libraries and tested files.
     pub fn new(parts: &Parts) -> Result<Self> {
         let guest = Self { root: tempfile::tempdir()? };
         let root = guest.root.path();
-        // For everyone, as some meters run as nobody.
+        // Readable for everyone, because some meters run as nobody.
         fs::set_permissions(root, Permissions::from_mode(0o755))?;
         for folder in ["bin", "meters", "proc", "sys", "dev", "tmp"] {
             fs::create_dir(root.join(folder))?;
@@ -144,7 +143,8 @@ impl Guest {
         let busybox = output(Command::new("sh").args(["-c", "command -v busybox"]))?;
         let busybox = Path::new(busybox.trim());
         install(busybox, root, "bin/busybox")?;
-        // Debian has a dynamic one, too. Of a static one ldd knows no libraries, and fails.
+        // Debian also has a dynamic busybox. For a static one ldd lists no libraries and
+        // fails.
         for library in libraries_of(busybox).unwrap_or_default() {
             install(&library, root, library.strip_prefix("/")?)?;
         }
@@ -182,7 +182,7 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Packs everything and the plan into an initial RAM file system.
+    /// Packs everything, with the plan, into an initial RAM file system.
     fn pack(&self, plan: &str) -> Result<tempfile::NamedTempFile> {
         fs::write(self.root.path().join("plan"), plan)?;
         let image = tempfile::NamedTempFile::new()?;
@@ -196,8 +196,8 @@ impl Guest {
         Ok(image)
     }
 
-    /// Boots `kernel`, runs the plan and returns what each arm reported; the
-    /// whole serial line goes to `log`.
+    /// Boots `kernel`, runs the plan and returns each arm's report; writes the whole
+    /// serial line to `log`.
     pub fn run(&self, boot: Boot, kernel: &Path, plan: &str, log: &Path) -> Result<Run> {
         let image = self.pack(plan)?;
         let mut log_file =
@@ -253,7 +253,7 @@ impl Guest {
     }
 }
 
-/// A running QEMU, ended with its owner.
+/// A running QEMU; dropping this ends it.
 struct Machine(Child);
 
 impl Drop for Machine {
@@ -263,19 +263,19 @@ impl Drop for Machine {
     }
 }
 
-/// What one boot told.
+/// The results of one boot.
 #[derive(Debug, Default)]
 pub struct Run {
     /// `uname -rv` of the kernel.
     pub kernel: String,
     /// Its /proc/version, which names the compiler.
     pub version: String,
-    /// The arms' reports, by their number in the plan.
+    /// The arms' reports, by their numbers in the plan.
     pub reports: BTreeMap<usize, Report>,
 }
 
 impl Run {
-    /// Takes in one line of the serial line; true at the last one.
+    /// Reads one line of the serial line; returns true at the last one.
     fn read(&mut self, line: &str) -> Result<bool> {
         // The firmware leaves escape sequences before the first line.
         let Some(start) = line.find('@') else {
@@ -299,28 +299,28 @@ impl Run {
     }
 }
 
-/// What one arm told: `name=value` fields.
+/// The report of one arm: `name=value` fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The exit status, as a shell shows it.
+    /// The exit status, as a shell gives it.
     pub status: usize,
     fields: BTreeMap<String, String>,
 }
 
 impl Report {
-    /// What an arm told by its exit status and its last line.
+    /// Makes a report from an arm's exit status and its last line.
     pub fn told(status: usize, line: &str) -> Self {
         let fields = line.split_whitespace().filter_map(|field| field.split_once('='));
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self { status, fields: fields.map(owned).collect() }
     }
 
-    /// A count, or `None` where the meter did not get so far.
+    /// A count, or `None` if the meter did not get that far.
     pub fn count(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
     }
 
-    /// A field as it was told.
+    /// A field as text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }

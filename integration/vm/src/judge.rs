@@ -1,35 +1,35 @@
-//! Judges what the arms told.
+//! Judges the arms' reports.
 
 use crate::boot::Boot;
 use crate::guest::Report;
 use crate::scenario::{Arm, Expect, Kind, Scenario};
 use std::fmt::Write as _;
 
-/// A scenario on one boot with what its arms told, in the order of its arms.
-/// `None`: the arm did not run.
+/// A scenario on one boot with the reports of its arms, in their order. `None` if the arm
+/// did not run.
 pub struct Row<'a> {
-    /// What was measured.
+    /// The scenario.
     pub scenario: &'a Scenario,
-    /// Where.
+    /// The boot.
     pub boot: Boot,
-    /// What came of it.
+    /// The reports.
     pub reports: Vec<Option<Report>>,
 }
 
 /// Fewer events than this prove nothing.
 const ENOUGH: u64 = 20;
-/// Fewer corruptions than this in the control arm of a genuine kernel prove
-/// nothing about the other arm.
+/// If the control arm of a genuine kernel has fewer corruptions than this, the other arm
+/// proves nothing.
 const SHOWN: u64 = 10;
-/// More scenarios of a family than this may not be without a fault in their
-/// control arm where they have one on other CPUs.
+/// At most this many scenarios of a family may have no fault in their control arm
+/// although they have one on other CPUs.
 const MOST_QUIET: u64 = 4;
-/// The largest frame of a CPU with AVX2 and nothing later.
+/// The largest frame of a CPU with AVX2 and nothing newer.
 const SMALL_FRAME: u64 = 2048;
 
 impl Row<'_> {
-    /// What is wrong with the row, one line for each arm that is not as it must
-    /// be. Arms that did not run are not judged.
+    /// The failures of the row, one line per failing arm. Arms that did not run are not
+    /// judged.
     pub fn faults(&self) -> Vec<String> {
         let arms = self.scenario.arms.iter().zip(&self.reports);
         arms.filter_map(|(arm, report)| {
@@ -79,14 +79,14 @@ impl Row<'_> {
         }
     }
 
-    /// Whether the control arm saw the defect strike often enough to tell
-    /// anything about the arm with the library.
+    /// Whether the control arm saw the defect often enough for the arm with the library
+    /// to prove anything.
     pub fn shown(&self) -> bool {
         let control = self.reports.first().and_then(Option::as_ref);
         control.and_then(|report| report.count("mismatches")).is_some_and(|n| n >= SHOWN)
     }
 
-    /// Where preemption alone can corrupt, it must do so more rarely than the
+    /// Where preemption alone can corrupt registers, it must do so less often than the
     /// faults of the control arm did.
     fn judge_rate(&self, report: &Report) -> Result<(), String> {
         let control = self.reports.first().and_then(Option::as_ref).and_then(rate);
@@ -128,8 +128,8 @@ fn judge_size(arm: &Arm, report: &Report) -> Result<(), String> {
     }
 }
 
-/// The probe says that there is a defect by its exit status, and by its counts
-/// which; it must not see one that is not there.
+/// The probe's exit status says whether there is a defect, and its counts say which. It
+/// must not report one that is not there.
 fn judge_probe(scenario: &Scenario, arm: &Arm, report: &Report) -> Result<(), String> {
     for name in ["faulting.deliveries", "locked.deliveries", "waits.calls"] {
         expect_enough(report, name)?;
@@ -151,7 +151,7 @@ fn judge_probe(scenario: &Scenario, arm: &Arm, report: &Report) -> Result<(), St
     }
 }
 
-/// A genuine kernel loses registers, and no arguments.
+/// A genuine kernel loses registers, but no arguments.
 fn judge_genuine_probe(report: &Report) -> Result<(), String> {
     for name in ["faulting.deliveries", "locked.deliveries", "waits.calls"] {
         expect_enough(report, name)?;
@@ -188,7 +188,7 @@ fn judge_faults(report: &Report) -> Result<(), String> {
     }
 }
 
-/// Without the library the first comparison fails.
+/// Without the library the first comparison must fail.
 fn judge_stress(arm: &Arm, report: &Report) -> Result<(), String> {
     let seed = report.text("seed").unwrap_or("unknown");
     match (arm.expect, report.status) {
@@ -228,7 +228,7 @@ mod tests {
     use crate::boot::{GENUINE, GENUINE_PREEMPT};
     use crate::scenario;
 
-    /// What is wrong with a row of a genuine kernel whose arms told this.
+    /// The failures of a genuine kernel's row with these reports.
     fn faults(boot: Boot, without: &str, with: &str) -> (bool, Vec<String>) {
         let all = scenario::genuine();
         let scenario = all.iter().find(|scenario| scenario.meter == "nested").expect("a meter");

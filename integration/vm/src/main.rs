@@ -1,5 +1,5 @@
-//! Boots kernels that have the defects in QEMU, runs every scenario without and
-//! with the library, judges the results and writes them down.
+//! Boots kernels that have the defects in QEMU, runs every scenario without and with the
+//! library, judges the results and writes them to a file.
 //!
 //! `make vm` runs this. See `docs/vm.md`.
 
@@ -34,26 +34,25 @@ struct Options {
     /// The stress program.
     #[arg(long, value_name = "stress")]
     stress: Option<PathBuf>,
-    /// Measure the kernels of this source instead: Linux 5.2 to 5.4.1, as released.
+    /// Measure kernels built from this unchanged source instead: Linux 5.2 to 5.4.1.
     #[arg(long, value_name = "FOLDER")]
     kernel_source: Option<PathBuf>,
     /// Run only the scenarios whose title or meter contains TEXT.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// Boot only this machine.
+    /// Boot only this configuration.
     #[arg(long, value_parser = BOOTS.map(|boot| boot.name))]
     boot: Option<String>,
-    /// How long each arm measures, in milliseconds [default: 400, with
-    /// --kernel-source 3000].
+    /// Milliseconds per arm [default: 400, with --kernel-source 3000].
     #[arg(long, value_name = "MS")]
     time: Option<u32>,
-    /// Write the tables into this file.
+    /// Write the tables to this file.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
     /// Folder for the logs of the serial lines.
     #[arg(long, value_name = "FOLDER", default_value = "target/vm")]
     logs: PathBuf,
-    /// In the machine itself: run the fault scenarios of a program.
+    /// Inside the machine: run the fault scenarios of a program.
     #[arg(long, value_name = "PROGRAM", hide = true)]
     family: Option<String>,
 }
@@ -79,7 +78,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error that a script has told the user already.
+/// An error that a script has already reported to the user.
 #[derive(Debug)]
 struct Told;
 
@@ -91,7 +90,7 @@ impl std::fmt::Display for Told {
     }
 }
 
-/// The number of arms that are not as they must be.
+/// Returns the number of failing arms.
 fn run(options: &Options) -> Result<usize> {
     guest::check_tools()?;
     let genuine = options.kernel_source.is_some();
@@ -113,7 +112,7 @@ fn run(options: &Options) -> Result<usize> {
     });
     let boots: Vec<_> = boots.collect();
     ensure!(!boots.is_empty(), "no scenario matches");
-    // First, as it takes longest, and as a folder may be no kernel's source.
+    // Kernels first: they take longest, and the folder may not be a kernel's source.
     let kernels: Vec<_> = boots.iter().map(|boot| kernel(*boot, options)).collect::<Result<_>>()?;
 
     let guest = Guest::new(&Parts {
@@ -151,8 +150,7 @@ fn run(options: &Options) -> Result<usize> {
     Ok(faults)
 }
 
-/// The image of the kernel to boot, built now if it is not there yet. The script
-/// tells what it lacks.
+/// The image of the kernel to boot, built if missing. The script reports what it lacks.
 fn kernel(boot: Boot, options: &Options) -> Result<PathBuf> {
     let mut command = Command::new(home().join("kernel.sh"));
     command.arg(boot.kernel);
@@ -166,7 +164,8 @@ fn kernel(boot: Boot, options: &Options) -> Result<PathBuf> {
     Ok(String::from_utf8_lossy(&out.stdout).trim().into())
 }
 
-/// When, and with which sigward: kernels of users' sources are not measured each time.
+/// The date, and the sigward version: kernels from a user's source are not measured each
+/// time.
 fn circumstances() -> String {
     let word = |command: &mut Command| {
         let out = command.stderr(Stdio::null()).output().ok()?;
@@ -182,7 +181,7 @@ fn circumstances() -> String {
     text
 }
 
-/// The compiler for glibc 2.31, fetched now if it is not there yet.
+/// The compiler for glibc 2.31, fetched if missing.
 fn old_glibc() -> Option<PathBuf> {
     match output(&mut Command::new(home().join("../harness/fetch-old-glibc"))) {
         Ok(compiler) => Some(compiler.trim().into()),
@@ -193,7 +192,7 @@ fn old_glibc() -> Option<PathBuf> {
     }
 }
 
-/// Boots once and fills the rows; returns what the machine told.
+/// Boots once and adds the reports to the rows; returns the boot's results.
 fn measure(
     options: &Options,
     guest: &Guest,
@@ -224,10 +223,10 @@ fn measure(
     Ok(run)
 }
 
-/// What the guest's shell runs for one arm.
+/// The command that the guest's shell runs for an arm.
 fn command_line(scenario: &Scenario, arm: &Arm, time: u32) -> String {
     if scenario.kind == Kind::Faults {
-        // It preloads the library itself, into what it runs.
+        // It preloads the library itself, into the programs it runs.
         return format!("family --family {}", scenario.meter);
     }
     let mut command = format!("env METER_MS={} ", time * scenario.longer);

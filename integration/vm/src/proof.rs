@@ -1,10 +1,10 @@
-//! The file of all tables. Those of genuine kernels, whose source a user brought,
-//! stay until the same kernel is measured again.
+//! The file with all tables. Tables of genuine kernels, whose source a user brought, stay
+//! until the same kernel is measured again.
 
 use crate::report::GENUINE;
 
-/// The file's text, given what it was before and the sections just measured.
-/// These are either all those of the test kernels or some of genuine ones.
+/// The new text, from the old text and the sections just measured: either all those of
+/// the test kernels or some of genuine ones.
 pub fn update(before: &str, head: &str, measured: &[String]) -> String {
     let is_genuine = |section: &&str| section.starts_with(&format!("## {GENUINE}"));
     let heading = |section: &str| section.lines().next().unwrap_or_default().to_owned();
@@ -25,7 +25,7 @@ pub fn update(before: &str, head: &str, measured: &[String]) -> String {
     all.map(|section| section.trim_end().to_owned() + "\n").collect::<Vec<_>>().join("\n")
 }
 
-/// What is under each heading of the second level, heading included.
+/// The text of each second-level section, including its heading.
 fn sections(text: &str) -> Vec<&str> {
     let starts: Vec<_> = text.match_indices("\n## ").map(|(newline, _)| newline + 1).collect();
     let ends = starts.iter().skip(1).copied().chain([text.len()]);

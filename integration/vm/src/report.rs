@@ -1,4 +1,4 @@
-//! Writes what the arms told down as tables.
+//! Writes the arms' reports as tables.
 
 use crate::boot::Boot;
 use crate::guest::{Report, Run};
@@ -18,10 +18,10 @@ fn cells(report: Option<&Report>, names: &[&str]) -> String {
     })
 }
 
-/// What the headings of genuine kernels start with.
+/// Headings of genuine kernels start with this.
 pub const GENUINE: &str = "Genuine Linux";
 
-/// The tables of one boot, of which `when` tells the circumstances.
+/// The tables of one boot; `when` is the date and version.
 pub fn tables(boot: Boot, run: &Run, rows: &[Row], when: &str) -> String {
     let mut text = if boot.genuine {
         let release = run.kernel.split(' ').next().unwrap_or_default();
@@ -94,8 +94,8 @@ fn registers_table(text: &mut String, rows: &[&Row]) {
     text.push('\n');
 }
 
-/// The same for a kernel that counts no frames, and where a control arm may see
-/// too little to prove anything.
+/// The same for a kernel that does not count frames, where a control arm may see too
+/// little to prove anything.
 fn genuine_table(text: &mut String, rows: &[&Row]) {
     const NAMES: [&str; 2] = ["deliveries", "mismatches"];
     text.push_str(
@@ -124,7 +124,7 @@ fn genuine_table(text: &mut String, rows: &[&Row]) {
     text.push_str(" |\n");
 }
 
-/// The sum over all rows with both a control arm and one that must be clean.
+/// The sum over all rows that have a control arm and one that must be clean.
 fn total(rows: &[&Row], arm: usize, name: &str) -> u64 {
     rows.iter()
         .filter(|row| row.scenario.arms.get(1).is_some_and(|arm| arm.expect == Expect::Clean))
@@ -146,7 +146,7 @@ fn arms_table(text: &mut String, rows: &[&Row], what: &str, names: &[&str]) {
     }
 }
 
-/// One line for each arm: what the command said, by its exit status, and why.
+/// One line for each arm: the command's answer, by its exit status, and the reason.
 fn probe_table(text: &mut String, rows: &[&Row]) {
     text.push_str(
         "| `sigward probe`, the defect | run | says | deliveries | frames that faulted \
@@ -191,7 +191,7 @@ fn check_line(text: &mut String, rows: &[&Row]) {
     }
 }
 
-/// Both arms in one line, as the scenarios' own table has them.
+/// Both arms in one line, as in the scenarios' own table.
 fn faults_table(text: &mut String, rows: &[&Row]) {
     text.push_str(
         "| fault scenarios | bytes of a frame | scenarios | without: deliveries | page faults \

@@ -7,15 +7,15 @@ use crate::boot::{
     STRICT_SIZE,
 };
 
-/// What an arm must show, or the run has failed.
+/// What an arm must show, or else the run fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// The defect strikes: it is measured at all.
+    /// The defect occurs: the measurement works.
     Struck,
-    /// The defect does not strike, though it could: nothing corrupted, and no
-    /// frame faulted. With kernel preemption: corrupted more rarely.
+    /// The defect does not occur although it could: nothing is corrupted, and no frame
+    /// faults. With kernel preemption: corruption is rarer.
     Clean,
-    /// A known limit: only measured.
+    /// A known limit: only reported.
     Told,
 }
 
@@ -24,7 +24,7 @@ pub enum Expect {
 pub struct Arm {
     /// Names the arm in the report.
     pub label: &'static str,
-    /// `None`: without the library. Else with it, and with these variables.
+    /// `None` for a run without the library; otherwise the variables to set.
     pub library: Option<&'static str>,
     /// What it must show.
     pub expect: Expect,
@@ -33,7 +33,7 @@ pub struct Arm {
 const CONTROL: Arm = Arm { label: "without", library: None, expect: Expect::Struck };
 const HARDENED: Arm = Arm { label: "with", library: Some("SIGWARD=on"), expect: Expect::Clean };
 
-/// What a meter counts, and so how it is judged and shown.
+/// What a meter counts, which decides how it is judged and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Vector registers across signals.
@@ -42,9 +42,9 @@ pub enum Kind {
     Waits,
     /// Alternate stacks that are too small.
     Size,
-    /// What the command finds out itself, untold.
+    /// What the command finds out by trying.
     Probe,
-    /// What it says of the kernel, by its name.
+    /// What it says about the kernel from its name.
     Check,
     /// Page faults in a family of the harness's scenarios, both arms in one run.
     Faults,
@@ -53,7 +53,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them, in the order of the report.
+    /// All kinds, in the order of the report.
     pub const ALL: [Self; 7] = [
         Self::Check,
         Self::Registers,
@@ -65,7 +65,7 @@ impl Kind {
     ];
 }
 
-/// One way in which a program meets a defect.
+/// One way in which a program is exposed to a defect.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// The row's heading in the report.
@@ -74,16 +74,16 @@ pub struct Scenario {
     pub kind: Kind,
     /// The meter and its arguments.
     pub meter: &'static str,
-    /// Options of `confine`, or nothing.
+    /// Options of `confine`, or empty.
     pub confine: &'static str,
     /// Settings of the kernel, as in `/sys/module/sigward/parameters`.
     pub settings: &'static str,
-    /// Whether faults of the meter are made to sleep, as on a busy machine: for
-    /// kernels without `fpu_bug=2`.
+    /// Whether the meter's faults are made to sleep, as on a busy machine: for kernels
+    /// without `fpu_bug=2`.
     pub contend: bool,
     /// Whether the meter runs with glibc 2.31, not with this machine's.
     pub old_glibc: bool,
-    /// How many times longer than others it measures.
+    /// The factor by which it measures longer than others.
     pub longer: u32,
     /// The runs.
     pub arms: Vec<Arm>,
@@ -142,8 +142,8 @@ pub fn all() -> Vec<Scenario> {
     .concat()
 }
 
-/// Those that can strike on a kernel that has the defect by itself. What takes
-/// away from 6.1 what the kernels of 2019 had not is left out.
+/// The scenarios that can strike on a kernel that has the defect itself. Omits those that
+/// only take away from 6.1 what the kernels of 2019 did not have.
 pub fn genuine() -> Vec<Scenario> {
     let meters = [programs(), deep_stacks(), surroundings(), with_old_glibc(), bounds()];
     let meters = meters.concat().into_iter().filter(|scenario| {
@@ -204,7 +204,7 @@ fn programs() -> Vec<Scenario> {
     .to_vec()
 }
 
-/// Ordinary stacks deeper than what is held by default.
+/// Ordinary stacks used beyond the part that is held by default.
 fn deep_stacks() -> Vec<Scenario> {
     let deeper = Arm { library: Some("SIGWARD=on SIGWARD_STACK=131072"), ..HARDENED };
     [
@@ -218,7 +218,7 @@ fn deep_stacks() -> Vec<Scenario> {
     .to_vec()
 }
 
-/// Where programs run: as whom, with which limits, on what kernel.
+/// The surroundings of programs: user, limits, kernel.
 #[rustfmt::skip] // a table
 fn surroundings() -> Vec<Scenario> {
     const LITTLE: &str = "--nobody --memlock 65536";
@@ -238,7 +238,7 @@ fn surroundings() -> Vec<Scenario> {
     .to_vec()
 }
 
-/// The C library of the kernels' own time, with a libpthread of its own.
+/// The C library from the time of those kernels, with a separate libpthread.
 fn with_old_glibc() -> Vec<Scenario> {
     let registers = [
         ("glibc 2.31: own `MADV_DONTNEED`", "evict dontneed"),
@@ -248,7 +248,8 @@ fn with_old_glibc() -> Vec<Scenario> {
     ];
     let mut all: Vec<_> =
         registers.iter().map(|(title, meter)| Scenario::registers(title, meter)).collect();
-    // Only of wait4: this glibc's fork(2) does not survive that its clone loses them.
+    // Only arguments of wait4: this glibc's fork(2) does not survive it if its clone
+    // loses them.
     let waits = ("glibc 2.31: R10, R8 and R9 of wait4 lost", "r10_bug=2 r10_nr=61");
     all.push(Scenario::waits(waits.0, waits.1, ""));
     for scenario in &mut all {
@@ -257,7 +258,7 @@ fn with_old_glibc() -> Vec<Scenario> {
     all
 }
 
-/// `SIGWARD=auto` acts where the kernel is in a known range, and only there.
+/// `SIGWARD=auto` acts if the kernel is in a known range, and only then.
 fn verdicts() -> Vec<Scenario> {
     let auto = |expect| Arm { library: Some("SIGWARD=auto"), expect, ..HARDENED };
     vec![
@@ -273,7 +274,7 @@ fn verdicts() -> Vec<Scenario> {
     ]
 }
 
-/// How far residency reaches, and the defect as it was first shown.
+/// The limits of residency, and the defect as it was first shown.
 fn bounds() -> Vec<Scenario> {
     vec![
         Scenario {
@@ -317,7 +318,7 @@ fn waits() -> Vec<Scenario> {
     .to_vec()
 }
 
-/// Alternate stacks that today's frame does not fit on.
+/// Alternate stacks that are too small for today's frame.
 fn sizes() -> Vec<Scenario> {
     let fixed = Arm { library: Some("SIGWARD=on SIGWARD_SIZE=fix"), ..HARDENED };
     vec![Scenario {
@@ -329,8 +330,8 @@ fn sizes() -> Vec<Scenario> {
     }]
 }
 
-/// `sigward probe` tells the kernel that has a defect from the one that has
-/// not, and is not deceived where the library is preloaded.
+/// `sigward probe` tells a kernel with a defect from one without, and is not misled if
+/// the library is preloaded.
 fn probes() -> Vec<Scenario> {
     let plain = |expect| Arm { label: "plain", library: None, expect };
     let preloaded = Arm { label: "preloaded", expect: Expect::Struck, ..HARDENED };
@@ -364,7 +365,7 @@ fn families() -> Vec<Scenario> {
         .collect()
 }
 
-/// The stress program there, with room for all locks, and with little.
+/// The stress program in the machine, with room for all locks, and with little room.
 fn stress() -> Vec<Scenario> {
     [("root", ""), ("nobody, 64 KiB of locked memory", "--nobody --memlock 65536")]
         .map(|(title, confine)| Scenario {

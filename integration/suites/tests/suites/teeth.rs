@@ -1,16 +1,16 @@
-//! The suites bite: with a fault planted behind the library, verdicts differ.
+//! The suites can fail: with a fault planted behind the library, verdicts differ.
 
 use sigward_harness::artifacts;
 use sigward_suites::arm::{Arm, Bench};
 use sigward_suites::suite::SUITES;
 use sigward_suites::{row, session};
 
-/// The library with the fault injector behind it: what its originals do wrong, it does wrong.
+/// The library with the fault injector behind it: the errors of its originals become its own.
 const fn broken(label: &'static str, settings: &'static [(&'static str, &'static str)]) -> Arm {
     Arm { label, libraries: &["libsigward.so", "libchaos.so"], settings }
 }
 
-/// What is broken, and the suite that must notice.
+/// What is broken, and the suite that must notice it.
 const FAULTS: [(&str, Arm); 3] = [
     (
         "job control; make -j",
