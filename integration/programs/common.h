@@ -1,4 +1,5 @@
-// What several programs need: checks that print their name, and the kernel's word on memory.
+// What several programs need: checks that print the failed call, and what the kernel says about
+// memory.
 #ifndef COMMON_H
 #define COMMON_H
 
@@ -23,7 +24,8 @@
 #define PAGE 4096UL
 #define STACK_SIZE (16 * PAGE)
 
-// Ends the program with the failed call's text, so that a broken test is not taken for a result.
+// Ends the program with the text of the failed call, so that a broken test does not look like a
+// result.
 #define MUST(call)                                                                              \
     do {                                                                                        \
         if (!(call)) {                                                                          \
@@ -35,8 +37,8 @@
 // Every program that can hang calls this first.
 __attribute__((unused)) static void dead_man(unsigned seconds) { alarm(seconds); }
 
-// Fresh pages that nobody has touched. Never merged with a neighbour: PROT_NONE pages surround
-// them, so that the figures of smaps are theirs alone.
+// New untouched pages. Surrounded by PROT_NONE pages, so that they are never merged with a
+// neighbour and smaps has figures for them alone.
 __attribute__((unused)) static char *fresh_pages(size_t size)
 {
     char *all = mmap(NULL, size + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -45,7 +47,7 @@ __attribute__((unused)) static char *fresh_pages(size_t size)
     return all + PAGE;
 }
 
-// A mapping of its own with nothing around it that belongs to it, as most programs make one.
+// A separate mapping without anything around it, as most programs make one.
 __attribute__((unused)) static char *plain_pages(size_t size)
 {
     char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -92,8 +94,8 @@ __attribute__((unused)) static void on_signal(int signal, void (*handler)(int), 
     MUST(sigaction(signal, &action, NULL) == 0);
 }
 
-// A field of /proc/thread-self/status in KiB, such as VmLck. It reads with the kernel's own
-// calls: stdio would allocate.
+// A field of /proc/thread-self/status in KiB, such as VmLck. Uses system calls only: stdio would
+// allocate.
 __attribute__((unused)) static long status_kb(const char *field)
 {
     static char text[8192];
@@ -109,8 +111,8 @@ __attribute__((unused)) static long status_kb(const char *field)
     return at ? strtol(at + strlen(name), NULL, 10) : -1;
 }
 
-// Calls `found` with each line of smaps, and how many pages of [base, base+size) lie in its VMA.
-// It allocates nothing: that could be in a hole which is looked at.
+// Calls `found` with each line of smaps, and the number of pages of [base, base+size) in its VMA.
+// It does not allocate: that might map memory into a hole under test.
 __attribute__((unused)) static long sum_smaps(const void *base, size_t size,
                                               long (*found)(const char *line, long pages))
 {
@@ -148,7 +150,7 @@ __attribute__((unused)) static long if_marked(const char *line, long pages)
     return !strncmp(line, "VmFlags:", 8) && strstr(line, " lo") ? pages : 0;
 }
 
-// Pages of [base, base+size) that lie in locked VMAs, by the "lo" flag of smaps.
+// Pages of [base, base+size) in locked VMAs, by the "lo" flag of smaps.
 __attribute__((unused)) static long locked_pages(const void *base, size_t size)
 {
     return sum_smaps(base, size, if_marked);
@@ -160,14 +162,14 @@ __attribute__((unused)) static long if_locked(const char *line, long pages)
     return !strncmp(line, "Locked:", 7) ? strtol(line + 7, NULL, 10) : 0;
 }
 
-// The field Locked of smaps, in KiB, of the VMAs that hold any of [base, base+size).
+// The field Locked of smaps, in KiB, of the VMAs that overlap [base, base+size).
 __attribute__((unused)) static long smaps_locked_kb(const void *base, size_t size)
 {
     return sum_smaps(base, size, if_locked);
 }
 
-// Pages of [base, base+size) that a page table says are in memory. mincore would count pages
-// that are still cached on their way to swap.
+// Pages of [base, base+size) that are present according to the page tables. mincore would also
+// count pages that are still cached on their way to swap.
 __attribute__((unused)) static long present_pages(const void *base, size_t size)
 {
     uintptr_t from = (uintptr_t)base / PAGE, to = ((uintptr_t)base + size + PAGE - 1) / PAGE;

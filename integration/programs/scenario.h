@@ -1,5 +1,5 @@
-// What the programs with a scenario argument share. SIGUSR1 warms a stack up; the deliveries of
-// SIGUSR2 are those that a test counts the page faults of.
+// Shared by the programs with a scenario argument. SIGUSR1 warms up a stack; a test counts the page
+// faults at the deliveries of SIGUSR2.
 #ifndef SCENARIO_H
 #define SCENARIO_H
 
@@ -10,7 +10,7 @@ struct scenario {
     void (*run)(void);
 };
 
-// `measured` is named by assembly.
+// Assembly refers to `measured` by name.
 static int warmed, measured __attribute__((used));
 
 static void count(int signal)
@@ -23,7 +23,7 @@ __attribute__((unused)) static int measured_so_far(void)
     return __atomic_load_n(&measured, __ATOMIC_SEQ_CST);
 }
 
-// Both signals to the calling thread, on `stack` (by `count`), which then has been used once.
+// Sends both signals to the calling thread, on `stack` (by `count`), which has then been used once.
 __attribute__((unused)) static void warm_up(void *stack, size_t size)
 {
     on_signal(SIGUSR1, count, SA_ONSTACK);
@@ -39,7 +39,7 @@ __attribute__((unused)) static void deliver(void)
     MUST(measured_so_far() > before);
 }
 
-// SIGUSR2 with the stack pointer `depth` bytes further down, just above a page's start: the frame of
+// SIGUSR2 with the stack pointer `depth` bytes lower, just above the start of a page: the frame of
 // a handler without SA_ONSTACK lies there and on the page below, where nothing else is touched.
 __attribute__((unused, noinline)) static void deliver_deep(size_t depth)
 {
@@ -50,7 +50,7 @@ __attribute__((unused, noinline)) static void deliver_deep(size_t depth)
     MUST(syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGUSR2) == 0);
 }
 
-// What a call returned, and errno where it failed: the same with and without the library.
+// Prints what a call returned, and errno if it failed: the same with and without the library.
 __attribute__((unused)) static void tell(const char *call, long result)
 {
     int error = errno;
@@ -61,23 +61,23 @@ __attribute__((unused)) static void tell(const char *call, long result)
     fflush(stdout);
 }
 
-// Tells the result of a call, which starts with errno clear.
+// Prints the result of a call, which starts with errno cleared.
 #define TELL(call) (errno = 0, tell(#call, (long)(call)))
 
-// What only newer libcs have; musl has all of it that it will ever have.
+// Functions that only newer glibcs have. musl is taken as it is.
 #ifdef __GLIBC__
 #define SINCE_GLIBC(minor) __GLIBC_PREREQ(2, minor)
 #else
 #define SINCE_GLIBC(minor) 1
 #endif
 
-// What this libc does not have.
+// This libc lacks something that the scenario needs.
 __attribute__((unused, noreturn)) static void not_here(void) { exit(77); }
 
-// Runs the scenario that the first argument names; without one, lists all.
+// Runs the scenario named by the first argument; without an argument, lists all.
 static int run_scenario(int argc, char **argv, const struct scenario *all)
 {
-    // stdio must not allocate on the way.
+    // stdio must not allocate later.
     static char buffer[BUFSIZ];
     setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
     dead_man(60);
@@ -95,7 +95,7 @@ static int run_scenario(int argc, char **argv, const struct scenario *all)
     return argc < 2 ? 0 : 98;
 }
 
-// A thread with a warm stack of its own (mmapped, filled by it), which serves until `quit`.
+// A thread with its own warmed-up stack (mapped and filled), which works until `quit`.
 struct worker {
     pthread_t thread;
     char *stack;

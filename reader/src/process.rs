@@ -30,7 +30,8 @@ pub struct Process {
 impl Process {
     /// Opens the process `pid`.
     ///
-    /// # Errors If there is none, or we may not read it.
+    /// # Errors
+    /// If there is none, or we may not read it.
     pub fn open(pid: u32) -> Result<Self, Unreadable> {
         let folder = File::open(format!("/proc/{pid}")).map_err(|error| judge(&error))?;
         let memory = within(&folder, "mem").map_err(|error| judge(&error))?;
@@ -39,7 +40,8 @@ impl Process {
 
     /// Its mappings.
     ///
-    /// # Errors If it is gone, or we may not read them.
+    /// # Errors
+    /// If it is gone, or we may not read them.
     pub fn mappings(&self) -> Result<Vec<Mapping>, Unreadable> {
         Ok(maps::parse(&self.text("maps")?))
     }
@@ -56,7 +58,8 @@ impl Process {
     /// Every block in it, with its content: usually one, and none if the library is not
     /// loaded.
     ///
-    /// # Errors If the process is gone, or we may not read it.
+    /// # Errors
+    /// If the process is gone, or we may not read it.
     pub fn blocks(&self) -> Result<Vec<Block>, Unreadable> {
         let found = note::find(self, &self.mappings()?);
         Ok(found

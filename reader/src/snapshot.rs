@@ -55,7 +55,8 @@ impl Snapshot {
 
 /// Reads the block at `address`.
 ///
-/// # Errors If there is none, or it cannot be used.
+/// # Errors
+/// If there is none, or it cannot be used.
 pub fn read(source: &impl Source, address: u64) -> Result<Snapshot, Error> {
     for _ in 0..ATTEMPTS {
         if let Some(snapshot) = attempt(source, address)? {

@@ -8,12 +8,14 @@ pub trait Source {
     /// Reads from `address` into `buffer`, up to the first byte that is not there.
     /// Returns the number of bytes.
     ///
-    /// # Errors If not one byte can be read.
+    /// # Errors
+    /// If not one byte can be read.
     fn read_at(&self, address: u64, buffer: &mut [u8]) -> Result<usize, Unreadable>;
 
     /// Fills `buffer`.
     ///
-    /// # Errors If a byte cannot be read.
+    /// # Errors
+    /// If a byte cannot be read.
     fn fill(&self, address: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {

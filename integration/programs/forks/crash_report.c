@@ -1,6 +1,6 @@
-// A report on a crash, made in a copy of the process: the thread that crashed tells where its
-// siginfo and context lie, on its alternate stack, and waits; another thread forks, and the child
-// reads them.
+// A crash report that is made in a copy of the process: the crashed thread says where its siginfo
+// and context are (on its alternate stack) and waits; another thread forks, and the child reads
+// them.
 // compared: elsewhere
 #include <ucontext.h>
 #include "common.h"

@@ -1,5 +1,5 @@
-// Forks by a handler on its alternate stack, in every way that libc has, while another thread's fork
-// is under way. The child needs that stack. fork_beside MILLISECONDS [WAY]: how long that fork takes.
+// A handler on its alternate stack forks, in every way that libc has, during another thread's fork.
+// The child needs that stack. fork_beside MILLISECONDS [WAY]: how long the other fork takes.
 // compared: elsewhere
 // links: libslow
 #include "common.h"

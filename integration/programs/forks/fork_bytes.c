@@ -1,5 +1,5 @@
-// Every byte that a child must find after a fork. Most stacks here hold more than frames, which is
-// where a copy that is left out would lose data.
+// Every byte that a child must find after a fork. Most stacks here contain more than frames: memory
+// that is not copied would lose data.
 #include <sys/mman.h>
 #include "scenario.h"
 
@@ -20,7 +20,7 @@ static void *holds_stack(void *argument)
     return NULL;
 }
 
-// Runs `then` in this thread while so many others hold these stacks.
+// Runs `then` in this thread while the given number of other threads have these stacks.
 static void amid(int threads, char *const all[], void (*then)(void))
 {
     pthread_t ids[threads];
@@ -55,7 +55,7 @@ static long wrong(const char *from, size_t size)
     return count;
 }
 
-// The child tells how many bytes are not as they were, the parent then the same.
+// The child prints how many bytes have changed, then the parent does.
 static void fork_and_check(char *const ranges[], size_t size, int count)
 {
     int status;
@@ -94,12 +94,12 @@ enum { BLOCK = THREADS * STACK_SIZE + 8 * PAGE };
 
 static void check_block(void)
 {
-    // Also what the frames never reached of each stack.
+    // Fills also the part of each stack that the frames never reached.
     fill(block, BLOCK);
     fork_and_check(&block, BLOCK, 1);
 }
 
-// Stacks in malloc'ed memory, which share their first and last pages with other data.
+// Stacks from malloc, which share their first and last pages with other data.
 static void heap(void)
 {
     char *pieces[THREADS];
@@ -121,7 +121,7 @@ static void check_small(void)
     fork_and_check(&small[0][0], 1500, THREADS * 64);
 }
 
-// Separate small allocations with a stack among them: neighbours on the same pages.
+// Small separate allocations with a stack between them: neighbours on the same pages.
 static void heap_neighbours(void)
 {
     for (int i = 0; i < THREADS; i++) {
@@ -138,7 +138,7 @@ static char *ranges[THREADS];
 
 static void free_and_reuse(void)
 {
-    // Freed while still registered; the same memory serves for something else.
+    // Freed while still registered; then the same memory is used for something else.
     for (int i = 0; i < THREADS; i++)
         free(stacks[i]);
     for (int i = 0; i < THREADS; i++) {
@@ -155,7 +155,7 @@ static void freed_and_reused(void)
     amid_threads(stacks, free_and_reuse);
 }
 
-// Large enough for malloc to map it by itself.
+// Large enough that malloc maps it separately.
 static void free_and_reuse_large(void)
 {
     enum { LARGE = 1 << 20 };
@@ -195,7 +195,7 @@ static void map_stacks(void)
         stacks[i] = plain_pages(STACK_SIZE);
 }
 
-// The new mappings do not fill with stacks: larger, in the same place.
+// The new mappings are larger than the stacks that were in the same place.
 static void unmap_and_map_larger(void)
 {
     for (int i = 0; i < THREADS; i++)
@@ -217,7 +217,7 @@ static void unmap_and_malloc(void)
     fork_and_check(ranges, LARGE, THREADS);
 }
 
-// Past every hook: neither munmap nor mmap goes through libc.
+// Bypasses every hook: neither munmap nor mmap goes through libc.
 static long bare(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
@@ -245,7 +245,7 @@ static void unmapped_and_mapped_larger(void) { map_stacks(); amid_threads(stacks
 static void unmapped_and_malloced(void) { map_stacks(); amid_threads(stacks, unmap_and_malloc); }
 static void unmapped_and_mapped_unseen(void) { map_stacks(); amid_threads(stacks, unmap_and_map_unseen); }
 
-// Threads that ended with their stacks registered; the memory serves for something else.
+// Threads that ended with their stacks registered; their memory is used for something else.
 static void check_after_threads(void)
 {
     for (int i = 0; i < THREADS; i++)
@@ -262,8 +262,9 @@ static void after_threads(void)
     check_after_threads();
 }
 
-// The forking thread's own stack, from the ordinary one and from a handler on it.
-// In a child that lacks these threads, their stacks are memory like any other.
+// The forking thread's own stack: forks from the ordinary stack, and from a handler on
+// the alternate one. In a child that lacks these threads, their stacks are memory like
+// any other.
 enum { MANY = 100 };
 static char *many[MANY];
 static int used;
@@ -303,7 +304,7 @@ static void own(void)
     fork_and_check(&stack, STACK_SIZE, 1);
 }
 
-// Half of it was never used: that need not be copied, the other half must be.
+// Half of it was never used and need not be copied; the other half must be.
 static void own_half_used(void)
 {
     char *stack = plain_pages(STACK_SIZE), *used = stack + STACK_SIZE / 2;
@@ -334,7 +335,7 @@ static void in_a_handler(void)
     MUST(raise(SIGUSR1) == 0);
 }
 
-// Has this thread stand on a stack while `run` runs.
+// Runs `run` with the stack pointer on another stack.
 __attribute__((noinline)) static void stand_on(char *top, void (*run)(void))
 {
     __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
@@ -351,14 +352,14 @@ static void fork_on_anothers(void)
     stand_on(stacks[0] + STACK_SIZE, check_underfoot);
 }
 
-// As a scheduler of coroutines may: this thread's frames are on a stack that another has set.
+// As with a scheduler of coroutines: this thread's frames are on a stack that another thread set.
 static void on_anothers(void)
 {
     map_stacks();
     amid_threads(stacks, fork_on_anothers);
 }
 
-// Another thread's local variables, and its own data: ordinary stacks are always copied.
+// Another thread's local variables and thread-specific data: ordinary stacks are always copied.
 static char *locals[THREADS];
 static __thread char own_data[3 * PAGE];
 static char *data[THREADS];
@@ -379,7 +380,7 @@ static void *holds_locals(void *argument)
 static void ordinary(void)
 {
     pthread_t ids[THREADS];
-    // Only for a handler that can run there are they held.
+    // They are held only if there is a handler that can run there.
     on_signal(SIGUSR1, count, 0);
     pthread_barrier_init(&set, NULL, THREADS + 1);
     pthread_barrier_init(&asked, NULL, THREADS + 1);
@@ -408,7 +409,7 @@ static void *forks_here(void *unused)
     return NULL;
 }
 
-// Main's stack holds the environment; another thread forks.
+// Main's stack contains the environment; another thread forks.
 static void environment(void)
 {
     pthread_t id;
@@ -418,7 +419,7 @@ static void environment(void)
     MUST(pthread_create(&id, NULL, forks_here, NULL) == 0 && pthread_join(id, NULL) == 0);
 }
 
-// The program's own wish, before and after registering, is obeyed: zeroes, or no memory at all.
+// The program's own advice, before and after registering, is obeyed: zeroes, or no memory at all.
 static int advice, before;
 
 static void check_advised(void)
@@ -445,7 +446,7 @@ static void check_advised(void)
             }
             printf("child: %ld there, %ld zeroes\n", there, zeroes);
             fflush(stdout);
-            // The flag is the child's, too: its own child finds the same.
+            // The child has the flag too: its own child finds the same.
             for (int i = 0; i < THREADS && there; i++)
                 fill(stacks[i], STACK_SIZE);
             pid_t grandchild = fork();

@@ -1,6 +1,6 @@
-// The least page faults that a fork costs the thread that makes it, until it returns in the parent,
-// whose child waits: fork_faults KIB THREADS. The thread has a stack of so many KiB that was never used, and
-// beside it so many threads have one of their own.
+// The fewest page faults that a fork costs the forking thread until it returns in the parent, while
+// the child waits: fork_faults KIB THREADS. The thread has an unused stack of KIB KiB, and THREADS
+// other threads have stacks of their own.
 // compared: elsewhere
 #include <sys/resource.h>
 #include "common.h"
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
         MUST(pthread_create(&thread, &attributes, park, NULL) == 0);
     }
     pthread_barrier_wait(&ready);
-    // The first ones bind names, and find what is to be flagged.
+    // The first forks bind names and find the memory to exclude from copying.
     long least = faults_of_a_fork();
     for (int i = 0; i < 8; i++) {
         long now = faults_of_a_fork();

@@ -1,4 +1,4 @@
-// A fork in one of its many forms, then signals to the child, to the parent, to its threads.
+// A fork in one of its many forms, then signals to the child, to the parent, and to its threads.
 // build: -lutil -fno-stack-clash-protection
 #include <pty.h>
 #include <sched.h>
@@ -15,7 +15,7 @@ extern char **environ;
 static char *stack;
 static int hold[2];
 
-// The child lives until the parent has been measured: its pages stay shared so long.
+// The child lives until the parent has been measured, so that its pages stay shared.
 static void wait_for_parent(void)
 {
     char byte;
@@ -65,7 +65,7 @@ static void parent(void) { start(); in_parent_of(fork()); }
 static void child_bare(void) { start(); in_child_of(_Fork()); }
 static void parent_bare(void) { start(); in_parent_of(_Fork()); }
 
-// By syscall(2). libc does not learn of it: it may take the thread for the one that it copied.
+// By syscall(2). libc does not notice: in the child it may take the thread for the one it copied.
 static void deliver_by_number(void)
 {
     int before = measured_so_far();
@@ -123,7 +123,7 @@ static void parent_pty(void)
     in_parent_of(child);
 }
 
-// The parent has gone when it returns.
+// When it returns, the parent has ended.
 static void child_daemon(void)
 {
     start();
@@ -191,7 +191,7 @@ static void other_threads(void)
     end_workers();
 }
 
-// The threads never stop taking signals: not one may meet a moment without its pages.
+// The threads take signals all the time: none may find its pages missing even for a moment.
 static void threads_in_a_storm(void)
 {
     start();
@@ -301,7 +301,7 @@ static void ordinary_parent(void)
     reap(child);
 }
 
-// Children that share our memory: what they do to their own signals is not ours.
+// Children that share our memory: what they do to their own signals does not concern us.
 static void use_signals_in_child(void)
 {
     stack_t off = {.ss_flags = SS_DISABLE};
@@ -372,7 +372,7 @@ static void cloned(void)
     after_shared_child(clone(cloned_child, other + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL));
 }
 
-// Where such a child returns to from syscall(2): the address is all that its stack has.
+// Where such a child returns to from syscall(2): its stack contains only the address.
 __attribute__((noreturn)) static void returned_to(void)
 {
     use_signals_in_child();
@@ -411,7 +411,7 @@ static void shared_by_number_3(void)
     after_shared_child(child);
 }
 
-// A copy of the memory, on another stack. As before a fork by the instruction, nobody is asked.
+// A copy of the memory, on another stack. Like a fork by the instruction, it runs no fork handlers.
 static void copied_by_number(void)
 {
     int status;

@@ -1,4 +1,4 @@
-// A library whose threads must rest while the process forks, as OpenBLAS and allocators have it. Its
+// A library whose threads must pause while the process forks, as in OpenBLAS and allocators. Its
 // fork handlers are registered before any that a preloaded library can register later.
 #include <sched.h>
 
@@ -9,7 +9,7 @@ static pthread_t worker;
 static _Atomic int running, stop, forking, rounds;
 static enum rest { BY_LOCK, BY_JOINING, BY_ROUNDS } rest;
 
-// From the first fork on it goes on and on, also when that ends.
+// From the first fork on it never stops working, even after that fork.
 static void *work_on(void *unused)
 {
     char *stack = plain_pages(STACK_SIZE);
@@ -26,7 +26,7 @@ static void *work_on(void *unused)
     return unused;
 }
 
-// Uses, under its own lock, what a hardening library may watch.
+// Under its own lock, makes calls that a hardening library may hook.
 static void *work(void *unused)
 {
     char *stack = plain_pages(STACK_SIZE);

@@ -1,5 +1,5 @@
-// A library whose fork handlers make one thread's fork slow: for all others to meet it, or to give
-// up on it.
+// A library whose fork handlers make one thread's fork slow, so that other threads meet it, or give
+// up waiting for it.
 #include "common.h"
 
 static pthread_t slow;
@@ -14,7 +14,7 @@ void await_slow_fork(void)
     amid = 0;
 }
 
-// The calling thread makes a child that ends at once, by a fork that takes so many milliseconds.
+// Forks a child that ends at once; the fork takes the given number of milliseconds.
 void fork_slowly(unsigned milliseconds)
 {
     slow = pthread_self();

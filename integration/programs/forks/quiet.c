@@ -1,9 +1,9 @@
-// Forks while a library's own fork handlers wait for its threads, which are in our hooks: by a lock
-// ("lock"), by joining them ("join"), or until they come round ("round").
+// Forks while a library's fork handlers wait for the library's threads, which are in our hooks: on
+// a lock ("lock"), by joining them ("join"), or for their next round ("round").
 // links: libquiet
 #include "scenario.h"
 
-// How the library has its thread rest; the order is the same there.
+// How the library pauses its thread; libquiet.c has the same order.
 enum rest { BY_LOCK, BY_JOINING, BY_ROUNDS };
 void start_worker_of_library(enum rest how) __asm__("start_worker");
 void end_worker_of_library(void) __asm__("end_worker");

@@ -1,6 +1,7 @@
-// The first process of a pid namespace makes children in namespaces of their own, which have its
-// pid, by the instruction, while other threads set stacks. Each child sets the one that it has,
-// which is not to be taken for the parent's, and another: nothing is locked in it.
+// The first process of a pid namespace makes children by the instruction, in namespaces of their
+// own where they have the same pid, while other threads set stacks. Each child sets the stack that
+// it already has, which must not be taken for the parent's, and another one: nothing is locked in
+// it.
 // compared: elsewhere
 #include "common.h"
 #include <sched.h>
@@ -12,7 +13,7 @@ static char *set_one(void)
     return stack;
 }
 
-// In turn: one that is in force already is set without much ado.
+// In turn: setting the stack that is already set does little.
 static void *keep_setting(void *stacks)
 {
     for (int i = 0;; i ^= 1)

@@ -1,5 +1,5 @@
-// Forks while another thread's fork takes long. In the child, a new thread gets what that thread
-// had, stack and thread pointer, and forks again.
+// Forks while another thread's fork takes long. In the child, a new thread gets the stack and
+// thread pointer that the other thread had, and forks again.
 // compared: elsewhere
 // links: libslow
 #include "common.h"

@@ -1,7 +1,7 @@
-// The alternate stack of the main thread is older than main, and was not registered by libc.
-// The handler is not either, so nothing but the loading of a library can have seen the stack.
-// musl runs the constructors of preloaded libraries first, and so does glibc with ours since 2.34:
-// there no stack is older than our constructor.
+// The main thread's alternate stack is older than main, and libc did not register it. The same
+// holds for the handler, so only the loading of a library can have noticed the stack. musl runs the
+// constructors of preloaded libraries first, and so does glibc with ours since 2.34: there no stack
+// is older than our constructor.
 // links: libearly
 // only: glibc
 #include "common.h"
@@ -18,7 +18,7 @@ static void handler(int signal)
 
 int main(void)
 {
-    // libc knows the restorer: take its action as the template.
+    // libc knows the restorer: take its action as a template.
     on_signal(SIGUSR1, handler, 0);
     unsigned long action[4];
     MUST(raw_call(SYS_rt_sigaction, SIGUSR1, 0, (long)action, 8) == 0);

@@ -1,6 +1,7 @@
-// Each of two threads registers its alternate stack by a system call of its own; libc hears of
-// the stack's existence only when the thread installs a handler with SA_ONSTACK. The argument is the
-// function that does, sigaction by default, looked up as it is: headers do not declare all of them.
+// Each of two threads registers its alternate stack by a system call of its own. libc learns that
+// the stack exists only when the thread installs a handler with SA_ONSTACK. The argument names the
+// function that installs it, by default sigaction. It is looked up by name, because headers do not
+// declare all of them.
 // build: -ldl
 #include "common.h"
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
-// A thread sets the alternate stack again that it has, without end, while another gives advice on
-// it that the kernel refuses for locked memory; and so does a thread that sets two in turn, which
-// take the places of each other. Prints how often it was refused.
+// A thread sets the same alternate stack again and again while another thread gives advice on it
+// that the kernel refuses for locked memory. So does a thread that sets two stacks in turn. Prints
+// how often the advice was refused.
 #include "common.h"
 
 #ifndef MADV_COLD // Linux 5.4

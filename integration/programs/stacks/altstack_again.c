@@ -1,14 +1,14 @@
-// A thread sets the alternate stack again that it has in force. In between, the argument says what
-// happens to it, some of which no library can see; then a signal is taken on it.
+// A thread sets again the alternate stack that it already has. The argument says what happens to
+// the stack in between; a library cannot see all of it. Then a signal is taken on it.
 //
-//   nothing     and it is set again all the same
+//   nothing     nothing
 //   disabled    SS_DISABLE
-//   unlocked    unlocked and its pages dropped, unseen
-//   replaced    something is mapped in its place, unseen
-//   mapped      the same by libc's mmap
-//   shortened   the same, unseen, for its upper half
-//   patched     its upper half is unmapped by libc, and mapped again, unseen
-//   copied      a copy of the process is made, unseen, which write-protects it
+//   unlocked    unlocked and its pages dropped, past libc
+//   replaced    other memory is mapped in its place, past libc
+//   mapped      the same through libc's mmap
+//   shortened   the same past libc, for its upper half
+//   patched     its upper half is unmapped through libc and mapped again past libc
+//   copied      the process is copied past libc, which write-protects the stack
 // compared: elsewhere
 #include "common.h"
 
@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     MUST(raise(SIGUSR1) == 0);
     if (copy)
         MUST(kill(copy, SIGKILL) == 0 && waitpid(copy, NULL, 0) == copy);
-    // A lock that nobody gives back would be the program's to wonder at.
+    // A lock that nobody releases would be visible to the program.
     MUST(drop_altstack() == 0);
     fprintf(stderr, "locked %ld\n", locked_pages(stack, STACK_SIZE));
     printf("signals: %d\n", (int)seen);

@@ -1,5 +1,5 @@
-// Alternate stacks and pointers that no sane program passes. Whatever the kernel answers is
-// what the program must see: every return value, errno and output field is printed.
+// Alternate stacks and pointers that no sane program passes. The program must see the kernel's own
+// answer: it prints every return value, errno and output field.
 #include "common.h"
 
 static char *base;
@@ -38,8 +38,8 @@ static void try(const char *name, void *sp, size_t size, int flags)
     printf(" drop %d errno %d\n", result, errno);
 }
 
-// A stack that holds the current stack pointer cannot be left again (EPERM): such a one is
-// tried in a thread, which ends with it.
+// A stack that contains the current stack pointer cannot be left again (EPERM). Such a stack is
+// tried in a thread of its own, which then ends.
 struct extreme {
     const char *name;
     void *sp;
@@ -60,7 +60,7 @@ static void on_the_stack(int signal)
     int result = set_altstack(base, STACK_SIZE);
     printf("signal %d: set on the stack: %d errno %d;", signal, result, errno);
     errno = 0;
-    // EPERM is judged before ENOMEM and EINVAL.
+    // The kernel checks for EPERM before ENOMEM and EINVAL.
     result = set_altstack(base, 1);
     printf(" too small: %d errno %d;", result, errno);
     errno = 0;
@@ -128,7 +128,7 @@ int main(void)
     try("1 GiB", gigabyte, huge, 0);
     MUST(munmap(gigabyte, huge) == 0);
 
-    // Beyond the end of a file the pages exist, but any access is SIGBUS.
+    // Pages beyond the end of a file exist, but any access raises SIGBUS.
     char name[] = "/tmp/altstack_bad.XXXXXX";
     int fd = mkstemp(name);
     MUST(fd >= 0 && unlink(name) == 0 && ftruncate(fd, PAGE) == 0);
@@ -150,14 +150,14 @@ int main(void)
     errno = 0;
     int result = sigaltstack(&good, bad);
     printf("bad oss: %d errno %d query", result, errno);
-    // The new stack is installed all the same.
+    // The new stack is installed nevertheless.
     MUST(sigaltstack(NULL, &now) == 0);
     print_stack(&now);
     errno = 0;
     result = sigaltstack(NULL, bad);
     printf(" bad oss only: %d errno %d\n", result, errno);
 #ifdef __GLIBC__
-    // musl reads ss itself and so dies of SIGSEGV.
+    // musl reads ss itself, so it dies of SIGSEGV.
     errno = 0;
     result = sigaltstack(bad, NULL);
     printf("bad ss: %d errno %d", result, errno);

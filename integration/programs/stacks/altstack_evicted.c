@@ -1,5 +1,5 @@
-// A signal is taken on an alternate stack that the kernel was asked to page out since it was
-// registered. The argument names the program that asks (evict.c); it runs without our preloads.
+// A signal is taken on an alternate stack that the kernel was asked to page out after it was
+// registered. The argument names the program that asks (evict.c), which runs without our preloads.
 #include "common.h"
 #include <spawn.h>
 
@@ -16,7 +16,7 @@ static void evict(char *program, char *base)
     char *arguments[] = {program, pid, address, size, NULL}, *nothing[] = {NULL};
     pid_t child;
     int status;
-    // Not fork: that would write-protect the pages.
+    // Not fork, which would write-protect the pages.
     MUST(posix_spawn(&child, program, NULL, NULL, arguments, nothing) == 0);
     MUST(waitpid(child, &status, 0) == child && status == 0);
 }

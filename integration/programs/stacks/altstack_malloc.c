@@ -1,4 +1,4 @@
-// A signal is taken on a malloc'ed alternate stack that is not page aligned.
+// A signal is taken on an alternate stack from malloc that is not page-aligned.
 #include "common.h"
 
 static volatile sig_atomic_t seen;
@@ -10,7 +10,7 @@ int main(void)
     dead_man(20);
     char *block = malloc(STACK_SIZE + PAGE);
     MUST(block);
-    // malloc's own alignment is 16: any of these offsets is a stack that a program may pass.
+    // malloc aligns to 16 bytes: a program may pass a stack at any of these offsets.
     char *stack = block + ((uintptr_t)block % PAGE == 0 ? 24 : 8);
     MUST((uintptr_t)stack % PAGE != 0);
     MUST(set_altstack(stack, STACK_SIZE) == 0);

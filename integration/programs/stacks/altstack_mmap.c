@@ -1,4 +1,4 @@
-// A signal is taken on an mmapped alternate stack that nobody has touched before.
+// A signal is taken on a mapped alternate stack that was never touched.
 #include "common.h"
 
 static volatile sig_atomic_t seen;

@@ -1,5 +1,5 @@
-// A handler on the ordinary stack sets another alternate stack; when it returns, the kernel puts
-// the one before back, and the next signal comes on that.
+// A handler on the ordinary stack sets another alternate stack. When it returns, the kernel
+// restores the previous one, and the next signal is taken there.
 // compared: elsewhere
 #include "common.h"
 

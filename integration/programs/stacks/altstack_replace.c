@@ -1,5 +1,5 @@
-// An alternate stack is set, replaced and disabled, with a signal taken after each step.
-// With the argument "locked" it also tells which pages are locked and what VmLck says.
+// An alternate stack is set, replaced and disabled; after each step a signal is taken. With the
+// argument "locked" it also prints which pages are locked and the value of VmLck.
 #include "common.h"
 
 static volatile sig_atomic_t seen;

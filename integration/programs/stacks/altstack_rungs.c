@@ -1,6 +1,6 @@
-// COUNT threads with an alternate stack of KIB KiB each, in mappings of their own. Once all are set,
-// it tells the kernel's word on them: how many are locked or only present, whole or in part. With
-// "plain" there is a handler that would use the threads' ordinary stacks.
+// COUNT threads with an alternate stack of KIB KiB each, in separate mappings. When all are set, it
+// prints what the kernel says about them: how many are locked or only present, whole or in part.
+// With "plain" there is a handler that would use the threads' ordinary stacks.
 // compared: elsewhere
 #include "common.h"
 

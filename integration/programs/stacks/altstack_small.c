@@ -1,4 +1,4 @@
-/* A stack of SIGSTKSZ as old headers had it, with bytes below that must survive. */
+/* A stack of SIGSTKSZ bytes, as in old headers. The bytes below it must not change. */
 #include "common.h"
 
 #include <string.h>

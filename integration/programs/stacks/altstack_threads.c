@@ -1,5 +1,5 @@
-// N threads (64, or the first argument), each with its own alternate stack (of so many bytes as the
-// second argument says), each sent a signal.
+// N threads (64, or the first argument), each with its own alternate stack (the second argument is
+// its size in bytes). Each is sent a signal.
 #include "common.h"
 
 static int seen;

@@ -1,4 +1,5 @@
-// sigaltstack(2) with its argument at an odd address, which the kernel takes. Tells what is locked.
+// sigaltstack(2) with its argument at an odd address, which the kernel accepts. Prints what is
+// locked.
 // compared: elsewhere
 #include "common.h"
 

@@ -1,4 +1,5 @@
-// A signal is taken on an alternate stack that cannot be written: the kernel kills.
+// A signal arrives for an alternate stack that cannot be written: the kernel kills the
+// process.
 #include "common.h"
 
 static void handler(int signal) { (void)signal; }

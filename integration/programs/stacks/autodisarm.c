@@ -1,6 +1,6 @@
-// SS_AUTODISARM: while a handler runs on such a stack it is not in force, and the handler may set
-// another; the kernel puts the first back when the handler returns. With the argument "locked" it
-// tells on stderr what is locked.
+// SS_AUTODISARM: while a handler runs on such a stack, the stack is disabled, and the handler may
+// set another. When the handler returns, the kernel restores the first. With the argument "locked"
+// it prints to stderr what is locked.
 #include "common.h"
 
 #ifndef SS_AUTODISARM
@@ -36,7 +36,7 @@ static void on_second(int signal)
     char here;
     (void)signal;
     printf("on the second: %d\n", &here >= second && &here < second + STACK_SIZE);
-    // Not disarmed, and so it cannot be changed.
+    // Not disarmed, so it cannot be changed.
     printf("set: %d errno %d\n", set(third, 0), errno);
 }
 

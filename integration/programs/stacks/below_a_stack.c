@@ -1,5 +1,5 @@
-// Whether anything comes to lie close below a stack without a guard while threads register stacks
-// of their own: an overflow would run into that, or not be taken for one.
+// Whether anything is mapped close below a stack without a guard while threads register stacks: an
+// overflow would run into it, or would not be recognized as one.
 #include "common.h"
 
 #define THREADS 48
@@ -25,7 +25,7 @@ int main(void)
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         MUST(pthread_create(&threads[i], &small, registers, plain_pages(STACK_SIZE)) == 0);
-    // Too large for any hole. The kernel fills these from the top, and then goes on below it.
+    // Too large for any hole. The kernel first fills the holes from the top, then continues below.
     char *stack = plain_pages(1UL << 30), *last;
     do
         last = plain_pages(PAGE);

@@ -1,4 +1,4 @@
-// An alternate stack that exists before main: set by the constructor of a library.
+// An alternate stack that exists before main: a library's constructor sets it.
 // links: libctor
 #include "common.h"
 

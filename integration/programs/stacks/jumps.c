@@ -1,5 +1,5 @@
-// Jumps out of whatever a timer's signal interrupts: by siglongjmp out of handlers on the
-// alternate stack, and between contexts by swapcontext.
+// Jumps out of whatever a timer's signal interrupts: by siglongjmp from handlers on the alternate
+// stack, and by swapcontext between contexts.
 // only: glibc
 // compared: elsewhere
 #include "common.h"

@@ -1,4 +1,4 @@
-// A library whose constructor uses an alternate stack: it may run before anyone else's.
+// A library whose constructor uses an alternate stack. It may run before all other constructors.
 #include "common.h"
 
 int ctor_seen;

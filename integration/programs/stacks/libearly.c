@@ -1,5 +1,5 @@
-// A library whose constructor registers an alternate stack by a system call of its own, before
-// anyone could see it. No signal is taken there yet.
+// A library whose constructor registers an alternate stack by a system call of its own, before any
+// other code could notice. No signal is taken there yet.
 #include "common.h"
 
 char *early_stack;

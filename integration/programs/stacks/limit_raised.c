@@ -1,4 +1,5 @@
-// Starts again with a small stack limit, raises that, as compilers do, and uses what it got.
+// Restarts itself with a small stack limit, raises the limit, as compilers do, and uses the whole
+// stack.
 #include "common.h"
 
 __attribute__((noinline)) static int deeper(int depth)

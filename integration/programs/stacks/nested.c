@@ -1,5 +1,5 @@
-// A handler on the alternate stack goes deep, and is interrupted there by the next signal. Also: stacks
-// that cannot be used down to their lowest address.
+// A handler uses much of the alternate stack, and the next signal interrupts it there. Also: stacks
+// whose lowest part cannot be used.
 // build: -fno-stack-clash-protection
 #include "scenario.h"
 
@@ -8,7 +8,7 @@ enum { KIB = 1024, LARGE = 256 * KIB, SMALL = 64 * KIB };
 static char *stack;
 static size_t deepest;
 
-// Where the two frames, and what the handler uses itself, must fit.
+// The two frames, and what the handler itself uses, must fit into this.
 static void interrupted(int signal)
 {
     (void)signal;
@@ -19,7 +19,7 @@ static void interrupted(int signal)
 
 static void signal_in_handler(void) { MUST(pthread_kill(pthread_self(), SIGURG) == 0); }
 
-// How the signals come that are measured.
+// How the measured signals are sent.
 static void (*send)(void) = signal_in_handler;
 
 static void start(size_t size, size_t guard, size_t depth)
@@ -31,7 +31,7 @@ static void start(size_t size, size_t guard, size_t depth)
     warm_up(stack, size);
 }
 
-// As somebody who may lock nothing.
+// Becomes a user who may lock nothing.
 static void may_not_lock(void)
 {
     if (geteuid() == 0)
@@ -40,7 +40,7 @@ static void may_not_lock(void)
     MUST(setrlimit(RLIMIT_MEMLOCK, &none) == 0);
 }
 
-// The signals come on one side of a fork, while the other lives.
+// One side of a fork takes the signals while the other one still exists.
 static void after_fork(int in_child)
 {
     int hold[2], status;
@@ -90,7 +90,7 @@ static void touched_parent(void) { may_not_lock(); start(LARGE, 0, 40 * KIB); af
 static void large_dontneed(void) { start(LARGE, 0, 40 * KIB); after_dontneed(LARGE, 0); }
 static void large_dontneed_other(void) { start(LARGE, 0, 40 * KIB); by_another(LARGE); }
 
-// The program counts the guard among the stack's pages; a frame fits above it.
+// The program counts the guard as part of the stack; a frame fits above it.
 static void start_guarded(void)
 {
     stack = plain_pages(3 * PAGE);

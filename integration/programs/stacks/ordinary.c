@@ -1,4 +1,5 @@
-// Handlers without SA_ONSTACK: their frames lie on the thread's own stack, below all that was used.
+// Handlers without SA_ONSTACK: their frames lie on the thread's own stack, below everything used so
+// far.
 // build: -fno-stack-clash-protection
 #include <limits.h>
 #include <threads.h>
@@ -23,7 +24,7 @@ static void in_main(void)
     at_depths(30 * KIB);
 }
 
-// Neither present nor locked.
+// The pages are neither present nor locked.
 static void tell_untouched(const char *name, char *from, size_t size)
 {
     printf("%s: %ld of %zu pages resident, %ld locked\n", name, resident_pages(from, size), size / PAGE,
@@ -44,7 +45,7 @@ static void *thread(void *unused)
     MUST(pthread_attr_getguardsize(&own, &guard) == 0);
     MUST(pthread_attr_getstack(&own, &lowest, &size) == 0);
     MUST(pthread_attr_destroy(&own) == 0);
-    // For a stack that the program gave, the size is only what a guard would have had.
+    // For a stack that the program provides, the guard size has no effect.
     if (deepest && guard && mprotect((char *)lowest - guard, guard, PROT_NONE) == 0)
         tell_untouched("guard", (char *)lowest - guard, guard);
 #endif
@@ -78,7 +79,7 @@ static void sized(size_t size, size_t guard, size_t usable)
     MUST(pthread_attr_destroy(&attributes) == 0);
 }
 
-// musl allows stacks that no frame fits on.
+// musl allows stacks that are too small for a frame.
 static size_t smallest_for_a_frame(void)
 {
     size_t least = PTHREAD_STACK_MIN;
@@ -93,7 +94,7 @@ static void huge(void) { sized(1024 * 1024 * KIB, PAGE, 30 * KIB); }
 
 static void *returns(void *unused) { return unused; }
 
-// The least that libc allows, for a thread that does nothing.
+// The smallest stack that libc allows, for a thread that does nothing.
 static void tiny(void)
 {
     pthread_attr_t attributes;
@@ -104,7 +105,7 @@ static void tiny(void)
         MUST(pthread_create(&id, &attributes, returns, NULL) == 0);
         MUST(pthread_join(id, NULL) == 0);
     }
-    // A stack that the program gave, in the middle of its own memory.
+    // A stack that the program provides, in the middle of its own memory.
     size_t size = PTHREAD_STACK_MIN;
     char *block = fresh_pages(4 * PAGE + size);
     memset(block, 5, 4 * PAGE + size);
@@ -117,13 +118,13 @@ static void tiny(void)
     deliver_deep(0);
 }
 
-// A stack that the program gave: what lies below is not the thread's.
+// A stack that the program provides: the memory below does not belong to the thread.
 static void given(size_t size, size_t usable)
 {
     char *block = mmap(NULL, size + 32 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     MUST(block != MAP_FAILED);
     char *stack = block + 16 * PAGE;
-    // Below the stack is memory of the program's that nobody has touched.
+    // Below the stack is memory of the program that was never touched.
     MUST(mprotect(block, size + 16 * PAGE, PROT_READ | PROT_WRITE) == 0);
     pthread_attr_t attributes;
     MUST(pthread_attr_init(&attributes) == 0);
@@ -176,7 +177,7 @@ static void *waits(void *unused)
     return unused;
 }
 
-// Ways out that unwind the stack up to where it began.
+// Ways to end a thread that unwind its stack up to the start.
 static void unwound(void)
 {
     pthread_t id;
@@ -219,7 +220,7 @@ static void refused(void)
     deliver_deep(0);
 }
 
-// The stack grows as far as its limit allows, whatever is locked of it.
+// The stack grows up to its limit, whatever part of it is locked.
 __attribute__((noinline)) static long use_stack(long kib)
 {
     volatile char some[1024];
@@ -231,7 +232,7 @@ static void main_grows(void)
 {
     handle();
     at_depths(8 * KIB);
-    // As somebody whose locks are limited.
+    // Becomes a user whose locks are limited.
     if (geteuid() == 0)
         MUST(setuid(65534) == 0);
     struct rlimit tight = {64 * KIB, 64 * KIB};
@@ -240,7 +241,7 @@ static void main_grows(void)
     deliver_deep(0);
 }
 
-// How a handler may come while threads run already.
+// Ways to install a handler while threads already run.
 static void by_signal(void) { MUST(signal(SIGUSR2, count) != SIG_ERR); }
 
 struct kernel_action {
@@ -271,13 +272,13 @@ static void main_by_signal(void) { by_signal(); at_depths(30 * KIB); }
 static void main_by_syscall(void) { by_syscall(); at_depths(30 * KIB); }
 static void main_without_alternate(void) { on_alternate(); at_depths(30 * KIB); }
 
-// What main has on its stack by then is its own.
+// What main has on its stack by then must not change.
 static void main_late(void)
 {
     char live[12 * 1024], copy[sizeof live];
     for (size_t i = 0; i < sizeof live; i++)
         copy[i] = live[i] = (char)(i * 7 + i / PAGE + 1);
-    // The compiler must not know of nobody who could change them.
+    // Keeps the compiler from assuming that nothing else changes them.
     __asm__ volatile("" : : "r"(live), "r"(copy) : "memory");
     handle();
     deliver_deep(0);
@@ -326,7 +327,7 @@ static void thread_disables(void)
     MUST(pthread_join(id, NULL) == 0);
 }
 
-// Nobody can see such a handler come; that it is there is found when threads start.
+// Nothing can see this handler being installed. It is found when threads start.
 static void thread_past_libc(void)
 {
     pthread_t id;
@@ -340,7 +341,8 @@ static void thread_past_libc(void)
     MUST(pthread_join(id, NULL) == 0);
 }
 
-// Pages of a thread's stack from 12 to 36 KiB below its frame, and what the kernel makes of the stack.
+// Pages of a thread's stack from 12 to 36 KiB below its frame, and what the kernel says about the
+// stack.
 static void *tells_stack(void *stack)
 {
     if (stack)
@@ -367,7 +369,7 @@ static void *sleeps(void *unused)
 static void tell_no_handler(void)
 {
     pthread_t id;
-    // libc's own handlers are none: this brings one.
+    // libc's own handlers do not count: this makes libc install one.
     MUST(pthread_create(&id, NULL, sleeps, NULL) == 0);
     MUST(pthread_cancel(id) == 0);
     MUST(pthread_join(id, NULL) == 0);
@@ -379,7 +381,7 @@ static void tell_no_handler(void)
 
 static void tell_handler(void) { handle(); tell_thread(NULL); }
 
-// RLIMIT_STACK counts from exec on.
+// RLIMIT_STACK applies from exec on.
 static void with_limit(rlim_t limit)
 {
     struct rlimit now;

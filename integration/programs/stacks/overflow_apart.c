@@ -1,5 +1,6 @@
-// A thread overflows a stack without a guard. Whatever is mapped while it runs comes right below that
-// stack, as all gaps above are filled; who tells overflows by the fault's place must not miss it.
+// A thread overflows a stack without a guard. Whatever is mapped meanwhile would lie right below
+// that stack, because all gaps above are filled. A handler that recognizes overflows by the fault's
+// address must still recognize this one.
 #include "common.h"
 
 enum { SIZE = 256 * 1024 };
@@ -10,7 +11,7 @@ static char alternate[STACK_SIZE];
 static void overflowed(int signal, siginfo_t *info, void *context)
 {
     (void)signal, (void)context;
-    // Each call takes less than a page.
+    // Each call uses less than a page.
     long pages = (stack - 1 - (char *)info->si_addr) / (long)PAGE;
     printf("the fault is %ld pages below the stack, code %d\n", pages, info->si_code);
     fflush(stdout);
@@ -65,7 +66,7 @@ int main(void)
     pthread_attr_t attributes;
     pthread_t id;
     dead_man(60);
-    // What stdio needs is there before.
+    // Makes stdio allocate what it needs.
     puts("begins");
     char *all = plain_pages(64 << 20);
     MUST(munmap(all, 32 << 20) == 0);

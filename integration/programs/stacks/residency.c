@@ -1,5 +1,5 @@
-// What of an alternate stack is locked and present: before it is registered, while it is, and
-// after it was disabled. The argument says what the stack is like.
+// Which pages of an alternate stack are locked and present: before it is registered, while it is,
+// and after it is disabled. The argument selects the kind of stack.
 // compared: elsewhere
 #include "common.h"
 
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!strcmp(kind, "huge"))
         size = 1UL << 30;
-    // A gap for whatever others map, lest it be mapped into the hole of a stack below.
+    // A gap for other mappings, which might otherwise land in the hole of a stack below.
     char *gap = fresh_pages(256 * PAGE);
     char *block = fresh_pages(size + PAGE), *stack = block;
     MUST(munmap(gap, 256 * PAGE) == 0);
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     else if (!strcmp(kind, "after a bad one"))
         MUST(set_altstack(mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), size) == 0);
     else if (!strcmp(kind, "second")) {
-        // Another thread's stack has used up what may be locked.
+        // Another thread's stack has used up the limit on locks.
         pthread_t other;
         pthread_barrier_t go;
         pthread_barrier_init(&go, NULL, 2);

@@ -1,9 +1,9 @@
-// Threads with one thread pointer, and the alternate stacks that they set, each twice. The argument
-// says whose it is:
+// Threads with the same thread pointer; each sets its alternate stack twice. The argument says
+// who shares the pointer:
 //
-//   next     of threads one after the other, which all set the same stack
-//   shared   of two at a time: clone(2) without a thread pointer for the new one
-//   vfork    of the child of a vfork, which sets its parent's stack, and another
+//   next     threads one after another, which all set the same stack
+//   shared   two threads at a time: clone(2) without a thread pointer for the new one
+//   vfork    the child of a vfork, which sets its parent's stack, and another
 // compared: elsewhere
 #include "common.h"
 #include <sched.h>

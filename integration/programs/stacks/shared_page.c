@@ -1,5 +1,5 @@
-// Two malloc'ed stacks of two threads share a page. One is released: the other stays.
-// With the argument "locked" it tells how many pages of each are locked.
+// Two threads' stacks from malloc share a page. One stack is released: the other stays locked. With
+// the argument "locked" it prints how many pages of each are locked.
 #include "common.h"
 
 static char *upper, *lower;
@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 {
     tell = argc > 1 && !strcmp(argv[1], "locked");
     dead_man(20);
-    // Half a page off, so that the last page of the lower is the first of the upper.
+    // Offset by half a page, so that the lower stack's last page is the upper one's first.
     char *block = fresh_pages(2 * STACK_SIZE + PAGE);
     lower = block + PAGE / 2;
     upper = lower + STACK_SIZE;

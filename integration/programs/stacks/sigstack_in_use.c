@@ -1,5 +1,5 @@
-// A signal on a stack that glibc's sigstack() set. It takes the top's address for the size, too, so
-// the stack reaches from there to twice that address: only at low addresses is that memory at all.
+// A signal on a stack that glibc's sigstack() set. It passes the top's address as the size too, so
+// the stack extends from there to twice that address: only at low addresses is that usable memory.
 // build: -Wl,--no-warnings
 // only: glibc
 #include "common.h"
@@ -20,7 +20,8 @@ static void handler(int signal)
 int main(void)
 {
     dead_man(20);
-    // Before: a handler for the alternate stack has that adopted.
+    // Before that: installing a handler for the alternate stack makes the library adopt
+    // the stack.
     on_signal(SIGUSR1, handler, SA_ONSTACK);
     char *pages = mmap((void *)(END - STACK_SIZE), STACK_SIZE, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);

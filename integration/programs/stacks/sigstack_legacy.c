@@ -1,4 +1,4 @@
-// glibc's sigstack(): it names the top of a stack, not its size.
+// glibc's sigstack(): its argument is the top of a stack, without a size.
 // build: -Wl,--no-warnings
 // only: glibc
 #include "common.h"
@@ -18,7 +18,7 @@ int main(void)
     printf("query: %d onstack %d\n", result, old.ss_onstack);
     stack_t now;
     MUST(sigaltstack(NULL, &now) == 0);
-    // glibc passes sp = ss_sp and size = (size_t)ss_sp: nonsense, but it is what the kernel gets.
+    // glibc passes sp = ss_sp and size = (size_t)ss_sp: nonsense, but that is what the kernel gets.
     printf("the kernel's: top %d, size is the address %d\n", now.ss_sp == stack + STACK_SIZE,
            now.ss_size == (size_t)(stack + STACK_SIZE));
     return 0;

@@ -1,6 +1,6 @@
-// A program that handles the SIGSEGV of a full or write-protected stack, and makes a call with its
-// stack pointer at each place where the stack may end within the call. Each try is a child's.
-//   stack_room CALL          above a guard: how many were killed, and how many bytes it takes
+// A program that handles the SIGSEGV of a full or write-protected stack. It makes a call with the
+// stack pointer at every place where the stack can end during the call. Each try is in a child.
+//   stack_room CALL          above a guard: how many were killed, and how many bytes the call uses
 //   stack_room CALL written  on a stack that is write-protected, and opened page by page
 // build: -Wl,-z,now -fno-stack-protector
 // compared: elsewhere
@@ -9,8 +9,8 @@
 #include <setjmp.h>
 #include <sys/shm.h>
 
-// A guard, the stack in question, and an alternate stack right above, in one mapping. No frame
-// reaches its lowest page, which is held as the rest of it.
+// One mapping: a guard, the stack under test, and right above it an alternate stack. No frame
+// reaches the alternate stack's lowest page, which is held like the rest.
 static char *guard, *stack, *alternate, *other;
 static sigjmp_buf back;
 static volatile int ready;
@@ -29,7 +29,7 @@ static void *with_stack(void *theirs)
 
 static void *without(void *unused) { return unused; }
 
-// The calls keep what they need off the stack.
+// What the calls need is not on the stack.
 static pthread_t thread;
 static stack_t described;
 static struct sigaction action, before;
@@ -63,7 +63,7 @@ static void fork_once(void)
 
 static void fork_bare(void)
 {
-    // Not in glibc before 2.34.
+    // glibc has no _Fork before 2.34.
     child = _Fork ? _Fork() : fork();
     if (child == 0)
         _exit(0);
@@ -178,8 +178,8 @@ static void prepare(int protects)
 
 static void (*chosen)(void);
 
-// What a checkpoint does, and then the call: the hook of mprotect returns over a stack that it
-// has just made read-only itself.
+// What a checkpoint does, followed by the call: the hook of mprotect returns over a stack that it
+// has just made read-only.
 static void protect_and_call(void)
 {
     mprotect(stack, STACK_SIZE + PAGE, PROT_READ);
@@ -226,7 +226,7 @@ int main(int count, char **words)
         return 0;
     }
     size_t needed = 0;
-    // Where there was room some times in a row, there is ever after.
+    // If there was room several times in a row, there will always be.
     for (size_t left = 16; left < needed + 24 * 16; left += 16) {
         char how = try(stack + left, 0);
         killed += how == 'k';

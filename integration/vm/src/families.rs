@@ -16,7 +16,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Runs every scenario of `program` without and with the library, and prints the sums in
 /// one line. Failures go to standard error.
 ///
-/// # Errors If there is no such family, or a program cannot be run.
+/// # Errors
+/// If there is no such family, or a program cannot be run.
 pub fn run(program: &str) -> io::Result<()> {
     let unknown = || io::Error::other(format!("no scenarios of {program}"));
     let family = ALL.iter().find(|family| family.program == program).ok_or_else(unknown)?;
