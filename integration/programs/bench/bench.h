@@ -1,4 +1,4 @@
-// What the benches' programs share: a clock, and the least and the median of many rounds.
+// Shared by the benchmark programs: a clock, and the minimum and median of many rounds.
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -20,7 +20,7 @@ static int ascending(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-// Prints the least and the median, in nanoseconds.
+// Prints the minimum and the median, in nanoseconds.
 static void report(double *rounds, size_t count)
 {
     qsort(rounds, count, sizeof *rounds, ascending);

@@ -1,14 +1,14 @@
-// What one call costs beside other threads and their alternate stacks: bench_beside CALL NAME=VALUE…
+// The cost of one call beside other threads and their alternate stacks: bench_beside CALL NAME=VALUE…
 //
-//   threads=N       so many others, which sleep (0)
-//   stacks=KIND     theirs: none, mapped (8 KiB, a mapping for each), malloc, or shared (8 KiB each
-//                   in one mapping) (none)
-//   own=KIB         an alternate stack of the calling thread's (0: none)
+//   threads=N       number of other threads, which sleep (0)
+//   stacks=KIND     their stacks: none, mapped (8 KiB, one mapping each), malloc, or shared (8 KiB
+//                   each in one mapping) (none)
+//   own=KIB         the calling thread's alternate stack (0: none)
 //   handler=WHERE   a handler of SIGTERM: none, or one on the ordinary stack (none)
-//   size=KIB        what a memory call is about (64)
-//   set=KIB         the stacks that are set (8)
-//   rounds=N        prints the least and the median nanoseconds of so many rounds (100); with 0 it
-//                   makes the call once, between two `int3`, for who counts its instructions
+//   size=KIB        the size of the memory in a memory call (64)
+//   set=KIB         the size of the stacks that are set (8)
+//   rounds=N        prints the minimum and median nanoseconds of N rounds (100); with 0 it makes the
+//                   call once, between two `int3`, to have its instructions counted
 //   window=BYTES    copies: how much of each ordinary stack is written
 // compared: elsewhere
 #include "bench.h"
@@ -24,7 +24,7 @@ static char **their_stack, **their_start;
 
 static void handler(int signal) { (void)signal; }
 
-// Far below the frames in use, where a window is held: so that there is something to copy.
+// Far below the frames in use, where the stack is held, so that there is something to copy.
 static __attribute__((noinline)) void use_window(void)
 {
     volatile char *room = __builtin_alloca(window);
@@ -103,7 +103,7 @@ static void protect(void)
     MUST(mprotect(memory, size, PROT_READ | PROT_WRITE) == 0);
 }
 
-// The child waits until the parent has been timed: one that ended would leave it nothing to copy.
+// The child waits until the parent has been timed: if it ended, there would be nothing to copy.
 static pid_t forked;
 static int hold[2];
 
@@ -118,8 +118,8 @@ static void fork_child(void)
     }
 }
 
-// A fork, and a write to each page that would be made resident again: what the kernel's copies
-// alone cost.
+// A fork, and a write to each page that would be made resident again: the cost of the kernel's
+// copies alone.
 static void fork_and_copy(void)
 {
     fork_child();
@@ -204,7 +204,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 2; i++)
         two[i] = fresh_pages(set_size);
 
-    // The first call binds the name, and is not counted.
+    // The first call binds the name and does not count.
     once(call);
     reap();
     if (rounds == 0) {
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
     }
     double *each = calloc(rounds, sizeof *each);
     MUST(each);
-    // A fork beside many threads is long enough to be preempted.
+    // A fork beside many threads takes so long that it may be preempted.
     clockid_t clock = call == fork_child || call == fork_and_copy ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
     for (int round = 0; round < rounds; round++) {
         MUST(pipe(hold) == 0);
@@ -227,6 +227,6 @@ int main(int argc, char **argv)
         reap();
     }
     report(each, rounds);
-    // Not exit: there is nothing to tidy up in thousands of threads.
+    // Not exit: thousands of threads need no cleanup.
     _exit(fflush(stdout));
 }

@@ -1,6 +1,6 @@
-// Makes one kind of call many times: bench_calls CALL ROUNDS CALLS. Prints the least and the
-// median number of nanoseconds per call over the rounds; nothing for one round, which is for
-// counting instructions.
+// Makes one kind of call many times: bench_calls CALL ROUNDS CALLS. Prints the minimum and median
+// nanoseconds per call over the rounds. With one round, which is for counting instructions, it
+// prints nothing.
 // compared: elsewhere
 #include "bench.h"
 
@@ -17,7 +17,7 @@ static void install(int flags)
 static void plain_handler(void) { install(SA_RESTART); }
 static void altstack_handler(void) { install(SA_RESTART | SA_ONSTACK); }
 
-// Two stacks in turn: each call is a replacement.
+// Two stacks in turn, so that each call replaces a stack.
 static void altstack_set(void)
 {
     static unsigned turn;

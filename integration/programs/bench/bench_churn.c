@@ -1,5 +1,5 @@
-// An allocator at work: allocations of 16 bytes to 512 KiB, a thousand live at a time, in an order
-// that is the same in each run. bench_churn ROUNDS
+// An allocator at work: allocations of 16 bytes to 512 KiB, a thousand live at a time, in the same
+// order in each run. bench_churn ROUNDS
 // compared: elsewhere
 #include "common.h"
 
@@ -14,7 +14,7 @@ int main(int argc, char **argv)
     for (long i = atol(argv[1]); i > 0; i--) {
         state = state * 1664525 + 1013904223;
         char **place = &live[(state >> 8) % LIVE];
-        // Each size class as often as the next.
+        // Each size class is equally frequent.
         size_t size = (size_t)16 << (state >> 28);
         free(*place);
         MUST(*place = malloc(size + (state & 15)));

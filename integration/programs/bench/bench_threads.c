@@ -1,6 +1,6 @@
-// How many threads a process can have, until the kernel refuses one more: its mappings
-// (vm.max_map_count), or its threads, are at an end. bench_threads none|own: each thread with
-// nothing, or with an alternate stack of 16 KiB above a guard. Prints the number of threads.
+// How many threads a process can have until the kernel refuses one because of its limit on mappings
+// (vm.max_map_count) or threads. bench_threads none|own: each thread with nothing, or with an
+// alternate stack of 16 KiB above a guard. Prints the number of threads.
 // compared: elsewhere
 #include "common.h"
 
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     MUST(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 128 << 10) == 0);
     int made = 0;
     pthread_t thread;
-    // One at a time, so that no other is half made when the first is refused.
+    // One at a time, so that no other thread is half created when the first is refused.
     while (made < MOST && !refused && pthread_create(&thread, &small, wait_for_ever, NULL) == 0) {
         made++;
         pthread_mutex_lock(&lock);

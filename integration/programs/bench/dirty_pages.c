@@ -1,4 +1,5 @@
-// The pages of the preloaded library that are this process's own: written, and so copied or made.
+// Counts the preloaded library's pages that are private to this process: written, and so copied or
+// created.
 // build: -ldl
 // compared: elsewhere
 #include "common.h"
@@ -32,7 +33,7 @@ int main(void)
     for (uintptr_t page = from / PAGE; page * PAGE < to; page++) {
         uint64_t entry;
         MUST(pread(fd, &entry, 8, page * 8) == 8);
-        // Present, mapped by nobody else (the page of zeroes is), not of a file.
+        // Present, mapped only once (unlike the page of zeroes), not of a file.
         pages += (entry >> 63 & 1) && (entry >> 56 & 1) && !(entry >> 61 & 1);
     }
     printf("%d\n", pages);

@@ -1,6 +1,6 @@
-// What a fork costs with N registered stacks, each of a thread of its own: nanoseconds of CPU time of
-// the forking thread, and of wall time until the child has ended (medians). Arguments: N, how often,
-// and "malloc" for stacks that share pages with the heap.
+// The cost of a fork with N registered stacks, each of a different thread: nanoseconds of CPU time
+// of the forking thread, and of wall time until the child has ended (medians). Arguments: N, the
+// number of forks, and "malloc" for stacks that share pages with the heap.
 // compared: elsewhere
 #include <time.h>
 #include "common.h"

@@ -1,2 +1,2 @@
-// What any preload costs: a library with nothing in it but its start files.
+// The cost of any preload: a library that contains only its start files.
 int nothing_in_here;

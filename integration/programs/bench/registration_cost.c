@@ -1,12 +1,12 @@
-// What one sigaltstack(2) costs, in ns, while so many stacks (the first argument) are live.
+// The nanoseconds of one sigaltstack(2) while the number of stacks in the first argument is live.
 //
-// Their threads sleep. The main thread then sets two stacks of its own in turn, the second
-// argument times, each of which releases the one before.
+// Their threads sleep. The main thread then sets two stacks of its own in turn; the second argument
+// is the number of calls. Each call releases the previous stack.
 // compared: elsewhere
 #include "common.h"
 #include <time.h>
 
-// Two pages: ten thousand of them are less than the library locks at most.
+// Two pages: ten thousand of them are less than the most that the library locks.
 #define SMALL (2 * PAGE)
 
 static pthread_barrier_t ready, done;

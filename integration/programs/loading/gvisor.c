@@ -1,5 +1,5 @@
-// Runs a program for which uname(2) tells what gVisor tells. To be linked statically, so that
-// what is preloaded is preloaded to the program only.
+// Runs a program for which uname(2) returns what gVisor returns. Linked statically, so that
+// preloads get into that program only.
 // build: -static
 // only: glibc
 // compared: elsewhere

@@ -1,6 +1,6 @@
-// late_names LIBRARY...: names that libc lacks, defined by libraries that come and go: each calls
-// thrd_create, which gives a number, and process_madvise. The first may be open already. When one
-// has gone, the program calls whoever else is found.
+// late_names LIBRARY...: names that libc lacks, defined by libraries that come and go. Each library
+// calls thrd_create, which returns a number, and process_madvise. The first library may already be
+// open. When one is gone, the program calls whatever other definition is found.
 // build: -ldl
 // only: glibc
 // compared: elsewhere

@@ -1,4 +1,4 @@
-// An audit library (rtld-audit(7)) that watches and changes nothing.
+// An audit library (rtld-audit(7)) that only watches.
 // only: glibc
 #include <link.h>
 #include <stdint.h>

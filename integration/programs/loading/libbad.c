@@ -1,6 +1,6 @@
-// A library that is all that ours must not be: it needs other libraries, has strong undefined
-// names, exports what is nobody's business, uses TLS, wants an executable stack, has one hash
-// table only, and is large.
+// A library that breaks every rule for ours: it needs other libraries, has strong undefined names,
+// exports names that it should not, uses TLS, requires an executable stack, has only one hash
+// table, and is large.
 // build: -Wl,-z,execstack -Wl,--hash-style=gnu
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-// A library that defines what a libc may lack, with results that tell which definition it is.
+// A library that defines names that a libc may lack. The results show which definition was called.
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-// A library whose constructor loads the one that OPENS names: it may run before anyone else's.
+// A library whose constructor loads the library that OPENS names. It may run before all other
+// constructors.
 #include <dlfcn.h>
 #include <stdlib.h>
 

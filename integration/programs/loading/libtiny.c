@@ -1,5 +1,5 @@
-// A C library of very few functions, which stands for an old one that has no dlsym (before
-// glibc 2.34 it lived in libdl). dl_iterate_phdr is built on what the loader itself exports.
+// A C library with very few functions. It stands for an old one that has no dlsym (before glibc
+// 2.34, dlsym was in libdl). Its dl_iterate_phdr uses what the loader itself exports.
 // build: -nostdlib -ffreestanding -fno-stack-protector -l:ld-linux-x86-64.so.2
 // build: -Wl,-soname,libc.so.6 -Wl,--version-script=libtiny.map
 // output: libc.so.6
@@ -53,7 +53,7 @@ int sigaction(int signal, const struct sigaction *new, struct sigaction *old)
 
 extern struct r_debug _r_debug;
 
-// Enough for libraries whose program headers lie in their first page: all but the program.
+// Works for all objects whose program headers lie in their first page: all but the program.
 int dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data)
 {
     for (struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
@@ -78,7 +78,7 @@ int *__errno_location(void)
 }
 #endif
 
-// What glibc's loader insists on finding in libc.so.6, for its own use.
+// glibc's loader itself requires these in libc.so.6.
 void __libc_early_init(_Bool initial) { (void)initial; }
 int pthread_mutex_lock(void *mutex) { (void)mutex; return 0; }
 int pthread_mutex_unlock(void *mutex) { (void)mutex; return 0; }
@@ -96,7 +96,7 @@ void *malloc(size_t size)
     return heap + start;
 }
 
-// The heap is fresh and never reused, so it is zero.
+// The heap is new and never reused, so it is zero.
 void *calloc(size_t count, size_t size) { return malloc(count * size); }
 
 void *realloc(void *old, size_t size)

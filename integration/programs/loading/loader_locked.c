@@ -1,5 +1,5 @@
-// First calls of functions, by a thread and by a handler, while another thread holds the
-// loader's lock for as long as they take: nothing here may wait for it.
+// First calls of functions, by a thread and by a handler, while another thread holds the loader's
+// lock until they return: none may wait for it.
 // build: -ldl
 // compared: elsewhere
 #include "common.h"
@@ -8,7 +8,7 @@
 
 static pthread_barrier_t barrier;
 
-// glibc calls this with the lock held.
+// glibc calls this while holding the lock.
 static int hold(struct dl_phdr_info *info, size_t size, void *nothing)
 {
     (void)info, (void)size, (void)nothing;
@@ -24,7 +24,8 @@ static void *holder(void *nothing)
 }
 
 static char *stack, *page;
-// Not every libc has these: then they are the library's, and must be the kernel's.
+// Not every libc has these. If libc lacks them, the library defines them, and they must
+// reach the kernel.
 static ssize_t (*advise)(int, void *, size_t, int, unsigned);
 static int (*protect)(void *, size_t, int, int);
 static void *(*map)(void *, size_t, int, int, int, off_t);

@@ -1,4 +1,4 @@
-// A program in whose scope nobody defines dlsym: it runs on a tiny C library of its own.
+// A program in whose scope nothing defines dlsym: it runs on a tiny C library of its own.
 // build: -nostdlib -nostartfiles -ffreestanding -fno-stack-protector
 // links: libtiny
 // only: glibc

@@ -1,4 +1,4 @@
-// A program of the dynamic loader alone: there is no libc in the process.
+// A program with only the dynamic loader: there is no libc in the process.
 // build: -nostdlib -nostartfiles -fPIE -pie -fno-stack-protector
 // only: glibc
 static long call(long number, long a, long b, long c)

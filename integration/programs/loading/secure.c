@@ -1,5 +1,5 @@
-// Is this program secure in the sense of AT_SECURE? With the argument "locked" it also tells
-// what is locked of its alternate stack.
+// Does this program run in secure mode (AT_SECURE)? With the argument "locked" it also prints what
+// is locked of its alternate stack.
 #include "common.h"
 #include <sys/auxv.h>
 

@@ -1,4 +1,4 @@
-// bound_past LIBRARY: the library's calls are bound to libc past every preloaded one, by
+// bound_past LIBRARY: the library's calls bind to libc directly and bypass every preload, by
 // RTLD_DEEPBIND. It gives a stack's memory back while the stack is set.
 // build: -ldl
 // only: glibc

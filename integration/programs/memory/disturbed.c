@@ -1,5 +1,5 @@
-// The program's own memory calls over, on and around a stack that has been used. Each prints what
-// the calls returned and what the memory then holds: the same with and without the library.
+// The program's own memory calls over, on and around a stack that has been used. It prints what the
+// calls return and what the memory then contains: the same with and without the library.
 // build: -ldl
 #include <dlfcn.h>
 #include <sys/ipc.h>
@@ -24,7 +24,7 @@
 enum { MIDDLE = 5 };
 
 static char *stack;
-// What lies around the stack: a stack's size below and above.
+// The memory around the stack: a stack's size below and above.
 static char *region;
 
 static void start_on(char *pages)
@@ -43,7 +43,7 @@ static void start_amid(void)
     start_on(region + STACK_SIZE);
 }
 
-// Bytes of the range that are not `value`.
+// Counts the bytes of the range that are not `value`.
 static void tell_bytes(const char *name, const char *from, size_t size, char value)
 {
     long others = 0;
@@ -117,7 +117,7 @@ static void dontneed_refused(void)
     tell_bytes("below", region, STACK_SIZE, 1);
 }
 
-// A hole in the range: the rest is done, and the call fails with ENOMEM.
+// A hole in the range: the call does the rest, then fails with ENOMEM.
 static void dontneed_over_a_hole(void)
 {
     start_amid();
@@ -127,7 +127,7 @@ static void dontneed_over_a_hole(void)
     after();
 }
 
-// On memory that the program itself locked it fails, as it always did.
+// On memory that the program itself locked it fails, as it does without us.
 static void dontneed_locked(void)
 {
     start();
@@ -181,7 +181,7 @@ static void dontneed_shared(void)
     start_on(pages);
     stack[MIDDLE] = 7;
     TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
-    // Only now: a read would map the pages around it, too.
+    // Not earlier: a read would also map the pages around it.
     after();
     printf("kept: %d\n", stack[MIDDLE]);
 }
@@ -225,7 +225,7 @@ static void dontneed_guarded_part(void)
     after();
 }
 
-// In a handler, from its stack pointer down and from the stack's start up to a page of it.
+// In a handler: from its stack pointer down, and from the stack's start up to one of its pages.
 static void give_below(int signal)
 {
     char here;
@@ -248,8 +248,8 @@ static void dontneed_in_a_handler(void)
 
 static struct worker worker;
 
-// Another thread takes signals without end on the stack that goes away. Its handler uses none of
-// it, not even to return: it goes back to where the worker was by two registers.
+// Another thread takes signals all the time on the stack that goes away. Its handler uses no byte
+// of the stack, not even to return: it jumps back to the worker by two registers.
 static void *resume_at __attribute__((used)), *resume_with __attribute__((used));
 void leave_at_once(int);
 __asm__(".pushsection .text\n"
@@ -300,7 +300,7 @@ static void advise_other(int advice)
         if (advice == MADV_DONTNEED)
             for (unsigned at = 0; at < PAGE; at++)
                 MUST(stormed[at] == 0);
-        // Both must get their turns under the meter.
+        // Under the meter, both must get their turns.
         int before = measured_so_far();
         while (measured_so_far() == before)
             ;
@@ -336,7 +336,7 @@ static void start_worker_amid(void)
     start_worker(&worker, region + STACK_SIZE, 0);
 }
 
-// A hole in the range: what lies behind it is given away all the same.
+// A hole in the range: what lies behind it is given away too.
 static void dontneed_other_over_a_hole(void)
 {
     start_worker_amid();
@@ -348,7 +348,7 @@ static void dontneed_other_over_a_hole(void)
     end_worker(&worker);
 }
 
-// At a page that the program locked the call ends, with what lies below it given away.
+// The call stops at a page that the program locked, after giving away what lies below.
 static void dontneed_other_up_to_a_lock(void)
 {
     start_worker_amid();
@@ -365,7 +365,8 @@ static void dontneed_other_up_to_a_lock(void)
     end_worker(&worker);
 }
 
-// The same with the stack pointer just above that page: what we call lies on it.
+// The same with the stack pointer just above that page: the frames of what we call lie on
+// it.
 static void give_just_below(int signal)
 {
     enum { ROOM = 192 };
@@ -462,7 +463,7 @@ static void removed_private(void)
     after();
 }
 
-// A guard where the stack ends, and after it is gone, over all of it.
+// A guard at the stack's end; after its removal, one over the whole stack.
 static void guarded(void)
 {
     char *probe = plain_pages(PAGE);
@@ -536,7 +537,7 @@ static void fixed(void)
     after();
 }
 
-// By the name for 64-bit offsets, which programs built for such files import.
+// By the name for 64-bit offsets, which programs built for large files import.
 static void fixed_by_mmap64(void)
 {
     void *(*map)(void *, size_t, int, int, int, off_t) = dlsym(RTLD_DEFAULT, "mmap64");
@@ -562,7 +563,7 @@ static void fixed_part(void)
     after();
 }
 
-// As allocators do: reserved first, then made usable.
+// As in allocators: reserved first, then made usable.
 static void fixed_reserved(void)
 {
     start();
@@ -627,7 +628,7 @@ static void moved_away(void)
     TELL(munmap(target, STACK_SIZE));
 }
 
-// A whole mapping with the stack in its middle: our locks split it, which mremap must not see.
+// A whole mapping with the stack in its middle: our locks split it, and mremap must not notice.
 static void moved_away_with_all_around(void)
 {
     start_amid();

@@ -15,8 +15,8 @@ int main(int argc, char **argv)
     MUST(pidfd >= 0);
     char *base = (char *)strtoul(argv[2], NULL, 0);
     size_t size = strtoul(argv[3], NULL, 0);
-    // A page that was just faulted in waits in a list of the CPU that did it, and only a call on
-    // that CPU takes it from there.
+    // A page that was just faulted in waits in a list of that CPU, and only a call on the same CPU
+    // removes it from there.
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         cpu_set_t here;
         CPU_ZERO(&here);

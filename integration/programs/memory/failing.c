@@ -1,5 +1,5 @@
-// Calls on memory that fail by themselves, or concern no stack, while other threads hold theirs. To
-// be run without CAP_IPC_LOCK, with room for the stacks and little more.
+// Memory calls that fail by themselves, or concern no stack, while stacks of other threads are
+// held. To be run without CAP_IPC_LOCK, with room for little more than the stacks.
 // compared: elsewhere
 #include <sys/uio.h>
 #include "scenario.h"
@@ -60,7 +60,7 @@ static void too_much(void)
     end();
 }
 
-// Over the stacks themselves, but not to be had.
+// Calls over the stacks themselves that cannot succeed.
 static void refused(void)
 {
     amid_stacks();
@@ -78,7 +78,7 @@ static long process_advise(int process, const struct iovec *vectors, size_t coun
     return syscall(SYS_process_madvise, process, vectors, count, 20 /* MADV_COLD */, flags);
 }
 
-// On memory that has nothing to do with them, or by nobody, for nobody.
+// On memory that has nothing to do with the stacks, or with invalid processes or vectors.
 static void by_vector(void)
 {
     amid_stacks();
@@ -97,7 +97,7 @@ static void by_vector(void)
     end();
 }
 
-// Here the limit is the reason, and the program wins.
+// Here the limit is the reason, and the program gets what it asks for.
 static void whole_limit(void)
 {
     amid_stacks();
@@ -105,7 +105,7 @@ static void whole_limit(void)
     end();
 }
 
-// Ten vectors, the last of them on stacks.
+// Ten vectors; the last ones cover stacks.
 static void by_vector_on_stacks(void)
 {
     amid_stacks();

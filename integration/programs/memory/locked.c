@@ -1,6 +1,6 @@
-// The program's own memory locks before, over and around its stack. What it prints is the program's
-// view, once the stack is released: the same with and without the library. Lines that begin with
-// "held" tell what is locked while the stack lives, which is ours to add to.
+// The program's own memory locks before, over and around its stack. It prints the program's view
+// after the stack is released: the same with and without the library. Lines that begin with "held"
+// show what is locked while the stack exists, which may include our locks.
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include "scenario.h"
@@ -28,7 +28,7 @@ static void register_stack(void)
 
 static void held(const char *when) { printf("held %s: %ld\n", when, locked_pages(stack, STACK_SIZE)); }
 
-// What the program locked must be locked, what it did not must not.
+// What the program locked must be locked, and nothing else.
 static void release(const char *when)
 {
     MUST(drop_altstack() == 0);
@@ -153,7 +153,7 @@ static void refused(void)
     release("released");
 }
 
-// What replaced the stack's memory is the program's own affair.
+// The memory that replaced the stack belongs to the program.
 static void replaced(void)
 {
     get_region();
@@ -176,12 +176,12 @@ static void locked_by_mmap(void)
     release("released");
 }
 
-// The stack has gone, and what libc mapped in its place is the kernel's to lock: mlockall(2) asks
-// for that. To give the stack up takes no lock from it.
+// The stack is gone, and libc has mapped memory in its place that the kernel locks because of
+// mlockall(2). Releasing the stack must not unlock that.
 static void locked_in_its_place(void)
 {
     TELL(mlockall(MCL_FUTURE));
-    // Larger than what malloc would take from its heap.
+    // Larger than what malloc takes from its heap.
     char *block = malloc(BLOCK - PAGE);
     MUST(block);
     printf("in its place: %d, locked %ld\n", block > stack - PAGE && block < stack + PAGE, locked_pages(block, BLOCK - PAGE));
@@ -212,7 +212,7 @@ static void detached_then_others(void)
     locked_in_its_place();
 }
 
-// All of the limit is the program's if it asks. To be run without CAP_IPC_LOCK.
+// The program gets the whole limit if it asks. To be run without CAP_IPC_LOCK.
 static void whole_limit(void)
 {
     struct rlimit limit;
@@ -248,7 +248,7 @@ static void whole_limit_by_mmap(void)
     release("released");
 }
 
-// Everything mapped later counts, too.
+// Everything mapped later counts too.
 static void whole_limit_for_the_future(void)
 {
     struct rlimit limit;
@@ -263,7 +263,8 @@ static void whole_limit_for_the_future(void)
     MUST(drop_altstack() == 0);
 }
 
-// The heap counts as well, also by syscall(2), which has the kernel's own answer.
+// The heap counts as well, also through syscall(2), where the kernel's own result must be
+// returned.
 static void whole_limit_for_the_heap(void)
 {
     struct rlimit limit;

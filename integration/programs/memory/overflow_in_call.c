@@ -1,5 +1,5 @@
 // A thread that runs out of stack in the middle of a memory call, handles that on its alternate
-// stack, and goes on.
+// stack, and continues.
 // build: -Wno-infinite-recursion
 #include "common.h"
 #include <setjmp.h>
@@ -28,7 +28,7 @@ static void *overflow(void *unused)
     volatile int times = 0;
     for (; times < 50; times++)
         if (!sigsetjmp(back, 1)) {
-            // The overflow is met at another place each time.
+            // The overflow happens at a different place each time.
             volatile char shift[times * 40 + 16];
             shift[0] = 0;
             deeper(shift[0]);

@@ -1,5 +1,5 @@
-// The program locks its own stack before it registers it. Its lock is its own: it stays when
-// the stack is registered, replaced and disabled, and goes when the program says so.
+// The program locks its own stack before it registers it. That lock stays when the stack is
+// registered, replaced and disabled, and goes when the program unlocks.
 #include "common.h"
 
 static char *stack, *other;
@@ -15,7 +15,7 @@ int main(void)
     stack = fresh_pages(STACK_SIZE);
     other = fresh_pages(STACK_SIZE);
     step("fresh");
-    // The upper half only: what is not the program's must not stay.
+    // The upper half only: locks on the other half must not stay.
     MUST(mlock(stack + STACK_SIZE / 2, STACK_SIZE / 2) == 0);
     step("locked by the program");
     MUST(set_altstack(stack + STACK_SIZE / 2, STACK_SIZE / 2) == 0);

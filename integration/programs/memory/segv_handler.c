@@ -1,5 +1,5 @@
-// A SIGSEGV handler on the alternate stack that makes memory accessible, as garbage collectors
-// do, and calls all that is hooked meanwhile. The faults come from user code.
+// A SIGSEGV handler on the alternate stack that makes memory accessible, as in garbage collectors,
+// and meanwhile calls every hooked function. The faults come from user code.
 #include "common.h"
 #include <setjmp.h>
 
@@ -29,7 +29,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     CHECK(map != MAP_FAILED && mlock(map, PAGE) == 0 && munlock(map, PAGE) == 0);
     CHECK(munmap(map, STACK_SIZE) == 0);
     CHECK(madvise(other, STACK_SIZE, MADV_DONTNEED) == 0);
-    // The unused lower part of the stack that it runs on.
+    // The unused lower part of the stack that the handler runs on.
     CHECK(madvise(now.ss_sp, 4 * PAGE, MADV_DONTNEED) == 0);
     if (seen % 50 == 0) {
         pid_t child = fork();

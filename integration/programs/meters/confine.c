@@ -1,12 +1,12 @@
 /*
- * Run a command with less than it would have:
+ * Runs a command in a restricted environment:
  *
  *   confine [--nobody] [--memlock BYTES] [--no-pidfd] [--no-populate]
  *           [--no-clone3] [--native-only] [--no-minsigstksz] COMMAND...
  *
- * --no-pidfd, --no-populate, --no-clone3 and --no-minsigstksz do as kernels that
- * lack pidfd_open, MADV_POPULATE_WRITE, clone3 and AT_MINSIGSTKSZ; --native-only
- * kills at any call that did not come in by the native entry, as systemd's
+ * --no-pidfd, --no-populate, --no-clone3 and --no-minsigstksz imitate kernels that
+ * lack pidfd_open, MADV_POPULATE_WRITE, clone3 and AT_MINSIGSTKSZ. --native-only
+ * kills the process at any call that does not use the native entry, as systemd's
  * SystemCallArchitectures=native does.
  */
 #define _GNU_SOURCE
@@ -50,9 +50,9 @@ static void install(struct sock_filter *rules, size_t count)
 } while (0)
 
 /*
- * Returns in a child that will run the command; its auxiliary vector will lack
- * AT_MINSIGSTKSZ. The parent sees to that at the child's exec, and then ends as
- * the child does.
+ * Returns in a child that will run the command without AT_MINSIGSTKSZ in its auxiliary
+ * vector. The parent removes it at the child's exec, and then ends with the child's
+ * status.
  */
 static void hide_minsigstksz(void)
 {
@@ -67,7 +67,7 @@ static void hide_minsigstksz(void)
 			err(125, "ptrace");
 		return;
 	}
-	/* A traced process gets SIGTRAP when it has executed a program. */
+	/* A traced process gets SIGTRAP after it has executed a program. */
 	if (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
 		if (ptrace(PTRACE_GETREGS, pid, 0, &registers))
 			err(125, "ptrace");

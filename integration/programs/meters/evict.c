@@ -1,7 +1,7 @@
 /*
- * The program itself takes the pages of its alternate stack away, again and
- * again: the well-known reproducer of the defect does so with MADV_DONTNEED.
- * Signals come from the thread itself and from a timer. Usage: evict WAY
+ * The program itself takes away its alternate stack's pages, again and again; the
+ * well-known reproducer of the defect does that with MADV_DONTNEED. Signals come from the
+ * thread itself and from a timer. Usage: evict WAY
  */
 #include "meter.h"
 

@@ -1,6 +1,6 @@
 /*
- * A program with several threads forks. Its threads take signals on their own
- * alternate stacks meanwhile, and so does the child.
+ * A program with several threads forks. Meanwhile its threads take signals on their own
+ * alternate stacks, and so does the child.
  */
 #include "meter.h"
 

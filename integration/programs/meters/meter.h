@@ -1,16 +1,16 @@
 /*
- * Shared by the meters. A meter brings signals about in one particular way,
- * checks the vector registers across each of them, and prints one line:
+ * Shared by the meters. A meter causes signals in one particular way, checks the
+ * vector registers across each of them, and prints one line:
  *
  *   deliveries=N mismatches=N [frames=N faulted=N stale=N]
  *
- * deliveries and mismatches are the meter's own counts. The rest is what the
- * test kernel counted from begin() to finish(): signal frames written, frames
- * that faulted, and wrong register sets believed. Other kernels count nothing,
+ * deliveries and mismatches are the meter's own counts. The rest is what the test
+ * kernel counted from begin() to finish(): signal frames written, frames that
+ * faulted, and wrong register sets that it trusted. Other kernels count nothing,
  * and the fields are left out.
  *
- * With METER_CONTEND=1 faults are made to sleep, for kernels that have the
- * defect but not the test kernel's fpu_bug=2.
+ * With METER_CONTEND=1 faults are made to sleep, for kernels that have the defect
+ * but not the test kernel's fpu_bug=2.
  */
 #ifndef METER_H
 #define METER_H
@@ -34,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STACK_SIZE 8192 /* SIGSTKSZ as old programs were compiled with it */
+#define STACK_SIZE 8192 /* SIGSTKSZ as compiled into old programs */
 
 /* In memory shared with all children, so that they can count too. */
 struct counts {
@@ -59,7 +59,7 @@ static inline unsigned long kernel_count(const char *name)
 	return strtoul(text, NULL, 10);
 }
 
-/* Die with the parent, and never outlive the test. */
+/* Dies with the parent, and never outlives the test. */
 static inline void tie_to_parent(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -76,10 +76,9 @@ static inline void stay_on(long cpu)
 }
 
 /*
- * A process that shares the memory of its parent and keeps the lock of the
- * address space busy, so that a fault has to wait, and other tasks run
- * meanwhile. By bare system calls: it also shares errno, and is no caller that
- * a preloaded library should see.
+ * A process that shares its parent's memory and keeps the address-space lock busy, so
+ * that a fault has to wait and other tasks run meanwhile. Uses bare system calls, because
+ * it also shares errno, and a preloaded library must not see it.
  */
 static inline long bare(long number, long a, long b, long c)
 {
@@ -94,7 +93,7 @@ static atomic_int contending;
 
 static int contend(void *parent)
 {
-	/* Many pages, each of which takes the kernel a moment. */
+	/* Many pages; changing each takes the kernel a moment. */
 	static uint8_t memory[1 << 20] __attribute__((aligned(4096)));
 	static const unsigned long anywhere = ~0UL;
 
@@ -118,20 +117,21 @@ static inline void start_contention(void)
 
 	if (!getenv("METER_CONTEND"))
 		return;
-	contending = 0; /* after a fork it is the parent's */
+	contending = 0; /* after a fork it belongs to the parent */
 	if (clone(contend, stack + sizeof stack, CLONE_VM | SIGCHLD, (void *)(long)getpid()) < 0)
 		err(1, "clone");
-	/* A task that comes back on another CPU loses nothing: it stays on one, and
-	 * so do the threads and children that it makes. */
+	/* A task that returns to another CPU loses nothing. So it stays on one CPU, and so do
+	 * its threads and children.
+	 */
 	stay_on(getpid() % sysconf(_SC_NPROCESSORS_ONLN));
 	while (!contending)
 		sched_yield();
 }
 
 /*
- * The corruption needs other tasks with other vector registers. On each CPU one
- * that is always ready, and one that wakes up often and then goes first (where
- * we may ask for that), so as to preempt at any point.
+ * The corruption needs other tasks with other vector registers. On each CPU, one is
+ * always ready, and one wakes up often and then runs first (if we may ask for that), so
+ * that it preempts at any point.
  */
 static inline void make_noise(long cpu, int wake)
 {
@@ -186,7 +186,7 @@ static inline void setup(void)
 	start_contention();
 }
 
-/* The measurement starts: what is to be hardened is registered by now. */
+/* The measurement starts: by now, what is to be hardened is registered. */
 static inline void begin(void)
 {
 	const char *ms = getenv("METER_MS");
@@ -200,7 +200,7 @@ static inline void begin(void)
 	stale0 = kernel_count("fpu_stale");
 }
 
-/* As long as asked for, and on a slow machine until there is something to tell. */
+/* Runs as long as requested, and on a slow machine until there is something to report. */
 static inline int running(void)
 {
 	struct timespec now;
@@ -219,7 +219,7 @@ static inline void finish(void)
 		       kernel_count("fpu_retry") - faulted0, kernel_count("fpu_stale") - stale0);
 	putchar('\n');
 	fflush(stdout);
-	/* Left to others, they would mean signals in the next meter's time. */
+	/* Otherwise they would send signals during the next meter. */
 	while (noises-- > 0) {
 		kill(noise[noises], SIGKILL);
 		waitpid(noise[noises], NULL, 0);
@@ -228,10 +228,9 @@ static inline void finish(void)
 }
 
 /*
- * One check: fill the vector registers, loop, send this thread `sig` (0: none)
- * and loop again, compare. The system call is made right here, so that the
- * signal arrives while the registers are filled; the loops are for signals
- * from elsewhere.
+ * One check: fills the vector registers, loops, sends this thread `sig` (0: none), loops
+ * again, and compares. The system call is made in the same block, so that the signal
+ * arrives while the registers are filled; the loops are for signals from elsewhere.
  */
 static inline void pass(int sig, long loops)
 {
@@ -313,7 +312,7 @@ static inline pthread_t start_thread(void *(*body)(void *), void *arg)
 	return thread;
 }
 
-/* A child that takes signals as its parent does, and ends. */
+/* Makes a child that takes signals as its parent does, and ends. */
 static inline void signal_a_child(void)
 {
 	pid_t pid = fork();

@@ -1,6 +1,6 @@
 /*
- * A signal arrives while the handler of another one runs: its frame goes deeper
- * down the alternate stack. The registers are checked at both levels.
+ * A signal arrives while the handler of another one runs, so its frame goes deeper into
+ * the alternate stack. The registers are checked at both levels.
  */
 #include "meter.h"
 
@@ -8,7 +8,7 @@
 
 static void outer(int sig)
 {
-	char local[3000]; /* what a handler may well have */
+	char local[3000]; /* a typical handler's local data */
 
 	__asm__ volatile("" : : "r"(local) : "memory");
 	count_delivery(sig);

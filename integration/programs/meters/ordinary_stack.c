@@ -7,7 +7,7 @@
 
 static int pages;
 
-/* One page deeper each time, without touching it. */
+/* One page deeper each time, without touching the page. */
 static __attribute__((noinline)) void dig(int deeper)
 {
 	char untouched[4096 - 256];
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		errx(2, "usage: ordinary_stack thread|main PAGES");
 	pages = atoi(argv[2]);
-	/* A process of its own for each fresh main stack: see below. */
+	/* A separate process for each new main stack: see below. */
 	if (argc == 4 && !strcmp(argv[1], "dig")) {
 		tie_to_parent();
 		counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED,

@@ -1,7 +1,6 @@
 /*
- * The stack is locked by the meter itself: nothing ever faults. What is lost
- * all the same is lost by preemption inside the kernel, and beyond the reach of
- * user space.
+ * The meter itself locks the stack, so nothing ever faults. What is still lost is lost by
+ * preemption inside the kernel, which user space cannot prevent.
  */
 #include "meter.h"
 

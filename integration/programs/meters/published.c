@@ -1,8 +1,8 @@
 /*
- * The shape of the reproducer published with the kernel's bug 205663: processes
- * on each CPU, each with a thread that sends signals, vector instructions in a
- * straight line, MADV_DONTNEED on the alternate stack. QEMU delivers no signal
- * within such a line unless run with -singlestep.
+ * The shape of the reproducer published with kernel bug 205663: on each CPU several
+ * processes, each with a thread that sends signals, vector instructions without a branch,
+ * and MADV_DONTNEED on the alternate stack. QEMU delivers no signal within such code
+ * unless run with -singlestep.
  */
 #include "meter.h"
 

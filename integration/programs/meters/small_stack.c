@@ -1,7 +1,7 @@
 /*
- * An alternate stack of the size that old headers named: MINSIGSTKSZ, 2048
- * bytes. Today's frame does not fit; the memory below must stay as it was.
- * Prints registered=0|1 deliveries=N overflowed=0|1.
+ * An alternate stack of the size in old headers: MINSIGSTKSZ, 2048 bytes. Today's frame
+ * does not fit; the memory below must not change. Prints registered=0|1 deliveries=N
+ * overflowed=0|1.
  */
 #include "meter.h"
 
@@ -18,7 +18,7 @@ int main(void)
 	registered = sigaltstack(&ss, NULL) == 0;
 	handle(SIGUSR1, count_delivery, SA_ONSTACK);
 	if (registered) {
-		printf("registered=1 deliveries=0 overflowed=0\n"); /* if it dies now */
+		printf("registered=1 deliveries=0 overflowed=0\n"); /* printed if it dies now */
 		fflush(stdout);
 		raise(SIGUSR1);
 	}

@@ -1,14 +1,13 @@
 /*
- * A process waits for its children with every wait function while it is
- * stopped and continued, and interrupted by a handler, over and over. Prints
+ * A process waits for its children with every wait function while it is stopped and
+ * continued, and interrupted by a handler, over and over. Prints
  *
  *   calls=N spurious=N lost=N wrong=N overwritten=N restarts=N
  *
- * spurious: errors that the caller did not ask for; lost: children reaped by a
- * call that failed; wrong: another pid, status or rusage than it should be;
- * overwritten: writes to memory that is not ours to write (see CANARY);
- * restarts: restarted calls whose arguments the test kernel destroyed.
- * And one more field per function: failed/calls.
+ * spurious: errors that the caller did not cause; lost: children reaped by a call
+ * that failed; wrong: an incorrect pid, status or rusage; overwritten: writes to
+ * memory outside the call's arguments (see CANARY); restarts: restarted calls whose
+ * arguments the test kernel destroyed. One more field per function: failed/calls.
  */
 #include "meter.h"
 #include <sys/resource.h>
@@ -29,7 +28,7 @@ static void ignore(int sig)
 	(void)sig;
 }
 
-/* The pid that was reaped, or -1; its exit status in *code. */
+/* Returns the pid that was reaped, or -1; its exit status in *code. */
 static pid_t reap(int function, pid_t pid, int *code)
 {
 	struct rusage usage;
@@ -79,7 +78,7 @@ static void one_wait(int function, int code)
 	pid_t got = reap(function, pid, &got_code);
 	if (got < 0) {
 		result->spurious++;
-		/* Reap it quietly; WNOHANG never sleeps and so is never restarted. */
+		/* Reaps it quietly; WNOHANG never sleeps, so it is never restarted. */
 		while ((got = waitpid(pid, NULL, WNOHANG)) == 0)
 			usleep(500);
 		result->lost += got < 0 && errno == ECHILD;
@@ -118,7 +117,7 @@ int main(void)
 	result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (result == MAP_FAILED)
 		err(1, "mmap");
-	handle(SIGUSR1, ignore, 0); /* the worker's, from its first moment */
+	handle(SIGUSR1, ignore, 0); /* set before the worker starts */
 	begin();
 	restarts0 = kernel_count("r10_lost");
 	pid_t worker = fork();
@@ -127,7 +126,7 @@ int main(void)
 	if (worker == 0)
 		work();
 
-	/* The storm. WNOHANG: our own waits must not be the ones that suffer. */
+	/* The storm. WNOHANG, so that our own waits are not affected. */
 	for (unsigned i = 0; waitpid(worker, &status, WNOHANG) == 0; i++) {
 		if (i % 3) {
 			kill(worker, SIGSTOP);

@@ -1,10 +1,10 @@
-// Each call that another library may make fail, several times, with all that it gives back.
-// With the argument "locked" it tells on stderr what is locked at the end.
+// Each call that another library may make fail, several times, with all its results. With the
+// argument "locked" it prints to stderr what is locked at the end.
 #include "common.h"
 
 static void handler(int signal) { (void)signal; }
 
-// Prints the result as success or failure: addresses and pids differ from run to run.
+// Prints only success or failure: addresses and pids differ from run to run.
 #define SHOW(call, good)                                                                        \
     do {                                                                                        \
         errno = ENOTTY;                                                                         \

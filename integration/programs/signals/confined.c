@@ -1,12 +1,12 @@
 // A program that confines itself. The argument says how:
 // "status"  not at all
-// "prctl"   by prctl, to the calls of its own that are listed below: any other is fatal
-// "seccomp" the same by seccomp(2), which has no function of its own
-// "proof"   the same, then it makes a call that is not listed
-// "asks"    it makes the calls that must fail, by which programs ask what the kernel knows
-// "refused" it tries to, by a filter that the kernel refuses when it has read it
-// "vfork"   a vfork child does, and ends
-// With a second argument, "locked", it tells on stderr what is locked.
+// "prctl"   by prctl, to the calls listed below: any other call is fatal
+// "seccomp" the same by seccomp(2), for which libc has no function
+// "proof"   the same; then it makes a call that is not listed
+// "asks"    it makes failing calls by which programs find out what the kernel supports
+// "refused" it tries to, with a filter that the kernel reads and refuses
+// "vfork"   a vfork child confines itself and ends
+// With a second argument, "locked", it prints to stderr what is locked.
 // compared: elsewhere
 #include "common.h"
 #include <sys/prctl.h>
@@ -57,7 +57,7 @@ static struct program {
     struct instruction *code;
 } program = {sizeof code / sizeof *code, code}, empty = {0, code};
 
-// No such instruction.
+// There is no such instruction.
 static struct instruction nonsense[] = {{0xffff, 0, 0, 0}};
 static struct program unreadable = {1, NULL}, refused = {1, nonsense};
 static volatile sig_atomic_t seen;
@@ -111,7 +111,7 @@ int main(int argc, char **argv)
     if (tells)
         fprintf(stderr, "locked after: %ld\n", locked_pages(stack, STACK_SIZE));
 
-    // What the program does goes on as before.
+    // The program continues to work.
     MUST(kill(own, SIGUSR1) == 0);
     errno = ENOTTY;
     printf("madvise: %d", madvise(stack, STACK_SIZE, MADV_DONTNEED));

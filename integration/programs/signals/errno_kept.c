@@ -1,5 +1,5 @@
-// errno is what libc left: untouched by calls that succeed, right after calls that fail.
-// With the argument "no-stderr" file descriptor 2 is closed, so that a log line would fail.
+// errno is what libc left: unchanged by calls that succeed, correct after calls that fail. With the
+// argument "no-stderr" descriptor 2 is closed, so that a log line would fail.
 #include "common.h"
 
 static void handler(int signal) { (void)signal; }

@@ -7,7 +7,7 @@ static volatile sig_atomic_t seen;
 
 static void handler(int signal) { seen += signal == SIGUSR1; }
 
-// Not by libc's sigaction, which is what is asked about.
+// Not through libc's sigaction, which is under test.
 static void print_flags(const char *name)
 {
     unsigned long action[4] = {0};
@@ -48,7 +48,7 @@ int main(void)
         sigset(SIGUSR1, handler);
         print_flags("sigset");
     }
-    // One that changes flags of an existing action: does it keep SA_ONSTACK?
+    // A function that changes the flags of an existing action: does it keep SA_ONSTACK?
     on_signal(SIGUSR1, handler, SA_ONSTACK);
     MUST(siginterrupt(SIGUSR1, 1) == 0);
     print_flags("siginterrupt after SA_ONSTACK");

@@ -1,5 +1,6 @@
-// Asks whether the kernel has seccomp filters, as libraries do: with a null filter, that is
-// EFAULT. "vfork": in a vfork child. Then waits for a child that makes the kernel restart the wait.
+// Finds out whether the kernel has seccomp filters, as libraries do: with a null filter, which
+// gives EFAULT. "vfork": in a vfork child. Then waits for a child in such a way that the kernel
+// restarts the wait.
 // compared: elsewhere
 #include "common.h"
 #include <linux/seccomp.h>

@@ -41,7 +41,7 @@ static void try(const char *name, int signal, const struct sigaction *new)
     printf("\n");
 }
 
-// A bad pointer may kill in libc itself: in a child.
+// A bad pointer may crash libc itself, so this runs in a child.
 static void try_pointers(const char *name, const struct sigaction *new, struct sigaction *old)
 {
     fflush(stdout);
@@ -60,7 +60,7 @@ static void try_pointers(const char *name, const struct sigaction *new, struct s
 int main(void)
 {
     dead_man(20);
-    // The dead man's own SIGALRM stays as it is.
+    // The dead man's switch keeps its SIGALRM.
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = plain;
@@ -114,7 +114,7 @@ int main(void)
     try_pointers("none", NULL, NULL);
 
 #ifdef __GLIBC__
-    // glibc's other name of the same function.
+    // glibc's other name for the same function.
     extern int __sigaction(int, const struct sigaction *, struct sigaction *);
     struct sigaction old;
     memset(&old, 0x5a, sizeof old);

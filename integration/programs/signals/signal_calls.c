@@ -1,5 +1,5 @@
-// The signal calls of libc, one of each kind, between two calls of getppid(2) that whoever
-// counts system calls can find.
+// One signal call of each kind in libc, between two calls of getppid(2), which a counter of system
+// calls can find.
 #include "common.h"
 
 static void handler(int signal) { (void)signal; }

@@ -1,6 +1,6 @@
 // Handlers that interrupt a call and make the same call: a timer fires all the time while the
-// program calls. Arguments: the call; "onstack" if the handlers run on the alternate stack.
-// With "sigaltstack" the kernel undoes what a handler has set as soon as that returns.
+// program calls. Arguments: the call; "onstack" if the handlers run on the alternate stack. With
+// "sigaltstack" the kernel undoes what a handler has set as soon as the handler returns.
 // compared: elsewhere
 #include "common.h"
 #include <sys/time.h>
@@ -20,7 +20,7 @@ static volatile int bad;
 
 static void on_other(int signal) { (void)signal; }
 
-// Main uses the stacks 0 and 1, the handler 2 and 3.
+// Main uses stacks 0 and 1, the handler 2 and 3.
 static void call(int which, int round)
 {
     char *stack = stacks[which + round % 2];
@@ -39,7 +39,7 @@ static void call(int which, int round)
         stack[0] = 1;
         CHECK(madvise(stack, STACK_SIZE, MADV_DONTNEED) == 0);
         CHECK(stack[0] == 0);
-        // Also what the other one, and the alternate stack, may be in.
+        // The other call and the alternate stack may also be in this range.
         CHECK(madvise(stacks[1 - round % 2], STACK_SIZE / 2, MADV_DONTNEED) == 0);
     } else if (!strcmp(kind, "mmap")) {
         char *at = which == 0 ? stack : NULL;
@@ -82,11 +82,11 @@ int main(int argc, char **argv)
     for (int i = 0; i < 4; i++)
         stacks[i] = fresh_pages(STACK_SIZE);
     long before = status_kb("VmLck");
-    // The stack in force is none that the calls give away below a running handler.
+    // The current stack must not be one that the calls give away under a running handler.
     char *own = onstack ? fresh_pages(STACK_SIZE) : stacks[0];
     MUST(set_altstack(own, STACK_SIZE) == 0);
     on_signal(SIGALRM, on_timer, SA_RESTART | (onstack ? SA_ONSTACK : 0));
-    // A fork that is interrupted begins again: leave it the time to end.
+    // An interrupted fork starts again: leave it time to finish.
     int pause = !strcmp(kind, "fork") ? 5000 : 60;
     struct itimerval often = {{0, pause}, {0, pause}}, never = {{0, 0}, {0, 0}};
     MUST(setitimer(ITIMER_REAL, &often, NULL) == 0);

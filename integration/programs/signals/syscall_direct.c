@@ -1,8 +1,8 @@
-// The signal calls, and others, made through libc's syscall().
-// With the argument "frame" a signal is then taken on the stack set that way.
+// The signal calls, and others, made through libc's syscall(). With the argument "frame"
+// a signal is then taken on the stack that was set this way.
 #include "common.h"
 
-// The kernel's own struct sigaction of x86-64.
+// The kernel's struct sigaction on x86-64.
 struct kernel_action {
     void (*handler)(int);
     unsigned long flags;
@@ -34,7 +34,7 @@ int main(void)
     result = syscall(SYS_sigaltstack, &new, NULL);
     printf("too small: %ld errno %d\n", result, errno);
 
-    // libc knows the restorer: take its action as the template.
+    // libc knows the restorer: take its action as a template.
     on_signal(SIGUSR1, handler, 0);
     struct kernel_action action, before;
     memset(&action, 0, sizeof action);
@@ -59,7 +59,7 @@ int main(void)
     MUST(raise(SIGUSR1) == 0);
     printf("signals: %d\n", (int)seen);
 
-    // Six arguments, each of which matters.
+    // Six arguments, all of which matter.
     int fd = open("/proc/self/exe", O_RDONLY);
     MUST(fd >= 0);
     char *map = (char *)syscall(SYS_mmap, base + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0L);

@@ -1,9 +1,9 @@
-// The pattern of the known C reproducer of the signal frame defect (bugzilla.kernel.org 205663): a
-// thread copies with AVX registers and gives its own alternate stack away by madvise(MADV_DONTNEED),
-// again and again, while another sends it SIGWINCH every 100 us; in two processes for each CPU.
+// The pattern of the well-known C reproducer of the signal frame defect (bugzilla.kernel.org 205663).
+// A thread copies with AVX registers and gives away its own alternate stack by madvise(MADV_DONTNEED),
+// again and again, while another thread sends it SIGWINCH every 100 us; two processes per CPU.
 //
-// Arguments: seconds, and "naive" to lock the stack first, as a simple cure would. The first failing
-// madvise and the first wrong copy end a process.
+// Arguments: seconds, and "naive" to lock the stack first, as a simple cure would. A process ends at
+// its first failing madvise or wrong copy.
 // compared: elsewhere
 #include <sys/sysinfo.h>
 #include <time.h>
@@ -29,7 +29,7 @@ static void *sender(void *unused)
 enum { SIZE = 256 };
 static unsigned char from[SIZE] __attribute__((aligned(32))), to[SIZE] __attribute__((aligned(32)));
 
-// Fills eight registers, dwells, and stores them: a signal in between must not be seen.
+// Fills eight registers, waits, and stores them: a signal in between must not change them.
 static void copy(void)
 {
     long dwell = 2000;

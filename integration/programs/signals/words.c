@@ -1,6 +1,6 @@
-// A program whose standard error can take no line, or must not get one. The argument says why;
-// "count": it can, of whatever kind it is, and how many lines arrive is told.
-// Most kinds are made before the library is loaded: the program executes itself again.
+// A program whose standard error cannot take a line, or must not get one; the argument says why.
+// With "count" it can, whatever kind it is, and the program prints how many lines arrive. Most
+// kinds are set up before the library is loaded: the program executes itself again.
 // compared: elsewhere
 #include "common.h"
 #include <poll.h>
@@ -20,7 +20,7 @@ static void become_two(int fd)
     }
 }
 
-// Writes until nothing more goes in.
+// Writes until nothing more fits.
 static void fill(int fd)
 {
     static char bytes[4096];
@@ -60,7 +60,7 @@ static void again(const char *what)
     MUST(!"execve");
 }
 
-// Standard error is a terminal that stops whoever writes to it from the background.
+// Standard error is a terminal that stops background processes that write to it.
 static void in_background(void)
 {
     int master, status, slave = terminal(&master);
@@ -90,7 +90,7 @@ static void in_background(void)
     exit(WEXITSTATUS(status));
 }
 
-// What the program owns becomes descriptor 2 in the middle of its life.
+// A file of the program becomes descriptor 2 while it runs.
 static void data_file(void)
 {
     int data = temporary_file(), status;
@@ -107,7 +107,7 @@ static void data_file(void)
     printf("status %d data %s", status, text);
 }
 
-// The first 8 bytes of a set are the kernel's.
+// The kernel uses the first 8 bytes of a set.
 static void seen(const char *when, sigset_t *mask)
 {
     sigset_t pending, now;
@@ -116,7 +116,7 @@ static void seen(const char *when, sigset_t *mask)
            sigismember(&pending, SIGXFSZ), memcmp(mask, &now, 8) ? "changed" : "kept");
 }
 
-// How many lines of the library's arrive where standard error takes them.
+// How many of the library's lines arrive if standard error accepts them.
 static void count(const char *kind, int to, int from)
 {
     static char text[1 << 16];
@@ -154,14 +154,14 @@ static void count_all(void)
     MUST(unlink(name) == 0 && fflush(stdout) == 0);
 }
 
-// Makes the library say something, where it says what it does.
+// Makes the library write a line, if it logs what it does.
 static void talk(void)
 {
     errno = ENOTTY;
     MUST(set_altstack(plain_pages(STACK_SIZE), STACK_SIZE) == 0 && errno == ENOTTY);
 }
 
-// The program's own pending signals are left to it, and nothing is added to them.
+// The program's own pending signals stay pending, and none is added.
 static void blocked(int own)
 {
     sigset_t mask;

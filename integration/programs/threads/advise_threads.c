@@ -1,5 +1,5 @@
-// Threads that give away the pages of their own alternate stacks, all at the same time. The
-// stacks are no whole mappings, so that nothing is proven of them.
+// Threads that give away the pages of their own alternate stacks, all at the same time. The stacks
+// are not whole mappings, so they are not proven.
 #include "common.h"
 
 #define THREADS 4

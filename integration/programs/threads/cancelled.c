@@ -1,4 +1,4 @@
-// Threads that are cancelled while they make hooked calls: at a cancellation point, and, with the
+// Threads that are cancelled while they make hooked calls: at a cancellation point or, with the
 // argument "async", anywhere.
 // compared: elsewhere
 #include "common.h"

@@ -1,5 +1,6 @@
-// Threads that end in every way, with alternate stacks and ordinary ones, which are used to the very
-// last: in destructors of thread-specific data, round after round. Each ends with what is locked.
+// Threads that end in every way, with alternate and ordinary stacks that are used to the last
+// moment: in destructors of thread-specific data, round after round. Each scenario ends by printing
+// what is locked.
 #include <sched.h>
 #include "scenario.h"
 
@@ -14,7 +15,7 @@ static void begin(void)
 
 static void *nothing(void *unused) { return unused; }
 
-// Threads whose end was not told are found when others come.
+// Threads whose end was not reported are found when other threads start.
 static void tell_locked(void)
 {
     for (int i = 0; i < 64 && status_kb("VmLck") != locked_before; i++) {
@@ -104,7 +105,7 @@ static pthread_key_t keys[KEYS];
 static int rounds_seen;
 static void (*in_destructor)(long round);
 
-// Each value asks for the next round, as far as there is one.
+// Each value requests another round, as long as there is one.
 static void destructor(void *value)
 {
     long key = (long)value >> 8, round = (long)value & 255;
@@ -156,7 +157,7 @@ static void disable(long round)
     }
 }
 
-// As real programs do: the memory goes, the kernel is not told.
+// As in real programs: the memory is unmapped without SS_DISABLE.
 static void unmap(long round)
 {
     stack_t now;
@@ -180,7 +181,7 @@ static int raw_thread(void *unused)
     return 0;
 }
 
-// Made by clone(2) alone: libc knows nothing of it, and it shares the caller's thread pointer.
+// Made by clone(2) alone: libc does not know it, and it shares the caller's thread pointer.
 static void raw(void)
 {
     enum { THREADS = 20 };

@@ -1,5 +1,5 @@
-// late_threads LIBRARY: no threads until it loads the library. Before glibc 2.34 there is no
-// libpthread until then. Fails if a lock is left when they have ended.
+// late_threads LIBRARY: there are no threads until it loads the library. Before glibc 2.34 there is
+// no libpthread until then. Fails if a lock remains when they have ended.
 // build: -Wl,--as-needed -lc -ldl
 // compared: elsewhere
 #include "common.h"

@@ -1,7 +1,7 @@
-// A process to be read from outside: the main thread keeps an alternate stack, 64 others set one,
-// set another, disable it and end, and each is followed by the next. Two children wait: one of
-// fork(2), one that no library saw come. Prints where the stacks are and who the children are, and
-// ends when standard input does.
+// A process to be read from outside. The main thread keeps an alternate stack; 64 other threads set
+// one, set another, disable it and end, and each is replaced by a new one. Two children wait: one
+// of fork(2), and one whose fork no library saw. Prints where the stacks are and the children's
+// pids, and ends when standard input does.
 // compared: elsewhere
 #include "common.h"
 #include <sys/prctl.h>
@@ -42,7 +42,7 @@ static void *churn(void *slot)
         __atomic_sub_fetch(&left, 1, __ATOMIC_SEQ_CST);
     else
         start(slot);
-    return NULL; // with a stack in force, or without
+    return NULL; // with or without a stack
 }
 
 static void wait_for_the_end(void)

@@ -1,5 +1,5 @@
 // Threads come and go without disabling their alternate stacks: by return, pthread_exit,
-// cancellation, detached. The stacks' memory is unmapped afterwards, as real programs do.
+// cancellation, and detached. Afterwards the stacks' memory is unmapped, as in real programs.
 #include "common.h"
 
 enum { ROUNDS = 40, AT_ONCE = 8 };
@@ -56,7 +56,7 @@ int main(void)
                 MUST(pthread_join(threads[i], NULL) == 0);
         }
     }
-    // The detached ones may still be on their way out.
+    // The detached threads may still be ending.
     long threads = 0;
     for (int i = 0; i < 1000 && (threads = status_kb("Threads")) != 1; i++)
         usleep(1000);

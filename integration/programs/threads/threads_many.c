@@ -1,5 +1,5 @@
-// So many threads (10,000, or the first argument) come and go, a few at a time, each with an
-// alternate stack that it never disables, each ending in another way. Then VmLck must be back.
+// Threads (10,000, or the first argument) come and go, a few at a time. Each has an alternate stack
+// that it never disables, and they end in different ways. Then VmLck must be back to its old value.
 // compared: elsewhere
 #include "common.h"
 
@@ -33,7 +33,7 @@ int main(int argc, char **argv)
     int count = argc > 1 ? atoi(argv[1]) : 10000;
     dead_man(300);
     on_signal(SIGUSR1, handler, SA_ONSTACK);
-    // The first round makes libc's caches and arenas what they will be.
+    // The first round fills libc's caches and arenas.
     long before = -1, most = 0;
     for (int round = 0; round < count / AT_ONCE; round++) {
         pthread_t threads[AT_ONCE];
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
             void *stack;
             MUST(pthread_join(threads[i], &stack) == 0);
             if (stack == PTHREAD_CANCELED)
-                continue; // its memory is lost, its lock must not be
+                continue; // its memory leaks, its lock must not
             if (i & 1)
                 munmap((char *)stack - PAGE, STACK_SIZE + 2 * PAGE);
             else

@@ -1,4 +1,4 @@
-/* fbsd_wait with threads: libthr's functions stand before libc's. */
+/* fbsd_wait with threads: libthr's functions come before libc's. */
 // compared: elsewhere
 // links: libfthr libfbsd
 #define main fbsd_main

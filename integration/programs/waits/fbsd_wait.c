@@ -1,9 +1,9 @@
 /*
- * A FreeBSD program, as far as its waits go; to be run by sigward-freebsd.
+ * A FreeBSD program, as far as its waits are concerned; run it by sigward-freebsd.
  *
  * fbsd_wait race FORKS FUNCTION   two threads fork and wait for their child
  *                                 (wait4, wait6), with a SIGCHLD handler that
- *                                 has SA_RESTART; counts as wait_race
+ *                                 has SA_RESTART; counts like wait_race
  * fbsd_wait semantics             single situations, as text
  */
 // compared: elsewhere
@@ -31,7 +31,7 @@ static void *fork_and_wait(void *argument)
             _exit((int)(i % 100));
         }
         int status = -1;
-        /* As long as struct __wrusage: two of them. */
+        /* As long as struct __wrusage, which is two of them. */
         struct rusage usage[2];
         pid_t got = !strcmp(function, "wait4") ? wait4(child, &status, 0, usage)
                                                : wait6(FB_P_PID, child, &status, FB_WEXITED, usage, NULL);
@@ -77,7 +77,7 @@ static pid_t child_that(int code, int ms)
     return child;
 }
 
-// Again and again: one may come between two naps of ours.
+// Repeated, because an alarm may come between two of our naps.
 static void on_alarms(int ms, int flags)
 {
     on_signal(SIGALRM, nothing, flags);
@@ -91,7 +91,7 @@ static void semantics(void)
     pid_t child = child_that(7, 30);
     say("late", wait4(child, &status, 0, usage), child, &status);
     say("none left", wait4(-1, &status, 0, usage), child, &status);
-    child = child_that(8, 1000); // long after the alarms, also on a busy machine
+    child = child_that(8, 1000); // long after the alarms, even on a busy machine
     say("no hang", wait4(child, &status, FB_WNOHANG, NULL), child, &status);
     on_alarms(30, 0);
     say("interrupted", wait4(child, &status, 0, NULL), child, &status);

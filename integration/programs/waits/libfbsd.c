@@ -1,6 +1,6 @@
 /*
- * Of FreeBSD's libc: the stubs of the calls that are played by sigward-freebsd,
- * each under its three names, and where errno is.
+ * From FreeBSD's libc: the stubs of the calls that sigward-freebsd emulates, each under
+ * its three names, and the location of errno.
  */
 // output: libfbsd.so
 #include <errno.h>
@@ -27,7 +27,7 @@ __asm__(".text\n"
         "mov %ecx, (%rax)\n"
         "mov $-1, %rax\n"
         "ret\n"
-        /* Where Linux carries the calls out. */
+        /* Linux carries out the calls here. */
         ".balign 8\n"
         ".ascii \"fbsdgate\"\n"
         "syscall\n"

@@ -1,5 +1,5 @@
 /*
- * Of FreeBSD's libthr: wait4 as a cancellation point, around libc's innermost
+ * From FreeBSD's libthr: wait4 as a cancellation point, which calls libc's innermost
  * name. It counts its calls for the program.
  */
 // links: libfbsd

@@ -1,4 +1,4 @@
-/* What a process is doing, as the kernel tells it. */
+/* What a process is doing, according to the kernel. */
 #ifndef PROCESS_STATE_H
 #define PROCESS_STATE_H
 
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The state letter of `pid` (proc(5)), 0 if there is no such process. */
+/* The state letter of `pid` (proc(5)); 0 if there is no such process. */
 static char state(pid_t pid)
 {
     char path[64], line[256] = "", *end;

@@ -1,10 +1,10 @@
 /*
  * Waits as cancellation points.
  *
- * wait_cancel compare   prints, for each function and situation, what happened
- * wait_cancel race N    cancels N threads at about the time their child ends:
- *                       the child must be reported to the thread or be left to
- *                       others. Prints how many were lost.
+ * wait_cancel compare   prints what happened for each function and situation
+ * wait_cancel race N    cancels N threads at about the time their child ends: the
+ *                       child must be reported to the thread or left to others.
+ *                       Prints how many were lost.
  */
 // compared: elsewhere
 #include <errno.h>
@@ -141,8 +141,9 @@ static void situation(const char *name, enum function f, int type, int state, in
         until_asleep(&w);
     pthread_cancel(thread);
     w.sent = 1;
-    /* A function that is no cancellation point here (in musl: wait3, wait4)
-       ends with its child. */
+    /* A function that is not a cancellation point here (in musl: wait3, wait4) returns
+     * when its child ends.
+     */
     long patience = state == PTHREAD_CANCEL_DISABLE || f == SYS4 ? 20 : 1000;
     while (pthread_tryjoin_np(thread, &result)) {
         if (hang && patience-- == 0)

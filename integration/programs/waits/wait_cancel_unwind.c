@@ -1,4 +1,4 @@
-// wait_cancel, with frames that the unwinder of a cancellation must find. musl does not unwind.
+// wait_cancel with frames that the unwinder of a cancellation must find. musl does not unwind.
 // build: -fexceptions
 // only: glibc
 // compared: elsewhere

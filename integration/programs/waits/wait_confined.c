@@ -1,9 +1,9 @@
 /*
- * Waits under a seccomp filter that kills for every system call of another
+ * Waits under a seccomp filter that kills the process for any system call of another
  * architecture, as systemd's SystemCallArchitectures=native does.
  *
  * wait_confined late     the program installs the filter itself
- * wait_confined early    it does, and executes itself: the filter is in place
+ * wait_confined early    it does, then executes itself: the filter is in place
  *                        when the library is loaded
  */
 // compared: elsewhere

@@ -1,11 +1,11 @@
 /*
- * A wait to be single-stepped by its tracer, which sends SIGUSR1 between two
- * instructions. Rounds without end; it talks with the tracer by `control`,
- * whose address it prints behind its pid.
+ * A wait that its tracer single-steps, sending SIGUSR1 between two instructions. It
+ * repeats rounds forever and communicates with the tracer through `control`, whose
+ * address it prints after its pid.
  *
  * wait_edge [bypass|collect|collect-restart]
  *   bypass: the handler is installed by a raw system call
- *   collect: there is one child, and the handler takes every child that has
+ *   collect: there is one child, and the handler reaps every child that has
  *            ended; with -restart it has SA_RESTART
  */
 // compared: elsewhere
@@ -28,7 +28,7 @@ static volatile pid_t first;
 #define second control.second
 
 
-/* By calls that nobody hooks. */
+/* By calls that nothing hooks. */
 static long raw_wait4(pid_t pid, long options)
 {
     long result;
@@ -57,7 +57,7 @@ static void *thief(void *argument)
             raw_wait4(first, WNOHANG);
             control.stolen = 1;
         }
-        /* Read in this order: the next round's child comes after `finish` is reset. */
+        /* Read in this order: the next round's child is made after `finish` is reset. */
         pid_t victim = second;
         if (control.finish)
             kill(victim, SIGKILL);
@@ -80,7 +80,7 @@ static void until_zombie(pid_t pid)
     while (result == -EINTR);
 }
 
-/* The kernel's own struct sigaction. */
+/* The kernel's struct sigaction. */
 static void bypass(void)
 {
     struct {
@@ -89,7 +89,7 @@ static void bypass(void)
         void *restorer;
         unsigned long mask;
     } raw;
-    /* Let libc make one, for its restorer, and take the gate out of it. */
+    /* Lets libc make one, for its restorer, then removes the gate from it. */
     on_signal(SIGUSR1, on_usr1, 0);
     long result;
     register long size __asm__("r10") = 8;
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
         bypass();
     else
         on_signal(SIGUSR1, on_usr1, argc > 1 && strchr(argv[1], '-') ? SA_RESTART : 0);
-    /* The thief takes no signals. */
+    /* The thief thread takes no signals. */
     sigemptyset(&usr1);
     sigaddset(&usr1, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &usr1, 0);
@@ -126,7 +126,7 @@ int main(int argc, char **argv)
             until_zombie(first);
         second = fork();
         if (!second) {
-            /* The tracer may kill us in the middle of a round. */
+            /* The tracer may be killed in the middle of a round. */
             prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
             for (;;)
                 pause();

@@ -1,6 +1,6 @@
 /*
- * Handlers in the middle of a wait, as they are with a wait strategy; without
- * one, some of it is a race, and some is worse.
+ * Handlers in the middle of a wait, as they behave with a wait strategy. Without one
+ * some of this is a race, and some is worse.
  *
  * wait_gate PART   PART: one of those listed in main
  */
@@ -41,7 +41,7 @@ static pid_t sleeper(void)
     return child;
 }
 
-/* A child that ends once its parent sleeps. By a call that runs no handlers. */
+/* A child that ends when its parent sleeps. Made by a call that runs no fork handlers. */
 static pid_t short_lived(pid_t parent)
 {
     pid_t child = (pid_t)syscall(SYS_fork);
@@ -52,8 +52,9 @@ static pid_t short_lived(pid_t parent)
     return child;
 }
 
-/* Two signals that come together: one handler interrupts the other's first
-   instruction, and the second of them takes whatever has ended. */
+/* Two signals that arrive together: one handler interrupts the other's first instruction,
+ * and the second handler reaps whatever has ended.
+ */
 static void together(void)
 {
     pid_t self = getpid();
@@ -128,7 +129,7 @@ static void note_type(int signal)
     handled++;
 }
 
-/* A handler that runs in a wait can be cancelled no more easily than elsewhere. */
+/* A handler that runs in a wait is not easier to cancel than elsewhere. */
 static void inside(void)
 {
     pid_t child = sleeper(), self = getpid();
@@ -148,7 +149,7 @@ static void inside(void)
     printf("handled %d, type %s\n", handled > 0, type == PTHREAD_CANCEL_DEFERRED ? "deferred" : "asynchronous");
 }
 
-/* A vfork child, in whose parent's memory it all happens. */
+/* A vfork child: all of this happens in its parent's memory. */
 static void vforked(void)
 {
     static volatile int got;
@@ -186,12 +187,13 @@ static void *set_again_and_again(void *seed)
     return NULL;
 }
 
-/* Threads that set different handlers for one signal: one of them wins, with
-   its own flags. */
+/* Threads that set different handlers for one signal: one of them wins, with its own
+ * flags.
+ */
 static void setters(void)
 {
     int wrong = 0;
-    // A turn may be over before a thread comes to its first.
+    // A turn may be over before a thread begins its first.
     on_signal(SIGUSR1, handler_of[0], flags_of[0]);
     for (long turn = 0; turn < 3000; turn++) {
         pthread_t threads[SETTERS];
@@ -222,8 +224,9 @@ static void note_place(int signal)
     handled++;
 }
 
-/* A handler on an alternate stack with little more room than for its frame,
-   above a guard. */
+/* A handler on an alternate stack above a guard, with little more room than its frame
+ * needs.
+ */
 static void tight(void)
 {
     size_t size = 64 << 10;

@@ -1,7 +1,7 @@
 /*
- * What becomes of a program's handlers that are installed and handed out by
- * other ways than sigaction, and of those that are exchanged under a storm of
- * signals: with each strategy as without.
+ * What happens to handlers that a program installs or gets back by functions other than
+ * sigaction, and to those that it exchanges under a storm of signals: each strategy must
+ * behave like no strategy.
  *
  * wait_handlers PART   PART: one of those listed in main
  */
@@ -28,7 +28,7 @@ extern handler_t ssignal(int, handler_t) __attribute__((weak));
 #endif
 extern handler_t sigset(int, handler_t) __attribute__((weak));
 
-/* The kernel's own struct sigaction. */
+/* The kernel's struct sigaction. */
 struct raw {
     handler_t handler;
     unsigned long flags;
@@ -50,7 +50,7 @@ static void chained(int signal)
 static handler_t by_syscall(int signal, handler_t handler)
 {
     struct raw new, old;
-    /* Its restorer is libc's. */
+    /* The restorer is libc's. */
     MUST(syscall(SYS_rt_sigaction, signal, NULL, &new, 8) == 0);
     new.handler = handler;
     MUST(syscall(SYS_rt_sigaction, signal, &new, &old, 8) == 0);
@@ -81,7 +81,7 @@ static const char *raise_usr1(void)
 {
     static char text[16];
     ran = 0;
-    kill(getpid(), SIGUSR1); /* raise goes by what libc remembers, which a copy may not be */
+    kill(getpid(), SIGUSR1); /* raise uses what libc remembers, which may be wrong in a copy */
     snprintf(text, sizeof text, "%d", ran);
     return text;
 }
@@ -93,7 +93,7 @@ static void unprotect(int signal)
     mprotect(protected_page, PAGE, PROT_READ | PROT_WRITE);
 }
 
-/* The old handler is the program's own; it can be called and put back. */
+/* The old handler is the program's own; it can be called and set again. */
 static void handed_out(void)
 {
     for (int way = 0; way < WAYS; way++) {
@@ -136,7 +136,7 @@ static void handed_out(void)
     printf(" %d\n", siginterrupt(99, 0));
 }
 
-/* The kernel's word, past everybody. */
+/* What the kernel has, bypassing every hook. */
 static handler_t installed_for(long signal)
 {
     struct raw now;
@@ -151,14 +151,14 @@ static handler_t installed_for(long signal)
 
 static handler_t installed(void) { return installed_for(SIGUSR1); }
 
-/* What was read past every hook can still be called, and put back. */
+/* A handler that was read past every hook can still be called, and set again. */
 static void read_past(void)
 {
     on_signal(SIGUSR1, first, 0);
     before = installed();
     signal(SIGUSR1, chained);
     printf("called: %s", raise_usr1());
-    /* Something else is where the third argument of a delivery is. */
+    /* The third argument is not what a delivery passes. */
     ran = 0;
     ((void (*)(int, void *, void *))(uintptr_t)before)(SIGUSR1, NULL, (void *)8);
     printf(" %d", ran);
@@ -166,7 +166,7 @@ static void read_past(void)
     printf(", put back: %s\n", raise_usr1());
 }
 
-/* What follows a field's name in the status of a process. */
+/* The value of a field in a process's status. */
 static const char *status_of(pid_t pid, const char *field)
 {
     static char path[64], text[4096];
@@ -182,7 +182,7 @@ static const char *status_of(pid_t pid, const char *field)
     return at + strlen(field);
 }
 
-/* Until the process sleeps, without a SIGALRM to come. */
+/* Waits until the process sleeps with no SIGALRM pending. */
 static void until_asleep(pid_t pid)
 {
     for (int seen = 0; seen < 3; usleep(1000)) {
@@ -191,7 +191,7 @@ static void until_asleep(pid_t pid)
     }
 }
 
-/* A wait in whose sleep the signal comes. */
+/* A wait during whose sleep the signal comes. */
 static long wait_under_alarm(void)
 {
     pid_t parent = getpid(), child = fork();
@@ -227,7 +227,7 @@ static void interrupt(void)
             }
 }
 
-/* Which handlers the kernel would call by themselves. */
+/* Which handlers the kernel would call directly. */
 static void behind(void)
 {
     for (int way = 0; way < WAYS; way++)
@@ -258,7 +258,7 @@ static void behind(void)
     MUST(waitpid(child, NULL, 0) == child);
 }
 
-/* Handlers of signals that libc keeps for itself stay its own. */
+/* libc's handlers of its own signals stay libc's. */
 static void private(void)
 {
     for (int signal = 32; signal < 36; signal++) {
@@ -268,7 +268,7 @@ static void private(void)
 }
 
 #if defined(__GLIBC__) && __GLIBC__ == 2 && __GLIBC_MINOR__ < 34
-#define BARE_FORK NULL // with the library one can be found
+#define BARE_FORK NULL // with the library, one can be found
 #else
 #define BARE_FORK _Fork
 extern pid_t _Fork(void);
@@ -281,7 +281,7 @@ static int install_other(void *argument)
     return argument != NULL;
 }
 
-/* A copy that ran no fork handlers, and a child in its memory. */
+/* A copy that ran no fork handlers, and a child that shares the memory. */
 static void copied(void)
 {
     static char stack[65536];
@@ -330,7 +330,7 @@ static void on_full(int signal, siginfo_t *info, void *context)
     no_mask += !usr2_blocked();
 }
 
-/* Two handlers that differ in everything, exchanged while signals come. */
+/* Two completely different handlers, exchanged while signals come. */
 static void storm(void)
 {
     struct sigaction one = {.sa_handler = on_plain}, two = {.sa_sigaction = on_full, .sa_flags = SA_SIGINFO};
@@ -351,7 +351,7 @@ static void storm(void)
     printf("both ran %d, no info %ld, no mask %ld, with the other's mask %ld\n", plain && full, no_info, no_mask, with_mask);
 }
 
-/* The distance of the third argument from the stack pointer, as handlers get them. */
+/* The distance of a handler's third argument from the stack pointer. */
 static volatile long distance;
 __attribute__((used)) static void note(long value) { distance = value; }
 void entered(int, siginfo_t *, void *);
@@ -361,7 +361,7 @@ __asm__(".text\n"
         "sub %rdx, %rdi\n"
         "jmp note\n");
 
-/* What the gate tells a delivery by. */
+/* How the gate recognizes a delivery. */
 static void frame(void)
 {
     MUST(set_altstack(fresh_pages(STACK_SIZE), STACK_SIZE) == 0);

@@ -1,12 +1,12 @@
 /*
- * Does to its children, and waits, as it is told on stdin; says on stdout what
- * came of it. One order a line, one answer a line.
+ * Carries out orders from stdin, which concern its children or make it wait, and writes
+ * the results to stdout. One order per line, one answer per line.
  *
  *   fork CODE                    -> the child's number, from 0
- *   end|kill|stop|cont CHILD     -> ok, once it has happened
+ *   end|kill|stop|cont CHILD     -> ok, when it has happened
  *   wait FUNCTION WHO OPTIONS LATER...
  *        WHO: a child's number, any or group; OPTIONS: of wait4, a number
- *        LATER: events that happen, one after the other, once the wait
+ *        LATER: events that happen, one after another, when the wait
  *        sleeps: end:CHILD ..., signal (no SA_RESTART), restart
  *                                -> CHILD STATUS | none | ERROR
  */
@@ -30,7 +30,7 @@ static void on_event(int signal)
     handled++;
 }
 
-/* Sees without consuming, by a call that nobody hooks. */
+/* Looks without consuming, by a call that nothing hooks. */
 static void until(pid_t pid, long events)
 {
     siginfo_t info;
@@ -38,7 +38,7 @@ static void until(pid_t pid, long events)
     do {
         register long options __asm__("r10") = events | WNOWAIT;
         register long usage __asm__("r8") = 0;
-        /* A defective kernel loses three registers, for the caller, too. */
+        /* A defective kernel loses three registers, which the caller must know. */
         __asm__ volatile("syscall"
                          : "=a"(result), "+r"(options), "+r"(usage)
                          : "a"(SYS_waitid), "D"((long)P_PID), "S"((long)pid), "d"(&info)

@@ -1,6 +1,6 @@
 /*
- * One wait that finds no child, between two breakpoints: what it costs when
- * there is nothing to do.
+ * One wait that finds no child, between two breakpoints: its cost when there is nothing
+ * to do.
  */
 // compared: elsewhere
 #include "common.h"
@@ -8,7 +8,7 @@
 int main(void)
 {
     dead_man(20);
-    /* Once before, for the loader's lazy binding. */
+    /* A first call, for the loader's lazy binding. */
     wait4(-1, NULL, WNOHANG, NULL);
     waitpid(-1, NULL, WNOHANG);
     __asm__ volatile("int3");

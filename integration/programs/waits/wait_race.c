@@ -1,14 +1,14 @@
 /*
- * Threads that fork and wait at the same time, as in the published reproducer
- * of FreeBSD PR 182161: a SIGCHLD handler with SA_RESTART, and wait calls that
- * the kernel must restart.
+ * Threads that fork and wait at the same time, as in the published reproducer of
+ * FreeBSD PR 182161: a SIGCHLD handler with SA_RESTART, and wait calls that the kernel
+ * must restart.
  *
  * wait_race FUNCTION FORKS [THREADS [DEADLINE]]
  *   FUNCTION  wait4 waitpid waitid: each thread waits for its own child
  *             wait wait3 any4 anyid: each thread waits for any child
  *
- * Says how many waits failed, how many children were lost and how many were
- * reported twice or with another child's status. Exit status 0: none.
+ * Prints how many waits failed, how many children were lost, and how many were
+ * reported twice or with another child's status. Exit status 0 if there were none.
  */
 // compared: elsewhere
 #include <errno.h>
@@ -26,13 +26,15 @@
 
 #define MAX_PID 4194304
 
-/* Where a kernel with a wrong pointer would write. */
+/* Memory to which a kernel with a wrong pointer would write. */
 static volatile char data[1 << 20];
-/* By pid: the child's exit code and 1, written by the child itself; 0: no such
-   child, or reported. Shared with the children. */
+/* By pid: the child's exit code plus 1, written by the child itself; 0 if there is no
+ * such child or it has been reported. Shared with the children.
+ */
 static _Atomic unsigned char *expected;
-/* By pid: the child's minor faults shortly before its end, when there are more
-   than two threads. The children differ by 64 and more. */
+/* By pid: the child's minor faults shortly before its end, if there are more than two
+ * threads. The children differ by at least 64.
+ */
 static volatile int *faults;
 static _Atomic long failed, lost, wrong, reaped;
 static const char *function;

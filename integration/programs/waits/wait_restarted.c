@@ -1,7 +1,7 @@
 /*
- * One wait that a kernel has to restart, by the function that the argument names: a thread sleeps in
- * it, while the main thread forks, which pulls all threads to the kernel's boundary on a system that
- * stops them for that. The child that is waited for ends only afterwards.
+ * One wait that a kernel has to restart, by the function named in the argument. A thread sleeps in
+ * it while the main thread forks; on a system that stops all threads for a fork, this pulls them to
+ * the kernel's boundary. The awaited child ends only afterwards.
  */
 // build: -ldl
 // compared: elsewhere
@@ -46,7 +46,7 @@ static void *wait_here(void *unused)
     return NULL;
 }
 
-/* Until the waiter sleeps, by the kernel's word, or has ended. */
+/* Waits until the waiter sleeps, according to the kernel, or has ended. */
 static void until_asleep(void)
 {
     char path[64], line[256];
@@ -71,7 +71,7 @@ static void until_asleep(void)
 
 static int hold[2];
 
-/* A child that ends with status 5 when the pipe is closed, or with this process only. */
+/* A child that ends with status 5 when the pipe is closed, otherwise only with this process. */
 static pid_t start_child(int ends)
 {
     char byte;

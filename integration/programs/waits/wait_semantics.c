@@ -1,6 +1,6 @@
 /*
- * What every wait function says in every situation, as text to be compared:
- * on a kernel without the defect each strategy must print what libc prints.
+ * The result of every wait function in every situation, as text to compare: on a kernel
+ * without the defect each strategy must print what libc prints.
  *
  * wait_semantics [PART [old]]   PART: one of those listed in main
  *   old: the kernel's waitid refuses what it refused before Linux 5.4 and 4.7
@@ -35,7 +35,7 @@
 enum function { WAIT, WAITPID, WAIT3, WAIT4, WAITID, SYS4, SYSID, FUNCTIONS };
 static const char *const names[] = {"wait", "waitpid", "wait3", "wait4", "waitid", "syscall4", "syscallid"};
 
-static pid_t child; /* the one that the situation is about */
+static pid_t child; /* the child that the situation concerns */
 
 static void pause_ms(int ms) { usleep(ms * 1000); }
 
@@ -81,15 +81,15 @@ static void print_status(int status)
         printf(" status %x", status);
 }
 
-/* How a call is to be made, beside the function. */
+/* How to make a call, apart from the function. */
 struct request {
     pid_t pid;
     int options;
     int null;        /* no status, usage, record */
-    void *status, *usage; /* not null: used instead of good pointers */
+    void *status, *usage; /* used instead of good pointers unless null */
 };
 
-/* Does `function` take what `r` asks for? */
+/* Whether `function` supports what `r` asks for. */
 static int can(enum function f, const struct request *r)
 {
     switch (f) {
@@ -164,7 +164,7 @@ static pid_t fork_child(void)
     return child;
 }
 
-/* Ends what is left of the children, by calls that nobody hooks. */
+/* Ends the remaining children, by calls that nothing hooks. */
 static void clean_up(void)
 {
     for (;;) {
@@ -279,7 +279,7 @@ static void options(void)
                 make("again", f, (struct request){.pid = -1, .options = list[o].options | WNOHANG});
                 clean_up();
             }
-    /* A child that tells its parent by no signal. */
+    /* A child that sends its parent no signal. */
     FOR_EACH (f)
         for (int o = 0; o < 3; o++) {
             static const int flags[] = {0, (int)__WCLONE, __WALL};
@@ -316,7 +316,7 @@ static void stops(void)
             make("end", f, ANY);
             clean_up();
         }
-    /* A stop that was not asked for is not reported. */
+    /* A stop that was not requested is not reported. */
     FOR_EACH (f) {
         if (!fork_child()) {
             pid_t self = getpid();
@@ -332,7 +332,7 @@ static void stops(void)
         make("unasked-stop", f, ANY);
         clean_up();
     }
-    /* To its tracer every stop is reported, asked for or not. */
+    /* Its tracer gets a report of every stop, requested or not. */
     FOR_EACH (f)
         for (int d = 0; d < 2; d++) {
             if (!fork_child()) {
@@ -432,7 +432,7 @@ static void interruptions(void)
             printf("handled %d\n", handled);
             clean_up();
         }
-    /* The handler makes the child reapable: it is EINTR all the same. */
+    /* The handler makes the child reapable: the result is still EINTR. */
     FOR_EACH (f) {
         handled = 0;
         handle(SIGALRM, end_child, 0);
@@ -445,7 +445,9 @@ static void interruptions(void)
         make("then", f, ANY);
         clean_up();
     }
-    /* The child's own signal, both ways: the child comes first. */
+    /* The child's own signal, with and without a handler's SA_RESTART: the child comes
+     * first.
+     */
     FOR_EACH (f)
         for (int restart = 0; restart < 2; restart++) {
             handled = 0;
@@ -456,14 +458,14 @@ static void interruptions(void)
             }
             struct request r = ANY;
             int again = 0;
-            /* EINTR may come first or not: a race of the kernel's own. */
+            /* Whether EINTR comes first is a race in the kernel itself. */
             do
                 make(again++ ? "sigchld-again" : restart ? "sigchld-restart" : "sigchld", restart ? f : WAITPID, r);
             while (!restart && state(child));
             handle(SIGCHLD, SIG_DFL, 0);
             clean_up();
         }
-    /* A stop and a continuation of the waiter itself. */
+    /* The waiter itself is stopped and continued. */
     FOR_EACH (f) {
         pid_t self = getpid();
         if (!fork_child()) {
@@ -514,7 +516,7 @@ static void nesting(void)
 
 static volatile int taken;
 
-/* Takes whatever has news. */
+/* Reaps whatever has news. */
 static void collect(int signal)
 {
     int saved = errno;
@@ -581,7 +583,7 @@ static void *collected(void *argument)
     return 0;
 }
 
-/* A handler that takes whatever has news comes too late for a waiter asleep. */
+/* A handler that reaps whatever has news comes too late for a sleeping waiter. */
 static void collectors(void)
 {
     pthread_t thread;
@@ -605,7 +607,7 @@ static void *other_thread(void *argument)
     return 0;
 }
 
-/* pthread_join returns before the thread's children are another's. */
+/* pthread_join returns before the thread's children are passed on to another. */
 static void until_alone(void)
 {
     struct dirent *entry;
@@ -681,11 +683,12 @@ static void beside(void)
     printf("pclose: %d\n", WEXITSTATUS(status));
 }
 
-/* A filter that nobody sees come, for both entries: EINVAL for options that
-   waitid did not know, and for the group by the number 0. */
+/* A filter that no hook sees being installed, for both entries: EINVAL for options that
+ * waitid did not know, and for the group given as 0.
+ */
 static void become_old(void)
 {
-    /* Of linux/filter.h and linux/seccomp.h, which musl does not have. */
+    /* From linux/filter.h and linux/seccomp.h, which musl does not have. */
     enum { NUMBER = 0, ARCHITECTURE = 4, ARGUMENTS = 16 };
     static const unsigned x86_64 = 0xc000003e, allow = 0x7fff0000, refuse = 0x00050000 | EINVAL;
     struct instruction {
