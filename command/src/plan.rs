@@ -171,7 +171,7 @@ fn because(why: Why, variable: &str, config: &Config, plan: &Plan<'_>) -> String
             None => "standing down",
         },
         Why::Duty => return format!("the duty is {}", plan.duty.value.name()),
-        Why::AtWork => "the library acts on stacks, or counts them",
+        Why::AtWork => "the library acts on stacks anyway",
         Why::Talkative => "SIGWARD_LOG, SIGWARD_STATS or a bad setting needs them",
         Why::Silent => "nothing needs any",
         Why::Filter => "a seccomp filter forbids writing a line",

@@ -28,7 +28,7 @@ need_tools() {
 
 need_space() { # folder, MiB
     free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
-    [ "$free" -ge "$2" ] || die "$1 has $free MiB free; building a kernel takes $2 MiB"
+    [ "$free" -ge "$2" ] || die "$1 has $free MiB free; building a kernel needs $2 MiB"
 }
 
 # Unpacks Debian's source with our patches into the folder $work.
@@ -118,17 +118,17 @@ version_of() { sed -n "s/^$1 *= *//p" "$tree/Makefile" 2>/dev/null | head -n 1; 
 
 # Sets `release`, for messages, and `identity`: what TREE's kernels are built from.
 judge_tree() {
-    [ -d "$tree" ] || die "KERNEL_SOURCE=$tree is no folder: unpack linux-5.4.1.tar.xz of kernel.org, and name its folder"
+    [ -d "$tree" ] || die "KERNEL_SOURCE=$tree is not a folder: unpack linux-5.4.1.tar.xz from kernel.org and give its folder"
     tree=$(CDPATH= cd -- "$tree" && pwd)
     [ -e "$tree/Kbuild" ] && [ -e "$tree/arch/x86/kernel/fpu/signal.c" ] && [ "$(version_of PATCHLEVEL)" ] ||
-        die "KERNEL_SOURCE=$tree is no source of Linux for x86: unpack linux-5.4.1.tar.xz of kernel.org, and name its folder"
+        die "KERNEL_SOURCE=$tree is not the source of Linux for x86: unpack linux-5.4.1.tar.xz from kernel.org and give its folder"
     case $tree$cache in
-    *[\ :]*) die "KERNEL_SOURCE=$tree: the kernel's make takes no path with a blank or colon ($cache included): move it" ;;
+    *[\ :]*) die "KERNEL_SOURCE=$tree: the kernel cannot be built in a path with a blank or colon ($cache included): move it" ;;
     esac
     version=$(version_of VERSION).$(version_of PATCHLEVEL).$(version_of SUBLEVEL)
     case $version in
     5.2.* | 5.3.[0-9] | 5.3.1[0-4] | 5.4.[01]) ;;
-    *) die "KERNEL_SOURCE=$tree is Linux $version, which has not the defect: take 5.2 to 5.3.14, 5.4.0 or 5.4.1" ;;
+    *) die "KERNEL_SOURCE=$tree is Linux $version, which does not have the defect: use 5.2 to 5.3.14, 5.4.0 or 5.4.1" ;;
     esac
     release=" of Linux $version$(version_of EXTRAVERSION)"
     compiler=
@@ -137,7 +137,7 @@ judge_tree() {
         9 | 10 | 11) compiler=$name_of_gcc && break ;;
         esac
     done
-    [ "$compiler" ] || die "no GCC 9 to 11, which make the defect and build Linux $version (tried: ${KERNEL_CC:-gcc-11 gcc-10 gcc-9 gcc}): apt install gcc-11, or name one by KERNEL_CC"
+    [ "$compiler" ] || die "no GCC 9 to 11, which produce the defect and can build Linux $version (tried: ${KERNEL_CC:-gcc-11 gcc-10 gcc-9 gcc}): apt install gcc-11, or name one by KERNEL_CC"
     identity="$release $($compiler --version | head -n 1)
 $(cd "$tree" && cat Makefile arch/x86/include/asm/fpu/*.h arch/x86/kernel/fpu/*.c | sha256sum)"
 }

@@ -35,7 +35,7 @@ pub fn optional(met: bool, what: &str, remedy: &str) -> bool {
     }
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     if told.insert(what.to_owned()) {
-        let note = format!("SKIPPED: all tests with {what}, which is missing ({remedy})\n");
+        let note = format!("SKIPPED: all tests with {what}: not available ({remedy})\n");
         // Not eprintln!: the test runner would capture it.
         let _ = io::stderr().write_all(note.as_bytes());
     }
@@ -117,7 +117,7 @@ fn found(path: Option<PathBuf>, name: &str) -> Option<PathBuf> {
 /// Like [`required`].
 #[must_use]
 pub fn root() -> bool {
-    required(nix::unistd::Uid::effective().is_root(), "root's rights", "run them as root")
+    required(nix::unistd::Uid::effective().is_root(), "root privileges", "run them as root")
 }
 
 /// Whether we may create pid namespaces, which containers consist of.

@@ -36,7 +36,7 @@ fn outside_ci_it_is_said_once() {
         let output = in_ci(test, "", folder.path());
         assert!(output.status.success(), "{output:?}");
         let said = String::from_utf8(output.stderr).unwrap();
-        let note = "SKIPPED: all tests with a moon, which is missing (wait for night)\n";
+        let note = "SKIPPED: all tests with a moon: not available (wait for night)\n";
         assert_eq!(said.matches(note).count(), 1, "{said}");
         assert!(!folder.path().join("left-out").exists());
     }

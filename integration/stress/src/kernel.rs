@@ -14,7 +14,7 @@ pub fn pages(start: usize, length: usize) -> std::ops::Range<usize> {
 
 /// Numbers of all pages of this process in locked mappings.
 pub fn locked() -> BTreeSet<usize> {
-    let smaps = fs::read_to_string("/proc/thread-self/smaps").expect("smaps is read");
+    let smaps = fs::read_to_string("/proc/thread-self/smaps").expect("smaps can be read");
     let mut locked = BTreeSet::new();
     let mut mapping = 0..0;
     for line in smaps.lines() {
@@ -47,7 +47,7 @@ pub fn resident(start: usize, length: usize) -> bool {
 
 /// A field of /proc/self/status in KiB.
 pub fn status_kib(field: &str) -> usize {
-    let status = fs::read_to_string("/proc/self/status").expect("status is read");
+    let status = fs::read_to_string("/proc/self/status").expect("status can be read");
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     let number = line.and_then(|line| line.split_whitespace().next());
     number.and_then(|number| number.parse().ok()).expect("the field is there")
@@ -55,7 +55,7 @@ pub fn status_kib(field: &str) -> usize {
 
 /// Page faults of the calling thread so far.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "nothing may lie between the signal and the count")]
+#[allow(clippy::inline_always, reason = "no code may run between the signal and the count")]
 pub fn faults() -> i64 {
     // SAFETY: plain C data.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };

@@ -284,7 +284,7 @@ fn main() -> ExitCode {
     let back = locked == locked_before || (!unlimited && locked < locked_before);
     let resident = kernel::status_kib("VmRSS");
     if resident > MOST_RESIDENT {
-        println!("VmRSS {resident} KiB at the end, where {MOST_RESIDENT} are more than enough");
+        println!("VmRSS {resident} KiB at the end, which is more than {MOST_RESIDENT}");
     }
     if back && resident <= MOST_RESIDENT { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

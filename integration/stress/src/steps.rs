@@ -470,7 +470,7 @@ impl Worker<'_> {
         // SAFETY: nothing uses it any more.
         unsafe { libc::munmap(at(base), size) };
         demand(outcome.is_null(), "the short thread's signal")?;
-        demand(!left, "the stack of a thread that ended is locked still")
+        demand(!left, "the stack of an ended thread is still locked")
     }
 }
 

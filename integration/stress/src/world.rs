@@ -86,9 +86,10 @@ impl World {
             .collect();
         match strange.first() {
             None => Ok(()),
-            Some(first) => {
-                Err(format!("{} pages from {first:#x} are locked by none", strange.len()))
-            }
+            Some(first) => Err(format!(
+                "{} pages from {first:#x} are locked although they should not be",
+                strange.len()
+            )),
         }
     }
 }

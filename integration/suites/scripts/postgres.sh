@@ -30,7 +30,7 @@ for signal in SEGV KILL ABRT; do
     done
     "${as[@]}" kill -"$signal" "$victim"
     wait $!
-    check "a backend dies of $signal: it is told" eval 'for i in $(seq 50); do grep -q "was terminated by signal" server.log && break; sleep 0.1; done;
+    check "a backend dies of $signal: it is logged" eval 'for i in $(seq 50); do grep -q "was terminated by signal" server.log && break; sleep 0.1; done;
         grep -q "was terminated by signal $(kill -l $signal)" server.log'
     check "and the others start again" up
 done

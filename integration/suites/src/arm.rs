@@ -78,7 +78,7 @@ impl Bench {
         fs::set_permissions(libraries.path(), Permissions::from_mode(0o755))?;
         let hooked = exports(artifacts::preload())?;
         if let Some(name) = calls::stray(&hooked) {
-            bail!("the hook {name} is in no family: add it to one in src/calls.rs");
+            bail!("the hook {name} belongs to no family: add it to one in src/calls.rs");
         }
         let calls = format!("CALL({})", hooked.join(") CALL("));
         output(
@@ -130,7 +130,7 @@ impl Bench {
         }
         let told = run.env("SIGWARD_LOG", "warn").output()?.stderr;
         let good = told.contains("duty=act") && told.lines().count() == 1;
-        ensure!(good, "the arm '{}' is not in force: {told}", arm.label);
+        ensure!(good, "the library does not do what the arm '{}' asks for: {told}", arm.label);
         Ok(())
     }
 

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(bad) => {
-            eprintln!("suites: {bad} of them do not hold");
+            eprintln!("suites: {bad} of them fail");
             ExitCode::FAILURE
         }
         Err(error) => {

@@ -21,10 +21,10 @@ impl Row {
             remarks.push(format!("{name}: DIFFERS: {test}: {arm}: {with}; without: {without}"));
         }
         if self.tests == 0 {
-            remarks.push(format!("{name}: NO EVIDENCE: it told no verdict"));
+            remarks.push(format!("{name}: NO EVIDENCE: it gave no verdict"));
         }
         if self.calls.is_empty() {
-            remarks.push(format!("{name}: NO EVIDENCE: it called nothing that is hooked"));
+            remarks.push(format!("{name}: NO EVIDENCE: it called no hooked function"));
         }
         for test in &self.flaky {
             remarks.push(format!("{name}: flaky without the library: {test}"));

@@ -69,7 +69,7 @@ impl Row<'_> {
         }
         let faulted = count(report, "faulted")?;
         if !preempts && faulted == 0 && mismatches > 0 {
-            return Err(format!("{mismatches} corruptions, though no frame faulted"));
+            return Err(format!("{mismatches} corruptions, although no frame faulted"));
         }
         match arm.expect {
             Expect::Struck if mismatches == 0 => Err("the control arm saw no corruption".into()),
@@ -139,7 +139,9 @@ fn judge_probe(scenario: &Scenario, arm: &Arm, report: &Report) -> Result<(), St
         let there = arm.expect == Expect::Struck && scenario.settings.contains(setting);
         match (there, count) {
             (true, 0) => Err(format!("{name} is 0: the probe did not see the defect")),
-            (false, 1..) => Err(format!("{name} is {count}: the probe saw what is not there")),
+            (false, 1..) => {
+                Err(format!("{name} is {count}: the probe saw a defect that is not there"))
+            }
             _ => Ok(()),
         }
     };
@@ -176,11 +178,11 @@ fn judge_faults(report: &Report) -> Result<(), String> {
     expect_enough(report, "deliveries")?;
     let frame = count(report, "frame")?;
     if !(1..=SMALL_FRAME).contains(&frame) {
-        return Err(format!("frames of {frame} bytes: not the CPU that it is to be"));
+        return Err(format!("frames of {frame} bytes: not those of the intended CPU"));
     }
     let (struck, quiet) = (count(report, "struck")?, count(report, "quiet")?);
     if quiet > MOST_QUIET || struck == 0 {
-        return Err(format!("{quiet} scenarios that are to fault without the library did not"));
+        return Err(format!("{quiet} scenarios that should fault without the library did not"));
     }
     match count(report, "broken")? {
         0 => Ok(()),
@@ -194,7 +196,7 @@ fn judge_stress(arm: &Arm, report: &Report) -> Result<(), String> {
     match (arm.expect, report.status) {
         (Expect::Clean, 0) => expect_enough(report, "frames"),
         (Expect::Struck, 1) => Ok(()),
-        (_, status) => Err(format!("status {status}, seed {seed}; the log tells more")),
+        (_, status) => Err(format!("status {status}, seed {seed}; see the log")),
     }
 }
 
@@ -213,7 +215,7 @@ fn expect_enough(report: &Report, name: &str) -> Result<(), String> {
 }
 
 fn count(report: &Report, name: &str) -> Result<u64, String> {
-    report.count(name).ok_or_else(|| format!("the meter told no {name}"))
+    report.count(name).ok_or_else(|| format!("the meter reported no {name}"))
 }
 
 /// Corruptions per delivery.

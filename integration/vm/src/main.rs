@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(0) => ExitCode::SUCCESS,
         Ok(faults) => {
-            eprintln!("vm: {faults} arms are not as they must be");
+            eprintln!("vm: {faults} arms failed");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -186,7 +186,7 @@ fn old_glibc() -> Option<PathBuf> {
     match output(&mut Command::new(home().join("../harness/fetch-old-glibc"))) {
         Ok(compiler) => Some(compiler.trim().into()),
         Err(error) => {
-            eprintln!("vm: the rows with glibc 2.31 are left out: {error:#}");
+            eprintln!("vm: skipping the rows with glibc 2.31: {error:#}");
             None
         }
     }

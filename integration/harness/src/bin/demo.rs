@@ -64,7 +64,7 @@ fn demo() -> io::Result<bool> {
                 ]),
             },
         ),
-        None => println!("python3 is not here and left out (apt-get install python3).\n"),
+        None => println!("python3 is missing and skipped (apt-get install python3).\n"),
     }
 
     println!("{:34}{:>11}{:>26}", "", "signals", "frames that faulted");

@@ -25,7 +25,7 @@ const FAULTS: [(&str, Arm); 3] = [
     ),
     (
         "CPython: signals and crashes, a selection",
-        broken("oact wrongly filled", &[("SIGWARD", "on"), ("CHAOS", "sigaction:garbled")]),
+        broken("oact filled in wrongly", &[("SIGWARD", "on"), ("CHAOS", "sigaction:garbled")]),
     ),
 ];
 
