@@ -108,7 +108,7 @@ fn no_fault_without_dlsym() {
 }
 
 #[test]
-fn locks_are_taken_and_given_back_and_not_at_all_by_auto() {
+fn on_takes_and_releases_locks_and_auto_takes_none() {
     for &libc in libcs() {
         for (name, with) in [("altstack_replace", REPLACED), ("shared_page", SHARED)] {
             let run = program(name, libc).arg("locked").env("SIGWARD_STACK", "off");
@@ -163,7 +163,7 @@ fn between_marks(run: &Run) -> Vec<i64> {
 }
 
 #[test]
-fn the_settings_are_what_they_say() {
+fn the_limits_are_in_force() {
     // A program that locks more than its limit and dies of it shows that the limits above
     // are in force.
     if !need::root() {

@@ -18,7 +18,7 @@ fn small(libc: sigward_harness::programs::Libc, mode: &str, remedy: &str) -> Run
 }
 
 #[test]
-fn the_program_is_told_its_own_stack() {
+fn the_program_gets_its_own_stack_back() {
     for &libc in libcs() {
         let plain = Run::new(build("altstack_small", libc).unwrap()).output().unwrap();
         for mode in ["on", "auto", "observe"] {
@@ -50,7 +50,7 @@ fn the_kernel_gets_a_larger_one() {
 }
 
 #[test]
-fn it_is_told_once_with_both_sizes_and_counted() {
+fn it_is_reported_once_with_both_sizes_and_counted() {
     for &libc in libcs() {
         let told = small(libc, "auto", "report").env("SIGWARD_LOG", "warn").output().unwrap();
         let lines: Vec<_> = told.stderr.lines().filter(|line| line.contains("WARN")).collect();
@@ -68,7 +68,7 @@ fn it_is_told_once_with_both_sizes_and_counted() {
 }
 
 #[test]
-fn a_stack_that_the_kernel_puts_back_is_there() {
+fn a_stack_that_the_kernel_restores_works() {
     for &libc in libcs() {
         let run = Run::new(build("altstack_put_back", libc).unwrap()).sigward("on");
         let outcome = run.env("SIGWARD_SIZE", "fix").env(FRAME.0, FRAME.1).output().unwrap();

@@ -92,7 +92,7 @@ fn plants_are_seen() {
 }
 
 #[test]
-fn a_schedule_that_is_not_understood_is_told() {
+fn an_invalid_schedule_is_reported() {
     for schedule in ["mlock", "mlock:EWHAT", "mlock:EPERM:often", "nothing:EPERM", "mlock:EPERM:0"]
     {
         let run = program(Libc::Glibc).preload(artifacts::chaos()).env("CHAOS", schedule);

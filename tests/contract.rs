@@ -94,7 +94,7 @@ fn the_library_keeps_its_contract() {
 }
 
 #[test]
-fn a_library_that_breaks_all_of_it_is_told() {
+fn every_breach_is_reported() {
     let library = build("libbad", Libc::Glibc).unwrap();
     let found = breaches(&library, &hooked());
     for breach in [

@@ -30,7 +30,7 @@ fn said(outcome: &Outcome) -> Vec<&str> {
 }
 
 #[test]
-fn a_bad_value_is_told_once_and_harms_nothing() {
+fn a_bad_value_is_reported_once_and_does_no_harm() {
     let plain = program("altstack_mmap", Libc::Glibc).output().unwrap();
     let mut tried = 0;
     for row in TABLE {
@@ -70,7 +70,7 @@ fn several_bad_values_make_one_line() {
 }
 
 #[test]
-fn a_bad_name_is_told_and_a_strangers_is_not() {
+fn a_bad_name_is_reported_unless_it_may_be_other_softwares() {
     for (name, told) in [
         ("SIGWARD_FOO", true),
         ("SIGWARD_", true),
@@ -190,7 +190,7 @@ fn each_log_level_adds_to_the_one_before() {
 }
 
 #[test]
-fn a_refused_lock_is_told_once_with_its_remedies() {
+fn a_refused_lock_is_logged_once_with_its_remedies() {
     const REMEDY: &str = "this one is held by rung touch. Remedy: ulimit -l 65536; docker run \
                           --ulimit memlock=67108864; LimitMEMLOCK=64M";
     for &libc in libcs() {
@@ -291,7 +291,7 @@ fn linked_program(folder: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_setuid_program_is_not_steered_by_the_environment() {
+fn a_setuid_program_ignores_the_environment() {
     if !need::root() {
         return;
     }

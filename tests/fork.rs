@@ -58,7 +58,7 @@ fn a_wrong_choice_loses_bytes() {
 /// Three things cost the forking thread no page copy: the unused part of its own stack, other
 /// threads' stacks, and the records of them.
 #[test]
-fn no_page_is_copied_for_nothing() {
+fn no_page_is_copied_needlessly() {
     let program = build("fork_faults", Libc::Glibc).unwrap();
     for (kib, threads) in [("0", "0"), ("64", "0"), ("0", "300")] {
         let once = |run: &Run| run.output().unwrap().stdout.trim().parse::<i64>().unwrap();
@@ -113,7 +113,7 @@ fn a_reporting_child_finds_the_stacks_that_are_copied() {
 /// Another library's fork handlers may wait for its own threads, which may be waiting for
 /// us: on a lock, or because they are being joined. Nothing may hang, and no call may fail.
 #[test]
-fn handlers_that_wait_for_threads_are_no_deadlock() {
+fn handlers_that_wait_for_threads_do_not_deadlock() {
     let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
         for scenario in ["lock", "join", "round"] {
@@ -140,7 +140,7 @@ fn a_call_across_the_end_of_a_slow_fork_does_not_fail() {
 
 /// The child of a fork beside a slow fork copies the state that the slow one left.
 #[test]
-fn a_fork_beside_a_slow_one_leaves_the_signal_mask() {
+fn a_fork_beside_a_slow_one_keeps_the_signal_mask() {
     let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
         let run = Run::new(build("second_fork", libc).unwrap());
@@ -172,7 +172,7 @@ fn a_fork_beside_another_loses_no_stack() {
 
 /// As in a container, whose first process is pid 1 and creates another container's.
 #[test]
-fn a_copy_with_our_pid_is_told_from_us() {
+fn a_copy_with_our_pid_is_recognized() {
     if !need::namespaces() {
         return;
     }

@@ -18,7 +18,7 @@ fn make(target: &str, folder: &Path) -> Output {
 }
 
 #[test]
-fn what_is_installed_works_and_goes_away_again() {
+fn installed_files_work_and_can_be_removed() {
     let folder = tempfile::tempdir().unwrap();
     make("build", folder.path());
     make("install", folder.path());

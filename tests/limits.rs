@@ -62,7 +62,7 @@ const ROWS: &[Row] = &[
 ];
 
 #[test]
-fn alternate_stacks_have_all_of_the_limit() {
+fn alternate_stacks_get_the_whole_limit() {
     let mut wrong = Vec::new();
     for &libc in libcs() {
         for Row { limit, threads, kib, held: expected } in ROWS {

@@ -40,26 +40,26 @@ fn unharmed(kind: &str, expected: &str) {
 }
 
 #[test]
-fn nobody_reads_it() {
+fn stderr_has_no_reader() {
     unharmed("pipe, no reader", "");
     unharmed("socket, no reader", "");
     unharmed("closed", "");
 }
 
 #[test]
-fn it_is_full() {
+fn stderr_is_full() {
     unharmed("pipe, full", "");
     unharmed("socket, full", "");
     unharmed("terminal, stopped", "");
 }
 
 #[test]
-fn it_is_a_terminal_that_stops_writers() {
+fn stderr_is_a_terminal_that_stops_writers() {
     unharmed("background", "");
 }
 
 #[test]
-fn it_is_a_file_that_may_not_grow() {
+fn stderr_is_a_file_that_may_not_grow() {
     unharmed("file", "");
     let blocked = |own| {
         format!(
@@ -72,12 +72,12 @@ fn it_is_a_file_that_may_not_grow() {
 }
 
 #[test]
-fn it_has_become_a_data_file() {
+fn stderr_becomes_a_data_file() {
     unharmed("data", "status 0 data DATA\n");
 }
 
 #[test]
-fn it_may_be_of_any_kind() {
+fn stderr_may_be_of_any_kind() {
     let lines = |count: usize| {
         ["pipe", "socket", "terminal", "file", "named pipe"].map(|kind| format!("{kind} {count}\n"))
     };
@@ -95,7 +95,7 @@ fn it_may_be_of_any_kind() {
 
 /// The control: the same program with a standard error that accepts lines.
 #[test]
-fn otherwise_the_lines_are_there() {
+fn lines_arrive_on_a_working_stderr() {
     for settings in TALKATIVE {
         let outcome = talkative(&words("end", Libc::Glibc), settings);
         assert_eq!(outcome.code(), 3);

@@ -61,7 +61,7 @@ fn windows_are_locked_only_on_request_and_held_only_for_handlers() {
 
 /// What the library maps for itself never lies next to a stack that has no guard.
 #[test]
-fn an_overflow_is_told_by_its_place() {
+fn an_overflow_is_recognized_by_its_address() {
     for &libc in programs::libcs() {
         let run = Run::new(build("overflow_apart", libc).unwrap());
         let without = run.output().unwrap();

@@ -64,7 +64,7 @@ fn what_was_loaded_before_our_constructor_may_go() {
 }
 
 #[test]
-fn nobody_waits_for_the_loader() {
+fn no_hook_waits_for_the_loader() {
     let lacking = glibc_without(&["process_madvise", "pkey_mprotect", "mmap64"]).unwrap();
     let runs = libcs().iter().map(|&libc| Run::new(build("loader_locked", libc).unwrap()));
     let poor = Run::new(build("loader_locked", Libc::Glibc).unwrap());

@@ -230,7 +230,7 @@ fn waiting(library: &Path, mode: &str) -> (Running, Process) {
 }
 
 #[test]
-fn a_process_in_which_nothing_is_done_says_so() {
+fn an_inert_process_says_so() {
     for mode in ["off", "observe"] {
         let (running, process) = waiting(artifacts::preload(), mode);
         let snapshot = the_block(&process).read.unwrap();
@@ -280,7 +280,7 @@ fn the_note_takes_no_relocation_and_survives_strip() {
 }
 
 #[test]
-fn who_may_not_read_is_told_so() {
+fn a_reader_without_permission_gets_an_error() {
     // SAFETY: it cannot fail.
     let root = unsafe { libc::geteuid() } == 0;
     if !need::optional(root, "root", "run the tests as root") {

@@ -84,7 +84,7 @@ fn a_stack_may_be_write_protected_anywhere_in_a_call() {
 }
 
 #[test]
-fn so_it_is_with_a_wait_strategy() {
+fn also_with_a_wait_strategy() {
     const CALLS: &[&str] = &["sigaction", "signal", "waitpid"];
     for &libc in libcs() {
         for strategy in ["int80", "two-phase"] {
@@ -96,7 +96,7 @@ fn so_it_is_with_a_wait_strategy() {
 }
 
 #[test]
-fn so_it_is_where_stacks_are_replaced() {
+fn also_where_stacks_are_replaced() {
     // Larger than every stack of the program.
     let setting = |run: Run| run.env("SIGWARD_SIZE", "fix").env("SIGWARD_FRAME", "70000");
     for &libc in libcs() {
@@ -106,7 +106,7 @@ fn so_it_is_where_stacks_are_replaced() {
 }
 
 #[test]
-fn so_it_is_where_stacks_are_held_in_full() {
+fn also_where_stacks_are_held_in_full() {
     let setting = |run: Run| run.env("SIGWARD_STACK", "full");
     overflow_is_survived(&["sigaltstack", "madvise", "mprotect", "mmap"], Libc::Glibc, setting);
 }

@@ -86,7 +86,7 @@ fn a_filter_that_kills_for_a_call_of_ours_is_survived() {
 }
 
 #[test]
-fn a_filter_that_kills_for_what_a_line_takes_makes_us_silent() {
+fn a_filter_that_kills_for_writing_makes_us_silent() {
     const ROWS: &[i64] = &[
         libc::SYS_poll,
         libc::SYS_pwritev2,
@@ -121,7 +121,7 @@ fn a_filter_that_kills_for_what_a_line_takes_makes_us_silent() {
 }
 
 #[test]
-fn a_filter_that_refuses_what_we_cannot_do_without_makes_us_inert() {
+fn a_filter_that_refuses_a_needed_call_makes_us_inert() {
     const ROWS: &[(&str, i64, i32, &str)] = &[
         ("rt_sigprocmask", libc::SYS_rt_sigprocmask, libc::EINVAL, "EPERM"),
         ("gettid", libc::SYS_gettid, libc::ENOSYS, "EPERM"),
@@ -315,7 +315,7 @@ fn side_by_side(other: &Path) {
 }
 
 #[test]
-fn other_allocators_stand_beside_us() {
+fn other_allocators_work_beside_us() {
     for (library, package) in
         [("libjemalloc.so.2", "libjemalloc2"), ("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4")]
     {
@@ -328,7 +328,7 @@ fn other_allocators_stand_beside_us() {
 }
 
 #[test]
-fn a_second_interposer_stands_beside_us() {
+fn a_second_interposer_works_beside_us() {
     side_by_side(artifacts::chaos());
 }
 

@@ -13,7 +13,7 @@ fn stacks_are_held_to_the_last_and_then_released() {
 
 /// Before glibc 2.34 the thread functions may come with a library that is loaded later.
 #[test]
-fn threads_that_come_late_are_seen_to_end() {
+fn the_end_of_late_threads_is_seen() {
     for &libc in libcs() {
         let library = build("liblate", libc).unwrap();
         let run = Run::new(build("late_threads", libc).unwrap()).arg(library);

@@ -6,7 +6,7 @@ use sigward_harness::Run;
 use sigward_harness::programs::{build, libcs};
 
 #[test]
-fn no_lock_of_theirs_stays() {
+fn no_lock_remains() {
     for &libc in libcs() {
         let run = Run::new(build("threads_many", libc).unwrap()).deadline(Duration::from_secs(300));
         let run = run.sigward("on").env("SIGWARD_STATS", "1");

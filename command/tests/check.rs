@@ -31,7 +31,7 @@ fn an_affected_kernel_exits_1_and_says_why() {
 }
 
 #[test]
-fn a_preemptible_one_is_told_that_risk_remains() {
+fn a_preemptible_kernel_remains_at_risk() {
     check(&["--release", "5.3.5", "--version-text", "#1 SMP PREEMPT", "--proc-version", GCC9])
         .assert()
         .code(1)
@@ -61,7 +61,7 @@ fn ubuntus_signature_decides() {
 }
 
 #[test]
-fn texts_that_do_not_tell_exit_2() {
+fn undecided_texts_exit_2() {
     check(&["--release", "5.3.5"])
         .assert()
         .code(2)
@@ -177,7 +177,7 @@ fn the_running_kernel_is_judged() {
 
 /// A script may read only the first line: the exit code still tells it the result.
 #[test]
-fn a_reader_that_has_gone_changes_nothing() {
+fn a_closed_stdout_changes_nothing() {
     for format in [&[][..], &["--json"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
@@ -206,7 +206,7 @@ fn a_full_disk_is_a_failure() {
 
 /// A closed stderr must not make it panic.
 #[test]
-fn a_failure_keeps_its_code_where_nobody_hears_of_it() {
+fn a_closed_stderr_changes_no_exit_code() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let mut command = std::process::Command::new(cargo_bin("sigward"));

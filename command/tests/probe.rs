@@ -42,7 +42,7 @@ fn has_avx() -> bool {
 
 /// On a kernel that has a defect this test fails, as it should.
 #[test]
-fn a_healthy_kernel_is_told_what_that_means() {
+fn a_healthy_kernel_shows_no_defect() {
     let code = if has_avx() { 0 } else { 2 };
     probe(&[])
         .assert()
@@ -58,7 +58,7 @@ fn a_healthy_kernel_is_told_what_that_means() {
 
 /// Each arm does what it says: one faults, the other does not. Each ran long enough.
 #[test]
-fn json_tells_the_counts_and_the_arms_differ() {
+fn json_has_the_counts_and_the_arms_differ() {
     let report = json(&mut probe(&["--json"]));
     assert_eq!(report["seen"], Value::Array(vec![]));
     assert!(count(&report, "/waits/calls") >= 20, "{report}");
@@ -135,7 +135,7 @@ fn unhealthy(folder: &Path, name: &str) -> PathBuf {
 }
 
 #[test]
-fn an_unhealthy_kernel_is_found_out() {
+fn a_defective_kernel_is_detected() {
     let folder = TempDir::new().expect("a temporary folder");
     let library = unhealthy(folder.path(), "libunhealthy.so");
     probe(&[])
@@ -162,7 +162,7 @@ fn an_unhealthy_kernel_is_found_out() {
 /// The same library under our name: `probe` removes a preloaded libsigward.so and says
 /// so.
 #[test]
-fn our_own_library_does_not_change_what_is_seen() {
+fn our_library_does_not_hide_the_defects() {
     let folder = TempDir::new().expect("a temporary folder");
     let library = unhealthy(folder.path(), OURS);
     probe(&[])

@@ -151,7 +151,7 @@ fn a_good_block_is_read_as_it_is() {
 }
 
 #[test]
-fn of_an_older_block_what_it_lacks_is_missing() {
+fn fields_that_an_older_block_lacks_are_missing() {
     let mut memory = memory(8);
     put(memory.piece(BLOCK), 12, &144_u32.to_le_bytes());
     memory.piece(BLOCK).truncate(144);
@@ -163,7 +163,7 @@ fn of_an_older_block_what_it_lacks_is_missing() {
 }
 
 #[test]
-fn of_a_newer_block_what_is_known_is_read_and_the_rest_is_told() {
+fn a_newer_block_is_read_as_far_as_it_is_known() {
     for width in [4, 8] {
         let mut memory = memory(width);
         let newer = VERSION + 1;
@@ -178,7 +178,7 @@ fn of_a_newer_block_what_is_known_is_read_and_the_rest_is_told() {
 }
 
 #[test]
-fn what_an_entry_will_have_is_read_where_it_is_published() {
+fn future_fields_of_an_entry_are_read_if_published() {
     let mut entry = vec![0; 120];
     stack(&mut entry, 8, 0x20_0800);
     word(&mut entry, 88, 8, 0x7000);
@@ -193,7 +193,7 @@ fn what_an_entry_will_have_is_read_where_it_is_published() {
 }
 
 #[test]
-fn what_is_no_good_is_told_apart() {
+fn bad_blocks_are_recognized() {
     let broken = |at: usize, value: &[u8]| {
         let mut memory = memory(8);
         put(memory.piece(BLOCK), at, value);
@@ -223,7 +223,7 @@ fn a_wiped_mark_means_a_copy() {
 }
 
 #[test]
-fn what_changes_all_the_time_is_torn_and_what_settles_is_read() {
+fn constant_change_is_torn_and_settled_data_is_read() {
     let odd = changing(memory(8), |_, memory| put(memory.piece(BLOCK), 64, &[7]));
     assert_eq!(read(&odd, BLOCK), Err(Error::Torn));
     let restless = |until: usize| {
@@ -244,7 +244,7 @@ fn what_changes_all_the_time_is_torn_and_what_settles_is_read() {
 }
 
 #[test]
-fn an_entry_that_changes_all_the_time_is_torn_alone() {
+fn only_the_changing_entry_is_torn() {
     let restless = changing(memory(8), |step, memory| {
         let table = memory.piece(TABLE);
         stack(&mut table[..120], 8, 0x30_0000 + PAGE * step as u64);
@@ -326,7 +326,7 @@ fn damaged(bytes: &mut [u8], damage: &[(Index, u8)]) {
 
 proptest! {
     #[test]
-    fn a_damaged_block_is_read_without_harm(
+    fn a_damaged_block_does_no_harm(
         width in prop_oneof![Just(4), Just(8)],
         block in damage(), table in damage(), cut in any::<Index>(), cuts: bool,
     ) {
@@ -367,7 +367,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_library_is_looked_at_without_harm(
+    fn a_damaged_library_does_no_harm(
         width in prop_oneof![Just(4), Just(8)], headers in damage(), notes in damage(), high: bool,
     ) {
         let mut bytes = library(width);

@@ -41,7 +41,7 @@ fn json_holds_the_same() {
 
 /// `SIGWARD_ONLY` and `SIGWARD_EXCEPT` are compared with the name of this program.
 #[test]
-fn a_program_that_is_left_out_has_the_reason_in_its_plan() {
+fn an_excluded_program_has_the_reason_in_its_plan() {
     let dry = |setting: &str| run(["--set", setting, "--mode", "on", "--dry-run", "true"]).assert();
     let reason = "duty: inert (SIGWARD_ONLY or SIGWARD_EXCEPT leaves the program out)\n";
     dry("SIGWARD_EXCEPT=tru?").success().stdout(contains(reason));

@@ -85,7 +85,7 @@ fn help_names_every_variable() {
 }
 
 #[test]
-fn help_tells_what_each_command_does() {
+fn help_says_what_each_command_does() {
     let help = |arguments: &[&str]| {
         let mut command = std::process::Command::new(cargo_bin!("sigward"));
         command.args(arguments).arg("--help");

@@ -50,7 +50,7 @@ fn an_unreadable_library_is_refused() {
 }
 
 #[test]
-fn a_path_that_ld_preload_would_cut_is_refused() {
+fn a_path_that_the_loader_would_split_is_refused() {
     let folder = TempDir::new().expect("a folder");
     for name in ["with blank.so", "with:colon.so", "with\ttab.so", "with$LIB.so"] {
         let library = folder.path().join(name);

@@ -48,7 +48,7 @@ fn a_static_program_is_refused() {
 }
 
 #[test]
-fn a_program_that_is_to_be_left_alone_need_not_be_reached() {
+fn a_program_that_is_left_alone_need_not_be_coverable() {
     let folder = TempDir::new().expect("a folder");
     let program = static_program(folder.path());
     run([&program]).env("SIGWARD", "off").assert().success().stderr("");

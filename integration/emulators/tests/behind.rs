@@ -32,7 +32,7 @@ fn another_preloads_functions_are_called() {
 /// The other library's function is a cancellation point, as libc's is. Cancelling the
 /// thread still takes effect in the sleep, and loses no child.
 #[test]
-fn a_cancellation_takes_no_child_along() {
+fn a_cancellation_loses_no_child() {
     for strategy in STRATEGIES {
         let run = program("wait_cancel", Libc::Glibc, Some(strategy)).args(["race", "500"]);
         let outcome = run.preload(artifacts::chaos()).output().unwrap();

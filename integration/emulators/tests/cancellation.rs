@@ -29,7 +29,7 @@ fn each_function_is_what_libc_made_it() {
 /// 12683), so there is no run without the library to compare with. A libc with that bug
 /// serves as the control.
 #[test]
-fn a_cancellation_takes_no_child_along() {
+fn a_cancellation_loses_no_child() {
     for &libc in programs::libcs() {
         for strategy in STRATEGIES {
             let run = program("wait_cancel", libc, Some(strategy)).args(["race", "1000"]);

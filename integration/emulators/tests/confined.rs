@@ -10,7 +10,7 @@ use sigward_harness::programs::Libc;
 use support::{STRATEGIES, defective, program};
 
 #[test]
-fn a_filter_that_checks_the_architecture_kills_nobody() {
+fn an_architecture_filter_does_not_kill() {
     for strategy in STRATEGIES {
         let late = program("wait_confined", Libc::Glibc, Some(strategy)).arg("late");
         let late = late.output().unwrap();
@@ -22,7 +22,7 @@ fn a_filter_that_checks_the_architecture_kills_nobody() {
 }
 
 #[test]
-fn why_it_is_given_up_is_told() {
+fn the_reason_for_giving_up_is_logged() {
     let told = |run: Run| run.env("SIGWARD_LOG", "warn").output().unwrap().stderr;
     let run = |strategy: &str| program("wait_confined", Libc::Glibc, Some(strategy));
     let early = told(run("int80").arg("early").filter(Filter::new()));
@@ -38,7 +38,7 @@ fn why_it_is_given_up_is_told() {
 
 /// The control: the filter kills the process for `int 0x80`.
 #[test]
-fn the_filter_is_one_that_kills() {
+fn the_filter_does_kill() {
     let outcome = program("wait_int80", Libc::Glibc, None).output().unwrap();
     assert_eq!(outcome.status.signal(), Some(libc::SIGSYS), "{outcome:?}");
 }

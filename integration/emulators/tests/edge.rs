@@ -306,7 +306,7 @@ fn a_signal_at_any_instruction_interrupts() {
 
 /// A handler that reaps whatever has ended comes too late wherever it runs.
 #[test]
-fn a_handler_at_any_instruction_takes_no_child_away() {
+fn a_handler_at_any_instruction_takes_no_child() {
     for &libc in programs::libcs() {
         for strategy in ["int80", "two-phase"] {
             for mode in ["collect", "collect-restart"] {

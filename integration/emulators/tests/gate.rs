@@ -17,7 +17,7 @@ fn says(part: &str, expected: &str) {
 
 /// The handler that runs first has interrupted the other one's gate.
 #[test]
-fn signals_that_come_together_take_no_child_away() {
+fn simultaneous_signals_lose_no_child() {
     let expected = "restart 0: reported 20, handled 20\nrestart 1: reported 20, handled 20\n";
     says("together", expected);
 }

@@ -301,19 +301,19 @@ fn check(strategy: Option<&str>, kernel: Kernel, cases: u32) {
 
 /// The model is right: the kernel behaves like it.
 #[test]
-fn libc_is_as_the_model_says() {
+fn libc_agrees_with_the_model() {
     check(None, Kernel::Healthy, 100);
 }
 
 #[test]
-fn each_strategy_is_as_the_model_says() {
+fn each_strategy_agrees_with_the_model() {
     for strategy in ["int80", "two-phase"] {
         check(Some(strategy), Kernel::Healthy, 200);
     }
 }
 
 #[test]
-fn each_strategy_is_so_on_a_defective_kernel() {
+fn each_strategy_agrees_on_a_defective_kernel() {
     for strategy in ["int80", "two-phase"] {
         check(Some(strategy), Kernel::Defective, 100);
     }
@@ -321,7 +321,7 @@ fn each_strategy_is_so_on_a_defective_kernel() {
 
 /// The control: under the supervisor, libc does not.
 #[test]
-fn libc_is_not_so_on_a_defective_kernel() {
+fn libc_disagrees_on_a_defective_kernel() {
     let orders = [
         Order::Fork(7),
         Order::Wait {

@@ -69,7 +69,7 @@ fn what_old_kernels_refuse_is_no_failure() {
 /// The test compares the program with itself, so it must be able to see a difference:
 /// `SIGWARD_WAIT_EINTR=retry` makes one.
 #[test]
-fn eintr_is_hidden_when_that_is_asked_for() {
+fn eintr_is_hidden_on_request() {
     let bare = lines(&["interruptions"], Libc::Glibc, None);
     assert!(bare.iter().any(|line| line.starts_with("alarm ") && line.contains("EINTR")));
     for strategy in ["off"].iter().chain(&STRATEGIES) {

@@ -66,7 +66,7 @@ fn children_of_fork_and_of_exec_are_followed() {
 }
 
 #[test]
-fn a_frame_on_the_ordinary_stack_is_told_apart() {
+fn a_frame_on_the_ordinary_stack_is_recognized() {
     let script =
         "import os, signal\nsignal.signal(40, lambda *_: print('here'))\nos.kill(os.getpid(), 40)";
     let Some(trace) = python(script) else { return };
@@ -85,7 +85,7 @@ fn ignored_and_default_signals_are_no_deliveries() {
 }
 
 #[test]
-fn job_control_stays_what_it_is() {
+fn job_control_is_unchanged() {
     // The child stops itself; the parent must see the stop, and then the continuation.
     let script = "
 import os, signal
@@ -103,7 +103,7 @@ print(os.WEXITSTATUS(status))";
 }
 
 #[test]
-fn a_frame_that_cannot_be_written_is_told() {
+fn a_frame_that_cannot_be_written_is_reported() {
     for trace in program("altstack_unwritable") {
         let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
         assert_eq!(frame.place, Place::Refused);

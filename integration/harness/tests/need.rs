@@ -30,7 +30,7 @@ fn something_optional() {
 }
 
 #[test]
-fn outside_ci_it_is_said_once() {
+fn outside_ci_it_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     for test in ["something_required", "something_optional"] {
         let output = in_ci(test, "", folder.path());

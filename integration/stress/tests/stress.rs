@@ -38,7 +38,7 @@ fn with_room_for_locks() {
 /// it asks. How much of a stack is locked depends on the CPU; that no frame faults must
 /// not.
 #[test]
-fn with_little_to_lock() {
+fn with_a_small_limit_on_locks() {
     for frame in FRAMES {
         let run = stress(seconds() / 3).sigward("on").unprivileged().memlock(64 << 10);
         let outcome = run.env("SIGWARD_FRAME", frame).output().unwrap();
@@ -49,7 +49,7 @@ fn with_little_to_lock() {
 
 /// The control arm: without the library, the first comparison fails.
 #[test]
-fn alone_it_fails() {
+fn without_the_library_it_fails() {
     let outcome = stress(6).output().unwrap();
     assert_eq!(outcome.code(), 1, "{}", outcome.stdout);
     // The seed decides which of the two comes first.
