@@ -106,7 +106,7 @@ fn a_reporting_child_finds_the_stacks_that_are_copied() {
         let run = run.sigward("on");
         assert_eq!(run.clone().env("SIGWARD_FORK", "copy").output().unwrap(), without);
         let spared = run.env("SIGWARD_FORK", "auto").output().unwrap();
-        assert!(spared.stdout.starts_with("signal 0 "), "the limit is no more: {spared:?}");
+        assert!(spared.stdout.starts_with("signal 0 "), "the limit no longer exists: {spared:?}");
     }
 }
 

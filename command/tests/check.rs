@@ -175,7 +175,7 @@ fn the_running_kernel_is_judged() {
     check(&[]).assert().code(answers).stdout(contains("because:"));
 }
 
-/// A script may read only the first line: the exit code still tells it the result.
+/// A script may read only the first line: the exit code still gives the result.
 #[test]
 fn a_closed_stdout_changes_nothing() {
     for format in [&[][..], &["--json"]] {

@@ -11,7 +11,7 @@
 //! | [`entry`] | one entry of its table of stacks |
 //! | [`snapshot`] | both, as they were at one time |
 //!
-//! For any bytes at all, nothing here panics, loops without end, or allocates without
+//! For any bytes at all, nothing here panics, loops forever, or allocates without
 //! bound. What it reads is the process's own claim, which may be wrong because of a
 //! defect or on purpose. Where it matters, ask the kernel too.
 #![forbid(unsafe_code)]

@@ -86,7 +86,7 @@ impl std::error::Error for Told {}
 
 impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("told above")
+        f.write_str("reported above")
     }
 }
 
