@@ -598,5 +598,4 @@ fn bytes(value: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;
