@@ -599,5 +599,4 @@ fn after<'a>(text: &'a [u8], needle: &[u8]) -> Option<&'a [u8]> {
 }
 
 #[cfg(test)]
-#[path = "verdict_tests.rs"]
 mod tests;
