@@ -761,9 +761,7 @@ impl Default for Registry {
     }
 }
 
-#[path = "registry_fork.rs"]
 mod fork;
 
 #[cfg(test)]
-#[path = "registry_tests.rs"]
 mod tests;
