@@ -428,5 +428,4 @@ fn touches_branches(start: usize, last: usize) -> bool {
 }
 
 #[cfg(test)]
-#[path = "reach_tests.rs"]
 pub(super) mod tests;
