@@ -19,6 +19,8 @@ mod hooks;
 mod init;
 mod link;
 #[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
 mod note;
 #[cfg(target_os = "linux")]
 mod originals;
