@@ -17,7 +17,8 @@
 //! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
 //! | [`block`] | what may be read of a process from outside: one record |
-//! | [`log`], [`stats`] | the two ways of speaking, both off by default |
+//! | [`stats`] | what is counted |
+//! | [`log`], [`summary`] | the two ways of speaking, both off by default |
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(target_os = "linux")]
@@ -39,6 +40,8 @@ pub mod recorded;
 pub mod standdown;
 #[cfg(target_os = "linux")]
 pub mod stats;
+#[cfg(target_os = "linux")]
+pub mod summary;
 pub mod sys;
 pub mod verdict;
 #[cfg(target_os = "linux")]

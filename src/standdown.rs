@@ -11,7 +11,7 @@
 use crate::altstack::{self, size};
 use crate::loaded::Table;
 use crate::plan::Obstacle;
-use crate::stats;
+use crate::summary;
 use crate::sys::errno::Errno;
 use crate::sys::{probe, stderr};
 use crate::wait::{self, Strategy};
@@ -78,7 +78,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     if worked {
         log::warn!("standing down: the program installs a seccomp filter");
     }
-    stats::at_exit();
+    summary::at_exit();
     let spoke = stderr::close();
     let result = commit();
     if failed(&result) {

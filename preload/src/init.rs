@@ -10,7 +10,7 @@ use sigward_core::plan::{self, Duty, Interrupted, LookUp, Ordinary, Plan, Seen, 
 use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
 use sigward_core::sys::{call, kernel, stderr};
-use sigward_core::{log as sink, stats, wait as core_wait};
+use sigward_core::{log as sink, summary, wait as core_wait};
 
 use crate::facts::Here;
 use crate::hooks::{confine, process, syscall, thread, wait};
@@ -22,7 +22,7 @@ static ON_LOAD: extern "C" fn() = on_load;
 
 #[used]
 #[unsafe(link_section = ".fini_array")]
-static ON_EXIT: extern "C" fn() = stats::at_exit;
+static ON_EXIT: extern "C" fn() = summary::at_exit;
 
 static EXIT_NOTICE: fn() = thread::ask_for_notice;
 
@@ -76,7 +76,7 @@ fn speak(plan: &Plan<'_>) {
         config::Log::Debug => LevelFilter::Debug,
     });
     if plan.stats {
-        stats::wanted(true);
+        summary::wanted(true);
     }
 }
 
