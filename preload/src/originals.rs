@@ -2,12 +2,12 @@
 //! libc.
 //!
 //! At load the objects that follow ours are recorded in the loader's search
-//! order; no name is looked up. A name is searched in them when it is first
-//! needed, which takes no lock, as they are never unloaded. If none of them has
-//! it, a function that does the same serves instead ([`substitute`]), or the
-//! name is missing. It may come with a library that is loaded later (thread
-//! functions do, before glibc 2.34): [`get_late`] searches that too, but under
-//! the loader's lock.
+//! order; no name is looked up yet. A name is looked up in them when it is first
+//! needed. That takes no lock, as they are never unloaded. A name that none of
+//! them has gets a substitute that does the same ([`substitute`]), or is
+//! missing. It may come with a library that is loaded later (thread functions
+//! do, before glibc 2.34): [`get_late`] searches that too, but under the
+//! loader's lock.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -70,8 +70,8 @@ names! {
     }
 }
 
-/// The objects that followed ours at load, and those that came later and are
-/// never unloaded. If there are too many at load, the rest is searched at once.
+/// The objects that followed ours at load, and later ones that are never
+/// unloaded. If there are too many at load, the others are searched at once.
 static OBJECTS: Recorded<512> = Recorded::new();
 
 /// Records the objects that follow ours. Call this once, at load.
@@ -132,7 +132,7 @@ pub fn get(id: Id) -> Option<usize> {
     }
 }
 
-/// Searches a name that is needed for the first time, or missing.
+/// Searches for a name that is needed for the first time, or missing.
 #[cold]
 #[inline(never)] // for size: every hook asks
 fn search(id: Id) -> Option<usize> {
@@ -167,8 +167,8 @@ pub fn get_late(id: Id) -> Option<usize> {
     get(id).or_else(|| look(id))
 }
 
-/// Searches a name in all objects that follow ours, under the loader's lock. If
-/// the object that has it is never unloaded, it is recorded. Otherwise the
+/// Searches for a name in all objects that follow ours, under the loader's lock.
+/// If the object that has it is never unloaded, it is recorded. Otherwise the
 /// result is good only for a call whose caller knows that the object is loaded.
 #[cold]
 #[inline(never)]

@@ -232,8 +232,8 @@ fn release(word: &impl Word) {
     }
 }
 
-/// Turns held into left. Threads that already sleep must wake up, so that they
-/// wait no longer than for a fork.
+/// Turns held into left. Wakes all threads that already sleep, so that they too
+/// wait with the limit for a fork.
 fn leave(word: &impl Word) {
     if word.replace(LEFT, Ordering::Relaxed) != HELD {
         word.wake_all();

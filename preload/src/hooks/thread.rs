@@ -98,7 +98,7 @@ unsafe extern "C" fn round(round: *mut c_void) {
 }
 
 /// How many threads can be between their creation and their start at one time.
-/// One more starts without a window.
+/// Any further one starts without a window.
 const STARTING: usize = 256;
 
 /// What a new thread runs, and its kind of stack.
@@ -147,7 +147,7 @@ struct Run {
     argument: usize,
 }
 
-/// The first code of a new thread, on its own stack.
+/// The first code that a new thread runs, on its own stack.
 unsafe extern "C" fn begin(start: &'static Start) -> Run {
     let run = Run {
         function: start.function.load(Ordering::Relaxed),
