@@ -146,8 +146,8 @@ impl Stack {
 
 /// A word that threads can sleep on; the tests substitute a model.
 trait Word {
-    /// Changes one state to another; if the word is in a third one, returns
-    /// that.
+    /// Changes the state `from` to `to`. If the word is in another state, fails
+    /// with that state.
     fn turn(&self, from: u32, to: u32) -> Result<u32, u32>;
     /// The current state.
     fn look(&self) -> u32;

@@ -89,8 +89,8 @@ impl Own {
     }
 }
 
-/// Cancellation is disabled, and this is the program's own state. For calls
-/// that may be cancellation points but must not act as such.
+/// The program's own cancellation state, while cancellation is disabled for a
+/// call that may be a cancellation point but must not act as one.
 #[derive(Clone, Copy)]
 pub(super) struct Disabled(Option<c_int>);
 
