@@ -1,4 +1,5 @@
-//! x86-64, with the entry INT 0x80 of its 32-bit side. One file by concern.
+//! x86-64, including INT 0x80, the entry of its 32-bit side. One file per
+//! concern.
 
 mod cpu;
 #[cfg(target_os = "freebsd")]
