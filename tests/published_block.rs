@@ -12,11 +12,12 @@ use std::time::Duration;
 use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, SectionHeader};
-use sigward::block::names;
+use sigward::block::{FORK_COPIES, names};
 use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::{artifacts, need};
 use sigward_reader::entry::Stack;
 use sigward_reader::process::Block;
+use sigward_reader::record::Counters;
 use sigward_reader::{Error, Process, Snapshot, Unreadable};
 
 /// A program with the library in it, which runs until its standard input ends.
@@ -24,8 +25,12 @@ struct Running(Child);
 
 impl Running {
     fn start(program: &Path, library: &Path, mode: &str) -> Self {
+        Running::with(program, library, &[("SIGWARD", mode)])
+    }
+
+    fn with(program: &Path, library: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
-        command.env("LD_PRELOAD", library).env("SIGWARD", mode);
+        command.env("LD_PRELOAD", library).envs(settings.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         Running(command.spawn().unwrap())
     }
@@ -168,6 +173,38 @@ fn a_byte_that_is_changed_from_outside_is_seen() {
     assert_eq!(the_block(&process).read, Err(Error::Foreign));
     set(0, b'S');
     assert_eq!(snapshot(pid).record.counters.refused, Some(42));
+    running.end();
+}
+
+#[test]
+fn what_was_set_and_what_was_counted_are_seen() {
+    let program = build("published", Libc::Glibc).unwrap();
+    // Larger than every stack of the program, for which nothing is locked.
+    let settings = [
+        ("SIGWARD", "on"),
+        ("SIGWARD_FRAME", "70000"),
+        ("SIGWARD_SIZE", "report"),
+        ("SIGWARD_ALTSTACK", "touch"),
+        ("SIGWARD_FORK", "copy"),
+        ("SIGWARD_WAIT", "two-phase"),
+        ("SIGWARD_STACK", "off"),
+    ];
+    let mut running = Running::with(&program, artifacts::preload(), &settings);
+    running.numbers();
+    let Snapshot { record, stacks, .. } = snapshot(running.0.id());
+    let (plan, force) = (record.plan.unwrap(), record.force.unwrap());
+    assert_eq!((plan.frame, plan.ordinary, plan.flags), (70_000, 0, FORK_COPIES));
+    assert_eq!(names::REMEDY.of(plan.remedy), Some("report"));
+    assert_eq!(names::WAIT.of(plan.wait), Some("two-phase"));
+    assert_eq!(names::RUNG.of(plan.rung), Some("touch"));
+    assert_eq!((force.duty, force.remedy, force.wait), (plan.duty, plan.remedy, plan.wait));
+    assert!(stacks.iter().all(|stack| stack.locked.bytes() == 0), "{stacks:?}");
+
+    let Counters { stacks, small, refused, pinned, most_pinned, rungs, .. } = record.counters;
+    assert!(small > Some(0) && stacks > Some(0), "{:?}", record.counters);
+    assert_eq!((refused, pinned, most_pinned), (Some(0), Some(0), Some(0)));
+    let [lock, frame, touch, _] = rungs;
+    assert!(lock == Some(0) && frame == Some(0) && touch > Some(0), "{rungs:?}");
     running.end();
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use sigward::altstack::frame;
+use sigward::arch;
 use sigward::config::{self, Config};
 use sigward::plan::{
     self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Obstacle, Ordinary, Plan, Process,
@@ -41,7 +41,7 @@ impl Row {
 /// Whether the library would make stacks resident on a kernel of this verdict, in
 /// a process about which nothing else is known.
 pub fn acts(config: &Config, verdict: impl FnOnce() -> Verdict) -> bool {
-    let mut facts = Facts::plain(None, frame::by_cpu());
+    let mut facts = Facts::plain(None, arch::largest_frame());
     plan::plan(config, Bad::default(), verdict, &mut facts).duty.value == Duty::Act
 }
 
@@ -53,7 +53,7 @@ impl Report {
 
     /// What the library would do on another machine.
     pub fn elsewhere(config: &Config, bad: Bad<'_>, verdict: Verdict) -> Self {
-        let mut facts = Facts::plain(None, frame::by_cpu());
+        let mut facts = Facts::plain(None, arch::largest_frame());
         Self::of(config, &plan::plan(config, bad, || verdict, &mut facts))
     }
 
@@ -203,7 +203,7 @@ impl Process for Heir {
     }
 
     fn cpu_frame(&mut self) -> usize {
-        frame::by_cpu()
+        arch::largest_frame()
     }
 
     fn is_filtered(&mut self) -> bool {

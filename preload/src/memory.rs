@@ -1,10 +1,10 @@
-//! What each memory call means, whether it came by its own name or by
-//! syscall(2): which of them can take away a page of a stack or its lock, or be
-//! refused because of a lock of ours.
+//! What each memory call means, made by its name or through syscall(2): which
+//! of them can take away a page of a stack or its lock, or fail because of a
+//! lock of ours.
 //!
-//! They are hot in allocators: what touches no held page is turned away by
-//! [`reach::misses`], a few loads. What is hot takes the original by value, and
-//! stores it only where that is needed.
+//! They are hot in allocators: [`reach::misses`], a few loads, rejects calls
+//! that touch no held page. Hot functions take the original by value, and store
+//! it only if they need to.
 
 use core::ffi::{c_int, c_uint};
 
@@ -26,7 +26,7 @@ pub fn advise(
     disturb::advise(start, length, advice, &stored)
 }
 
-/// Whether the kernel refuses to map or unmap at once, whatever is there.
+/// Whether the kernel refuses at once to map or unmap, whatever is there.
 fn is_refused(start: usize, length: usize) -> bool {
     !start.is_multiple_of(page::SIZE) || length == 0
 }
@@ -67,8 +67,8 @@ pub fn map(start: usize, length: usize, flags: c_int, commit: impl Fn() -> isize
     result
 }
 
-/// The mapping is to take the place of a stack.
-#[inline(never)] // for what is hot
+/// The new mapping may replace a stack.
+#[inline(never)] // keeps the hot path small
 fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
     if is_refused(start, length) {
         return commit();
@@ -80,7 +80,7 @@ fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> is
     result
 }
 
-/// The program made a mapping.
+/// Records a mapping that the program made.
 #[inline]
 fn made(start: usize, length: usize, flags: c_int) {
     const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -91,8 +91,8 @@ fn made(start: usize, length: usize, flags: c_int) {
     }
 }
 
-/// Memory came to a place that the program did not choose, or where nothing
-/// was: a stack whose memory had gone may have been there.
+/// Memory appeared where nothing was, or where the program did not ask for it.
+/// A stack whose memory had disappeared may have been there.
 #[inline]
 fn appeared(start: usize, length: usize) {
     if !reach::misses(start, length) {
@@ -100,7 +100,7 @@ fn appeared(start: usize, length: usize) {
     }
 }
 
-/// `from` and `to` are start and length; `to` counts with `MREMAP_FIXED` only.
+/// `from` and `to` are start and length; `to` counts only with `MREMAP_FIXED`.
 pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Commit<'_>) -> isize {
     let fixed = flags & libc::MREMAP_FIXED != 0;
     let refused = is_refused(from.0, to.1) || fixed && is_refused(to.0, to.1);
@@ -120,7 +120,7 @@ pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Com
     result
 }
 
-/// The heap is to end at `end`.
+/// Moves the end of the heap to `end`.
 pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
     if !altstack::on_duty() {
         return commit();
@@ -136,12 +136,12 @@ pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
     result
 }
 
-/// `ranges`, if one of them may touch a stack; none otherwise.
+/// `ranges` if one of them may touch a stack; otherwise none.
 fn hit(ranges: &[(usize, usize)]) -> &[(usize, usize)] {
     if ranges.iter().all(|&(start, length)| reach::misses(start, length)) { &[] } else { ranges }
 }
 
-/// mprotect(2) and what else may leave a page not writable or not there.
+/// mprotect(2) and other calls that may make a page read-only or remove it.
 #[inline]
 pub fn weaken(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> isize {
     if reach::misses(start, length) {
@@ -151,8 +151,8 @@ pub fn weaken(start: usize, length: usize, commit: impl Fn() -> isize + Copy) ->
     disturb::weakening(start, length, &stored)
 }
 
-/// mlock(2) and mlock2(2) of a range, mlockall(2) of all that is there or,
-/// with `None`, of what will be.
+/// mlock(2) and mlock2(2) lock a range. mlockall(2) locks all that is mapped
+/// now or, with `None`, all that will be.
 pub fn lock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     if altstack::on_duty() { disturb::locking(range, commit) } else { commit() }
 }
@@ -162,19 +162,19 @@ pub fn locked_by_all(flags: c_int) -> Option<(usize, usize)> {
     (flags & libc::MCL_CURRENT != 0).then_some((0, usize::MAX))
 }
 
-/// munlock(2) of a range, munlockall(2) with `None`.
+/// munlock(2) unlocks a range; `None` means munlockall(2).
 pub fn unlock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     if altstack::on_duty() { disturb::unlocking(range, commit) } else { commit() }
 }
 
-/// process_madvise(2). What the kernel refuses at once passes.
+/// process_madvise(2). Calls that the kernel refuses at once are passed on.
 pub fn advise_by_vector(
     [pidfd, vectors, count, advice, flags]: [usize; 5],
     commit: Commit<'_>,
 ) -> isize {
     /// The kernel's `UIO_MAXIOV`.
     const MOST: usize = 1024;
-    /// The numbers from here down stand for the caller itself (Linux 6.14).
+    /// Numbers from here down mean the caller itself (Linux 6.14).
     const PIDFD_SELF: c_int = -10_000;
     let (pidfd, advice) = (pidfd as c_int, advice as c_int);
     let bad = flags as c_uint != 0 || count > MOST || (PIDFD_SELF + 1..0).contains(&pidfd);
@@ -187,7 +187,7 @@ pub fn advise_by_vector(
     }
     let mut found = Ranges::new();
     for index in 0..count {
-        // SAFETY: a moment ago readable; the kernel takes it at any address.
+        // SAFETY: readable a moment ago; the kernel accepts any alignment.
         let vector = unsafe { vectors.add(index).read_unaligned() };
         let (start, length) = (vector.iov_base as usize, vector.iov_len);
         if disturb::flags_a_fork(advice) || !reach::misses(start, length) {
@@ -200,8 +200,8 @@ pub fn advise_by_vector(
     }
 }
 
-/// Ranges, start and length in bytes. When there are too many, the last one
-/// stands for all that lies between.
+/// Ranges, as start and length in bytes. If there are too many, the last one
+/// covers all the others and what lies between them.
 struct Ranges {
     all: [(usize, usize); 8],
     count: usize,
@@ -229,7 +229,7 @@ impl Ranges {
 }
 
 /// shmat(2): with `SHM_REMAP` it replaces what is mapped. The segment's size is
-/// not at hand: all above its start is looked at.
+/// not known here, so this checks everything above its start.
 pub fn attach(start: usize, flags: c_int, commit: Commit<'_>) -> isize {
     if flags & libc::SHM_REMAP != 0 {
         origin::unmapped(start, usize::MAX - start);
@@ -242,7 +242,7 @@ pub fn attach(start: usize, flags: c_int, commit: Commit<'_>) -> isize {
     result
 }
 
-/// shmdt(2): a stack in the segment goes with it; nothing else does.
+/// shmdt(2): removes a stack in the segment; has no other effect on stacks.
 pub fn detach(start: usize, commit: Commit<'_>) -> isize {
     weaken(start, usize::MAX - start, commit)
 }

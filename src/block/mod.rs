@@ -7,9 +7,9 @@
 //! `sigward-reader` reads it. Addresses and counts are in it, and nothing of
 //! what the program does with them.
 //!
-//! It lies in the library's initialised data. Beside it on the page ends what the
-//! file has of that segment, and the loader clears the rest: the page is each
-//! process's own before we write to it.
+//! It lies in the library's initialised data. The file's part of that segment
+//! ends on the same page, of which the loader clears the rest. So the page
+//! belongs to each process before we write to it, and the block costs none.
 
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};

@@ -15,6 +15,7 @@ pub mod names;
 mod parts;
 mod process;
 
+use crate::arch;
 use crate::config::{self, BadValue, Config, Mode};
 use crate::verdict::{Standing, Verdict};
 pub use parts::{
@@ -82,9 +83,6 @@ impl<'a> Bad<'a> {
     }
 }
 
-/// What the x86-64 ABI keeps below the stack pointer (a frame on an ordinary
-/// stack skips it).
-const RED_ZONE: usize = 128;
 /// Room for a handler's own variables between its frame and one nested in it.
 const HANDLER: usize = 2048;
 /// How deep a thread may have gone, in bytes, when a signal finds it, for its
@@ -98,7 +96,7 @@ const MOST: usize = 64 << 20;
 /// handler uses, and one frame nested in it.
 #[must_use]
 pub const fn window(frame: usize) -> usize {
-    frame.saturating_mul(2).saturating_add(HANDLER + RED_ZONE)
+    frame.saturating_mul(2).saturating_add(HANDLER + arch::RED_ZONE)
 }
 
 /// Bytes that are held below a thread's start where nothing else was asked

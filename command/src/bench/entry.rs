@@ -64,7 +64,7 @@ pub const PATHS: &[Path] = &[
     }),
     path(REFERENCE, "getppid", [Some(278.0), Some(103.0)], |effort| {
         // SAFETY: as above.
-        Ok(timed(effort, || unsafe { call::raw(libc::SYS_getppid, [0; 6]) }))
+        Ok(timed(effort, || unsafe { call::raw(libc::SYS_getppid, []) }))
     }),
     path("int 0x80", "getppid", [Some(498.0), Some(317.0)], by_int80),
     path("vDSO", "clock_gettime", [Some(37.0), Some(37.0)], by_vdso),

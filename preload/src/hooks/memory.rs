@@ -1,8 +1,8 @@
-//! The memory calls that can take away a page of a stack or its lock, or be
-//! refused because of a lock of ours. What they mean is in [`crate::memory`].
+//! The memory calls that can take away a page of a stack or its lock, or fail
+//! because of a lock of ours. What they mean is in [`crate::memory`].
 //!
-//! `posix_madvise` is not hooked: neither libc passes the one advice on that
-//! could do harm (a test watches that).
+//! `posix_madvise` is not hooked: neither libc passes on the one advice that
+//! could do harm (a test checks that).
 
 use core::ffi::{c_int, c_uint, c_void};
 
@@ -34,7 +34,8 @@ hook! {
 }
 
 hook! {
-    /// mmap(2), also by its name for 64-bit offsets: they are the same on x86-64.
+    /// mmap(2), also under its name for 64-bit offsets: on x86-64 both are the
+    /// same.
     fn mmap, mmap64 (
         start: *mut c_void,
         length: size_t,
@@ -51,8 +52,8 @@ hook! {
 }
 
 hook! {
-    /// mremap(2). Declared with a variable argument; it travels in a register
-    /// whether or not it was given, and means nothing without `MREMAP_FIXED`.
+    /// mremap(2). The last argument is variadic: its register is passed whether
+    /// or not the argument was given, and means nothing without `MREMAP_FIXED`.
     fn mremap(
         old: *mut c_void,
         old_length: size_t,
@@ -110,7 +111,7 @@ hook! {
 }
 
 hook! {
-    /// mprotect(2): a page made writable again may be write-protected still.
+    /// mprotect(2): a page that becomes writable may still be write-protected.
     fn mprotect(start: *mut c_void, length: size_t, protection: c_int) -> c_int,
         as libc::mprotect;
     failing -1;
@@ -149,7 +150,7 @@ hook! {
 }
 
 hook! {
-    /// mlock(2): the program's own lock, which wins over ours.
+    /// mlock(2): the program's own lock, which takes precedence over ours.
     fn mlock(start: *const c_void, length: size_t) -> c_int, as libc::mlock;
     failing -1;
     // SAFETY: the caller's own arguments.
@@ -165,8 +166,8 @@ hook! {
 }
 
 hook! {
-    /// mlockall(2): what is mapped later is asked of the kernel when a stack
-    /// is adopted on it.
+    /// mlockall(2): for memory that is mapped later, the kernel is asked when a
+    /// stack there is adopted.
     fn mlockall(flags: c_int) -> c_int, as libc::mlockall;
     failing -1;
     // SAFETY: the caller's own argument.

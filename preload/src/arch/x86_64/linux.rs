@@ -1,0 +1,172 @@
+//! Functions that leave no frame behind. A call's arguments are in RDI, RSI,
+//! RDX, RCX, R8 and R9, and RAX holds how many are in vector registers. R11 is
+//! free at a function's entry.
+
+use core::arch::naked_asm;
+
+/// The body of a function that calls `$asked`, a `fn() -> usize`, and jumps to
+/// the address that it returns, with the registers as on entry.
+macro_rules! ask_and_jump {
+    ($asked:path) => {
+        core::arch::naked_asm!(
+            ".cfi_startproc",
+            "lea r11, [rip + {asked}]",
+            "call {ask}",
+            "jmp r11",
+            ".cfi_endproc",
+            asked = sym $asked,
+            ask = sym $crate::arch::ask,
+        )
+    };
+}
+pub(crate) use ask_and_jump;
+
+/// For an export that is a bare jump: calls the function `fn() -> usize` at R11
+/// and returns its result in R11. Preserves the registers that hold a call's
+/// arguments, and the number of vector registers, but not the vector registers.
+/// A thread may be cancelled here, asynchronously, hence the unwind tables.
+///
+/// # Safety
+/// Called only at the entry of an export.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn ask() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rax",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rsi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdx",
+        ".cfi_adjust_cfa_offset 8",
+        "push rcx",
+        ".cfi_adjust_cfa_offset 8",
+        "push r8",
+        ".cfi_adjust_cfa_offset 8",
+        "push r9",
+        ".cfi_adjust_cfa_offset 8",
+        "sub rsp, 8",
+        ".cfi_adjust_cfa_offset 8",
+        "call r11",
+        "mov r11, rax",
+        "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop r9",
+        ".cfi_adjust_cfa_offset -8",
+        "pop r8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rcx",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdx",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rsi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rax",
+        ".cfi_adjust_cfa_offset -8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+/// The body of `syscall`. Jumps to the address at `$index` of `$found`; if that
+/// is 0, to the address that `$original` returns. If bit `number` of
+/// `$watched`, which has 512, is set, jumps to the address that `$way`, a
+/// `fn(number, a, b) -> usize`, returns.
+macro_rules! jump_by_number {
+    (
+        watched = $watched:path,
+        found = $found:path,
+        index = $index:expr,
+        original = $original:path,
+        way = $way:path $(,)?
+    ) => {
+        core::arch::naked_asm!(
+            ".cfi_startproc",
+            "cmp rdi, 512",
+            "jae 2f",
+            "lea r11, [rip + {watched}]",
+            "bt qword ptr [r11], rdi",
+            "jc 3f",
+            "2: mov r11, qword ptr [rip + {found} + 8 * {index}]",
+            "test r11, r11",
+            "jz 4f",
+            "jmp r11",
+            "3: lea r11, [rip + {way}]",
+            "jmp 5f",
+            "4: lea r11, [rip + {original}]",
+            "5: call {ask}",
+            "jmp r11",
+            ".cfi_endproc",
+            watched = sym $watched,
+            found = sym $found,
+            index = const $index,
+            original = sym $original,
+            way = sym $way,
+            ask = sym $crate::arch::ask,
+        )
+    };
+}
+pub(crate) use jump_by_number;
+
+/// The body of a function that jumps to the address at `$index` of `$found`; to
+/// `$slowly` if that is 0, or if the first argument, a `c_int`, is `$turns`.
+macro_rules! jump_unless {
+    (
+        turns = $turns:expr,
+        slowly = $slowly:path,
+        found = $found:path,
+        index = $index:expr $(,)?
+    ) => {
+        core::arch::naked_asm!(
+            "cmp edi, {turns}",
+            "je {slowly}",
+            "mov r11, qword ptr [rip + {found} + 8 * {index}]",
+            "test r11, r11",
+            "jz {slowly}",
+            "jmp r11",
+            turns = const $turns,
+            slowly = sym $slowly,
+            found = sym $found,
+            index = const $index,
+        )
+    };
+}
+pub(crate) use jump_unless;
+
+/// The body of a thread's first function. Calls `$begin` with its argument,
+/// which returns a function and an argument, a pair of words in RAX and RDX.
+/// Jumps to that function with that argument.
+macro_rules! begin_and_jump {
+    ($begin:path) => {
+        core::arch::naked_asm!(
+            "sub rsp, 8",
+            "call {begin}",
+            "add rsp, 8",
+            "mov rdi, rdx",
+            "jmp rax",
+            begin = sym $begin,
+        )
+    };
+}
+pub(crate) use begin_and_jump;
+
+/// The body of a function that calls `$function` with its own arguments, and
+/// that may be called with a stack pointer that is not aligned as the ABI
+/// requires.
+macro_rules! align_and_call {
+    ($function:path) => {
+        core::arch::naked_asm!(
+            "push rbp",
+            "mov rbp, rsp",
+            "and rsp, -16",
+            "call {function}",
+            "leave",
+            "ret",
+            function = sym $function,
+        )
+    };
+}
+pub(crate) use align_and_call;
