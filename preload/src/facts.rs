@@ -6,7 +6,7 @@ use sigward_core::plan::{Bad, Environment, Obstacle, Process};
 use sigward_core::standdown;
 use sigward_core::sys::errno::Errno;
 use sigward_core::sys::probe;
-use sigward_core::sys::startup::{Startup, is_under_valgrind};
+use sigward_core::sys::startup::Startup;
 
 use crate::{originals, weak};
 
@@ -60,7 +60,7 @@ impl Process for Here {
     fn is_book_kept(&mut self) -> bool {
         const NAME: &[u8] = b"/vgpreload_";
         let names = |list: &[u8]| list.windows(NAME.len()).filter(|part| *part == NAME).count();
-        is_under_valgrind()
+        arch::is_under_valgrind()
             && self.startup.is_some_and(|startup| {
                 startup.environment(b"LD_PRELOAD=").any(|list| names(list) > 1)
             })

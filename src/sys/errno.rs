@@ -5,7 +5,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(target_os = "linux")]
-use super::startup;
+use crate::arch;
 
 /// An error number. The constants are those that this library tells apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ fn set_once(place: &AtomicUsize, value: usize) {
 fn location() -> *mut c_int {
     match DISTANCE.load(Ordering::Relaxed) {
         0 => measure(),
-        distance => startup::thread_pointer().wrapping_add(distance) as *mut c_int,
+        distance => arch::thread_pointer().wrapping_add(distance) as *mut c_int,
     }
 }
 
@@ -120,7 +120,7 @@ static DISTANCE: AtomicUsize = AtomicUsize::new(0);
 fn measure() -> *mut c_int {
     let place = ask();
     if !place.is_null() {
-        set_once(&DISTANCE, (place as usize).wrapping_sub(startup::thread_pointer()));
+        set_once(&DISTANCE, (place as usize).wrapping_sub(arch::thread_pointer()));
     }
     place
 }
@@ -179,7 +179,7 @@ pub fn known() -> c_int {
     match DISTANCE.load(Ordering::Relaxed) {
         0 => unknown(),
         // SAFETY: libc's own variable for this thread.
-        distance => unsafe { *(startup::thread_pointer().wrapping_add(distance) as *const c_int) },
+        distance => unsafe { *(arch::thread_pointer().wrapping_add(distance) as *const c_int) },
     }
 }
 

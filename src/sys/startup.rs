@@ -4,7 +4,6 @@
 use core::ffi::{CStr, c_char, c_ulong};
 
 use super::page;
-pub use crate::arch::{is_under_valgrind, stack_pointer, thread_pointer};
 
 /// The auxiliary vector and environment of this process. Valid at load only:
 /// later the program may change its environment.

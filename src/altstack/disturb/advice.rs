@@ -4,10 +4,11 @@ use core::ffi::c_int;
 
 use super::{Commit, CommitOn, FAILED, appeared, disprove, pages, weakening, without_holds};
 use crate::altstack::{State, charge, origin};
+use crate::arch;
+use crate::sys::call;
 use crate::sys::errno::{self, Errno};
 use crate::sys::page::{self, Pages};
 use crate::sys::signals::Blocked;
-use crate::sys::{call, startup};
 
 /// Linux 6.13: pages that fault for good, without a mapping of their own.
 const MADV_GUARD_INSTALL: c_int = 102;
@@ -130,7 +131,7 @@ fn around_our_frame(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     const BELOW: usize = 2048;
     /// More than lies between here and the program's frame.
     const ABOVE: usize = 1024;
-    let here = startup::stack_pointer();
+    let here = arch::stack_pointer();
     let ours = Pages::around(here.saturating_sub(BELOW), here.saturating_add(ABOVE));
     if asked.common(ours).is_empty() {
         return give_away(asked, zero, commit);

@@ -24,10 +24,10 @@ use super::ladder::Rung;
 use super::pins::{Memory, Pins};
 use super::table::Table;
 use super::{known, origin, reach};
+use crate::arch;
 use crate::stats;
 use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
-use crate::sys::startup;
 pub use record::{Place, Wanted};
 use record::{Record, key};
 use suspend::Calls;
@@ -96,7 +96,7 @@ impl Registry {
         let first = !self.has(tid);
         let mut record = Record {
             key: key(tid, place),
-            pointer: startup::thread_pointer(),
+            pointer: arch::thread_pointer(),
             wanted,
             held: Pages::NONE,
             locked: Pages::NONE,
