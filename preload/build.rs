@@ -1,30 +1,33 @@
-//! Link arguments of `libsigward.so`, and the `cfg` by which a test breaks its link.
+//! Link arguments of `libsigward.so`, and the `cfg` with which a test breaks
+//! its link.
 
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// For the compiler that links: no start files and no libraries, one file for
-/// every libc, old and new. `initfirst` has glibc run our constructor before
-/// all others, so that our fork handlers, being registered first, run last
-/// before a fork: those of other libraries may wait for threads that wait for
-/// us. musl runs it first anyway; before glibc 2.34 libpthread is preferred.
+/// Arguments for the compiler that links: no start files and no libraries, one
+/// file for every libc, old and new. With `initfirst` glibc runs our
+/// constructor before all others, so that our fork handlers, which are
+/// registered first, run last before a fork: handlers of other libraries may
+/// wait for threads that wait for us. musl runs it first anyway; glibc before
+/// 2.34 prefers libpthread.
 const LINUX: &[&str] = &["-nostdlib", "-nostartfiles", "-Wl,-z,initfirst"];
 
-/// The ABI's mark, which rtld asks for, and the constructor.
+/// The ABI's mark, which rtld requires, and the constructor.
 const FREEBSD: &[&str] = &["-melf_x86_64_fbsd", "-init=sigward_on_load"];
 
-/// For every linker.
+/// Arguments for every linker.
 const LINKER: &[&str] = &[
     // An undefined name that is not weak must fail the link, not the program.
     "-z defs",
-    // FreeBSD's rtld before 9.1 reads DT_HASH only.
+    // FreeBSD's rtld before 9.1 reads only DT_HASH.
     "--hash-style=both",
     "-soname libsigward.so",
     "--gc-sections",
     "-z noexecstack",
-    // Fork handlers and a key's destructor point into it.
+    // Fork handlers and a key's destructor point into the library.
     "-z nodelete",
-    // Not in the profile alone: rustc leaves the symbol table in a cdylib.
+    // The profile alone is not enough: rustc leaves the symbol table in a
+    // cdylib.
     "--strip-all",
 ];
 
@@ -38,7 +41,7 @@ fn main() -> io::Result<()> {
     }
     for arg in LINKER {
         if freebsd {
-            // No compiler is in between.
+            // There is no compiler in between.
             for word in arg.split(' ') {
                 println!("cargo::rustc-cdylib-link-arg={word}");
             }
@@ -47,9 +50,9 @@ fn main() -> io::Result<()> {
         }
     }
 
-    // Without its feature `std` the crate `libc` asks for these by name, which `-nostdlib` does
-    // not take back: a stray name would then be found there, and the library need that libc.
-    // Ours are found first, and are empty.
+    // Without its feature `std` the crate `libc` names these libraries, which
+    // `-nostdlib` does not undo: a stray name would be found there, and the
+    // library would need that libc. Ours are found first, and are empty.
     let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let libraries = ["c", "m", "rt", "pthread", "util", "dl"];
     let freebsd_libraries = ["execinfo", "kvm", "memstat", "procstat", "devstat"];

@@ -1,26 +1,27 @@
 //! Defect `stack-bounds`: where the calling thread's stack really ends.
 //!
-//! Never a constant: the bounds are taken from the attributes that the thread
-//! was made with, or for the main thread from the kernel. pthread_getattr_np(3)
-//! would know both, but it allocates and opens a file.
+//! The bounds are never a constant: they come from the attributes that the
+//! thread was created with, or for the main thread from the kernel.
+//! pthread_getattr_np(3) would know both, but it allocates and opens a file.
 
 use crate::sys::page;
 
-/// Where a thread's stack may be used.
+/// The usable part of a thread's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Lowest usable address: what is below is guard, or not the stack's.
+    /// Lowest usable address: the memory below is a guard, or not part of the
+    /// stack.
     pub lowest: usize,
 }
 
-/// What is known of a stack that pthread_create(3) is to use.
+/// What is known about a stack that pthread_create(3) will use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attributes {
-    /// Made by libc: so many bytes, of which glibc takes the guard.
+    /// Allocated by libc with this size, from which glibc takes the guard.
     Made {
         /// `stacksize`.
         size: usize,
-        /// `guardsize`, where libc takes it from `size`.
+        /// `guardsize`, if libc takes it from `size`.
         guard: usize,
     },
     /// Given by the program (`pthread_attr_setstack`): no guard is added.
@@ -30,14 +31,14 @@ pub enum Attributes {
     },
 }
 
-/// The bounds of a thread by its thread pointer, which both libcs keep above
-/// the stack that they made.
+/// The bounds of a thread, from its thread pointer, which both libcs keep above
+/// the stacks that they allocate.
 ///
 /// glibc puts the thread's descriptor (less than a page) at the very end of a
 /// block of whole pages, which before 2.27 includes the guard; musl puts it,
-/// with the thread's static data, above `size` bytes. Where they differ the
-/// narrower reading is taken: the block ends with the thread pointer's page,
-/// and the guard is part of it.
+/// with the thread's static data, above `size` bytes. Where they differ, this
+/// takes the narrower range: the block ends with the thread pointer's page, and
+/// the guard is part of it.
 #[must_use]
 pub const fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds {
     match attributes {
@@ -50,12 +51,13 @@ pub const fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds 
     }
 }
 
-/// In place of no limit, in bytes. The kernel then puts all else below the
-/// upper third of the address space, and what lies there is no stack's.
+/// The size in bytes that stands for no limit. The kernel then places
+/// everything else below the upper third of the address space, and nothing
+/// there belongs to the stack.
 const UNLIMITED: usize = 1 << 30;
 
 /// The bounds of the main thread, whose stack begins at `highest` and grows
-/// down to `limit` bytes (`RLIMIT_STACK`; `None` for unlimited).
+/// down to `limit` bytes (`RLIMIT_STACK`; `None` means unlimited).
 #[must_use]
 pub const fn of_main(highest: usize, limit: Option<usize>) -> Bounds {
     let size = match limit {

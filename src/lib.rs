@@ -1,5 +1,5 @@
-//! The core of sigward: policy and mechanisms, without an allocator and
-//! without std, for use inside a hook.
+//! The core of sigward: policy and mechanisms, without an allocator and without
+//! std, for use inside a hook.
 //!
 //! Data flows one way: environment -> config -> verdict -> plan -> mechanism.
 //! Each defect has one home.
@@ -8,8 +8,8 @@
 //! |---|---|
 //! | [`config`] | every `SIGWARD_*` variable: one table, one parser |
 //! | [`quirks`] | the table of kernel defects, as data |
-//! | [`verdict`] | which kernel is this, is it affected, why (pure) |
-//! | [`plan`] | what is to be done in a process, and why (pure) |
+//! | [`verdict`] | which kernel this is, whether it is affected, and why (pure) |
+//! | [`plan`] | what to do in a process, and why (pure) |
 //! | [`altstack`] | `linux-sigframe-fpu`: residency of signal stacks |
 //! | [`bounds`] | `stack-bounds`: where a thread's stack really ends |
 //! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
@@ -17,8 +17,9 @@
 //! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
 //! | [`arch`] | what depends on the processor |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
-//! | [`block`] | what may be read of a process from outside: one record |
-//! | [`log`], [`stats`] | the two ways of speaking, both off by default |
+//! | [`block`] | what outsiders may read of a process: one record |
+//! | [`stats`] | what is counted |
+//! | [`log`], [`summary`] | the two kinds of output, both off by default |
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(target_os = "linux")]
@@ -41,6 +42,8 @@ pub mod recorded;
 pub mod standdown;
 #[cfg(target_os = "linux")]
 pub mod stats;
+#[cfg(target_os = "linux")]
+pub mod summary;
 pub mod sys;
 pub mod verdict;
 #[cfg(target_os = "linux")]

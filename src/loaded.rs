@@ -1,13 +1,13 @@
-//! Finding a name in an object that the dynamic loader has mapped.
+//! Finds a name in an object that the dynamic loader has mapped.
 //!
-//! This is `dlsym` without its costs: no lock, nothing allocated, no error
-//! text, and no need of libdl (which half of the programs on a glibc before
-//! 2.34 do not load). Every access is checked
-//! against the object's own readable segments; a malformed object finds
-//! nothing and harms nothing. Async-signal-safe.
+//! This is `dlsym` without its costs: no lock, no allocation, no error text,
+//! and no need for libdl (which half of the programs on a glibc before 2.34 do
+//! not load). Every access is checked against the object's own readable
+//! segments: in a malformed object nothing is found and no harm is done.
+//! Async-signal-safe.
 //!
-//! Source: the gABI's "Dynamic Section" and "Hash Table"; for `DT_GNU_HASH`
-//! and `DT_VERSYM` glibc's `elf/dl-lookup.c` describes what loaders accept.
+//! Source: the gABI's "Dynamic Section" and "Hash Table"; for `DT_GNU_HASH` and
+//! `DT_VERSYM` glibc's `elf/dl-lookup.c` shows what loaders accept.
 
 /// Program header of a loaded object.
 pub type Header = libc::Elf64_Phdr;
@@ -25,12 +25,12 @@ const DT_NULL: u64 = 0;
 
 /// In `DT_FLAGS_1`: the object is never unloaded.
 const DF_1_NODELETE: u64 = 8;
-/// Set in a version index: not the default version of its name.
+/// In a version index: this is not the default version of its name.
 const HIDDEN: u16 = 0x8000;
-/// Longest hash chain that is followed: a real one holds a few symbols.
+/// The longest hash chain that is followed: a real one holds a few symbols.
 const LONGEST_CHAIN: usize = 1 << 12;
 
-/// A name to look for, and its hash for `DT_GNU_HASH`.
+/// A name to look for, with its hash for `DT_GNU_HASH`.
 #[derive(Clone, Copy)]
 pub struct Name<'n> {
     text: &'n str,
@@ -50,7 +50,7 @@ impl<'n> Name<'n> {
         self.text
     }
 
-    /// The hash for `DT_HASH`, which few objects still ask for.
+    /// The hash for `DT_HASH`, which few objects still need.
     fn sysv(self) -> u32 {
         self.text.bytes().fold(0_u32, |hash, byte| {
             let hash = (hash << 4).wrapping_add(u32::from(byte));
@@ -69,24 +69,25 @@ const fn gnu_hash(text: &[u8]) -> u32 {
     hash
 }
 
-/// Where a name begins and ends, and its hash.
+/// Start and end of a name, and its hash.
 type Place = (u16, u16, u32);
 
-/// Names, each followed by a NUL in one text, with their hashes worked out at
+/// Names in one text, each followed by a NUL, with their hashes computed at
 /// compile time. (A table of `&str` would be relocated in each exec.)
 pub struct Names<P: ?Sized = [Place]> {
     text: &'static str,
     places: P,
 }
 
-/// `N` of them.
+/// A table of `N` names.
 pub type Table<const N: usize> = Names<[Place; N]>;
 
 impl<const N: usize> Table<N> {
     /// From `N` names that each end with a NUL.
     ///
     /// # Panics
-    /// At compile time, if there are fewer, or too much text.
+    /// At compile time, if there are not exactly `N` names, or if the text is
+    /// too long.
     #[must_use]
     pub const fn new(text: &'static str) -> Self {
         let bytes = text.as_bytes();
@@ -133,7 +134,7 @@ struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// How many bytes may be read at `address`, 0 outside every segment.
+    /// How many bytes can be read at `address`; 0 outside every segment.
     fn room(self, address: usize) -> usize {
         let inside = |header: &&Header| {
             let start = self.bias.wrapping_add(header.p_vaddr as usize);
@@ -147,10 +148,10 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// Up to `most` items of `T` at `address`: fewer where the segment ends.
+    /// Up to `most` items of `T` at `address`; fewer if the segment ends.
     ///
-    /// `T` is one of the integer types and ELF records below, for which every
-    /// bit pattern is a value.
+    /// `T` is an integer type or one of the ELF records below: every bit
+    /// pattern is valid.
     fn items<T: Copy>(self, address: usize, most: usize) -> &'a [T] {
         if !address.is_multiple_of(align_of::<T>()) {
             return &[];
@@ -159,13 +160,13 @@ impl<'a> Segments<'a> {
         if count == 0 {
             return &[];
         }
-        // SAFETY: aligned, and `count` items lie within a segment that the
-        // loader keeps mapped readable while the object is loaded ('a).
+        // SAFETY: aligned, and all `count` items lie in a segment that the
+        // loader keeps readable while the object is loaded ('a).
         unsafe { core::slice::from_raw_parts(address as *const T, count) }
     }
 
-    /// An address from the dynamic section: glibc has relocated it in place,
-    /// musl and the vDSO have not.
+    /// Converts an address from the dynamic section: glibc has relocated it in
+    /// place, musl and the vDSO have not.
     fn resolve(self, value: u64) -> usize {
         let value = value as usize;
         if self.room(value) > 0 { value } else { self.bias.wrapping_add(value) }
@@ -205,7 +206,8 @@ impl<'a> GnuHash<'a> {
 
     fn find(&self, name: Name<'_>, is_it: impl Fn(usize) -> Option<usize>) -> Option<usize> {
         let hash = name.gnu;
-        // A power of two in every real object; a mask is then the remainder.
+        // The length is a power of two in every real object, so the mask gives
+        // the remainder.
         let word = self.bloom.get((hash as usize / 64) & (self.bloom.len() - 1))?;
         let bits = 1_u64 << (hash % 64) | 1_u64 << (hash.wrapping_shr(self.shift) % 64);
         if word & bits != bits {
@@ -260,7 +262,7 @@ impl<'a> SysvHash<'a> {
     }
 }
 
-/// A loaded object that can be asked for names.
+/// A loaded object in which names can be looked up.
 pub struct Object<'a> {
     bias: usize,
     symbols: &'a [Symbol],
@@ -272,12 +274,12 @@ pub struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads the dynamic section of the object that was loaded `bias` bytes
-    /// above the addresses in its file. `None` for one without symbols, or
-    /// which is not what it says.
+    /// Reads the dynamic section of an object that is loaded `bias` bytes above
+    /// the addresses in its file. `None` if the object has no symbols or is
+    /// malformed.
     ///
     /// # Safety
-    /// The segments that `headers` name are mapped as it says for `'a`.
+    /// The segments that `headers` describe are mapped accordingly for `'a`.
     #[must_use]
     pub unsafe fn read(bias: usize, headers: &'a [Header]) -> Option<Self> {
         let segments = Segments { bias, headers };
@@ -321,15 +323,15 @@ impl<'a> Object<'a> {
         (!object.symbols.is_empty() && !object.strings.is_empty()).then_some(object)
     }
 
-    /// Whether the object says that it is never to be unloaded.
+    /// Whether the object is marked as never to be unloaded.
     #[must_use]
     pub const fn stays(&self) -> bool {
         self.flags & DF_1_NODELETE != 0
     }
 
     /// The address of `name`'s default version, if the object defines it as a
-    /// plain function or variable. An indirect function (`STT_GNU_IFUNC`) is
-    /// not found here: the loader must choose for it.
+    /// plain function or variable. Does not find an indirect function
+    /// (`STT_GNU_IFUNC`): only the loader can choose its implementation.
     #[must_use]
     pub fn find(&self, name: Name<'_>) -> Option<usize> {
         let is_it = |index| self.defined(index, name);

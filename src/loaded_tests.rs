@@ -21,7 +21,7 @@ extern "C" fn collect(
     0
 }
 
-/// The objects of this process, and copies of their headers.
+/// The objects of this process, with copies of their headers.
 pub(crate) fn loaded() -> Seen {
     let mut seen = Seen::new();
     // SAFETY: `collect` matches and the Vec outlives the call.
@@ -62,8 +62,8 @@ fn libc_is_found_as_dlsym_finds_it() {
     assert_eq!(find(ABSENT), None);
 }
 
-/// A private copy of libc's segments between two inaccessible pages, so
-/// that a read outside of them kills the test.
+/// A private copy of libc's segments between two inaccessible pages, so that a
+/// read outside it kills the test.
 struct Copy {
     bias: usize,
     headers: Vec<Header>,
@@ -83,8 +83,8 @@ impl Copy {
         let loads = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
         let span = loads().map(|h| (h.p_vaddr + h.p_memsz) as usize).max().unwrap();
         let span = span.next_multiple_of(4096);
-        // SAFETY: a fresh mapping, of which the middle is made writable
-        // and filled from segments that are readable.
+        // SAFETY: a fresh mapping, whose middle is made writable and filled
+        // from readable segments.
         unsafe {
             let start = libc::mmap(
                 std::ptr::null_mut(),
@@ -107,7 +107,7 @@ impl Copy {
         }
     }
 
-    /// Undoes what glibc did to the addresses in the dynamic section.
+    /// Reverts glibc's relocation of the addresses in the dynamic section.
     fn unrelocate(&mut self, old_bias: usize) {
         for [tag, value] in self.dynamic() {
             if matches!(*tag, DT_STRTAB | DT_SYMTAB | DT_VERSYM | DT_GNU_HASH | DT_HASH)
@@ -131,7 +131,7 @@ impl Copy {
     }
 
     fn find(&self, name: Name<'_>) -> Option<usize> {
-        // SAFETY: the copy has the segments that the headers name.
+        // SAFETY: the copy contains the segments that the headers describe.
         unsafe { Object::read(self.bias, &self.headers) }?.find(name)
     }
 }
@@ -159,7 +159,7 @@ fn a_copy_that_is_not_relocated_is_read_too_and_by_either_hash() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Whatever the object holds, no access leaves its segments.
+    /// Whatever the object contains, no access leaves its segments.
     #[test]
     fn malformed_objects_do_no_harm(
         entries in prop::collection::vec((0..64_usize, any::<bool>(), any::<u64>(), 0..3_u8), 0..4),
@@ -170,12 +170,12 @@ proptest! {
         let span = copy.span as u64;
         for (index, tag, value, how) in entries {
             if let Some(entry) = copy.dynamic().get_mut(index) {
-                // Near the ends of the object is where checks go wrong.
+                // Checks tend to go wrong near the ends of the object.
                 let value = match how { 0 => value, 1 => value % span, _ => span - value % 64 };
                 entry[usize::from(!tag)] = value;
             }
         }
-        // Most of the damage goes where the tables lie: the first 128 KiB.
+        // Most of the damage goes into the first 128 KiB, where the tables are.
         for (at, byte) in bytes {
             let at = at as usize % if at & 1 == 0 { copy.span } else { 128 << 10 };
             let header = copy.headers.iter().find(|h| h.p_type == libc::PT_DYNAMIC).unwrap();

@@ -12,11 +12,12 @@ struct Sink;
 
 impl Log for Sink {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
-        stderr::is_open() // else the facade's maximum level decides
+        stderr::is_open() // if open, the facade's maximum level decides
     }
 
     fn log(&self, record: &Record<'_>) {
-        // Nor may we ask who we are, where a filter lets nothing be written.
+        // If a filter forbids writing, getpid(2) and gettid(2) may be forbidden
+        // too.
         if !self.enabled(record.metadata()) {
             return;
         }
@@ -36,7 +37,7 @@ impl Log for Sink {
     fn flush(&self) {}
 }
 
-/// Lets messages up to `level` through. To be called once, at load.
+/// Enables messages up to `level`. Call it once, at load.
 pub fn listen(level: LevelFilter) {
     static SINK: Sink = Sink;
     if level != LevelFilter::Off && log::set_logger(&SINK).is_ok() {

@@ -1,16 +1,16 @@
 //! The objects that were there at load: recorded then, searched later.
 //!
 //! Such an object is never unloaded, so it can be read without the loader's
-//! lock, which a signal handler must not wait for. Nothing is read of it when
-//! it is recorded: a process that never needs a name pays for none.
+//! lock, which a signal handler must not wait for. Recording does not read the
+//! object: a process that never needs a name pays for none.
 
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use crate::loaded::{Header, Name, Object};
 
-/// Up to `MOST` objects, in the order in which they are to be asked.
-#[repr(C)] // what is written in each process lies together, in one page
+/// Up to `MOST` objects, in search order.
+#[repr(C)] // all that each process writes lies together, in one page
 pub struct Recorded<const MOST: usize> {
     complete: AtomicBool,
     taken: AtomicUsize,
@@ -20,7 +20,7 @@ pub struct Recorded<const MOST: usize> {
 struct Place {
     bias: AtomicUsize,
     count: AtomicUsize,
-    /// Null until the others are written.
+    /// Null until the other fields are written.
     headers: AtomicPtr<Header>,
 }
 
@@ -38,7 +38,8 @@ impl Place {
         if headers.is_null() {
             return None;
         }
-        // SAFETY: `add` was given an object that stays, with these headers.
+        // SAFETY: `add` was given these headers, of an object that is never
+        // unloaded.
         unsafe {
             let headers = core::slice::from_raw_parts(headers, self.count.load(Ordering::Relaxed));
             Object::read(self.bias.load(Ordering::Relaxed), headers)
@@ -47,7 +48,7 @@ impl Place {
 }
 
 impl<const MOST: usize> Recorded<MOST> {
-    /// None yet.
+    /// No objects yet.
     #[must_use]
     #[allow(clippy::new_without_default, reason = "there is one, in a static")]
     pub const fn new() -> Self {
@@ -58,12 +59,13 @@ impl<const MOST: usize> Recorded<MOST> {
         }
     }
 
-    /// All that were there at load are recorded.
+    /// Marks the list as complete: all objects that were there at load are
+    /// recorded.
     pub fn complete(&self) {
         self.complete.store(true, Ordering::Release);
     }
 
-    /// Whether they are. Async-signal-safe.
+    /// Whether the list is complete. Async-signal-safe.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
@@ -83,8 +85,8 @@ impl<const MOST: usize> Recorded<MOST> {
         true
     }
 
-    /// Forgets those behind the last one that defines `name`, if one does. To be
-    /// called before the list is complete.
+    /// Drops all objects after the last one that defines `name`, if one does.
+    /// Call this before the list is complete.
     pub fn end_behind(&self, name: Name<'_>) {
         let defines =
             |place: &Place| place.object().is_some_and(|object| object.find(name).is_some());
@@ -93,7 +95,7 @@ impl<const MOST: usize> Recorded<MOST> {
         }
     }
 
-    /// The first definition of `name`, and the object that has it.
+    /// The first definition of `name`, and the object that contains it.
     /// Async-signal-safe.
     #[inline]
     #[must_use]

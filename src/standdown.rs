@@ -1,38 +1,38 @@
 //! When to stand down: what in a process makes our work dangerous or useless.
 //!
-//! In doubt nothing is done. Each reason is told at `SIGWARD_LOG=warn`.
+//! If in doubt, do nothing. Each reason is logged at `SIGWARD_LOG=warn`.
 //!
 //! A seccomp filter that is in place at load is tried out in disposable
-//! children ([`filter`], [`words`]). One that the program installs later, on
-//! itself, is not: the trial needs clone(2), which such filters kill for.
-//! Before it goes in, all locks are given back, and nothing is done or said any
-//! more ([`confining`]).
+//! children ([`filter`], [`words`]). A filter that the program installs on
+//! itself later is not: the trial needs clone(2), for which such filters kill
+//! the process. Before that filter goes in, all locks are given back; from then
+//! on nothing is done or logged ([`confining`]).
 
 use crate::altstack::{self, size};
 use crate::loaded::Table;
 use crate::plan::Obstacle;
-use crate::stats;
+use crate::summary;
 use crate::sys::errno::Errno;
 use crate::sys::{probe, stderr};
 use crate::wait::{self, Strategy};
 
-/// What a sanitizer's run-time defines. It keeps books of its own on stacks
-/// and memory calls, and wants to be the first to see them.
+/// Names that a sanitizer's run-time defines. It keeps its own records of
+/// stacks and memory calls, and must be the first to see them.
 pub static SANITIZERS: Table<4> =
     Table::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
 
-/// What the tools of valgrind that keep books of memory (memcheck, helgrind,
-/// drd, massif, dhat) define, and the others do not: their substitute for
-/// malloc. To them our accesses to stacks would be the program's errors; and
-/// valgrind writes signal frames itself, so there is nothing to be held.
+/// The name that valgrind's memory tools define (memcheck, helgrind, drd,
+/// massif, dhat), and no others: their substitute for malloc. They would report
+/// our accesses to stacks as the program's errors. Besides, valgrind writes
+/// signal frames itself, so there is nothing to hold.
 pub static VALGRIND: Table<1> = Table::new("_vgr10010ZU_libcZdsoZa_malloc\0");
 
-/// What a program that defines it itself puts before us: a sanitizer that was
-/// linked in statically, or a layer like ours.
+/// A name that the program itself defines, ahead of us, if it is statically
+/// linked with a sanitizer or contains a layer like ours.
 pub static OVERRIDES: Table<1> = Table::new("sigaltstack\0");
 
-/// Whether the seccomp filter that is in place stands in our way: asks a
-/// short-lived child. Only for use at load.
+/// Whether the seccomp filter in place prevents our work. Asks a short-lived
+/// child. Only for use at load.
 #[must_use]
 pub fn filter() -> Option<Obstacle> {
     match probe::attempt(probe::Calls::Work) {
@@ -43,11 +43,11 @@ pub fn filter() -> Option<Obstacle> {
     }
 }
 
-/// Whether a line may be written under the filter that is in place: asks
-/// another child. Only for use at load.
+/// Whether the filter in place allows a line to be written. Asks another child.
+/// Only for use at load.
 ///
 /// # Errors
-/// Where it could not be tried out.
+/// If that could not be tried out.
 pub fn words() -> Result<bool, Errno> {
     probe::attempt(probe::Calls::Words).map(|finding| finding == probe::Finding::Able)
 }
@@ -59,18 +59,18 @@ pub fn has_work() -> bool {
     altstack::on_duty() || wait::strategy() != Strategy::Off || stderr::is_open()
 }
 
-/// The program is about to install a seccomp filter by `commit`: gives all
-/// locks back and stands down for good, or until `commit` has `failed`.
+/// Called when the program installs a seccomp filter by `commit`. Gives back
+/// all locks and stands down: for good, or until `commit` has `failed`.
 /// Async-signal-safe.
 ///
-/// The line of counts is written before: afterwards the filter may kill for a
-/// write, too.
+/// The line of counts is written first: afterwards the filter may kill the
+/// process for a write too.
 pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> R {
     if altstack::is_lent() {
-        // A vfork child's filter is not its parent's.
+        // A filter in a vfork child is not its parent's.
         return commit();
     }
-    // A filter that checks the architecture kills for it.
+    // A filter that checks the architecture kills the process for `int 0x80`.
     let strategy = wait::stand_down();
     let left = altstack::stand_down();
     let remedy = left.map(|_| size::stand_down());
@@ -78,7 +78,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     if worked {
         log::warn!("standing down: the program installs a seccomp filter");
     }
-    stats::at_exit();
+    summary::at_exit();
     let spoke = stderr::close();
     let result = commit();
     if failed(&result) {

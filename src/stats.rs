@@ -1,14 +1,8 @@
-//! What `SIGWARD_STATS=1` prints at exit. The counters are in the published
-//! [`block`].
+//! What is counted. The counters are in the published
+//! [`block`](crate::block); [`summary`](crate::summary) prints them.
 
-use core::fmt::Write;
-use core::sync::atomic::{AtomicBool, Ordering};
-
-use crate::altstack;
-use crate::altstack::ladder::Rung;
-use crate::block::{self, BLOCK, Counter, Gauge, names};
-use crate::sys::line::Line;
-use crate::sys::{call, page, stderr};
+use crate::block::{BLOCK, Counter, Gauge};
+use crate::plan::Rung;
 
 /// Alternate stacks that were set or found.
 pub const STACKS: &Counter = &BLOCK.counters.stacks;
@@ -32,46 +26,4 @@ pub fn rung(rung: Rung) -> &'static Counter {
         Rung::Touch => touch,
         Rung::Report => report,
     }
-}
-
-static WANTED: AtomicBool = AtomicBool::new(false);
-
-/// Whether [`at_exit`] is to print.
-pub fn wanted(wanted: bool) {
-    WANTED.store(wanted, Ordering::Relaxed);
-}
-
-/// Prints the one line, if it is wanted and was not printed yet.
-pub extern "C" fn at_exit() {
-    if stderr::is_open() && WANTED.swap(false, Ordering::Relaxed) {
-        print();
-    }
-}
-
-fn print() {
-    let mut line = Line::default();
-    let kib = |pages: usize| pages.wrapping_mul(page::SIZE / 1024);
-    let (pinned, most_pinned) = PINNED.read();
-    // Writing to a `Line` cannot fail.
-    let _ = write!(
-        line,
-        "sigward[{}]: duty={} stacks={}",
-        call::getpid(),
-        names::DUTY.own(block::planned_duty()),
-        STACKS.read()
-    );
-    for each in Rung::ALL {
-        let _ = write!(line, " {}={}", each.name(), rung(each).read());
-    }
-    let _ = write!(
-        line,
-        " live={} locked_kib={} most_locked_kib={} refused={} too_small={} windows={}",
-        altstack::stacks_on_record(),
-        kib(pinned),
-        kib(most_pinned),
-        REFUSED.read(),
-        SMALL.read(),
-        WINDOWS.read(),
-    );
-    line.emit();
 }

@@ -12,7 +12,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/environment.md");
 const HEAD: &str = "\
 # SIGWARD(7): environment
 
-<!-- Made from src/config.rs. To write it again: BLESS=1 cargo test --test environment_doc -->
+<!-- Made from src/config/table.rs. To write it again: BLESS=1 cargo test --test environment_doc -->
 
 These variables are read once, when a program starts with `libsigward.so`
 preloaded. An unset or empty variable means its default.

@@ -1,4 +1,4 @@
-//! What the plan asks of this process. To be asked at load only.
+//! The facts about this process that the plan needs. For use at load only.
 
 use sigward_core::arch;
 use sigward_core::config::{self, Config};
@@ -6,13 +6,13 @@ use sigward_core::plan::{Bad, Environment, Obstacle, Process};
 use sigward_core::standdown;
 use sigward_core::sys::errno::Errno;
 use sigward_core::sys::probe;
-use sigward_core::sys::startup::{Startup, is_under_valgrind};
+use sigward_core::sys::startup::Startup;
 
 use crate::{originals, weak};
 
 /// This process.
 pub struct Here {
-    /// What the kernel gave it, where libc tells us.
+    /// What the kernel put on the stack, if libc lets us find it.
     pub startup: Option<Startup>,
     environment: Environment,
 }
@@ -22,7 +22,8 @@ impl Here {
         let startup = match weak::libc_stack_end() {
             // SAFETY: glibc's variable points at the kernel's block.
             Some(argc) => Some(unsafe { Startup::from_stack(*(argc as *const *const usize)) }),
-            // SAFETY: while constructors run, musl's `environ` points into it.
+            // SAFETY: while constructors run, musl's `environ` points into that
+            // block.
             None => weak::environ().map(|environ| unsafe { Startup::from_environ(environ) }),
         };
         let secure = |startup: Startup| startup.auxiliary(libc::AT_SECURE).unwrap_or(0) != 0;
@@ -34,7 +35,7 @@ impl Here {
         Here { startup, environment }
     }
 
-    /// What the user has set, and what of it is not obeyed.
+    /// What the user has set, and which of it is not obeyed.
     pub fn settings(&self) -> (Config, Bad<'static>) {
         let mut bad = Bad::default();
         let config = match self.startup {
@@ -53,13 +54,13 @@ impl Process for Here {
         self.environment
     }
 
-    /// Such tools have a library of their own preloaded, beside valgrind's. What
-    /// it defines is costlier to look for, and we are measured under another
-    /// tool.
+    /// Such tools preload a library of their own beside valgrind's. A search
+    /// for the names that it defines would cost more, and show when we are
+    /// measured under another tool.
     fn is_book_kept(&mut self) -> bool {
         const NAME: &[u8] = b"/vgpreload_";
         let names = |list: &[u8]| list.windows(NAME.len()).filter(|part| *part == NAME).count();
-        is_under_valgrind()
+        arch::is_under_valgrind()
             && self.startup.is_some_and(|startup| {
                 startup.environment(b"LD_PRELOAD=").any(|list| names(list) > 1)
             })
@@ -89,7 +90,7 @@ impl Process for Here {
         originals::first_defined(&standdown::OVERRIDES, false)
     }
 
-    /// Without a place for errno this is none.
+    /// If there is no `__errno_location`, the libc is unknown.
     fn knows_libc(&mut self) -> bool {
         originals::get(originals::Id::__errno_location).is_some()
     }

@@ -1,13 +1,13 @@
 //! The library on `FreeBSD`: the calls that an affected kernel cannot restart.
 //!
-//! libc has each call under three names: `NAME` and `_NAME`, in whose place
-//! libthr puts functions that are cancellation points, and `__sys_NAME`, which
-//! both end in. We take all three. Where the first two are libthr's we jump on
-//! to those, and meet the call again in `__sys_NAME`; so cancellation is
-//! libthr's business as before.
+//! libc has each call under three names: `NAME` and `_NAME`, which libthr
+//! replaces by functions that are cancellation points, and `__sys_NAME`, which
+//! both call in the end. We export all three. If the first two are libthr's, we
+//! jump to those and see the call again in `__sys_NAME`; so cancellation
+//! remains libthr's business.
 //!
-//! Nothing is hooked by its number: on the kernels concerned SYSCALL(2) of
-//! libc cannot be told from other uses of that instruction.
+//! Nothing is hooked by number: on the kernels concerned, libc's SYSCALL(2)
+//! cannot be distinguished from other uses of that instruction.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -19,8 +19,8 @@ use sigward_core::wait::{self, Strategy};
 
 use crate::{arch, weak};
 
-/// Called by the loader: `build.rs` makes it `DT_INIT`, as loaders before 9.1
-/// know no `DT_INIT_ARRAY`.
+/// Called by the loader: `build.rs` makes it `DT_INIT`, because loaders before
+/// 9.1 do not support `DT_INIT_ARRAY`.
 #[unsafe(no_mangle)]
 extern "C" fn sigward_on_load() {
     // SAFETY: found under that name, or 0.
@@ -35,7 +35,7 @@ fn environment() -> impl Iterator<Item = &'static [u8]> {
     let mut next = weak::environ();
     core::iter::from_fn(move || {
         let place = next?;
-        // SAFETY: within the environment, up to the null that ends it.
+        // SAFETY: inside the environment, up to the null that ends it.
         let entry = unsafe { *place };
         if entry.is_null() {
             return None;
@@ -47,7 +47,7 @@ fn environment() -> impl Iterator<Item = &'static [u8]> {
     })
 }
 
-/// The function behind ours of that name.
+/// The next function of that name in search order.
 fn original(name: &CStr) -> *mut () {
     type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
     let Some(address) = weak::dlsym() else { return core::ptr::null_mut() };
@@ -57,7 +57,7 @@ fn original(name: &CStr) -> *mut () {
     unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }.cast()
 }
 
-/// A raw outcome as libc gives it.
+/// Returns a raw outcome the way libc does.
 fn give(outcome: Outcome) -> isize {
     match outcome {
         Ok(value) => value as isize,
@@ -68,15 +68,16 @@ fn give(outcome: Outcome) -> isize {
     }
 }
 
-/// Where an export jumps to whose original is `own`; `inner` is that of the
-/// innermost name, `acting` what we do instead.
+/// Where an export jumps to. `own` is its original, `inner` the original of the
+/// innermost name, `acting` our replacement.
 fn choose(cured: bool, own: *mut (), inner: *mut (), acting: *const ()) -> *mut () {
     if own.is_null() && inner.is_null() {
-        // A libc, and so perhaps a kernel, without this call: to try it there
-        // would be SIGSYS.
+        // This libc, and perhaps its kernel, lacks the call: trying it could
+        // raise SIGSYS.
         return missing as *const () as *mut ();
     }
-    // libc's own is the innermost under another name, libthr's is another.
+    // libc's own function is the innermost one under another name; libthr's is
+    // a different function.
     let wrapper = !own.is_null() && !inner.is_null() && own != inner;
     if !own.is_null() && (!cured || wrapper) { own } else { acting.cast_mut() }
 }
@@ -104,7 +105,7 @@ macro_rules! calls {
         $(
             mod $name {
                 use super::*;
-                /// Where the outer two names jump to, and the innermost.
+                /// The targets of the outer two names, and of the innermost.
                 pub static OUTER: [AtomicPtr<()>; 2] =
                     [const { AtomicPtr::new(acting as *const () as *mut ()) }; 2];
                 pub static INNER: AtomicPtr<()> = AtomicPtr::new(acting as *const () as *mut ());
@@ -135,7 +136,7 @@ macro_rules! calls {
         $(#[$meta])*
         ///
         /// # Safety
-        /// As the function of libc.
+        /// The same as for libc's function.
         #[unsafe(naked)]
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name() {
@@ -145,14 +146,14 @@ macro_rules! calls {
 }
 
 calls! {
-    /// wait4(2), in which waitpid, wait, wait3, system and pclose end, too.
+    /// wait4(2), which waitpid, wait, wait3, system and pclose also end in.
     fn wait4 _wait4 __sys_wait4(
         pid: c_int, status: *mut c_int, options: c_int, usage: *mut c_void
     ) -> c_int, Strategy::Int80 | Strategy::TwoPhase =>
         // SAFETY: the caller's own arguments.
         unsafe { wait::wait4(pid, status, options, usage) };
 
-    /// wait6(2), in which waitid ends, too.
+    /// wait6(2), which waitid also ends in.
     fn wait6 _wait6 __sys_wait6(
         kind: c_int, id: i64, status: *mut c_int, options: c_int, usage: *mut c_void,
         info: *mut c_void
@@ -174,8 +175,8 @@ calls! {
         // SAFETY: the caller's own arguments.
         unsafe { wait::run(133, [socket, bytes, length, flags, to, to_length]) };
 
-    /// openat(2), which sleeps at a FIFO. Its fourth argument need not be
-    /// there; the kernel ignores it then.
+    /// openat(2), which sleeps when it opens a FIFO. The fourth argument may be
+    /// missing; then the kernel ignores it.
     fn openat _openat __sys_openat(
         folder: usize, path: usize, flags: usize, mode: usize
     ) -> c_int, Strategy::Int80 =>

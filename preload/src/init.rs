@@ -10,7 +10,7 @@ use sigward_core::plan::{self, Duty, Interrupted, LookUp, Ordinary, Plan, Seen, 
 use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
 use sigward_core::sys::{call, kernel, stderr};
-use sigward_core::{log as sink, stats, wait as core_wait};
+use sigward_core::{log as sink, summary, wait as core_wait};
 
 use crate::facts::Here;
 use crate::hooks::{confine, process, syscall, thread, wait};
@@ -22,7 +22,7 @@ static ON_LOAD: extern "C" fn() = on_load;
 
 #[used]
 #[unsafe(link_section = ".fini_array")]
-static ON_EXIT: extern "C" fn() = stats::at_exit;
+static ON_EXIT: extern "C" fn() = summary::at_exit;
 
 static EXIT_NOTICE: fn() = thread::ask_for_notice;
 
@@ -62,8 +62,8 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
     }
 }
 
-/// Lets be said what may be. What stays as it is, is not written: a page of
-/// memory each.
+/// Enables the messages that the plan allows. Does not write a variable that
+/// keeps its value: each write may cost a page of memory.
 fn speak(plan: &Plan<'_>) {
     if plan.words.value == Words::None {
         return;
@@ -76,11 +76,11 @@ fn speak(plan: &Plan<'_>) {
         config::Log::Debug => LevelFilter::Debug,
     });
     if plan.stats {
-        stats::wanted(true);
+        summary::wanted(true);
     }
 }
 
-/// Signal stacks, from now on.
+/// Holds signal stacks from now on.
 fn hold(plan: &Plan<'_>, startup: Startup) {
     frame::learn(plan.frame.value);
     thread::make_key();
@@ -97,11 +97,11 @@ fn hold(plan: &Plan<'_>, startup: Startup) {
     if plan.ordinary.value != Ordinary::Off {
         ordinary::adopt_main(main);
     }
-    // Somebody's constructor may have been faster.
+    // Another constructor may have installed a stack before us.
     altstack::adopt_current();
 }
 
-/// How the program waits for its children.
+/// Chooses how the program waits for its children.
 fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
     if (wanted, interrupted) == (Strategy::Off, Interrupted::Keep) {
         return;
@@ -113,7 +113,7 @@ fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
     }
 }
 
-/// What is looked at in syscall(2).
+/// Selects the calls that are watched in syscall(2).
 fn see(seen: Seen) {
     let numbers = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
     syscall::ready(
@@ -126,8 +126,8 @@ fn see(seen: Seen) {
     );
 }
 
-/// The one line that is written without being asked for: the user set a
-/// variable and it is not obeyed.
+/// Writes the only line that is on by default: the user set a variable that is
+/// not obeyed.
 fn complain(bad: &BadValue<'_>) {
     let mut line = Line::default();
     // Writing to a `Line` cannot fail.

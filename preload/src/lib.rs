@@ -1,12 +1,12 @@
 //! `libsigward.so`: the hooks that `LD_PRELOAD` puts in front of libc.
 //!
-//! Only the edges live here; what they do is in the crate `sigward`. The
-//! folder `hooks/` is the hook list, one file per family of libc functions;
-//! `originals.rs` repeats it as one plain list, and a test holds the exported
-//! symbols against it.
+//! Only the edges are here; the crate `sigward` does the work. The folder
+//! `hooks/` is the list of hooks, one file per family of libc functions.
+//! `originals.rs` repeats it as one plain list, and a test compares the
+//! exported symbols with that.
 //!
 //! The library is `no_std`, allocates nothing, needs no other library, and
-//! links only if no panic path is in it (see [`link`]).
+//! links only if it contains no panic path (see [`link`]).
 #![no_std]
 
 mod arch;
@@ -19,6 +19,8 @@ mod hooks;
 #[cfg(target_os = "linux")]
 mod init;
 mod link;
+#[cfg(target_os = "linux")]
+mod memory;
 #[cfg(target_os = "linux")]
 mod note;
 #[cfg(target_os = "linux")]

@@ -1,8 +1,8 @@
-//! The ELF note by which others find the published block: see
+//! The ELF note that leads to the published block: see
 //! `docs/published-block.md`.
 //!
 //! The distance from the note to the block is the same wherever the library is
-//! loaded: it takes no relocation and no symbol, and `strip` leaves it.
+//! loaded: it needs no relocation and no symbol, and survives `strip`.
 
 use core::arch::global_asm;
 

@@ -1,11 +1,13 @@
-//! The functions behind our hooks, and the few others that we need of libc.
+//! The originals of our hooks, and the few other functions that we need from
+//! libc.
 //!
-//! At load the objects behind ours are recorded, in the order in which the
-//! loader asks them; nothing is looked for. A name is searched in them when it
-//! is first needed, which takes no lock: they never unload. What none of them
-//! has is served by a function that does the same ([`substitute`]), or missing.
-//! It may come with a library that is loaded later (threads do before glibc
-//! 2.34): [`get_late`] looks for that, too, but under the loader's lock.
+//! At load the objects that follow ours are recorded in the loader's search
+//! order; no name is looked up yet. A name is looked up in them when it is first
+//! needed. That takes no lock, as they are never unloaded. A name that none of
+//! them has gets a substitute that does the same ([`substitute`]), or is
+//! missing. It may come with a library that is loaded later (thread functions
+//! do, before glibc 2.34): [`get_late`] searches that too, but under the
+//! loader's lock.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -36,8 +38,8 @@ macro_rules! names {
     };
 }
 
-// The one list of names. `hooked`: what we export, and whose originals the
-// hooks call. `needed`: what we call of libc besides.
+// The only list of names. `hooked`: what we export, and whose originals the
+// hooks call. `needed`: what else we call in libc.
 names! {
     hooked {
         // hooks/signal.rs
@@ -68,14 +70,14 @@ names! {
     }
 }
 
-/// The objects behind ours that were there at load, and those that came later
-/// and stay. If there are more, the others are searched at load.
+/// The objects that followed ours at load, and later ones that are never
+/// unloaded. If there are too many at load, the others are searched at once.
 static OBJECTS: Recorded<512> = Recorded::new();
 
-/// Records the objects behind ours. To be called once, at load.
+/// Records the objects that follow ours. Call this once, at load.
 pub fn record() {
     walk(|behind, bias, headers| {
-        // SAFETY: what is here at load stays.
+        // SAFETY: an object that is here at load is never unloaded.
         if behind && !unsafe { OBJECTS.add(bias, headers) } {
             // SAFETY: the object is loaded.
             if let Some(object) = unsafe { Object::read(bias, headers) } {
@@ -84,23 +86,24 @@ pub fn record() {
         }
         false
     });
-    // glibc's own constructor sets `environ`. If it has run, others may have,
-    // too, and have loaded objects that will not stay: those come last.
+    // glibc's own constructor sets `environ`. If it has run, other constructors
+    // may have run too, and may have loaded objects that can be unloaded: those
+    // come last.
     if unloads() && weak::environ().is_some() {
         OBJECTS.end_behind(name(Id::__errno_location));
     }
     OBJECTS.complete();
 }
 
-/// Has the place of `errno` looked up when it is first needed, which is after
-/// some original was.
+/// Registers the function that finds `errno` on first use, which is after the
+/// first use of some original.
 fn know_errno() {
     // SAFETY: `get` finds that function.
     unsafe { errno::locate_by(|| get(Id::__errno_location).unwrap_or(0)) };
 }
 
-/// Looks in an object that could not be recorded for all that those before it
-/// do not have.
+/// Searches an object that could not be recorded for all names that the objects
+/// before it lack.
 #[cold]
 fn search_now(object: &Object<'_>) {
     for (name, place) in NAMES.iter().zip(&FOUND) {
@@ -110,7 +113,7 @@ fn search_now(object: &Object<'_>) {
     }
 }
 
-/// Whether objects are ever unloaded in this process: musl never does.
+/// Whether objects are ever unloaded in this process: musl never unloads any.
 fn unloads() -> bool {
     weak::libc_stack_end().is_some()
 }
@@ -119,9 +122,8 @@ fn name(id: Id) -> Name<'static> {
     NAMES.get(id as usize).unwrap_or(Name::new(""))
 }
 
-/// The address behind our hook of that name, if there is one.
-/// Async-signal-safe once the constructor has run; before it, the loader's
-/// lock is taken.
+/// The address of the original of that name, if there is one. Async-signal-safe
+/// once the constructor has run; before that it takes the loader's lock.
 #[inline]
 pub fn get(id: Id) -> Option<usize> {
     match FOUND.get(id as usize)?.load(Ordering::Relaxed) {
@@ -130,7 +132,7 @@ pub fn get(id: Id) -> Option<usize> {
     }
 }
 
-/// Needed for the first time, or missing.
+/// Searches for a name that is needed for the first time, or missing.
 #[cold]
 #[inline(never)] // for size: every hook asks
 fn search(id: Id) -> Option<usize> {
@@ -141,13 +143,14 @@ fn search(id: Id) -> Option<usize> {
     let found = OBJECTS.find(name(id)).map(|(address, _)| address);
     let address = found.or_else(|| substitute(id))?;
     if let Some(place) = FOUND.get(id as usize) {
-        // To helgrind and drd a plain store would be the program's data race.
+        // Helgrind and drd would report a plain store as a data race of the
+        // program.
         let _ = place.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed);
     }
     Some(address)
 }
 
-/// Finds all names at once. To be called at load.
+/// Finds all names at once. Call this at load.
 #[cold]
 pub fn find_all() {
     for (name, place) in NAMES.iter().zip(&FOUND) {
@@ -157,16 +160,16 @@ pub fn find_all() {
     }
 }
 
-/// As [`get`], and if that finds none the definition of a library that was
-/// loaded later. Not async-signal-safe.
+/// Like [`get`], but if that finds none, returns the definition of a library
+/// that was loaded later. Not async-signal-safe.
 #[inline]
 pub fn get_late(id: Id) -> Option<usize> {
     get(id).or_else(|| look(id))
 }
 
-/// Looks for a name in all objects behind ours, under the loader's lock. One
-/// that has it and stays is recorded; from another the result is good for a
-/// call of whoever knows that the object is there.
+/// Searches for a name in all objects that follow ours, under the loader's lock.
+/// If the object that has it is never unloaded, it is recorded. Otherwise the
+/// result is good only for a call whose caller knows that the object is loaded.
 #[cold]
 #[inline(never)]
 fn look(id: Id) -> Option<usize> {
@@ -175,13 +178,13 @@ fn look(id: Id) -> Option<usize> {
         if !behind {
             return false;
         }
-        // SAFETY: the object is loaded, and stays so during the walk.
+        // SAFETY: the object is loaded, and stays loaded during the walk.
         let Some(object) = (unsafe { Object::read(bias, headers) }) else { return false };
         found = object.find(name(id));
         let stays = object.stays() || !unloads();
         if found.is_some() && stays && OBJECTS.is_complete() {
-            // SAFETY: it is never unloaded. Without room it is found again by
-            // the next look.
+            // SAFETY: it is never unloaded. If there is no room, the next look
+            // finds it again.
             unsafe { OBJECTS.add(bias, headers) };
         }
         found.is_some()
@@ -189,14 +192,14 @@ fn look(id: Id) -> Option<usize> {
     found
 }
 
-/// Whether the first definition of that name behind ours is libc's own, and not
+/// Whether the first definition of that name after ours is libc's own, and not
 /// another interposer's. Async-signal-safe.
 pub fn behind_is_libc(id: Id) -> bool {
     let of_libc = |object: Object<'_>| object.find(name(Id::__errno_location)).is_some();
     OBJECTS.find(name(id)).is_none_or(|(_, object)| of_libc(object))
 }
 
-/// What serves where no object has a name. We export every name in every
+/// The substitute for a name that no object has. We export every name in every
 /// process, so a program may find one that its libc lacks.
 fn substitute(id: Id) -> Option<usize> {
     match id {
@@ -215,18 +218,18 @@ fn substitute(id: Id) -> Option<usize> {
     }
 }
 
-/// Calls `visit` for each loaded object, in the loader's order, until it returns
-/// `true`: with whether the object is behind ours, its bias and its headers.
-/// Takes the loader's lock.
+/// Calls `visit` for each loaded object, in the loader's order, until it
+/// returns `true`. The arguments are whether the object follows ours, its bias
+/// and its headers. Takes the loader's lock.
 fn walk<V: FnMut(bool, usize, &[Header]) -> bool>(visit: V) {
     let Some(iterate) = weak::dl_iterate_phdr() else { return };
     let mut walk = Walk { behind: false, visit };
-    // SAFETY: the loader's own function; `one` matches what it calls and
+    // SAFETY: the loader's own function; `one` has the type that it calls, and
     // `walk` outlives the call.
     unsafe { iterate(one::<V>, (&raw mut walk).cast()) };
 }
 
-/// State of one walk.
+/// The state of one walk.
 struct Walk<V> {
     /// Whether our own object has been passed.
     behind: bool,
@@ -257,11 +260,12 @@ unsafe extern "C" fn one<V: FnMut(bool, usize, &[Header]) -> bool>(
     c_int::from((walk.visit)(behind, bias, headers))
 }
 
-/// The first of `names` that a loaded object defines: the program, or `any`.
+/// The first of `names` that is defined: by the program, or, with `any`, by any
+/// loaded object.
 pub fn first_defined(names: &'static Names, any: bool) -> Option<&'static str> {
     let mut found = None;
     walk(|_, bias, headers| {
-        // SAFETY: the object is loaded, and stays so during the walk.
+        // SAFETY: the object is loaded, and stays loaded during the walk.
         if let Some(object) = unsafe { Object::read(bias, headers) } {
             found = names.iter().find(|name| object.find(*name).is_some()).map(Name::text);
         }

@@ -1,4 +1,4 @@
-//! What serves for functions that a libc lacks and the kernel may have: the
+//! Substitutes for functions that a libc may lack and the kernel may have: the
 //! bare system calls. Async-signal-safe.
 
 use core::ffi::{c_int, c_uint, c_void};
@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_uint, c_void};
 use libc::{iovec, size_t, ssize_t};
 use sigward_core::sys::{call, errno};
 
-/// process_madvise(2): not in musl, and in glibc since 2.36.
+/// process_madvise(2): not in musl; in glibc since 2.36.
 pub unsafe extern "C" fn process_madvise(
     process: c_int,
     ranges: *const iovec,
@@ -19,7 +19,7 @@ pub unsafe extern "C" fn process_madvise(
     unsafe { made(libc::SYS_process_madvise, arguments) }
 }
 
-/// pkey_mprotect(2): not in musl, and in glibc since 2.27.
+/// pkey_mprotect(2): not in musl; in glibc since 2.27.
 pub unsafe extern "C" fn pkey_mprotect(
     start: *mut c_void,
     length: size_t,
@@ -37,12 +37,12 @@ pub unsafe extern "C" fn mlock2(start: *const c_void, length: size_t, flags: c_u
     unsafe { made(libc::SYS_mlock2, [start as usize, length, flags as usize]) as c_int }
 }
 
-/// A system call as libc makes one.
+/// Makes a system call the way libc does.
 ///
 /// # Safety
-/// As the call.
+/// The same as for the call.
 unsafe fn made(number: libc::c_long, arguments: impl call::Arguments) -> isize {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's contract.
     match unsafe { call::raw(number, arguments) } {
         Ok(value) => value as isize,
         Err(error) => {

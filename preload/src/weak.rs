@@ -1,8 +1,8 @@
-//! The names that the loader binds for us: weak, so that a process without
-//! one starts all the same, with a null in its place.
+//! Names that the loader binds for us. They are weak: a process that lacks one
+//! starts all the same, and we find a null.
 //!
-//! Each costs a look-up in every exec; what can be found by
-//! `super::originals` is not named here.
+//! Each costs a look-up in every exec, so names that `super::originals` can
+//! find are not listed here.
 
 use core::ffi::c_char;
 #[cfg(target_os = "linux")]
@@ -17,15 +17,16 @@ pub type Visit = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mu
 #[cfg(target_os = "linux")]
 pub type Iterate = unsafe extern "C" fn(Visit, *mut c_void) -> c_int;
 
-/// Defines a function that returns the address the loader bound `name` to.
+/// Defines a function that returns the address to which the loader bound
+/// `name`.
 macro_rules! weak {
     ($(#[$meta:meta])* $name:ident as $function:ident) => {
         core::arch::global_asm!(concat!(".weak ", stringify!($name)));
 
         $(#[$meta])*
         pub fn $function() -> Option<usize> {
-            // SAFETY: reads our own slot of the global offset table, which
-            // the loader filled before it called anything of ours.
+            // SAFETY: reads our own slot of the global offset table, which the
+            // loader filled before it called any of our code.
             let address = unsafe { arch::bound_address!($name) };
             (address != 0).then_some(address)
         }
@@ -34,7 +35,7 @@ macro_rules! weak {
 
 #[cfg(target_os = "linux")]
 weak!(
-    /// `dl_iterate_phdr`, by which the loaded objects are walked.
+    /// `dl_iterate_phdr`, which walks the loaded objects.
     dl_iterate_phdr as iterate_address
 );
 #[cfg(target_os = "freebsd")]
@@ -44,7 +45,7 @@ weak!(
 );
 #[cfg(target_os = "linux")]
 weak!(
-    /// Where `argc` lies: glibc and nobody else.
+    /// The address of `argc`; only glibc has it.
     __libc_stack_end as libc_stack_end
 );
 weak!(
@@ -54,7 +55,7 @@ weak!(
 
 #[cfg(target_os = "freebsd")]
 weak!(
-    /// `__error`, which tells where `errno` is.
+    /// `__error`, which returns the address of `errno`.
     __error as error_location
 );
 
@@ -65,7 +66,7 @@ pub fn dl_iterate_phdr() -> Option<Iterate> {
     iterate_address().map(|address| unsafe { core::mem::transmute::<usize, Iterate>(address) })
 }
 
-/// The environment as the process was started with, while constructors run.
+/// The initial environment of the process; valid while constructors run.
 pub fn environ() -> Option<*const *const c_char> {
     // SAFETY: libc's variable; nobody changes it while constructors run.
     let value = unsafe { *(environ_variable()? as *const *const *const c_char) };

@@ -21,10 +21,11 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering
 
 use super::pins::Kernel;
 use super::{DUTY, Duty, HOME, OWNER, STATE, State, ours};
+use crate::arch;
 use crate::stats;
+use crate::sys::call;
 use crate::sys::page::Pages;
 use crate::sys::signals::Blocked;
-use crate::sys::{call, startup};
 
 /// How far forks are.
 pub(super) struct Progress {
@@ -58,7 +59,7 @@ const FORKS: &Progress = &HOME.forks;
 /// Whether the calling thread is in the middle of a fork.
 pub fn under_way_here() -> bool {
     let forking = FORKS.forking.load(Ordering::Relaxed);
-    forking != 0 && forking == startup::thread_pointer()
+    forking != 0 && forking == arch::thread_pointer()
 }
 
 /// Whether any thread of this process is in the middle of a fork. If not, who
@@ -108,7 +109,7 @@ pub extern "C" fn prepare() {
         return;
     }
     let blocked = Blocked::over_fork();
-    let (tid, pid, here) = (call::gettid(), OWNER.pid(), startup::stack_pointer());
+    let (tid, pid, here) = (call::gettid(), OWNER.pid(), arch::stack_pointer());
     let done = STATE.with_and_leave(&blocked, |state| {
         if state.policy.fork_copies {
             state.registry.keep(tid);
@@ -128,7 +129,7 @@ pub extern "C" fn prepare() {
     }
     FORKS.thread.store(tid, Ordering::Relaxed);
     FORKS.mask.store(blocked.leave(), Ordering::Relaxed);
-    FORKS.forking.store(startup::thread_pointer(), Ordering::Relaxed);
+    FORKS.forking.store(arch::thread_pointer(), Ordering::Relaxed);
 }
 
 /// A fork that is not waited for may have flagged this thread's alternate

@@ -14,8 +14,8 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering, fence};
 
 use super::ladder::{Rung, Stack};
+use crate::arch;
 use crate::sys::page::Pages;
-use crate::sys::startup;
 
 /// A stack that is on record as in force, and held as well as can be, so that
 /// nothing would change if it were set again.
@@ -45,7 +45,7 @@ struct Thread {
 
 impl Thread {
     fn calling(life: u32, tid: c_int) -> Self {
-        Thread { life, tid, pointer: startup::thread_pointer() }
+        Thread { life, tid, pointer: arch::thread_pointer() }
     }
 }
 
@@ -165,7 +165,7 @@ pub fn find_here(life: u32) -> Option<Found> {
 }
 
 fn look(life: u32, fits: impl FnOnce(&Thread) -> bool) -> Option<Found> {
-    let slot = slot(startup::thread_pointer())?;
+    let slot = slot(arch::thread_pointer())?;
     let (version, thread, steady) = slot.read()?;
     let calling = thread == Thread::calling(life, thread.tid) && thread.tid != 0;
     (calling && fits(&thread)).then_some(Found { slot, version, steady })
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_thread_is_known_until_something_changes() {
-        let here = startup::thread_pointer();
+        let here = arch::thread_pointer();
         put(1, TID, Some(STEADY));
         let found = find(1, TID).unwrap();
         assert_eq!(found.steady(), Some(STEADY));

@@ -18,12 +18,13 @@ use super::ladder::{Rung, Stack};
 use super::pins::Kernel;
 use super::registry::{Place, Wanted};
 use super::{Caller, Policy, State, adopt, charge};
+use crate::arch;
 use crate::bounds::{self, Attributes};
 use crate::plan::Ordinary;
 use crate::stats;
+use crate::sys::call;
 use crate::sys::page::{self, Pages};
 use crate::sys::signals::{self, Blocked};
-use crate::sys::{call, startup};
 
 /// Bytes that are held below a thread's start; unset while none are.
 static EXTENT: OnceNonZeroUsize = OnceNonZeroUsize::new();
@@ -195,8 +196,8 @@ pub(super) fn before_disabling(caller: Caller, blocked: &Blocked) {
 /// The calling thread has just started on a stack with `attributes`.
 /// Async-signal-safe.
 pub fn adopt_thread(attributes: Attributes) {
-    let here = startup::stack_pointer();
-    let bounds = bounds::of_thread(attributes, startup::thread_pointer());
+    let here = arch::stack_pointer();
+    let bounds = bounds::of_thread(attributes, arch::thread_pointer());
     ask();
     serve();
     record(wish(here).max(bounds.lowest), here);
@@ -214,7 +215,7 @@ pub fn main_stack(end: usize) -> Stack {
 /// The main thread, at load. Its stack is never locked, as its limit may yet be
 /// raised: see [`super::Policy::main`].
 pub fn adopt_main(stack: Stack) {
-    let here = startup::stack_pointer();
+    let here = arch::stack_pointer();
     record(wish(here).max(stack.base), stack.top().unwrap_or(here));
 }
 

@@ -12,12 +12,13 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use super::ladder::Stack;
 use super::table::{Entry, Table};
 use super::{STATE, State, frame, origin, ours};
+use crate::arch;
 use crate::block::BLOCK;
 pub use crate::plan::Remedy;
 use crate::stats;
+use crate::sys::call;
 use crate::sys::page;
 use crate::sys::signals::{self, Blocked};
-use crate::sys::{call, startup};
 
 const REMEDY: &AtomicU8 = &BLOCK.force.remedy;
 
@@ -164,7 +165,7 @@ pub(super) fn serve(tid: c_int, asked: Stack, blocked: &Blocked) -> Option<Stack
     if !fixing() || !is_too_small(asked) {
         return None;
     }
-    let (pid, here) = (call::getpid(), startup::stack_pointer());
+    let (pid, here) = (call::getpid(), arch::stack_pointer());
     // What the program meant to have, and the frames on top of it.
     let size = asked.size.saturating_add(frame::window());
     custody(blocked, |State { substitutes, .. }| {

@@ -1,25 +1,36 @@
-//! What depends on the processor: its instructions, its registers, and what
-//! the kernel stores of them. What each thing is for is said where it is used;
-//! nothing here needs another module of ours.
+//! What depends on the processor: its instructions, its registers, and how the
+//! kernel stores them. The callers document what each item is for; nothing here
+//! needs another module of ours.
 //!
 //! An architecture is one folder beside this file, named in the two lines
 //! below, and one in `preload/src/arch/`. It provides:
 //!
 //! | what | used by |
 //! |---|---|
-//! | `syscall0` to `syscall6`: into the kernel, by the number of arguments | [`call`](crate::sys::call) |
-//! | `thread_pointer`, `stack_pointer` | [`altstack`](crate::altstack), [`signals`](crate::sys::signals) |
-//! | `call_on`: a function on another stack | [`lock`](crate::sys::lock) |
-//! | `write_below`: a write further down the own stack | [`signals`](crate::sys::signals) |
-//! | `RED_ZONE`, `largest_frame`: the signal frame | [`frame`](crate::altstack::frame) |
+//! | `syscall0` to `syscall6`: enter the kernel, by number of arguments | [`call`] |
+//! | `thread_pointer`, `stack_pointer` | [`altstack`], [`signals`] |
+//! | `call_on`: calls a function on another stack | [`lock`] |
+//! | `write_below`: a write further down the caller's stack | [`signals`] |
+//! | `RED_ZONE`, `largest_frame`: the signal frame | [`frame`] |
 //! | `is_under_valgrind` | the library's constructor |
-//! | `IS_X86_64`, `features` | [`kernel`](crate::sys::kernel) |
-//! | `int80`, `INT80_WAITID` | [`probe`](crate::wait::probe) |
-//! | `sleep_stretch`: the body of the function in which a wait sleeps | [`sleep`](crate::wait::sleep) |
-//! | `gate`, `other_gate`, `Interrupted`: what runs in front of handlers, and the registers that it finds | [`gate`](crate::wait::gate) |
+//! | `IS_X86_64`, `features` | [`kernel`] |
+//! | `int80`, `INT80_WAITID` | [`probe`] |
+//! | `sleep_stretch`: the body of the function in which a wait sleeps | [`sleep`] |
+//! | `gate`, `other_gate`: what runs in front of handlers | [`gate`] |
+//! | `Interrupted`: the registers that the gate finds | [`gate`] |
 //!
-//! The last three are for a defect of x86-64 alone. On `FreeBSD` two are needed:
-//! `syscall6` and `int80`.
+//! Only x86-64 needs the rows from `int80` on, for a defect of its own.
+//! `FreeBSD` needs two items: `syscall6` and `int80`.
+//!
+//! [`call`]: crate::sys::call
+//! [`altstack`]: crate::altstack
+//! [`signals`]: crate::sys::signals
+//! [`lock`]: crate::sys::lock
+//! [`frame`]: crate::altstack::frame
+//! [`kernel`]: crate::sys::kernel
+//! [`probe`]: crate::wait::probe
+//! [`sleep`]: crate::wait::sleep
+//! [`gate`]: crate::wait::gate
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;

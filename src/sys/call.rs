@@ -1,10 +1,10 @@
-//! Raw system calls: the one place from which the shipped library enters the
-//! kernel on its own account.
+//! Raw system calls: the only place where the shipped library enters the kernel
+//! on its own account.
 //!
 //! None of these writes `errno`, is a cancellation point, or goes through a
-//! libc function that could be one of our own hooks. All are
-//! async-signal-safe. Names and argument order are the kernel's (see the man
-//! page of the same name, section 2).
+//! libc function that could be one of our own hooks. All are async-signal-safe.
+//! Names and argument order are the kernel's (see the man page of the same
+//! name, section 2).
 
 use core::ffi::{c_int, c_long};
 use core::mem::MaybeUninit;
@@ -14,15 +14,15 @@ use super::errno::Errno;
 use super::page;
 use crate::arch;
 
-/// A system call's outcome: what it returned, or the error it gave.
+/// The outcome of a system call: its return value, or its error.
 pub type Outcome = Result<usize, Errno>;
 
-/// The arguments of a system call: an array of as many as it has.
+/// The arguments of a system call, as an array of the right length.
 pub trait Arguments {
-    /// Enters the kernel; returns its bare answer.
+    /// Enters the kernel and returns its raw result.
     ///
     /// # Safety
-    /// As the system call `number` demands of its arguments.
+    /// The same as for the system call `number` and these arguments.
     unsafe fn enter(self, number: c_long) -> isize;
 }
 
@@ -52,10 +52,10 @@ arguments! {
 /// Enters the kernel with these arguments.
 ///
 /// # Errors
-/// As the system call.
+/// Those of the system call.
 ///
 /// # Safety
-/// As the system call `number` demands of its arguments.
+/// The same as for the system call `number` and these arguments.
 #[inline]
 pub unsafe fn raw(number: c_long, arguments: impl Arguments) -> Outcome {
     // SAFETY: the caller vouches for the call.
@@ -82,7 +82,8 @@ pub fn gettid() -> c_int {
     harmless(libc::SYS_gettid, []).unwrap_or(0) as c_int
 }
 
-/// The calling process's group; 0 if it has no number in our pid namespace.
+/// The calling process's group; 0 if the group has no number in our pid
+/// namespace.
 #[must_use]
 pub fn getpgrp() -> c_int {
     harmless(libc::SYS_getpgrp, []).unwrap_or(0) as c_int
@@ -96,7 +97,7 @@ pub fn file_flags(fd: c_int) -> Outcome {
     harmless(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0])
 }
 
-/// Whether thread `tid` of process `pid` is still there (signal 0).
+/// Whether thread `tid` of process `pid` still exists (signal 0).
 #[must_use]
 pub fn thread_exists(pid: c_int, tid: c_int) -> bool {
     harmless(libc::SYS_tgkill, [pid as usize, tid as usize, 0]) != Err(Errno::ESRCH)
@@ -105,8 +106,8 @@ pub fn thread_exists(pid: c_int, tid: c_int) -> bool {
 /// Locks the pages that hold `[start, start + length)` and faults them in.
 ///
 /// # Errors
-/// As mlock(2): ENOMEM also where part of the range is not mapped or may not
-/// be accessed. *Part of the range may be left locked by a failed call.*
+/// Those of mlock(2): ENOMEM also if part of the range is not mapped or not
+/// accessible. *A failed call may leave part of the range locked.*
 pub fn mlock(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_mlock, [start, length])
 }
@@ -114,23 +115,22 @@ pub fn mlock(start: usize, length: usize) -> Outcome {
 /// Unlocks the pages that hold `[start, start + length)`.
 ///
 /// # Errors
-/// As munlock(2).
+/// Those of munlock(2).
 pub fn munlock(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_munlock, [start, length])
 }
 
-/// msync(2) with nothing but `MS_INVALIDATE`: writes nothing, and fails with
-/// EBUSY where a memory lock exists in the range, with ENOMEM where part of it
-/// is not mapped and nothing is locked.
+/// msync(2) with only `MS_INVALIDATE`, which writes nothing.
 ///
 /// # Errors
-/// As above.
+/// EBUSY if any of the range is locked; ENOMEM if nothing is locked and part of
+/// the range is not mapped.
 pub fn msync_invalidate(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_msync, [start, length, libc::MS_INVALIDATE as usize])
 }
 
-/// Whether all of `[start, start + length)` is mapped: msync(2) with
-/// `MS_ASYNC`, which does nothing else.
+/// Whether all of `[start, start + length)` is mapped, by msync(2) with
+/// `MS_ASYNC`, which has no other effect.
 #[must_use]
 pub fn is_mapped(start: usize, length: usize) -> bool {
     let first = start / page::SIZE * page::SIZE;
@@ -138,25 +138,25 @@ pub fn is_mapped(start: usize, length: usize) -> bool {
     harmless(libc::SYS_msync, [first, bytes, libc::MS_ASYNC as usize]).is_ok()
 }
 
-/// Whether `length` bytes more could be locked now. Asks for a locked mapping
-/// that nobody can access, which so holds no page, and gives it back.
+/// Whether another `length` bytes could be locked now. Maps a locked
+/// `PROT_NONE` range, which holds no page, and unmaps it again.
 ///
 /// # Errors
-/// EAGAIN where the limit forbids it, EPERM where that is 0; others, as of
-/// mmap(2), say nothing of it.
+/// EAGAIN if the limit forbids it, EPERM if the limit is 0. Any other error of
+/// mmap(2) says nothing about the limit.
 pub fn room_for_lock(length: usize) -> Result<(), Errno> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_LOCKED;
     let protection = libc::PROT_NONE as usize;
     let start = harmless(libc::SYS_mmap, [0, length, protection, flags as usize, usize::MAX, 0])?;
-    // SAFETY: nobody knows of it.
+    // SAFETY: nobody else knows the mapping.
     let _ = unsafe { unmap_memory(start, length) };
     Ok(())
 }
 
-/// What uname(2) says, in `name`.
+/// Fills `name` by uname(2).
 ///
 /// # Errors
-/// EFAULT never, as the reference is good; under a seccomp filter anything.
+/// Never EFAULT, as the reference is valid; anything under a seccomp filter.
 pub fn uname(name: &mut MaybeUninit<libc::utsname>) -> Result<&libc::utsname, Errno> {
     // SAFETY: `name` is a live, exclusive utsname, which the call fills.
     unsafe {
@@ -165,26 +165,26 @@ pub fn uname(name: &mut MaybeUninit<libc::utsname>) -> Result<&libc::utsname, Er
     }
 }
 
-/// The soft and hard limit of `resource`, in its unit.
+/// The soft and hard limit of `resource`, in the resource's own unit.
 ///
 /// # Errors
 /// EINVAL for an unknown resource.
 pub fn getrlimit(resource: u32) -> Result<libc::rlimit, Errno> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     let target = core::ptr::from_mut(&mut limit) as usize;
-    // SAFETY: a null new limit and a live place for the old one.
+    // SAFETY: a null new limit, and a live destination for the old one.
     unsafe { raw(libc::SYS_prlimit64, [0, resource as usize, 0, target]) }?;
     Ok(limit)
 }
 
-/// The alternate signal stack of the calling thread, as the kernel has it.
+/// The calling thread's alternate signal stack, as the kernel knows it.
 ///
 /// # Errors
-/// Under a seccomp filter anything.
+/// Anything under a seccomp filter.
 pub fn current_altstack() -> Result<libc::stack_t, Errno> {
     let mut stack = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     let target = core::ptr::from_mut(&mut stack) as usize;
-    // SAFETY: a null new stack and a live place for the old one.
+    // SAFETY: a null new stack, and a live destination for the old one.
     unsafe { raw(libc::SYS_sigaltstack, [0, target]) }?;
     Ok(stack)
 }
@@ -192,30 +192,30 @@ pub fn current_altstack() -> Result<libc::stack_t, Errno> {
 /// Writes `bytes` to the open descriptor `fd`.
 ///
 /// # Errors
-/// As write(2).
+/// Those of write(2).
 pub fn write(fd: c_int, bytes: &[u8]) -> Outcome {
     // SAFETY: the slice is live and readable.
     unsafe { raw(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len()]) }
 }
 
-/// The same by `RWF_NOWAIT`: fails rather than sleep for room.
+/// Like [`write()`], with `RWF_NOWAIT`: fails instead of sleeping for room.
 ///
 /// # Errors
-/// As pwritev2(2): EAGAIN where there is no room; EOPNOTSUPP, EINVAL or ENOSYS
-/// where the kernel, or the file, has no such write.
+/// Those of pwritev2(2): EAGAIN if there is no room; EOPNOTSUPP, EINVAL or
+/// ENOSYS if the kernel or the file does not support such a write.
 pub fn write_at_once(fd: c_int, bytes: &[u8]) -> Outcome {
     let vector = [bytes.as_ptr() as usize, bytes.len()];
     let from = core::ptr::from_ref(&vector) as usize;
-    // Offset -1 stands for the file's own position.
+    // Offset -1 means the file's own position.
     let arguments = [fd as usize, from, 1, usize::MAX, 0, libc::RWF_NOWAIT as usize];
     // SAFETY: a live vector of one live, readable slice.
     unsafe { raw(libc::SYS_pwritev2, arguments) }
 }
 
-/// The same for a socket, and without SIGPIPE.
+/// Like [`write_at_once`], for a socket and without SIGPIPE.
 ///
 /// # Errors
-/// As send(2): EAGAIN where there is no room.
+/// Those of send(2): EAGAIN if there is no room.
 pub fn send_at_once(fd: c_int, bytes: &[u8]) -> Outcome {
     let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as usize;
     let arguments = [fd as usize, bytes.as_ptr() as usize, bytes.len(), flags, 0, 0];
@@ -228,30 +228,31 @@ pub fn send_at_once(fd: c_int, bytes: &[u8]) -> Outcome {
 pub fn has_room(fd: c_int) -> bool {
     let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     let place = core::ptr::from_mut(&mut asked) as usize;
-    // SAFETY: one live record; a timeout of zero.
+    // SAFETY: one live record; the timeout is zero.
     let ready = unsafe { raw(libc::SYS_poll, [place, 1, 0]) };
     ready == Ok(1) && asked.revents == libc::POLLOUT
 }
 
-/// Which file `fd` is.
+/// The status of the open file `fd`, which identifies it.
 ///
 /// # Errors
 /// EBADF.
 pub fn fstat(fd: c_int) -> Result<libc::stat, Errno> {
     let mut file = MaybeUninit::<libc::stat>::zeroed();
     let place = file.as_mut_ptr() as usize;
-    // SAFETY: a live place for the answer.
+    // SAFETY: a live destination for the answer.
     unsafe { raw(libc::SYS_fstat, [fd as usize, place]) }?;
-    // SAFETY: numbers only, of which zeroes are valid; the kernel has set them.
+    // SAFETY: plain numbers, for which zeroes are valid; the kernel has set
+    // them.
     Ok(unsafe { file.assume_init() })
 }
 
 /// Reads the start of the file at `path`, at most `into.len()` bytes, and
-/// leaves no descriptor open. Only for use at load, where design demands the
-/// file's text.
+/// leaves no descriptor open. Only for use at load, where the design requires
+/// the file's text.
 ///
 /// # Errors
-/// As open(2) and read(2).
+/// Those of open(2) and read(2).
 pub fn read_file<'b>(path: &core::ffi::CStr, into: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     let flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY) as usize;
     let at = libc::AT_FDCWD as usize;
@@ -276,33 +277,34 @@ pub fn read_file<'b>(path: &core::ffi::CStr, into: &'b mut [u8]) -> Result<&'b [
     Ok(into.get(..filled).unwrap_or_default())
 }
 
-/// The end of the heap that brk(2) moves.
+/// The end of the heap, which brk(2) moves.
 #[must_use]
 pub fn current_break() -> usize {
     harmless(libc::SYS_brk, [0]).unwrap_or(0)
 }
 
-/// Sets, or clears, `MADV_WIPEONFORK` on `[start, start + length)`: a child
-/// forked meanwhile finds zeroes there, and nothing is copied.
+/// Sets or clears `MADV_WIPEONFORK` on `[start, start + length)`. While it is
+/// set, fork copies nothing there, and the child finds zeroes.
 ///
 /// # Errors
-/// As madvise(2).
+/// Those of madvise(2).
 pub fn wipe_on_fork(start: usize, length: usize, wipe: bool) -> Outcome {
     let advice = if wipe { libc::MADV_WIPEONFORK } else { libc::MADV_KEEPONFORK };
     harmless(libc::SYS_madvise, [start, length, advice as usize])
 }
 
 /// Writes zeroes over `length` bytes at `start`, by process_vm_writev(2) to
-/// ourselves: what would be a signal for a store of ours is an error here.
+/// ourselves: where a store of ours would raise a signal, this returns an
+/// error.
 ///
 /// # Safety
-/// The bytes are the program's to be zeroed.
+/// The program allows these bytes to be zeroed.
 ///
 /// # Errors
-/// EFAULT where they may not be written; EPERM or ENOSYS under a filter. A
-/// part may have been written.
+/// EFAULT if the bytes are not writable; EPERM or ENOSYS under a filter. Part
+/// of them may have been written.
 pub unsafe fn write_zeroes(start: usize, length: usize) -> Result<(), Errno> {
-    static ZEROES: [AtomicU64; 512] = [const { AtomicU64::new(0) }; 512]; // a page, in .bss
+    static ZEROES: [AtomicU64; 512] = [const { AtomicU64::new(0) }; 512]; // one page, in .bss
     let mut at = start;
     while at < start.wrapping_add(length) {
         let count = size_of_val(&ZEROES).min(start.wrapping_add(length).wrapping_sub(at));
@@ -320,55 +322,57 @@ pub unsafe fn write_zeroes(start: usize, length: usize) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Has the kernel try to write `length` bytes at `start` of process `pid`, by
-/// process_vm_writev(2) from `nowhere`, which cannot be read: it makes the
-/// pages ready for the write, up to one that may not be written, and then
-/// finds nothing to write.
+/// Makes the kernel try to write `length` bytes at `start` of process `pid`, by
+/// process_vm_writev(2) from `nowhere`, which is not readable. The kernel makes
+/// the pages ready for the write, up to the first page that is not writable,
+/// and then finds nothing to write.
 ///
 /// # Errors
-/// EFAULT: always, where the call is to be had; ESRCH for a process that is
-/// not there, or whose first thread has ended.
+/// Always EFAULT if the call is available; ESRCH if the process does not exist
+/// or its first thread has ended.
 pub fn write_from_nowhere(pid: c_int, nowhere: usize, start: usize, length: usize) -> Outcome {
     let (local, remote) = ([nowhere, length], [start, length]);
     let (from, to) = (core::ptr::from_ref(&local), core::ptr::from_ref(&remote));
     let arguments = [pid as usize, from as usize, 1, to as usize, 1, 0];
-    // SAFETY: live vectors of one element; no byte can be read at `nowhere`, so
+    // SAFETY: live vectors of one element; no byte at `nowhere` is readable, so
     // none is written.
     unsafe { raw(libc::SYS_process_vm_writev, arguments) }
 }
 
-/// Addresses, `length` bytes of them, at which nothing can be read or written.
+/// Reserves `length` bytes of addresses at which nothing can be read or
+/// written.
 ///
 /// # Errors
-/// As mmap(2).
+/// Those of mmap(2).
 pub fn reserve(length: usize) -> Outcome {
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
     let protection = libc::PROT_NONE as usize;
     harmless(libc::SYS_mmap, [far_away(length), length, protection, flags, usize::MAX, 0])
 }
 
-/// Where the kernel is to put a mapping of our own: far below all that it maps
-/// by itself. Right below a stack of the program's that has no guard, an
-/// overflow would run into it, and not be seen. If the place is taken, the
-/// kernel chooses another.
+/// Where the kernel should put a mapping of ours: far below everything that it
+/// maps on its own. Right below a stack of the program that has no guard, our
+/// mapping would take an overflow that then goes unnoticed. If the address is
+/// taken, the kernel chooses another.
 fn far_away(length: usize) -> usize {
-    /// Far enough, and nowhere near what is usual at a place of its own.
+    /// Far enough away, and not near any address where mappings usually are.
     const FAR: usize = 1 << 44;
-    /// What is left free above each mapping.
+    /// The gap above each mapping.
     const APART: usize = 1 << 20;
-    /// How far down the last one begins; what is given back is not used again.
+    /// How far down the last mapping begins. Addresses that were unmapped are
+    /// not used again.
     static DOWN: AtomicUsize = AtomicUsize::new(0);
     let step = length.next_multiple_of(page::SIZE).saturating_add(APART);
     let down = DOWN.fetch_add(step, Ordering::Relaxed).saturating_add(step).saturating_add(FAR);
-    // As random as the place of this library.
+    // As random as the address of this library.
     let here = core::ptr::from_ref(&DOWN) as usize / page::SIZE * page::SIZE;
     here.saturating_sub(down)
 }
 
-/// Fresh zeroed memory of our own, `length` bytes, as an address.
+/// Maps `length` bytes of fresh, zeroed memory and returns its address.
 ///
 /// # Errors
-/// As mmap(2).
+/// Those of mmap(2).
 pub fn map_memory(length: usize) -> Outcome {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
@@ -378,51 +382,52 @@ pub fn map_memory(length: usize) -> Outcome {
 /// Makes `[start, start + length)` of our own memory inaccessible: a guard.
 ///
 /// # Errors
-/// As mprotect(2).
+/// Those of mprotect(2).
 pub fn forbid(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_mprotect, [start, length, libc::PROT_NONE as usize])
 }
 
-/// Fresh memory that is shared with children that are copies.
+/// Maps fresh memory that is shared with forked children.
 ///
 /// # Errors
-/// As mmap(2).
+/// Those of mmap(2).
 pub fn map_shared(length: usize) -> Outcome {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as usize;
     harmless(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0])
 }
 
-/// Gives memory from [`map_memory`] back.
+/// Unmaps memory from [`map_memory`].
 ///
 /// # Safety
 /// Nothing refers to `[start, start + length)` any more.
 ///
 /// # Errors
-/// As munmap(2).
+/// Those of munmap(2).
 pub unsafe fn unmap_memory(start: usize, length: usize) -> Outcome {
     harmless(libc::SYS_munmap, [start, length])
 }
 
-/// A child that is a copy of this process and thread, and of whose end the
-/// program gets no signal: 0 in the child, which must end by [`exit`].
+/// Makes a child that is a copy of this process and thread. The program gets no
+/// signal when the child ends. Returns 0 in the child, which must end by
+/// [`exit`].
 ///
 /// # Errors
-/// As fork(2).
+/// Those of fork(2).
 pub fn clone_process() -> Outcome {
     harmless(libc::SYS_clone, [0; 5])
 }
 
-/// Waits for the end of a child of [`clone_process`]; returns its status as
-/// wait(2) gives it.
+/// Waits until a child of [`clone_process`] ends, and returns its status in the
+/// format of wait(2).
 ///
 /// # Errors
-/// As wait4(2), but EINTR.
+/// Those of wait4(2), except EINTR.
 pub fn wait_for_clone(child: usize) -> Result<c_int, Errno> {
     let mut status = 0;
     let place = core::ptr::from_mut(&mut status) as usize;
     loop {
-        // SAFETY: a live place for the status.
+        // SAFETY: a live destination for the status.
         match unsafe { raw(libc::SYS_wait4, [child, place, libc::__WALL as usize, 0]) } {
             Ok(_) => return Ok(status),
             Err(Errno::EINTR) => {}
@@ -431,7 +436,7 @@ pub fn wait_for_clone(child: usize) -> Result<c_int, Errno> {
     }
 }
 
-/// No core dump is made of this process, by whatever it dies.
+/// Prevents a core dump of this process, whatever kills it.
 pub fn forbid_core_dump() {
     let _ = harmless(libc::SYS_prctl, [libc::PR_SET_DUMPABLE as usize, 0, 0, 0, 0]);
 }

@@ -1,13 +1,13 @@
-//! Error numbers as values, and the guard that keeps the program's `errno`.
+//! Error numbers as values, and the guard that preserves the program's `errno`.
 
 use core::ffi::c_int;
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(target_os = "linux")]
-use super::startup;
+use crate::arch;
 
-/// The kernel's error numbers that this library tells apart.
+/// An error number. The constants are those that this library tells apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Errno(pub c_int);
 
@@ -17,7 +17,7 @@ macro_rules! named {
         impl Errno {
             $(pub const $name: Errno = Errno(libc::$name);)*
 
-            /// The symbolic name, or `None` for one that we never met.
+            /// The symbolic name; `None` if there is no constant for it.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -32,10 +32,10 @@ macro_rules! named {
 named!(EPERM ESRCH EINTR EAGAIN ENOMEM EACCES EFAULT EBUSY EINVAL ENOSYS ECHILD ENOENT EBADF EOPNOTSUPP);
 
 impl Errno {
-    /// Reads a raw result: the kernel gives errors as -4095..=-1.
+    /// Decodes a raw result: the kernel returns errors as -4095..=-1.
     ///
     /// # Errors
-    /// The error that `result` stands for.
+    /// The error that `result` encodes.
     #[inline]
     pub const fn judge(result: isize) -> Result<usize, Errno> {
         if result < 0 && result >= -4095 {
@@ -64,40 +64,41 @@ impl fmt::Debug for Errno {
 /// Where libc keeps the calling thread's `errno`.
 type Location = unsafe extern "C" fn() -> *mut c_int;
 
-/// `__errno_location` of the libc in this process, 0 until it is known.
+/// The address of `__errno_location` of the libc in this process; 0 until
+/// known.
 static LOCATION: AtomicUsize = AtomicUsize::new(0);
 
-/// What finds it when it is first needed; 0: nothing yet.
+/// The function that finds it on first use; 0 if none.
 static FINDER: AtomicUsize = AtomicUsize::new(0);
 
-/// Tells this module which `__errno_location` the process has; 0 for none.
+/// Sets the address of this process's `__errno_location`; 0 for none.
 ///
 /// # Safety
-/// `address` is 0 or that function's address.
+/// `address` is 0 or the address of that function.
 pub unsafe fn locate(address: usize) {
     LOCATION.store(address, Ordering::Relaxed);
 }
 
-/// Tells this module what finds `__errno_location`, or gives 0 for none.
+/// Sets the function that finds `__errno_location` on first use.
 ///
 /// # Safety
-/// `find` is async-signal-safe, and gives 0 or that function's address.
+/// `find` is async-signal-safe, and returns 0 or the address of that function.
 pub unsafe fn locate_by(find: fn() -> usize) {
     set_once(&FINDER, find as usize);
 }
 
-/// Stores what all threads find alike. To helgrind and drd a plain store would
-/// be the program's data race.
+/// Stores a value that is the same for all threads. Helgrind and drd would
+/// report a plain store as a data race of the program.
 fn set_once(place: &AtomicUsize, value: usize) {
     let _ = place.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// The calling thread's `errno`, null where libc has told us none.
+/// The calling thread's `errno`; null if libc's function is not known.
 #[cfg(target_os = "linux")]
 fn location() -> *mut c_int {
     match DISTANCE.load(Ordering::Relaxed) {
         0 => measure(),
-        distance => startup::thread_pointer().wrapping_add(distance) as *mut c_int,
+        distance => arch::thread_pointer().wrapping_add(distance) as *mut c_int,
     }
 }
 
@@ -106,10 +107,10 @@ fn location() -> *mut c_int {
     ask()
 }
 
-/// How far each thread's `errno` lies from its thread pointer, 0 until it is
-/// known. It is in the static thread-local storage of glibc, and in musl's own
-/// structure of a thread, so that is one number for all threads. To call a
-/// function before each mmap(2) would be dear.
+/// The distance from a thread's thread pointer to its `errno`; 0 until known.
+/// It is the same for all threads: glibc keeps `errno` in its static
+/// thread-local storage, musl in its own structure of the thread. A function
+/// call before each mmap(2) would be expensive.
 #[cfg(target_os = "linux")]
 static DISTANCE: AtomicUsize = AtomicUsize::new(0);
 
@@ -119,12 +120,12 @@ static DISTANCE: AtomicUsize = AtomicUsize::new(0);
 fn measure() -> *mut c_int {
     let place = ask();
     if !place.is_null() {
-        set_once(&DISTANCE, (place as usize).wrapping_sub(startup::thread_pointer()));
+        set_once(&DISTANCE, (place as usize).wrapping_sub(arch::thread_pointer()));
     }
     place
 }
 
-/// The same, by libc's function.
+/// The same, from libc's function.
 fn ask() -> *mut c_int {
     let address = match LOCATION.load(Ordering::Relaxed) {
         0 => find_location(),
@@ -133,8 +134,8 @@ fn ask() -> *mut c_int {
     if address == 0 {
         return core::ptr::null_mut();
     }
-    // SAFETY: `locate` was given the address of such a function, or has it from
-    // who was said to find it.
+    // SAFETY: the address of such a function, by the contract of `locate` and
+    // of `locate_by`.
     let ask = unsafe { core::mem::transmute::<usize, Location>(address) };
     // SAFETY: it has no precondition.
     unsafe { ask() }
@@ -155,17 +156,18 @@ fn find_location() -> usize {
     address
 }
 
-/// The calling thread's `errno`, 0 where libc has told us none.
+/// The calling thread's `errno`; 0 if libc's function is not known.
 /// Async-signal-safe.
 #[must_use]
 pub fn get() -> c_int {
     let place = location();
-    // SAFETY: libc's own place for this thread, or null.
+    // SAFETY: libc's own variable for this thread, or null.
     unsafe { place.as_ref() }.copied().unwrap_or(0)
 }
 
-/// The same, for hot calls: without a function call, as it is 0 also where no
-/// `errno` was read or set before in this process. Async-signal-safe.
+/// Like [`get`], for hot calls: it calls no function, and so also returns 0 if
+/// this module has not read or set an `errno` in this process before.
+/// Async-signal-safe.
 #[cfg(target_os = "linux")]
 #[inline]
 #[must_use]
@@ -176,27 +178,27 @@ pub fn known() -> c_int {
     }
     match DISTANCE.load(Ordering::Relaxed) {
         0 => unknown(),
-        // SAFETY: libc's own place for this thread.
-        distance => unsafe { *(startup::thread_pointer().wrapping_add(distance) as *const c_int) },
+        // SAFETY: libc's own variable for this thread.
+        distance => unsafe { *(arch::thread_pointer().wrapping_add(distance) as *const c_int) },
     }
 }
 
 /// Sets the calling thread's `errno`. Async-signal-safe.
 #[inline(never)] // for size: every hook has a path that calls it
 pub fn set(value: c_int) {
-    // SAFETY: libc's own place for this thread, or null.
+    // SAFETY: libc's own variable for this thread, or null.
     if let Some(place) = unsafe { location().as_mut() } {
         *place = value;
     }
 }
 
-/// Keeps `errno` as it was: whatever calls an original on the side, and may
-/// thereby move `errno`, holds one. Async-signal-safe.
+/// Preserves `errno`. Held by code that calls an original for its own purposes,
+/// which may change `errno`. Async-signal-safe.
 #[must_use = "errno is put back when this is dropped"]
 pub struct Kept(c_int);
 
 impl Kept {
-    /// Notes the present value.
+    /// Saves the current value.
     pub fn now() -> Self {
         Kept(get())
     }

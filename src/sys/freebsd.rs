@@ -1,19 +1,21 @@
-//! `FreeBSD`/amd64: the two ways into the kernel, and what it says of itself.
+//! `FreeBSD`/amd64: the two ways into the kernel, and what the kernel reports
+//! about itself.
 //!
 //! Numbers and structures are those of `sys/syscall.h` and the man pages,
-//! section 2, unchanged from 7.0 on for the calls used here.
+//! section
+//! 2. They have not changed since 7.0 for the calls used here.
 
 use core::ffi::{CStr, c_int};
 
 use super::errno::Errno;
 use crate::arch;
 
-/// A system call's outcome: what it returned, or the error it gave.
+/// The outcome of a system call: its return value, or its error.
 pub type Outcome = Result<usize, Errno>;
 
 /// wait4(2).
 pub const SYS_WAIT4: usize = 7;
-/// wait6(2), from 9.1 on.
+/// wait6(2), since 9.1.
 pub const SYS_WAIT6: usize = 532;
 const SYS_SYSCTL: usize = 202;
 const SYS_NANOSLEEP: usize = 240;
@@ -23,27 +25,27 @@ fn judge((value, failed): (usize, bool)) -> Outcome {
     if failed { Err(Errno(value as c_int)) } else { Ok(value) }
 }
 
-/// Enters by SYSCALL. On an affected kernel the last three arguments are lost,
-/// for us too, if the call is restarted.
+/// Enters by SYSCALL. On an affected kernel a restart loses the last three
+/// arguments, ours too.
 ///
 /// # Errors
-/// As the call.
+/// Those of the call.
 ///
 /// # Safety
-/// As the system call `number` demands of its arguments.
+/// The same as for the system call `number` and these arguments.
 #[inline]
 pub unsafe fn by_syscall(number: usize, arguments: [usize; 6]) -> Outcome {
     // SAFETY: the caller vouches for the call.
     judge(unsafe { arch::syscall6(number, arguments) })
 }
 
-/// Enters by INT 0x80. A restart leaves the arguments as they are.
+/// Enters by INT 0x80. A restart preserves the arguments.
 ///
 /// # Errors
-/// As the call.
+/// Those of the call.
 ///
 /// # Safety
-/// As [`by_syscall`]; and the kernel has that entry (`COMPAT_FREEBSD32`).
+/// As for [`by_syscall`]; and the kernel has that entry (`COMPAT_FREEBSD32`).
 #[inline]
 pub unsafe fn by_int80(number: usize, arguments: [usize; 6]) -> Outcome {
     // SAFETY: the caller vouches for the call.
@@ -57,11 +59,11 @@ struct Timespec {
     nanoseconds: i64,
 }
 
-/// Sleeps for at most `milliseconds`: a call of two arguments, and one that is
-/// never restarted.
+/// Sleeps for at most `milliseconds`. The call has two arguments and is never
+/// restarted.
 ///
 /// # Errors
-/// EINTR when any handler ran.
+/// EINTR if any handler ran.
 pub fn nap(milliseconds: u32) -> Outcome {
     let time =
         Timespec { seconds: 0, nanoseconds: i64::from(milliseconds).wrapping_mul(1_000_000) };
@@ -77,44 +79,44 @@ struct Action {
     mask: [u32; 4],
 }
 
-/// Whether any signal has a handler without `SA_RESTART`. Asks the kernel, once
-/// per signal.
+/// Whether any signal has a handler without `SA_RESTART`. Asks the kernel, with
+/// one call per signal.
 #[must_use]
 pub fn some_handler_interrupts() -> bool {
     (1..=128_usize).any(|signal| {
         let mut action = Action { handler: 0, flags: 0, mask: [0; 4] };
         let old = (&raw mut action) as usize;
-        // SAFETY: no new action, and a live place for the old one.
+        // SAFETY: no new action, and a live destination for the old one.
         let told = unsafe { by_syscall(SYS_SIGACTION, [signal, 0, old, 0, 0, 0]) };
         // SIG_DFL is 0, SIG_IGN 1.
         told.is_ok() && action.handler > 1 && action.flags & libc::SA_RESTART == 0
     })
 }
 
-/// sysctl(3) of a number.
+/// Reads a number by sysctl(3).
 fn sysctl(name: &[c_int]) -> Result<c_int, Errno> {
     let mut value: c_int = 0;
     let mut size = size_of::<c_int>();
     let (to, length) = ((&raw mut value) as usize, (&raw mut size) as usize);
-    // SAFETY: live places of the sizes given. The call does not sleep.
+    // SAFETY: live destinations of the sizes given. The call does not sleep.
     unsafe { by_syscall(SYS_SYSCTL, [name.as_ptr() as usize, name.len(), to, length, 0, 0]) }?;
     Ok(value)
 }
 
-/// `kern.osreldate`, by which the releases are told apart.
+/// `kern.osreldate`, which identifies the release.
 ///
 /// # Errors
-/// As sysctl(3).
+/// Those of sysctl(3).
 pub fn release_date() -> Result<c_int, Errno> {
     sysctl(&[libc::CTL_KERN, libc::KERN_OSRELDATE])
 }
 
 /// Whether the kernel has INT 0x80 for native programs: it comes with the
-/// 32-bit compatibility. Never found out by executing it.
+/// 32-bit compatibility. Never tested by executing it.
 #[must_use]
 pub fn has_int80() -> bool {
     const NAME: &CStr = c"kern.features.compat_freebsd_32bit";
-    // The undocumented name-to-number call that sysctlbyname(3) makes.
+    // The undocumented call that translates a name, as sysctlbyname(3) uses it.
     let ask: [c_int; 2] = [0, 3];
     let mut number: [c_int; 24] = [0; 24];
     let mut size = size_of_val(&number);
@@ -126,7 +128,7 @@ pub fn has_int80() -> bool {
         NAME.as_ptr() as usize,
         NAME.count_bytes(),
     ];
-    // SAFETY: live places of the sizes given.
+    // SAFETY: live buffers of the sizes given.
     if unsafe { by_syscall(SYS_SYSCTL, args) }.is_err() {
         return false;
     }

@@ -9,8 +9,8 @@ const WAIT: usize = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
 const WAKE: usize = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
 const WAKE_OP: usize = (libc::FUTEX_WAKE_OP | libc::FUTEX_PRIVATE_FLAG) as usize;
 
-/// Sleeps while `word` holds `value`, for `nanoseconds` (less than a second)
-/// at most if given. May wake for no reason.
+/// Sleeps while `word` holds `value`; if `nanoseconds` (less than a second) is
+/// given, for at most that long. May wake spuriously.
 pub(super) fn wait(word: &AtomicU32, value: u32, nanoseconds: Option<i64>) {
     let at = core::ptr::from_ref(word) as usize;
     let time = nanoseconds.map(|tv_nsec| libc::timespec { tv_sec: 0, tv_nsec });
@@ -26,24 +26,23 @@ pub(super) fn wake(word: &AtomicU32, count: u32) {
     let _ = unsafe { call::raw(libc::SYS_futex, [at, WAKE, count as usize]) };
 }
 
-/// Makes the page that holds `address` present and writable, as a write
-/// would, without changing a byte of it: the kernel adds 0 to the word there
-/// in one atomic step, so no concurrent update is lost, and what would be
-/// SIGSEGV or SIGBUS for a store of ours is an error here. Async-signal-safe.
+/// Makes the page that holds `address` present and writable, as a write would,
+/// without changing a byte: the kernel atomically adds 0 to the word there, so
+/// no concurrent update is lost. Where a store of ours would raise SIGSEGV or
+/// SIGBUS, this returns an error. Async-signal-safe.
 ///
 /// # Errors
-/// EFAULT where the page may not be written; ENOSYS and the like under a
-/// filter.
+/// EFAULT if the page is not writable; ENOSYS and the like under a filter.
 pub fn touch(address: usize) -> Outcome {
     /// Nobody sleeps on this word.
     static NOBODY: AtomicU32 = AtomicU32::new(0);
     // FUTEX_OP(ADD, 0, LT, -2048): an old value below -2048 wakes one sleeper
-    // on `address`, which waiters must expect at any time (futex(2)).
+    // on `address`. Sleepers must expect that at any time (futex(2)).
     let operation =
         ((libc::FUTEX_OP_ADD as usize) << 28) | ((libc::FUTEX_OP_CMP_LT as usize) << 24) | 0x800;
     let nobody = core::ptr::from_ref(&NOBODY) as usize;
     // SAFETY: the kernel itself accesses the word, atomically and with its own
-    // fault handling; adding 0 leaves it as it is.
+    // fault handling; adding 0 does not change it.
     unsafe { call::raw(libc::SYS_futex, [nobody, WAKE_OP, 0, 0, address & !3, operation]) }
 }
 
@@ -59,7 +58,7 @@ mod tests {
 
     fn resident(page: usize) -> bool {
         let mut state = 0_u8;
-        // SAFETY: one page, one byte of answer.
+        // SAFETY: one page, and one byte for the answer.
         assert_eq!(unsafe { libc::mincore(page as *mut _, 4096, &raw mut state) }, 0);
         state & 1 == 1
     }

@@ -1,4 +1,4 @@
-//! Reading the texts by which the running kernel describes itself.
+//! Reads the texts in which the running kernel describes itself.
 
 use core::ffi::c_char;
 use core::mem::MaybeUninit;
@@ -7,16 +7,16 @@ use super::call;
 use crate::arch;
 use crate::verdict::{self, CpuTraits, KernelTexts, Verdict};
 
-/// Bytes of a text in /proc that are read; real ones have some 200.
+/// How many bytes of a text in /proc are read; real texts have about 200.
 const LONGEST: usize = 1024;
 
-/// The verdict on the running kernel: one uname(2) where no range of affected
-/// versions matches; only where one does, /proc/version and
-/// /proc/version_signature are read (no descriptor stays open) and the CPU is
-/// asked (CPUID is slow in a virtual machine). Async-signal-safe.
+/// The verdict on the running kernel. If no range of affected versions matches,
+/// it takes one uname(2). Only if one does, this reads /proc/version and
+/// /proc/version_signature (no descriptor stays open) and asks the CPU (CPUID
+/// is slow in a virtual machine). Async-signal-safe.
 #[must_use]
 pub fn judge() -> Verdict {
-    // Not zeroed, like nothing here: this runs in every exec.
+    // Not zeroed, like every buffer here: this runs in every exec.
     let mut name = MaybeUninit::uninit();
     let name = call::uname(&mut name).ok();
     let field =
@@ -37,26 +37,27 @@ pub fn judge() -> Verdict {
     }
 }
 
-/// The verdict where a range matches.
+/// The verdict if a range matches.
 #[cold]
-#[inline(never)] // for its two texts
+#[inline(never)] // for the stack: two buffers
 fn judge_closely(texts: KernelTexts<'_>) -> Verdict {
     let (mut version, mut signature) = ([0; LONGEST], [0; LONGEST]);
-    let mut texts = texts; // for no longer than those
+    let mut texts = texts; // no longer than the buffers live
     texts.proc_version = call::read_file(c"/proc/version", &mut version).ok();
     texts.version_signature = call::read_file(c"/proc/version_signature", &mut signature).ok();
     texts.cpu = cpu();
     verdict::judge_running(&texts)
 }
 
-/// The bytes of a field up to its NUL.
+/// The bytes of a field before its NUL.
 fn text(field: &[c_char]) -> &[u8] {
     let length = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
-    // SAFETY: `length` bytes of the same field; c_char and u8 are alike.
+    // SAFETY: `length` bytes of the same field; c_char and u8 have the same
+    // layout.
     unsafe { core::slice::from_raw_parts(field.as_ptr().cast(), length) }
 }
 
-/// What the processor offers.
+/// The traits of the processor.
 fn cpu() -> CpuTraits {
     let arch::Features { xsave, avx } = arch::features();
     CpuTraits { x86_64: arch::IS_X86_64, xsave, avx }

@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-/// Longest line that is written, in bytes; the rest of a longer one is cut.
+/// The longest line that is written, in bytes; a longer one is cut.
 pub const CAPACITY: usize = 512;
 
-/// Collects one line and writes it with one call, or drops it. Never allocates
-/// or fails.
+/// Collects one line, then writes it by one call or drops it. Never allocates,
+/// never fails.
 pub struct Line {
     bytes: [u8; CAPACITY],
     length: usize,
@@ -25,8 +25,8 @@ impl Line {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// Ends the line and writes it to standard error, where that can be done
-    /// without harm ([`stderr`](super::stderr)). Async-signal-safe.
+    /// Ends the line and writes it to standard error, if that can do no harm
+    /// ([`stderr`](super::stderr)). Async-signal-safe.
     pub fn emit(mut self) {
         let last = self.length.min(CAPACITY - 1);
         if let Some(end) = self.bytes.get_mut(last) {
@@ -41,7 +41,7 @@ impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for &byte in text.as_bytes() {
             let Some(place) = self.bytes.get_mut(self.length) else { break };
-            // One message is one line, whatever a value holds.
+            // One message is one line, whatever a value contains.
             *place = if byte.is_ascii_control() { b'?' } else { byte };
             self.length += 1;
         }

@@ -1,5 +1,5 @@
-//! The one kind of lock: all signals are blocked while it is held, and its
-//! holder works on the lock's own stack.
+//! The only kind of lock: its holder has all signals blocked and runs on the
+//! lock's own stack.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -13,33 +13,35 @@ use crate::arch;
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const HELD_AND_AWAITED: u32 = 2;
-/// Left held over a fork, which runs foreign code: see [`Lock::with_and_leave`].
+/// Left held during a fork, which runs foreign code: see
+/// [`Lock::with_and_leave`].
 const LEFT: u32 = 3;
-/// The same, and awaited.
+/// Left held during a fork, with waiters.
 const LEFT_AND_AWAITED: u32 = 4;
-/// Left held over a fork that somebody has given up waiting for.
+/// Left held during a fork that somebody has given up waiting for.
 const GIVEN_UP: u32 = 5;
 
-/// How long a fork is waited for: this many times [`NAP`].
+/// How long a thread waits for a fork: this many times [`NAP`].
 const NAPS: u32 = 200;
 /// One wait, in nanoseconds.
 const NAP: i64 = 5_000_000;
 
-/// A value under a lock that sleeps in futex(2) when it is contended (a
-/// spinning one would hang a real-time program).
+/// A value under a lock that sleeps in futex(2) when contended (a spinlock
+/// could hang a real-time program).
 ///
-/// No handler can meet it held by its own thread, as signals are [`Blocked`]
-/// first; a holder never runs foreign code. The exception is a fork: the lock
-/// is left held over it, so that a child does not find it held by a thread that
-/// it lacks, and the program's own fork handlers run meanwhile. One of those
-/// may wait for a lock of the program's whose holder waits for this one; so
-/// nobody waits for a fork for ever, but gives up after a second, and who
-/// comes later does not wait for that fork at all.
+/// No handler can find it held by its own thread, as signals are [`Blocked`]
+/// first, and a holder never runs foreign code. The exception is a fork. The
+/// lock is left held during the fork, so that the child does not find it held
+/// by a thread that the child lacks; meanwhile the program's own fork handlers
+/// run. One of those may wait for a lock of the program whose holder waits for
+/// this lock. So nobody waits for a fork forever: a waiter gives up after a
+/// second, and later callers do not wait for that fork at all.
 ///
-/// What a holder does goes deeper than a hook may go on the program's stack,
-/// where it would also grow with each change to it. As there is one holder at
-/// a time, one stack serves all. Its top lies beside what it works on: each
-/// page of them that a holder writes to after a fork must be copied.
+/// A holder needs more stack than a hook may take from the program, and every
+/// change to this code would take more. As there is one holder at a time, one
+/// stack serves all. The top of the stack lies next to the data that a holder
+/// works on: after a fork, each page of either that a holder writes to must be
+/// copied.
 #[repr(C)]
 pub struct Lock<T> {
     stack: Stack,
@@ -47,20 +49,19 @@ pub struct Lock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached by the holder only, of which there is one at a
-// time.
+// SAFETY: only the holder reaches the value, and there is one holder at a time.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    /// A free lock around `value`. In a static it takes no room in the file
-    /// where `value` is all zeroes.
+    /// A free lock around `value`. A static one takes no room in the file if
+    /// `value` is all zeroes.
     pub const fn new(value: T) -> Self {
         Lock { stack: Stack::new(), state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// Waits for the lock, and does `work` as its holder; `None` if a fork does
-    /// not come to its end. Async-signal-safe; not to be called by a holder,
-    /// nor in a vfork child.
+    /// Waits for the lock and runs `work` as its holder; `None` if a fork does
+    /// not end. Async-signal-safe. A holder must not call it, nor a vfork
+    /// child.
     pub fn with<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         if !acquire(&self.state) {
             return None;
@@ -70,8 +71,8 @@ impl<T> Lock<T> {
         Some(result)
     }
 
-    /// The same, but leaves the lock held, for the time of a fork; signals are
-    /// to be left blocked, too.
+    /// Like [`Lock::with`], but leaves the lock held for the time of a fork;
+    /// the caller leaves signals blocked too.
     pub fn with_and_leave<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         if !acquire(&self.state) {
             return None;
@@ -81,11 +82,12 @@ impl<T> Lock<T> {
         Some(result)
     }
 
-    /// Takes up the lock that [`Lock::with_and_leave`] left, for `work`. In a
-    /// forked child too, as its one thread's own.
+    /// Takes over the lock that [`Lock::with_and_leave`] left held, and runs
+    /// `work`. In a forked child too, where it belongs to the only thread.
     ///
     /// # Safety
-    /// The calling thread, or in a child its original, left it held.
+    /// The calling thread left it held, or, in a child, the thread that it is a
+    /// copy of.
     pub unsafe fn take_over<R>(&self, _: &Blocked, work: impl FnOnce(&mut T) -> R) -> R {
         take_up(&self.state);
         let result = self.run(work);
@@ -93,10 +95,10 @@ impl<T> Lock<T> {
         result
     }
 
-    /// For the holder.
+    /// Runs `work`; only for the holder.
     fn run<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: holding the lock is the exclusive right to the value, and to
-        // the stack.
+        // SAFETY: the holder has the exclusive right to the value and to the
+        // stack.
         self.stack.run(|| work(unsafe { &mut *self.value.get() }))
     }
 }
@@ -105,8 +107,9 @@ impl<T> Lock<T> {
 #[repr(C, align(64))]
 struct Stack(UnsafeCell<MaybeUninit<[u8; STACK]>>);
 
-/// Bytes of it: many times what they need. Unoptimized, as in tests, that is
-/// more. With what the lock protects it shall fill whole pages.
+/// Its size in bytes: many times what holders need. Unoptimized code, as in
+/// tests, needs more. Together with what the lock protects it should fill whole
+/// pages.
 pub const STACK: usize = if cfg!(debug_assertions) { 254 << 10 } else { 14 << 10 };
 
 // SAFETY: used by one holder at a time.
@@ -124,33 +127,34 @@ impl Stack {
             result: Option<R>,
         }
         extern "C" fn start<R, F: FnOnce() -> R>(job: *mut c_void) {
-            // SAFETY: the one below, which waits for us.
+            // SAFETY: the job below, whose owner waits for us.
             let job = unsafe { &mut *job.cast::<Job<R, F>>() };
             job.result = job.work.take().map(|work| work());
         }
         let mut job = Job { work: Some(work), result: None };
-        // SAFETY: one after the end of the array.
+        // SAFETY: one past the end of the array.
         let top = unsafe { self.0.get().add(1) };
-        // SAFETY: aligned, unused by others, and of ample size.
+        // SAFETY: aligned, used by nobody else, and large enough.
         unsafe { arch::call_on(top.cast(), (&raw mut job).cast(), start::<R, F>) };
         match job.result {
             Some(result) => result,
-            // SAFETY: `start` has run to its end.
+            // SAFETY: `start` has returned.
             None => unsafe { core::hint::unreachable_unchecked() },
         }
     }
 }
 
-/// A word that threads can sleep on; the tests put a model here.
+/// A word that threads can sleep on; the tests substitute a model.
 trait Word {
-    /// Goes from one state to another, or says in which it is instead.
+    /// Changes the state `from` to `to`. If the word is in another state, fails
+    /// with that state.
     fn turn(&self, from: u32, to: u32) -> Result<u32, u32>;
-    /// The state of now.
+    /// The current state.
     fn look(&self) -> u32;
-    /// Puts `state` there and returns what was.
+    /// Stores `state` and returns the previous one.
     fn replace(&self, state: u32, order: Ordering) -> u32;
-    /// Sleeps while the word is `state`, for `nanoseconds` at most if given.
-    /// May wake for no reason.
+    /// Sleeps while the word is `state`, for at most `nanoseconds` if given.
+    /// May wake spuriously.
     fn wait(&self, state: u32, nanoseconds: Option<i64>);
     /// Wakes one sleeper.
     fn wake_one(&self);
@@ -184,13 +188,14 @@ impl Word for AtomicU32 {
     }
 }
 
-/// False if a fork did not come to its end.
+/// Takes the lock; false if a fork does not end.
 fn acquire(word: &impl Word) -> bool {
     let Err(mut state) = word.turn(FREE, HELD) else { return true };
     let mut naps = 0;
     loop {
         match state {
-            // Who slept cannot know whether others still do: it awaits for them.
+            // A thread that slept cannot know whether others still sleep, and
+            // so assumes it.
             FREE => match word.turn(FREE, HELD_AND_AWAITED) {
                 Ok(_) => return true,
                 Err(now) => state = now,
@@ -227,18 +232,19 @@ fn release(word: &impl Word) {
     }
 }
 
-/// From held to left. Who sleeps already must wake up to wait no longer than
-/// for a fork.
+/// Turns held into left. Wakes all threads that already sleep, so that they too
+/// wait with the limit for a fork.
 fn leave(word: &impl Word) {
     if word.replace(LEFT, Ordering::Relaxed) != HELD {
         word.wake_all();
     }
 }
 
-/// From left to held: the fork is over, and who comes now waits as ever.
+/// Turns left into held: the fork is over, and new waiters wait without a
+/// limit.
 fn take_up(word: &impl Word) {
     if word.turn(LEFT, HELD).is_err() {
-        // Who slept for the fork may still do.
+        // Threads that slept for the fork may still sleep.
         word.replace(HELD_AND_AWAITED, Ordering::Relaxed);
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
-/// The word under loom, which tries every order of every step. Its sleep
-/// is futex(2)'s: the word is compared and the sleeper enqueued in one.
+/// The word under loom, which tries every order of all steps. It sleeps like
+/// futex(2): the word is compared and the sleeper enqueued in one step.
 struct Model {
     state: loom::sync::atomic::AtomicU32,
     queue: loom::sync::Mutex<()>,
@@ -49,16 +49,16 @@ impl Word for Model {
     }
 }
 
-/// A fork in between: what sleeps is woken after it, and what comes
-/// meanwhile waits or gives up.
+/// A fork in between: afterwards it wakes the threads that sleep; threads that
+/// arrive meanwhile wait or give up.
 fn forked(word: &Model) {
     leave(word);
     take_up(word);
     release(word);
 }
 
-/// Every thread adds one under the lock, in every order there is. A lost
-/// wake-up is a deadlock, and two holders are a race: loom tells both.
+/// Every thread adds one under the lock, in every possible order. A lost
+/// wake-up is a deadlock, and two holders are a race: loom reports both.
 fn explore(threads: usize, release: fn(&Model)) {
     use loom::cell::UnsafeCell;
     let mut search = loom::model::Builder::new();
@@ -67,7 +67,7 @@ fn explore(threads: usize, release: fn(&Model)) {
         let shared: &'static _ = Box::leak(Box::new((Model::new(), UnsafeCell::new(0))));
         let count = move || {
             assert!(acquire(&shared.0));
-            // SAFETY: under the lock; loom panics if that does not hold.
+            // SAFETY: under the lock; loom panics if the lock does not work.
             shared.1.with_mut(|count| unsafe { *count += 1 });
             release(&shared.0);
         };
@@ -88,7 +88,7 @@ fn no_order_of_steps_breaks_it() {
     explore(2, forked);
 }
 
-/// The control arm: a release that forgets to wake is found out.
+/// The control arm: a release that forgets to wake is detected.
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_lost_wake_up_is_found() {
@@ -97,7 +97,7 @@ fn a_lost_wake_up_is_found() {
     });
 }
 
-/// A release that publishes nothing is found out, too.
+/// A release that publishes nothing is detected too.
 #[test]
 #[should_panic(expected = "Causality violation")]
 fn a_missing_release_is_found() {
@@ -123,9 +123,9 @@ fn begin_fork(lock: &Lock<()>) {
     lock.with_and_leave(&Blocked::all(), |()| ()).unwrap();
 }
 
-/// Ends the one that the caller began.
+/// Ends the fork that the caller began.
 fn end_fork(lock: &Lock<()>) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller began a fork.
     unsafe { lock.take_over(&Blocked::all(), |()| ()) };
 }
 

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-/// Bytes in a page. x86-64 has this one base page size on every system we
-/// know; locking and faulting work in units of it.
+/// Bytes in a page, the unit of locking and faulting. x86-64 has only this base
+/// page size on every system that we know.
 pub const SIZE: usize = 4096;
 
 /// Whole pages `[first, end)`, by number (address divided by [`SIZE`]).
@@ -23,7 +23,8 @@ impl Pages {
     /// All pages there are.
     pub const ALL: Pages = Pages { first: 0, end: usize::MAX };
 
-    /// The pages that hold any byte of `[start, end)`; none if it is empty.
+    /// The pages that hold any byte of `[start, end)`; none if that range is
+    /// empty.
     #[must_use]
     pub const fn around(start: usize, end: usize) -> Self {
         if start >= end {
@@ -32,14 +33,14 @@ impl Pages {
         Pages { first: start / SIZE, end: (end - 1) / SIZE + 1 }
     }
 
-    /// The pages that lie in `[start, end)` with all their bytes.
+    /// The pages that lie wholly in `[start, end)`.
     #[must_use]
     pub const fn within(start: usize, end: usize) -> Self {
         let (first, last) = (start.div_ceil(SIZE), end / SIZE);
         if first >= last { Pages::NONE } else { Pages { first, end: last } }
     }
 
-    /// How many pages.
+    /// The number of pages.
     #[must_use]
     pub const fn count(self) -> usize {
         self.end.saturating_sub(self.first)
@@ -51,7 +52,7 @@ impl Pages {
         self.first.wrapping_mul(SIZE)
     }
 
-    /// Bytes in all.
+    /// The number of bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
         self.count().wrapping_mul(SIZE)
@@ -63,14 +64,14 @@ impl Pages {
         self.first..self.end
     }
 
-    /// The pages in both.
+    /// The pages that are in both ranges.
     #[must_use]
     pub fn common(self, other: Pages) -> Pages {
         let both = Pages { first: self.first.max(other.first), end: self.end.min(other.end) };
         if both.first < both.end { both } else { Pages::NONE }
     }
 
-    /// The pages from the first to the last of both.
+    /// The smallest range that holds both.
     #[must_use]
     pub fn with(self, other: Pages) -> Pages {
         match (self.is_empty(), other.is_empty()) {
@@ -80,7 +81,7 @@ impl Pages {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no pages.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.first >= self.end

@@ -1,4 +1,4 @@
-//! Trying out what a seccomp filter does to our system calls, in a child that
+//! Tries out what a seccomp filter does to our system calls, in a child that
 //! may die of it.
 
 use core::ffi::c_int;
@@ -9,19 +9,19 @@ use super::errno::Errno;
 use super::signals::{self, Blocked, Mask};
 use super::{futex, page};
 
-/// What came of it.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// All calls are as without a filter.
+    /// All calls work as without a filter.
     Able,
-    /// This one is fatal.
+    /// This call is fatal.
     Killed(&'static str),
-    /// This one is refused.
+    /// This call is refused.
     Refused(&'static str, Errno),
 }
 
-/// Whether the kernel says that no filter is in place. Asked by the calls
-/// that the loader has made already: prctl(2) might be what is killed for.
+/// Whether the kernel reports that no filter is in place. Uses only calls that
+/// the loader has made already: prctl(2) might itself be fatal.
 #[must_use]
 pub fn unfiltered() -> bool {
     let mut text = [0; 4096];
@@ -33,17 +33,18 @@ pub fn unfiltered() -> bool {
         .map(<[u8]>::trim_ascii);
     match modes.next() {
         Some(mode) => mode == b"0",
-        // A kernel without seccomp has no such line; nor has a text cut short.
+        // A kernel without seccomp has no such line. A text cut short may lack
+        // it too.
         None => text.len() < room,
     }
 }
 
-/// What is to be tried out.
+/// The calls to try out.
 #[derive(Clone, Copy, Debug)]
 pub enum Calls {
-    /// What holding stacks takes.
+    /// Those that holding stacks takes.
     Work,
-    /// What a line on standard error takes.
+    /// Those that a line on standard error takes.
     Words,
 }
 
@@ -56,8 +57,8 @@ impl Calls {
     }
 }
 
-/// One call, made so that it changes nothing, and what the kernel answers if
-/// no filter does; `None` where any answer will do.
+/// One call, made so that it changes nothing, and the kernel's answer without a
+/// filter; `None` if any answer will do.
 struct Trial {
     name: &'static str,
     make: fn() -> Outcome,
@@ -68,8 +69,8 @@ const DONE: Option<Outcome> = Some(Ok(0));
 const ANY: Option<Outcome> = None;
 const NOT_NOW: Option<Outcome> = Some(Err(Errno::EAGAIN));
 
-/// The calls without which nothing can be done safely, then those that have a
-/// substitute where they fail: these may be refused, but not killed for.
+/// The calls without which nothing is safe, then those that have a substitute
+/// if they fail: a filter may refuse these, but not kill for them.
 const TRIALS: &[Trial] = &[
     Trial { name: "rt_sigprocmask", make: block_all, answers: DONE },
     Trial { name: "getpid", make: || known(call::getpid()), answers: DONE },
@@ -86,9 +87,9 @@ const TRIALS: &[Trial] = &[
     Trial { name: "process_vm_writev", make: write_zeroes, answers: ANY },
 ];
 
-/// The calls of [`super::stderr`] and of the line's beginning. What the filter
-/// refuses of the first ones drops the line; the others must do their part, or
-/// a signal that a write raises could not be caught.
+/// The calls of [`super::stderr`] and of the beginning of a line. If the filter
+/// refuses one of the first, the line is dropped. The last three must work:
+/// otherwise a signal raised by a write could not be caught.
 const WORDS: &[Trial] = &[
     Trial { name: "fstat", make: || call::fstat(-1).map(|_| 0), answers: ANY },
     Trial { name: "poll", make: || Ok(call::has_room(-1).into()), answers: ANY },
@@ -129,7 +130,7 @@ fn find_self() -> Outcome {
 fn map_and_forbid() -> Outcome {
     let memory = call::map_memory(page::SIZE)?;
     call::forbid(memory, page::SIZE)?;
-    // SAFETY: a fresh page that nobody knows.
+    // SAFETY: a fresh page that nobody else knows.
     unsafe { call::unmap_memory(memory, page::SIZE) }
 }
 
@@ -139,25 +140,25 @@ fn write_zeroes() -> Outcome {
     unsafe { call::write_zeroes(core::ptr::from_mut(&mut word) as usize, 8) }.map(|()| 0)
 }
 
-/// What the child tells.
+/// The child's report.
 #[derive(Default)]
 struct Report {
-    /// The trial that it is at.
+    /// The index of the current trial.
     at: AtomicU32,
     /// The error that ended it, 0 for none.
     error: AtomicI32,
 }
 
-/// Tries `calls` out.
+/// Tries out `calls`.
 ///
-/// The child is a copy, not a sharer of our memory: kernels before 5.16 kill
-/// all who share the memory of one that dumps core.
+/// The child is a copy and does not share our memory: when a process dumps
+/// core, kernels before 5.16 kill all processes that share its memory.
 ///
 /// # Errors
-/// Where no child can be made or waited for.
+/// If no child can be made or waited for.
 pub fn attempt(calls: Calls) -> Result<Finding, Errno> {
     let memory = call::map_shared(size_of::<Report>())?;
-    // SAFETY: a fresh page, of which zeroes are a `Report`; unmapped below.
+    // SAFETY: a fresh page, and zeroes are a valid `Report`; unmapped below.
     let report = unsafe { &*(memory as *const Report) };
     let ended = match call::clone_process() {
         Ok(0) => make_trials(report, calls),
@@ -176,9 +177,9 @@ pub fn attempt(calls: Calls) -> Result<Finding, Errno> {
     })
 }
 
-/// The child's life.
+/// Runs in the child.
 fn make_trials(report: &Report, calls: Calls) -> ! {
-    // A death by SIGSYS is no news for whoever collects core dumps.
+    // Collectors of core dumps need not hear of a death by SIGSYS.
     call::forbid_core_dump();
     for (at, trial) in calls.trials().iter().enumerate() {
         report.at.store(at as u32, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! What concerns signals, by raw calls: blocking them all for a short stretch,
-//! dispositions, and arguments of the program that may not be readable.
+//! Signals, by raw calls: blocking all of them for a short time, dispositions,
+//! and arguments of the program that may not be readable.
 
 use core::ffi::c_int;
 
@@ -10,8 +10,8 @@ use crate::arch;
 /// The kernel's signal set: one bit for each of the 64 signals.
 pub type Mask = u64;
 
-/// All signals, libc's private ones (32, 33) included, which sigfillset(3)
-/// would leave out: a cancellation handler must not run under our lock either.
+/// All signals, including libc's private ones (32, 33), which sigfillset(3)
+/// leaves out: a cancellation handler must not run under our lock either.
 const ALL: Mask = !0;
 
 /// The set of one signal.
@@ -23,46 +23,49 @@ pub const fn bit(signal: c_int) -> Mask {
 /// Size of the kernel's set in bytes.
 const SET_SIZE: usize = size_of::<Mask>();
 
-/// Bytes of stack that a stretch with signals blocked may use, below the frame
-/// that blocks them, so that a hook takes no more than 1 KiB in all. What needs
-/// more is done on the stack of a [`Lock`](super::lock::Lock). libc's functions
-/// of the memory calls need next to nothing.
+/// How many bytes of stack code with signals blocked may use, below the frame
+/// that blocks them, so that a hook takes at most 1 KiB in all. Work that needs
+/// more runs on the stack of a [`Lock`](super::lock::Lock). libc's functions
+/// for the memory calls need next to nothing.
 const ROOM: usize = 384;
-/// The same of a wait while it is awake.
+/// The same for a wait while it is awake.
 const ROOM_OF_WAIT: usize = 256;
 /// The same while a line is written.
 const ROOM_OF_LINE: usize = 768;
 /// The same from a fork's prepare on: libc's part of the fork runs in between.
 const ROOM_OF_FORK: usize = 1536;
 
-/// While it lives, no handler runs on this thread (SIGKILL and SIGSTOP aside).
+/// While this lives, no handler runs on this thread (except for SIGKILL and
+/// SIGSTOP).
 ///
-/// The stretch must not raise a synchronous signal: the kernel would kill the
-/// process, whatever handler it has. So the stack is proven first: a program
-/// that recovers from an overflow, or write-protects its stack to see which
-/// pages change, gets its SIGSEGV while it can still handle it. There is no
-/// other way to block signals, and none to hold a [`Lock`](super::lock::Lock)
-/// without. Do not nest: the inner one would ask for room below the outer's.
+/// Code that runs meanwhile must not raise a synchronous signal: the kernel
+/// would kill the process, whatever its handlers. So the stack is proven first:
+/// a program that recovers from an overflow, or write-protects its stack to see
+/// which pages change, gets its SIGSEGV while it can still handle it. There is
+/// no other way to block signals, and none to hold a
+/// [`Lock`](super::lock::Lock) without blocking them. Do not nest: the inner
+/// guard would ask for room below the outer one's.
 #[must_use = "signals are unblocked when this is dropped"]
 pub struct Blocked(Mask);
 
 impl Blocked {
-    /// Blocks all signals on the calling thread. SIGSEGV, as of a store to the
-    /// stack, where that has too little room. Async-signal-safe.
+    /// Blocks all signals on the calling thread. If the stack has too little
+    /// room, this raises SIGSEGV, like any store to the stack.
+    /// Async-signal-safe.
     #[inline(never)] // for size, and for a known depth
     pub fn all() -> Self {
         arch::write_below::<ROOM>();
         Self::now()
     }
 
-    /// The same while a line is written.
+    /// Like [`Blocked::all`], while a line is written.
     #[inline(never)]
     pub fn over_line() -> Self {
         arch::write_below::<ROOM_OF_LINE>();
         Self::now()
     }
 
-    /// The same before a fork, until after it.
+    /// Like [`Blocked::all`], from before a fork until after it.
     #[inline(never)]
     pub fn over_fork() -> Self {
         arch::write_below::<ROOM_OF_FORK>();
@@ -81,7 +84,7 @@ impl Blocked {
         Blocked(old)
     }
 
-    /// Leaves signals blocked. Returns what [`Blocked::left`] asks for.
+    /// Leaves signals blocked. Returns the mask that [`Blocked::left`] takes.
     #[must_use]
     pub fn leave(self) -> Mask {
         let mask = self.0;
@@ -89,7 +92,7 @@ impl Blocked {
         mask
     }
 
-    /// Takes over from a guard that was left, whose mask this was.
+    /// Restores a guard from the mask that [`Blocked::leave`] returned.
     pub fn left(before: Mask) -> Self {
         Blocked(before)
     }
@@ -97,31 +100,31 @@ impl Blocked {
 
 const _: () = assert!(ROOM_OF_FORK <= page::SIZE, "a page is left out");
 
-/// Proves the stack for a wait, which blocks signals by an instruction of its
-/// own, as [`Blocked::all`] does. Async-signal-safe.
+/// Proves the stack, as [`Blocked::all`] does, for a wait, which blocks signals
+/// by an instruction of its own. Async-signal-safe.
 #[inline(never)]
 pub fn prove_for_wait() {
     arch::write_below::<ROOM_OF_WAIT>();
 }
 
-/// Whether [`Blocked::all`] would find the stack as it needs it, told without
-/// a signal. Async-signal-safe. True says nothing of the next moment.
+/// Whether [`Blocked::all`] would find enough stack, found out without a
+/// signal. Async-signal-safe. True holds for this moment only.
 #[must_use]
 pub fn have_room() -> bool {
-    /// What lies between here and the frame of [`Blocked::all`].
+    /// At least what lies between here and the frame of [`Blocked::all`].
     const FRAMES: usize = 256;
     let here = arch::stack_pointer();
     futex::touch(here).is_ok() && futex::touch(here.wrapping_sub(ROOM + FRAMES)).is_ok()
 }
 
-/// Whether `[start, start + length)` has a part of what the caller, and a
-/// stretch with signals blocked, stand on: a call that takes it away is not to
-/// be made in such a stretch. Async-signal-safe.
+/// Whether `[start, start + length)` overlaps the stack in use: the caller's
+/// frames and those of code that runs with signals blocked. A call that takes
+/// that memory away must not be made with signals blocked. Async-signal-safe.
 #[must_use]
 pub fn stand_on(start: usize, length: usize) -> bool {
     /// More than lies between the program's frame and the caller's.
     const ABOVE: usize = 1024;
-    /// More than lies below it.
+    /// More than lies below the caller's frame.
     const BELOW: usize = 2048;
     let here = arch::stack_pointer();
     start < here.saturating_add(ABOVE) && start.saturating_add(length) > here.saturating_sub(BELOW)
@@ -137,27 +140,27 @@ impl Drop for Blocked {
     }
 }
 
-/// Signals that are pending for the thread or the process; all where the
-/// kernel does not tell. Async-signal-safe.
+/// The signals that are pending for the thread or the process; all of them if
+/// the kernel refuses to answer. Async-signal-safe.
 #[must_use]
 pub fn pending() -> Mask {
     let mut now: Mask = 0;
     let to = core::ptr::from_mut(&mut now) as usize;
-    // SAFETY: a live place for the set, of the size given.
+    // SAFETY: a live destination for the set, of the size given.
     let told = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE]) };
     told.map_or(ALL, |_| now)
 }
 
-/// Takes one signal of `set`, which are blocked, if one is pending: it is never
-/// delivered. Async-signal-safe.
+/// Takes one pending signal of `set`, which is never delivered then. All of
+/// `set` must be blocked. Async-signal-safe.
 ///
 /// # Errors
-/// EAGAIN where none is pending.
+/// EAGAIN if none is pending.
 pub fn consume(set: Mask) -> call::Outcome {
     let (set, time) = (core::ptr::from_ref(&set), [0_usize; 2]);
     let arguments = [set as usize, 0, core::ptr::from_ref(&time) as usize, SET_SIZE];
-    // SAFETY: a live set of the size given, no place for information, and a
-    // live time, of zero.
+    // SAFETY: a live set of the size given, no destination for information, and
+    // a live time of zero.
     unsafe { call::raw(libc::SYS_rt_sigtimedwait, arguments) }
 }
 
@@ -173,14 +176,14 @@ pub struct KernelAction {
     mask: Mask,
 }
 
-/// What the kernel has installed for `signal`. Async-signal-safe.
+/// The kernel's disposition of `signal`. Async-signal-safe.
 ///
 /// # Errors
-/// EINVAL for a number that is no signal's.
+/// EINVAL if `signal` is not a signal number.
 pub fn disposition(signal: c_int) -> Result<KernelAction, Errno> {
     let mut action = KernelAction::default();
     let to = core::ptr::from_mut(&mut action) as usize;
-    // SAFETY: a null new action and a live place for the old one.
+    // SAFETY: a null new action, and a live destination for the old one.
     unsafe { call::raw(libc::SYS_rt_sigaction, [signal as usize, 0, to, SET_SIZE]) }?;
     Ok(action)
 }
@@ -188,10 +191,10 @@ pub fn disposition(signal: c_int) -> Result<KernelAction, Errno> {
 /// Installs `action` for `signal`. Async-signal-safe.
 ///
 /// # Errors
-/// EINVAL for a number that is no signal's.
+/// EINVAL if `signal` is not a signal number.
 ///
 /// # Safety
-/// The handler can be called as one, and is what the program wants called.
+/// The handler can be called as one, and the program wants it called.
 pub unsafe fn dispose(signal: c_int, action: &KernelAction) -> Result<(), Errno> {
     let from = core::ptr::from_ref(action) as usize;
     // SAFETY: a live new action, which the caller vouches for; a null old one.
@@ -199,18 +202,19 @@ pub unsafe fn dispose(signal: c_int, action: &KernelAction) -> Result<(), Errno>
     Ok(())
 }
 
-/// Whether `length` bytes at `address` can be read, told without a fault and
-/// without an effect: the kernel copies the set in before it judges `how`.
-/// Async-signal-safe. True says nothing of the next moment.
+/// Whether `length` bytes at `address` can be read, found out without a fault
+/// or a side effect: the kernel reads the set before it checks `how`.
+/// Async-signal-safe. True holds for this moment only.
 #[must_use]
 pub fn readable(address: usize, length: usize) -> bool {
     let probe = |at: usize| {
-        let how = usize::MAX; // no such operation: EINVAL, once the set was read
-        // SAFETY: the kernel reads `at` by itself and gives EFAULT if it cannot.
+        let how = usize::MAX; // no such operation: EINVAL, after the set was read
+        // SAFETY: the kernel itself reads `at`, and returns EFAULT if it
+        // cannot.
         let said = unsafe { call::raw(libc::SYS_rt_sigprocmask, [how, at, 0, SET_SIZE]) };
         said == Err(Errno::EINVAL)
     };
-    // One probe a page, and one at the end.
+    // One probe in each page, and one at the end.
     let last = length.saturating_sub(SET_SIZE);
     let Some(end) = address.checked_add(last) else { return false };
     let one_page = address / page::SIZE == end.saturating_add(SET_SIZE - 1) / page::SIZE;
@@ -218,8 +222,8 @@ pub fn readable(address: usize, length: usize) -> bool {
     (first..end).step_by(page::SIZE).all(probe) && probe(end)
 }
 
-/// Copies an argument of the program's; `None` where it cannot be read, which
-/// is then for libc and the kernel to say. Async-signal-safe.
+/// Copies an argument of the program; `None` if it cannot be read, which libc
+/// and the kernel then report. Async-signal-safe.
 ///
 /// `T` is a C structure for which every bit pattern is a value.
 #[must_use]
@@ -228,19 +232,19 @@ pub fn read<T: Copy>(from: *const T) -> Option<T> {
     if from.is_null() || !readable(from as usize, size_of::<T>()) {
         return None;
     }
-    // SAFETY: a moment ago readable; only another thread that unmaps the
-    // caller's argument during the call could make this fault. The kernel
-    // takes it at any address.
+    // SAFETY: readable a moment ago; it could fault only if another thread
+    // unmapped the caller's argument during the call. The kernel accepts any
+    // alignment.
     Some(unsafe { from.read_unaligned() })
 }
 
-/// Has the kernel write the thread's signal mask, 8 bytes, to `address`, and
-/// grow a stack for it where one can: false where it cannot. For memory whose
-/// contents mean nothing. Async-signal-safe.
+/// Makes the kernel write the thread's signal mask, 8 bytes, to `address`; this
+/// grows a stack if possible. False if the kernel cannot write there. For
+/// memory whose contents do not matter. Async-signal-safe.
 #[must_use]
 pub fn write_mask(address: usize) -> bool {
-    // SAFETY: a null new set; the kernel gives EFAULT where it cannot write,
-    // and the caller vouches for the contents.
+    // SAFETY: a null new set; the kernel returns EFAULT if it cannot write, and
+    // the caller vouches that the contents do not matter.
     unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, address, SET_SIZE]) }.is_ok()
 }
 
@@ -251,7 +255,7 @@ mod tests {
     fn mask() -> Mask {
         let mut now: Mask = 0;
         let to = core::ptr::from_mut(&mut now) as usize;
-        // SAFETY: a null new set and a live place for the old one.
+        // SAFETY: a null new set, and a live destination for the old one.
         unsafe { call::raw(libc::SYS_rt_sigprocmask, [0, 0, to, SET_SIZE]) }.unwrap();
         now
     }

@@ -1,10 +1,9 @@
-//! What the kernel put on the stack of a new process: arguments, environment,
+//! What the kernel puts on the stack of a new process: arguments, environment,
 //! auxiliary vector.
 
 use core::ffi::{CStr, c_char, c_ulong};
 
 use super::page;
-pub use crate::arch::{is_under_valgrind, stack_pointer, thread_pointer};
 
 /// The auxiliary vector and environment of this process. Valid at load only:
 /// later the program may change its environment.
@@ -15,9 +14,9 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// From the address of `argc`, which glibc exports as
-    /// `__libc_stack_end` (its constructors may run before libc's own, when
-    /// `environ` is not yet set).
+    /// From the address of `argc`, which glibc exports as `__libc_stack_end`.
+    /// (Our constructor may run before libc's own, when `environ` is not yet
+    /// set.)
     ///
     /// # Safety
     /// `argc` points at the block that the kernel laid out.
@@ -27,15 +26,15 @@ impl Startup {
         unsafe { Self::from_environ(argc.add(*argc).add(2).cast()) }
     }
 
-    /// From the environment as the kernel laid it out (what musl's `environ`
-    /// points at while constructors run).
+    /// From the environment as the kernel laid it out; while constructors run,
+    /// musl's `environ` points at it.
     ///
     /// # Safety
     /// `environ` points at that block.
     #[must_use]
     pub unsafe fn from_environ(environ: *const *const c_char) -> Self {
         let mut end = environ;
-        // SAFETY: the block ends with a null, and the auxiliary vector follows.
+        // SAFETY: the block ends with a null; the auxiliary vector follows.
         while unsafe { !(*end).is_null() } {
             // SAFETY: as above.
             end = unsafe { end.add(1) };
@@ -44,8 +43,8 @@ impl Startup {
         Startup { environ, auxv: unsafe { end.add(1) }.cast() }
     }
 
-    /// The end of the main thread's stack mapping: the kernel puts the path
-    /// of the executed file there first, below a null pointer.
+    /// The end of the main thread's stack mapping. At the very top the kernel
+    /// puts a null pointer, and below it the path of the executed file.
     #[must_use]
     pub fn stack_end(self) -> usize {
         let path = self.executed();
@@ -54,36 +53,38 @@ impl Startup {
         (last + 1 + size_of::<usize>()).next_multiple_of(page::SIZE)
     }
 
-    /// The entries `NAME=VALUE` that begin with `prefix`. The others are not
-    /// measured: this runs in every exec.
+    /// The entries `NAME=VALUE` that begin with `prefix`. The lengths of the
+    /// others are not computed: this runs in every exec.
     pub fn environment(self, prefix: &[u8]) -> impl Iterator<Item = &'static [u8]> {
         let mut next = self.environ;
         core::iter::from_fn(move || {
             loop {
-                // SAFETY: within the block up to its null, which ends the walk.
+                // SAFETY: inside the block, up to its null, which ends the
+                // walk.
                 let entry = unsafe { *next };
                 if entry.is_null() {
                     return None;
                 }
                 // SAFETY: not at the null yet.
                 next = unsafe { next.add(1) };
-                // SAFETY: reads no further than a byte that differs, and so
-                // not past the NUL that ends the entry.
+                // SAFETY: stops reading at the first byte that differs, and so
+                // does not pass the NUL that ends the entry.
                 let same = |(at, byte): (usize, &u8)| unsafe { *entry.add(at) } as u8 == *byte;
                 if prefix.iter().enumerate().all(same) {
-                    // SAFETY: the kernel's entries are NUL-terminated and stay.
+                    // SAFETY: the kernel's entries are NUL-terminated and stay
+                    // valid.
                     return Some(unsafe { CStr::from_ptr(entry) }.to_bytes());
                 }
             }
         })
     }
 
-    /// The value of `kind` (getauxval(3)), `None` where the kernel gave none.
+    /// The value of `kind` (getauxval(3)); `None` if the kernel gave none.
     #[must_use]
     pub fn auxiliary(self, kind: c_ulong) -> Option<c_ulong> {
         let mut next = self.auxv;
         loop {
-            // SAFETY: within the vector up to AT_NULL, which ends the walk.
+            // SAFETY: inside the vector, up to AT_NULL, which ends the walk.
             let [key, value] = unsafe { *next };
             match key {
                 libc::AT_NULL => return None,
@@ -94,13 +95,13 @@ impl Startup {
         }
     }
 
-    /// The path by which the program was executed (of a script: the script's),
-    /// empty where the kernel gave none.
+    /// The path by which the program was executed (for a script, the script's
+    /// path); empty if the kernel gave none.
     #[must_use]
     pub fn executed(self) -> &'static [u8] {
         match self.auxiliary(libc::AT_EXECFN) {
             None | Some(0) => b"",
-            // SAFETY: AT_EXECFN is a NUL-terminated string that stays.
+            // SAFETY: AT_EXECFN is a NUL-terminated string that stays valid.
             Some(path) => unsafe { CStr::from_ptr(path as *const c_char) }.to_bytes(),
         }
     }

@@ -1,9 +1,10 @@
-//! Standard error, written to so that it harms nobody.
+//! Writes to standard error so that it harms nobody.
 //!
-//! A line of ours is a write that the program never made. It must not kill the
+//! The program never asked for a line of ours. The write must not kill the
 //! program (SIGPIPE, SIGXFSZ), stop it (SIGTTOU), hang it (a full pipe, a
-//! stopped terminal), or land in a file that has become descriptor 2 since.
-//! Where it might, the line is dropped. `docs/limits.md` has what is left.
+//! stopped terminal), or end up in another file that has become descriptor 2
+//! since. If it might, the line is dropped. `docs/limits.md` lists the cases
+//! that remain.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -13,8 +14,8 @@ use super::signals::{self, Blocked, Mask};
 
 const STDERR: core::ffi::c_int = libc::STDERR_FILENO;
 
-/// What a write can raise on the thread that makes it. (SIGTTOU is not sent
-/// where it is blocked: the write goes ahead.)
+/// The signals that a write can raise on its own thread. (A thread that blocks
+/// SIGTTOU does not get it: the write goes ahead.)
 const RAISED: Mask = signals::bit(libc::SIGPIPE) | signals::bit(libc::SIGXFSZ);
 
 /// Whether lines are written at all.
@@ -23,12 +24,13 @@ static OPEN: AtomicBool = AtomicBool::new(false);
 /// Device and inode of what was standard error at load.
 static FILE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-/// Has lines written from now on, to the file that is standard error now. To
-/// be called at load, and only where there may be something to say: it costs a
-/// system call. Until then nothing is written.
+/// Enables lines, to the file that is standard error now. Nothing is written
+/// before. Call this at load, and only if there may be something to say: it
+/// costs a system call.
 pub fn open() {
     let Ok(file) = call::fstat(STDERR) else { return };
-    // All files of the kernel's own, such as event counters, are one inode.
+    // The kernel's anonymous files, such as event counters, all share one
+    // inode.
     if matches!(kind(&file), libc::S_IFREG | libc::S_IFCHR | libc::S_IFIFO | libc::S_IFSOCK) {
         for (place, value) in FILE.iter().zip([file.st_dev, file.st_ino]) {
             place.store(value, Ordering::Relaxed);
@@ -37,7 +39,7 @@ pub fn open() {
     }
 }
 
-/// Has no line written any more. Returns whether any was, for [`reopen`].
+/// Disables lines. Returns whether they were enabled, for [`reopen`].
 /// Async-signal-safe.
 pub fn close() -> bool {
     OPEN.swap(false, Ordering::Relaxed)
@@ -60,8 +62,9 @@ pub fn write(line: &[u8]) {
     if !is_open() {
         return;
     }
-    // All, not only those that can be raised: of two SIGPIPE, ours and that of
-    // a handler's own write, one would be left.
+    // Block all signals, not only those that the write can raise: of two
+    // SIGPIPEs, ours and one from a handler's own write, only one would be
+    // left.
     let _blocked = Blocked::over_line();
     let Ok(file) = call::fstat(STDERR) else { return };
     let same = FILE.iter().zip([file.st_dev, file.st_ino]);
@@ -74,11 +77,12 @@ pub fn write(line: &[u8]) {
     }
     let earlier = signals::pending();
     let outcome = match kind {
-        // Never sleeps for a reader; RWF_NOWAIT would fail for want of a page.
+        // Never sleeps for a reader. RWF_NOWAIT would fail if a page were
+        // missing.
         libc::S_IFREG => call::write(STDERR, line),
         libc::S_IFSOCK => call::send_at_once(STDERR, line),
         _ => match call::write_at_once(STDERR, line) {
-            // This kernel, or this kind of file, has no such write.
+            // This kernel or this kind of file does not support such a write.
             Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {
                 call::write(STDERR, line)
             }

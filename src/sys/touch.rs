@@ -1,6 +1,6 @@
-//! Making pages present and writable, as a write would, without changing a
-//! byte of them. No concurrent update is lost, and what would be a signal for a
-//! store of ours is an outcome here.
+//! Makes pages present and writable, as a write would, without changing a byte.
+//! No concurrent update is lost, and where a store of ours would raise a
+//! signal, this returns an outcome.
 
 use core::ffi::c_int;
 use core::num::NonZeroUsize;
@@ -12,11 +12,11 @@ use super::errno::Errno;
 use super::futex;
 use super::page::{self, Pages};
 
-/// The most that one call is asked for: the kernel takes larger runs apart, and
-/// readies the next part only when it has written the first.
+/// The most pages that one call takes: the kernel splits larger runs, and
+/// prepares the next part only after it has written the first.
 const AT_ONCE: usize = 256;
 
-/// An address at which nothing can be read. Address 0 would not do: a program
+/// An address at which nothing can be read. Address 0 will not do: the program
 /// may have memory there.
 fn nowhere() -> Option<usize> {
     static PAGE: OnceNonZeroUsize = OnceNonZeroUsize::new();
@@ -24,8 +24,8 @@ fn nowhere() -> Option<usize> {
     PAGE.get_or_try_init(reserve).ok().map(NonZeroUsize::get)
 }
 
-/// Touches `pages` of the calling process, which is `pid`: all of them, but
-/// only up to the first that may not be written. Does not tell.
+/// Touches `pages` of the calling process, whose id is `pid`, up to the first
+/// page that is not writable. Does not report how far it got.
 /// Async-signal-safe.
 pub fn run(pid: c_int, pages: Pages) {
     let mut rest = pages;
@@ -35,7 +35,7 @@ pub fn run(pid: c_int, pages: Pages) {
         let told = nowhere()
             .filter(|_| !one)
             .map(|nowhere| call::write_from_nowhere(pid, nowhere, part.address(), part.bytes()));
-        // Without that call, and where the first thread has ended.
+        // If that call is not available, or if the first thread has ended.
         if told != Some(Err(Errno::EFAULT)) {
             let _ = down(part);
         }
@@ -43,8 +43,8 @@ pub fn run(pid: c_int, pages: Pages) {
     }
 }
 
-/// Touches `pages` one by one, from the last on, up to one that may not be
-/// written. Returns those that are ready. Async-signal-safe.
+/// Touches `pages` one by one, from the last one down, until one is not
+/// writable. Returns those that are ready. Async-signal-safe.
 #[must_use]
 pub fn down(pages: Pages) -> Pages {
     let writable = |page: &usize| futex::touch(page.wrapping_mul(page::SIZE)).is_ok();
@@ -93,7 +93,7 @@ mod tests {
             .all(|&it| it == byte)
     }
 
-    /// Page faults of writing to each of `pages`.
+    /// The page faults that a write to each of `pages` takes.
     fn faults(pages: Pages) -> i64 {
         let count = || {
             // SAFETY: plain C data, filled in by the kernel.
@@ -117,7 +117,8 @@ mod tests {
         call::getpid()
     }
 
-    /// Runs `then` while a copy of this process exists, so that pages are shared with it.
+    /// Runs `then` while a copy of this process exists, so that its pages are
+    /// shared.
     fn while_copied(then: impl FnOnce()) {
         let child = call::clone_process().unwrap();
         if child == 0 {
@@ -143,7 +144,7 @@ mod tests {
             assert_eq!(faults(all(start)), 0);
         });
         assert!(filled(start, 7));
-        // The control: without it each page faults.
+        // The control arm: without the touch each page faults.
         while_copied(|| assert_eq!(faults(all(start)), COUNT as i64));
     }
 
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(faults(pages), 0);
     }
 
-    /// Where the call is not to be had, pages are touched all the same.
+    /// If the call is not available, pages are touched all the same.
     #[test]
     fn another_process_is_left_alone() {
         let start = fresh();

@@ -1,36 +1,37 @@
 //! The sleep as a cancellation point.
 //!
-//! libc cancels a thread that sleeps in one of *its* calls; ours are none. So
-//! a waiting thread is made asynchronously cancellable, with signals blocked
-//! while it is awake: libc cancels by a signal, so that acts in the sleep, and
-//! only there. The sleep consumes nothing, so a thread that ends in it takes no
-//! child along. Before signals are unblocked behind the reap, and before a
-//! handler runs, the program's own type is put back.
+//! libc cancels a thread that sleeps in one of *its* calls, and ours are not
+//! its calls. So a waiting thread is made asynchronously cancellable, with
+//! signals blocked while it is awake. libc cancels by a signal, so a
+//! cancellation acts during the sleep, and only there. The sleep consumes
+//! nothing, so a thread that ends in it takes no child along. The program's own
+//! cancellation type is restored before signals are unblocked after the reap,
+//! and before a handler runs.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// `pthread_setcanceltype` of the libc in this process; 0: it has none.
+/// `pthread_setcanceltype` of the libc in this process; 0 if it has none.
 static SET_TYPE: AtomicUsize = AtomicUsize::new(0);
 
 /// `pthread_setcancelstate`, likewise.
 static SET_STATE: AtomicUsize = AtomicUsize::new(0);
 
-/// The same numbers in glibc and musl.
+/// These numbers are the same in glibc and musl.
 const ASYNCHRONOUS: c_int = 1;
 const DISABLED: c_int = 1;
 
-/// Tells this module where `pthread_setcanceltype` and `pthread_setcancelstate`
-/// are; 0 for nowhere.
+/// Sets the addresses of `pthread_setcanceltype` and `pthread_setcancelstate`;
+/// 0 if missing.
 ///
 /// # Safety
-/// Each is 0 or that function's address.
+/// Each is 0 or the address of that function.
 pub unsafe fn locate(set_type: usize, set_state: usize) {
     SET_TYPE.store(set_type, Ordering::Relaxed);
     SET_STATE.store(set_state, Ordering::Relaxed);
 }
 
-/// What was, `None` where there is no such function.
+/// Returns the previous value; `None` if there is no such function.
 fn set(function: &AtomicUsize, value: c_int) -> Option<c_int> {
     type Set = unsafe extern "C" fn(c_int, *mut c_int) -> c_int;
     let mut old = value;
@@ -39,8 +40,8 @@ fn set(function: &AtomicUsize, value: c_int) -> Option<c_int> {
         address => {
             // SAFETY: `locate` was given the address of such a function.
             let set = unsafe { core::mem::transmute::<usize, Set>(address) };
-            // SAFETY: `old` is live. The call may end the thread: no frame
-            // above it owns anything.
+            // SAFETY: `old` is live. The call may end the thread: none of the
+            // frames that this unwinds owns anything.
             unsafe { set(value, &raw mut old) };
         }
     }
@@ -51,19 +52,19 @@ fn set_type(kind: c_int) -> Option<c_int> {
     set(&SET_TYPE, kind)
 }
 
-/// Whether a wait is a cancellation point: libc's functions are, syscall(2) is
-/// not.
+/// Whether a wait is a cancellation point: those of libc's functions are, that
+/// of syscall(2) is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancellation {
-    /// It is.
+    /// The wait is one.
     Point,
-    /// It is not.
+    /// The wait is not one.
     None,
 }
 
 impl Cancellation {
-    /// Makes the thread cancellable, if that is meant. A cancellation that is
-    /// pending acts now, as it does at the entry of every wait.
+    /// For a cancellation point, makes the thread cancellable. A pending
+    /// cancellation acts now, as it does on entry to every wait.
     #[must_use]
     #[inline]
     pub fn begin(self) -> Own {
@@ -74,12 +75,12 @@ impl Cancellation {
     }
 }
 
-/// The program's own type, where it is not the one in force.
+/// The program's own cancellation type, if another type is in force.
 #[derive(Clone, Copy)]
 pub struct Own(Option<c_int>);
 
 impl Own {
-    /// Puts it back. Nothing acts. Async-signal-safe.
+    /// Restores it. No cancellation acts. Async-signal-safe.
     #[inline]
     pub fn put_back(self) {
         if let Some(own) = self.0 {
@@ -88,19 +89,19 @@ impl Own {
     }
 }
 
-/// Cancellation as the program had it enabled, while it is not: for calls of
-/// what may be a cancellation point, which it is not to be.
+/// The program's own cancellation state, while cancellation is disabled for a
+/// call that may be a cancellation point but must not act as one.
 #[derive(Clone, Copy)]
 pub(super) struct Disabled(Option<c_int>);
 
 impl Disabled {
-    /// Disables it, if `wanted`.
+    /// Disables cancellation if `wanted`.
     pub fn when(wanted: bool) -> Self {
         Disabled(if wanted { set(&SET_STATE, DISABLED) } else { None })
     }
 
-    /// Puts it back. A cancellation that is pending acts now, unless the
-    /// program's own type is back and is another.
+    /// Restores the state. A pending cancellation acts now, unless the
+    /// program's own type is back in force and is not asynchronous.
     pub fn put_back(self) {
         if let Some(own) = self.0 {
             set(&SET_STATE, own);

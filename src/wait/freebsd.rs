@@ -1,11 +1,11 @@
-//! The second defect, id `freebsd-restart-r10`, where it lives.
+//! The cure for the second defect, id `freebsd-restart-r10`, on the system that
+//! has it.
 //!
-//! `int80`: the whole call goes through INT 0x80, with all its arguments, as
-//! in Go's cure: the affected kernels restart such a call correctly, so it
-//! *is* the call, and there is nothing to argue about exactness. `two-phase`,
-//! for kernels without that entry: reap with `WNOHANG`, which never sleeps,
-//! and sleep in nanosleep(2), which has two arguments. `docs/wait.md` has the
-//! details.
+//! `int80`: the whole call goes through INT 0x80, with all its arguments, as in
+//! Go's cure. The affected kernels restart such a call correctly, so this *is*
+//! the call, and nothing has to be imitated. `two-phase`, for kernels without
+//! that entry: reap with `WNOHANG`, which never sleeps, and sleep in
+//! nanosleep(2), which has two arguments. `docs/wait.md` has the details.
 
 mod strategy;
 
@@ -22,11 +22,11 @@ pub use strategy::{Strategy, strategy};
 /// The [`Strategy`] in force.
 static IN_FORCE: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
 
-/// Milliseconds.
+/// In milliseconds.
 const LONGEST_NAP: u32 = 16;
 
-/// Chooses the strategy; at load. On a kernel that the table calls fixed, or
-/// does not know, `auto` is off.
+/// Chooses the strategy; called at load. `auto` means off on a kernel that the
+/// table calls fixed or does not list.
 pub fn choose(wanted: Wait) -> Strategy {
     let row = freebsd::release_date().ok().and_then(|date| {
         FREEBSD_RELEASES.iter().rev().find(|row| i64::from(row.osreldate) <= i64::from(date))
@@ -46,16 +46,16 @@ pub fn choose(wanted: Wait) -> Strategy {
     strategy
 }
 
-/// Carries out a restartable call of up to six arguments: by INT 0x80, if that
-/// is the strategy.
+/// Makes a restartable call with up to six arguments: by INT 0x80 if that is
+/// the strategy.
 ///
 /// # Errors
-/// As the call.
+/// Those of the call.
 ///
 /// # Safety
-/// As the call.
+/// The same as for the call.
 pub unsafe fn run(number: usize, arguments: [usize; 6]) -> Outcome {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's contract.
     unsafe {
         match strategy() {
             Strategy::Int80 => freebsd::by_int80(number, arguments),
@@ -67,24 +67,24 @@ pub unsafe fn run(number: usize, arguments: [usize; 6]) -> Outcome {
 /// wait4(2). Async-signal-safe.
 ///
 /// # Errors
-/// As the call.
+/// Those of the call.
 ///
 /// # Safety
-/// As the call.
+/// The same as for the call.
 pub unsafe fn wait4(pid: c_int, status: *mut c_int, options: c_int, usage: *mut c_void) -> Outcome {
     let call =
         |options: c_int| [pid as usize, status as usize, options as usize, usage as usize, 0, 0];
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's contract.
     unsafe { wait(SYS_WAIT4, call, options) }
 }
 
 /// wait6(2). Async-signal-safe.
 ///
 /// # Errors
-/// As the call.
+/// Those of the call.
 ///
 /// # Safety
-/// As the call.
+/// The same as for the call.
 pub unsafe fn wait6(
     kind: c_int,
     id: i64,
@@ -103,30 +103,31 @@ pub unsafe fn wait6(
             info as usize,
         ]
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's contract.
     unsafe { wait(SYS_WAIT6, call, options) }
 }
 
 unsafe fn wait(number: usize, call: impl Fn(c_int) -> [usize; 6], options: c_int) -> Outcome {
     if strategy() != Strategy::TwoPhase || options & libc::WNOHANG != 0 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         return unsafe { run(number, call(options)) };
     }
     let mut milliseconds = 1_u32;
     let mut interrupted = false;
     loop {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         let outcome = unsafe { freebsd::by_syscall(number, call(options | libc::WNOHANG)) };
         if outcome != Ok(0) {
             return outcome;
         }
-        // Behind the reap: of a child and a signal that come together the
-        // kernel reports the child.
+        // After the reap: if a child and a signal come together, the kernel
+        // reports the child.
         if interrupted {
             return Err(Errno::EINTR);
         }
-        // nanosleep says EINTR for a handler with SA_RESTART, too. Which one
-        // ran is not known: with any that interrupts, it may have been that.
+        // nanosleep returns EINTR for a handler with SA_RESTART too. Which
+        // handler ran is not known: if any of them interrupts, it may have been
+        // that one.
         interrupted =
             freebsd::nap(milliseconds) == Err(Errno::EINTR) && freebsd::some_handler_interrupts();
         milliseconds = milliseconds.saturating_mul(2).min(LONGEST_NAP);

@@ -1,24 +1,25 @@
-//! What runs in front of the program's handlers: it ends the wait that they
+//! Runs in front of the program's handlers, and ends the wait that they
 //! interrupt, as the kernel would.
 //!
-//! A thread asleep in the kernel's own wait looks for a child before it obeys
-//! a signal, and only then the handler runs; afterwards the wait is over, with
-//! the child or EINTR, or begins anew. A wait that sleeps in pieces must do
-//! the same, at every instruction. So, while a strategy is in force, handlers
-//! are installed behind `sigward_wait_gate`. If the interrupted instruction is
-//! one of the stretch in which a wait sleeps (see [`super::sleep`]), the gate
-//! reaps for the waiter, by a raw call that never sleeps, and writes down how
-//! the wait ends. Then it jumps on to the program's handler, which sees
-//! registers, stack and return address as the kernel made them.
+//! A thread that sleeps in the kernel's own wait looks for a child before it
+//! acts on a signal, and only then does the handler run; afterwards the wait
+//! ends, with the child or EINTR, or restarts. A wait that sleeps in pieces
+//! must do the same, at every instruction. So, while a strategy is in force,
+//! handlers are installed behind `sigward_wait_gate`. If the interrupted
+//! instruction belongs to the stretch in which a wait sleeps (see
+//! [`super::sleep`]), the gate reaps for the waiter, by a raw call that never
+//! sleeps, and records how the wait ends. Then it jumps to the program's
+//! handler, which finds registers, stack and return address as the kernel made
+//! them.
 //!
-//! Nothing is registered: what the gate needs it finds by the registers that
-//! were interrupted. So there is nothing that a handler which jumps out of the
-//! wait, a cancellation or another thread could leave stale.
+//! Nothing is registered: the gate finds all that it needs through the
+//! interrupted registers. So a handler that jumps out of the wait, a
+//! cancellation or another thread cannot leave anything stale.
 //!
-//! Signals that come together are delivered on top of each other: the
-//! handler that runs first has interrupted the gate of the one that interrupted
-//! the wait. So a gate that finds a gate interrupted before it had all signals
-//! blocked does that one's work.
+//! Signals that come together are delivered on top of each other: the handler
+//! that runs first has interrupted the gate of the handler that interrupted the
+//! wait. So a gate does the work of any gate that it interrupted before that
+//! one had all signals blocked.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
@@ -28,38 +29,38 @@ use crate::arch::{self, Interrupted};
 use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
 
-/// Signals of Linux are 1 to 64.
+/// Signals on Linux are 1 to 64.
 const SIGNALS: usize = 65;
 
-/// Two gates, so that a new handler's is not the old one's: until the kernel
-/// knows of the new one, and where the program has read the gate's address
-/// past our hooks and chains to it, the old gate leads to the old handler.
+/// Two gates, so that a new handler does not share the old handler's gate. The
+/// old gate must still lead to the old handler until the kernel knows the new
+/// one, and wherever the program has read the gate's address past our hooks and
+/// chains to it.
 const GATES: usize = 2;
 
-/// How far the gates are apart in [`HANDLERS`]; a power of two.
+/// The distance between the gates' rows in [`HANDLERS`]; a power of two.
 const ROW: usize = 128;
 
-/// The program's handlers that are installed behind each gate, by signal, with
-/// [`RESTARTS`].
+/// The program's handlers behind each gate, by signal, with [`RESTARTS`].
 static HANDLERS: [AtomicUsize; GATES * ROW] = [const { AtomicUsize::new(0) }; GATES * ROW];
 
-/// Added to a handler that was installed with `SA_RESTART`: no address of a
-/// program's has this bit.
+/// The flag of a handler that was installed with `SA_RESTART`: no address of a
+/// program has this bit.
 const RESTARTS: usize = 1 << 63;
 
-/// How often an action is set at most: once more whenever another thread, which
-/// sets one for the same signal, has taken the gate. Else the one's handler
-/// would run with the other's flags.
+/// How often an action is installed at most. It is installed again whenever
+/// another thread has meanwhile taken the gate for the same signal. Otherwise
+/// one thread's handler would run with the other's flags.
 const ATTEMPTS: usize = 64;
 
-/// Bytes of the handler's stack that a gate takes at most, below the frame.
+/// The most bytes of the handler's stack that a gate takes, below the frame.
 const ROOM: usize = 512;
 
 /// What the kernel calls in place of a handler; the other gate is its second
-/// entry. Arguments as any handler's; all three are passed whatever
-/// `SA_SIGINFO` says. The third is then at the frame's beginning, behind the
-/// return address. Where it is not, this is no delivery: the program calls a
-/// handler that it read past our hooks.
+/// entry. It takes any handler's arguments; the kernel passes all three, with
+/// or without `SA_SIGINFO`. In a delivery the third points to the start of the
+/// frame, right behind the return address. If it does not, the program is
+/// calling a handler that it read past our hooks.
 #[unsafe(naked)]
 unsafe extern "C" fn sigward_wait_gate(
     signal: c_int,
@@ -76,20 +77,20 @@ unsafe extern "C" fn sigward_wait_gate(
     )
 }
 
-/// Ends the wait that a delivery has interrupted, if it has, at `context`;
-/// `place` is that of its handler. All signals are blocked. What was done
-/// already is not done again: the thread then stands behind the stretch.
+/// If the delivery with `context` interrupted a wait, ends the wait; `place` is
+/// the place of the delivery's handler. All signals are blocked. Nothing is
+/// done twice: a thread whose wait was ended is no longer in the stretch.
 ///
 /// # Safety
-/// `context` is that of a delivery, which is under way on this thread.
+/// `context` belongs to a delivery that is under way on this thread.
 unsafe extern "C" fn interrupt(place: usize, context: *mut libc::ucontext_t) {
     let (mut place, mut context) = (place, context);
     loop {
-        // SAFETY: the caller's promise; or the context of the delivery whose
+        // SAFETY: the caller's contract; or the context of the delivery whose
         // gate was interrupted.
         let mut interrupted = unsafe { Interrupted::by(context) };
         if let Some(waiter) = interrupted.sleeper() {
-            // SAFETY: what the stretch was called with, which is live.
+            // SAFETY: the argument of the stretch, which is live.
             let waiter = unsafe { &mut *waiter.cast::<Waiter<'_>>() };
             let handler = HANDLERS.get(place).map_or(0, |place| place.load(Ordering::Relaxed));
             waiter.interrupt(handler & RESTARTS != 0);
@@ -107,7 +108,7 @@ fn gates() -> [usize; GATES] {
     [sigward_wait_gate as *const () as usize, arch::other_gate()]
 }
 
-/// Whether handlers were ever installed behind a gate. They stay there when
+/// Whether handlers were ever installed behind a gate. They stay there after
 /// the strategy is given up.
 fn is_raised() -> bool {
     OWNER.pid() != 0
@@ -117,11 +118,10 @@ fn is_real(handler: usize) -> bool {
     handler != libc::SIG_DFL && handler != libc::SIG_IGN && !gates().contains(&handler)
 }
 
-/// Which gate each signal's handler was installed behind last.
+/// The gate that each signal's handler was last installed behind.
 static LATEST: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 
-/// What is remembered of one signal: the handler behind each gate, and which
-/// gate is the latest.
+/// The state of one signal: the handler behind each gate, and the latest gate.
 #[derive(Clone, Copy)]
 struct Memory {
     signal: usize,
@@ -130,7 +130,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// That of `signal`, if its handlers can be behind a gate.
+    /// The state of `signal`; `None` if its handlers cannot be behind a gate.
     fn of(signal: c_int) -> Option<Self> {
         let place = usize::try_from(signal).ok().filter(|&signal| signal < SIGNALS)?;
         if !is_raised() || is_private(signal) {
@@ -143,8 +143,8 @@ impl Memory {
         Some(Memory { signal: place, behind, latest: load(&LATEST, place) % GATES })
     }
 
-    /// Writes down what `latest` says. The other one may be another thread's by
-    /// now, which sets the same handler.
+    /// Stores the handler behind the latest gate. The other gate may meanwhile
+    /// be in use by another thread that installs a handler for the same signal.
     fn store(&self) {
         let (row, signal) = (self.latest, self.signal);
         if let (Some(word), Some(handler)) =
@@ -157,8 +157,8 @@ impl Memory {
         }
     }
 
-    /// Whether the gate of this number still leads where it was made to lead:
-    /// else another thread has used it for the same signal since.
+    /// Whether the gate at `installed` still leads to the handler stored here.
+    /// If not, another thread has used it for the same signal since.
     fn stands(&self, installed: usize) -> bool {
         gates().iter().position(|&gate| gate == installed).is_none_or(|row| {
             let now = HANDLERS.get(row * ROW + self.signal);
@@ -166,7 +166,7 @@ impl Memory {
         })
     }
 
-    /// The program's handler where `installed` is.
+    /// The program's handler for the installed address `installed`.
     fn own(&self, installed: usize) -> usize {
         match gates().iter().zip(self.behind).find(|(gate, _)| **gate == installed) {
             Some((_, behind)) => behind & !RESTARTS,
@@ -174,9 +174,9 @@ impl Memory {
         }
     }
 
-    /// What is to be installed where the program wants `handler`: a gate, behind
-    /// which it then is. If the program has got hold of a gate, it means the
-    /// handler behind it.
+    /// What to install if the program wants `handler`: a gate, which then leads
+    /// to it. If the program passes the address of a gate, it means the handler
+    /// behind that.
     #[inline(never)]
     fn stand_in(&mut self, handler: usize, restarts: bool) -> usize {
         let handler = self.own(handler);
@@ -198,21 +198,22 @@ impl Memory {
         handler
     }
 
-    /// Has the old handler at `old`, if not null, be the program's own.
+    /// Replaces a gate's address in `*old` by the program's handler, unless
+    /// `old` is null.
     ///
     /// # Safety
-    /// It has just been written, at any alignment.
+    /// `*old` has just been written, at any alignment.
     unsafe fn tell(&self, old: *mut usize) {
         if !old.is_null() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's contract.
             unsafe { old.write_unaligned(self.own(old.read_unaligned())) };
         }
     }
 }
 
-/// sigaction(2) by `commit`, which gets what is to be installed, and where the
-/// old action goes: a handler goes behind a gate. The program is told of its
-/// own handlers only. Async-signal-safe.
+/// sigaction(2) by `commit`, which takes the action to install and the
+/// destination of the old action. Puts a handler behind a gate. The program
+/// sees only its own handlers. Async-signal-safe.
 ///
 /// # Safety
 /// If `commit` succeeds, it has written the old action, unless that is null.
@@ -227,7 +228,7 @@ pub unsafe fn action(
     let Some(wanted) = signals::read(new) else {
         let result = commit(new, old);
         if result == 0 {
-            // SAFETY: the caller's promise. The handler is first.
+            // SAFETY: the caller's contract. The handler is the first field.
             unsafe { before.tell(old.cast()) };
         }
         return result;
@@ -243,23 +244,23 @@ pub unsafe fn action(
             before.store();
             return result;
         }
-        // The old action is the first time's.
+        // Only the first call reports the program's old action.
         place = core::ptr::null_mut();
         if after.stands(action.sa_sigaction) {
             break;
         }
     }
-    // SAFETY: the caller's promise. The handler is first.
+    // SAFETY: the caller's contract. The handler is the first field.
     unsafe { before.tell(old.cast()) };
     0
 }
 
-/// Any other way to change the action of `signal`: `change` gives the old
-/// handler, in its result or at `old`, or -1 where it fails. What it installed
-/// is then put behind the gate, or taken out, as sigaction(2) would have done.
-/// Async-signal-safe.
+/// Any other way to change the action of `signal`. `change` returns the old
+/// handler or writes it to `old`; it returns -1 if it fails. Afterwards the
+/// handler that it installed is put behind the gate, or taken from there, as by
+/// sigaction(2). Async-signal-safe.
 ///
-/// Signals are not blocked during `change`: sigset(3) asks for the mask.
+/// Signals are not blocked during `change`: sigset(3) reads the mask.
 ///
 /// # Safety
 /// If `change` succeeds, it has written `old`, unless that is null.
@@ -271,7 +272,7 @@ pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize)
         return result;
     }
     settle(signal);
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's contract.
     unsafe { before.tell(old) };
     before.own(result as usize) as isize
 }
@@ -284,7 +285,7 @@ fn settle(signal: c_int) {
         let mut now = found;
         now.handler = memory.stand_in(found.handler, found.flags & libc::SA_RESTART as usize != 0);
         if now.handler != found.handler {
-            // SAFETY: the program's own handler, or the gate that leads to it.
+            // SAFETY: the program's own handler, or a gate that leads to it.
             let _ = unsafe { signals::dispose(signal, &now) };
         }
         if memory.stands(now.handler) {
@@ -293,22 +294,23 @@ fn settle(signal: c_int) {
     }
 }
 
-/// The process whose handlers the table holds.
+/// The process whose handlers the table contains.
 static OWNER: Owner = Owner::nobody();
 
-/// Sets the gate up for this process; at load.
+/// Sets up the gate for this process; called at load.
 pub(super) fn raise() {
     OWNER.claim();
 }
 
-/// Whether this is surely a vfork child: the memory is its parent's.
+/// Whether this is certainly a vfork child: the memory is its parent's.
 pub(super) fn in_vfork_child() -> bool {
     !OWNER.is_copied() && !OWNER.is_us()
 }
 
-/// Has a child that libc forked own its copy of the table. In one that was
-/// forked past libc nobody owns it: the first who asks may be a vfork child of
-/// the copy. So nothing is put behind a gate there any more.
+/// Makes a child that libc forked the owner of its copy of the table. If a
+/// child was forked past libc, nobody owns its copy: the first to ask may be a
+/// vfork child of that child. So no handlers are put behind a gate there any
+/// more.
 pub fn in_child() {
     if is_raised() {
         OWNER.claim();
@@ -316,11 +318,11 @@ pub fn in_child() {
 }
 
 /// The last of the signals, from 32 on, that the C library keeps for itself
-/// (cancellation, setuid in all threads, timers): it hides what their handlers
-/// interrupt. In glibc 34 is the program's, as `SIGRTMIN`.
+/// (cancellation, setuid in all threads, timers). The library hides what their
+/// handlers interrupt. In glibc the program may use 34, as `SIGRTMIN`.
 static LAST_PRIVATE: AtomicI32 = AtomicI32::new(33);
 
-/// Tells this module that libc is musl, which keeps three.
+/// Records that libc is musl, which keeps three.
 pub fn keep_musls() {
     LAST_PRIVATE.store(34, Ordering::Relaxed);
 }
@@ -329,8 +331,8 @@ fn is_private(signal: c_int) -> bool {
     (32..=LAST_PRIVATE.load(Ordering::Relaxed)).contains(&signal)
 }
 
-/// Whether some handler without `SA_RESTART` is installed that does not stand
-/// behind the gate: by a raw system call, say. Asks the kernel, 62 times.
+/// Whether any handler without `SA_RESTART` is installed without the gate, by a
+/// raw system call, for example. Asks the kernel, with 62 calls.
 #[must_use]
 pub fn bypassed() -> bool {
     (1..SIGNALS as c_int).filter(|&signal| !is_private(signal)).any(|signal| {

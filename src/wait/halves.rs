@@ -1,32 +1,32 @@
 //! A wait in two halves: sleep until there may be something to reap, then reap
-//! it, by a call that never sleeps.
+//! it by a call that never sleeps.
 //!
 //! # `int80`
 //!
-//! The affected kernels restart a call that was entered by INT 0x80 with its
-//! own arguments. On Linux that entry takes 32-bit pointers, so the sleeping
-//! half, waitid with `WNOWAIT`, has none: no record, no usage. It reports, by
-//! its mere return, that there is something to reap, and consumes nothing.
+//! The affected kernels restart a call with its own arguments if it was entered
+//! by INT 0x80. On Linux that entry takes 32-bit pointers, so the sleeping
+//! half, waitid with `WNOWAIT`, has none: no record, no usage. It reports, just
+//! by returning, that there is something to reap, and consumes nothing.
 //!
-//! The loop ends: a reap that finds nothing after a sleep that reported
-//! something means that another waiter consumed it, so the process as a whole
-//! went on. Should a kernel report what it then does not give, the loop naps
-//! now and then instead of spinning. A kernel that refuses what its wait4
+//! The loop ends: if the sleep reported something and the reap finds nothing,
+//! another waiter has consumed it, so the process as a whole made progress. If
+//! a kernel reports a child but does not let it be reaped, the loop naps now
+//! and then instead of spinning. A kernel's waitid may refuse what its wait4
 //! takes (the caller's own group before 5.4; `__WALL`, `__WCLONE` and
-//! `__WNOTHREAD` before 4.7) has that wait made in naps.
+//! `__WNOTHREAD` before 4.7); then the wait sleeps in naps.
 //!
 //! # `two-phase`
 //!
-//! For where there is no `int 0x80`: a filter, a kernel built without it. The
-//! sleep is a nap, and no call with more than three arguments ever sleeps, so
-//! there is nothing that a restart could lose, whatever the garbage is. A
-//! sleep in SYSCALL waitid with `WNOWAIT` would be quicker to wake, but its
-//! options are in R10: garbage that happens to be valid options *consumes* the
-//! child. A pidfd is not used either: it would be left open by a handler that
-//! jumps out of the wait, and is blind for stops.
+//! For processes without `int 0x80`, because of a filter or a kernel built
+//! without it. The sleep is a nap. No call with more than three arguments ever
+//! sleeps, so a restart can lose nothing, whatever the garbage is. A sleep in
+//! SYSCALL waitid with `WNOWAIT` would wake sooner, but its options are in R10:
+//! garbage that happens to be valid options *consumes* the child. A pidfd will
+//! not do either: a handler that jumps out of the wait would leave it open, and
+//! it does not report stops.
 //!
-//! The price is time: a child is seen at the end of a nap. Naps start at 1 ms
-//! and double up to `LONGEST_NAP`; one ends early when any handler runs on
+//! The price is time: a child is noticed at the end of a nap. Naps start at 1
+//! ms and double up to `LONGEST_NAP`; a nap ends early when any handler runs on
 //! this thread, such as one for SIGCHLD.
 
 use core::ffi::c_int;
@@ -39,34 +39,35 @@ use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
 use crate::sys::signals;
 
-/// Milliseconds.
+/// In milliseconds.
 const LONGEST_NAP: c_int = 16;
 
-/// After so many reaps in a row that found nothing, a nap of 1 ms.
+/// After so many reaps in a row that found nothing, the wait naps for 1 ms.
 const LOSSES_BEFORE_NAP: u32 = 256;
 const LAST_LOSS: u32 = LOSSES_BEFORE_NAP - 1;
 
-/// What a wait sleeps in.
+/// How a wait sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bed {
-    /// `int 0x80`, until there is something to reap.
+    /// In `int 0x80`, until there is something to reap.
     Int80,
-    /// Naps.
+    /// In naps.
     Naps,
 }
 
-/// Waits, until it is over or a handler has run.
+/// Waits until the wait is over or a handler has run.
 ///
 /// # Safety
-/// As [`super::run`].
+/// As for [`super::run`].
 #[must_use]
 pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -> End {
     let mut napping = bed == Bed::Naps;
     if napping && request.is_nonblocking() {
-        // SAFETY: the caller's promise. EAGAIN is given without `WNOHANG` only.
+        // SAFETY: the caller's contract. EAGAIN is returned only without
+        // `WNOHANG`.
         return End::Over(unsafe { request.plain() });
     }
-    // It is awake with signals blocked.
+    // The wait blocks signals while it is awake.
     signals::prove_for_wait();
     let mut waiter = Waiter::new(request, cancellation.begin());
     let mut milliseconds = 0;
@@ -82,7 +83,7 @@ pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -
             Err(end) => return end,
         };
         let disabled = Disabled::when(request.is_seen());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         let outcome = unsafe {
             match slept {
                 _ if nap.is_some() => look(request, slept),
@@ -104,33 +105,34 @@ pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -
     }
 }
 
-/// Ends the wait with what the sleep said. The program's own call says it
-/// better, and whoever is to see that does.
+/// Ends the wait with the error of the sleep. The program's own call gives a
+/// more precise answer, and a library that should see the reap sees that call.
 ///
 /// # Safety
-/// As [`super::run`].
+/// As for [`super::run`].
 unsafe fn fail(request: &Request, error: Errno) -> Option<Outcome> {
-    // A handler past the gate: the kernel has looked before it obeyed.
-    // SAFETY: the caller's promise.
+    // A handler that bypassed the gate: the kernel looked for a child before it
+    // acted on the signal.
+    // SAFETY: the caller's contract.
     let said = if error == Errno::EINTR { None } else { unsafe { request.reap() } };
     // SAFETY: as above.
     said.or_else(|| Some(unsafe { request.fail(error) }))
 }
 
-/// What there is after a nap, if that ends the wait.
+/// Looks for something to reap after a nap; `None` if the wait goes on.
 ///
 /// # Safety
-/// As [`super::run`].
+/// As for [`super::run`].
 unsafe fn look(request: &Request, napped: Outcome) -> Option<Outcome> {
     if request.is_reportable()
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         && let Some(outcome) = unsafe { request.reap() }
     {
         return Some(outcome);
     }
-    // A handler behind the gate would not have let it return here. poll says
-    // EINTR for one with SA_RESTART, too.
+    // A handler behind the gate would not have let the sleep return here. poll
+    // returns EINTR for a handler with SA_RESTART too.
     let interrupted = napped == Err(Errno::EINTR) && gate::bypassed();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's contract.
     interrupted.then(|| unsafe { request.fail(Errno::EINTR) })
 }

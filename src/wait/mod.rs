@@ -1,21 +1,21 @@
-//! The second defect, id `freebsd-restart-r10`: a wait that the kernel
-//! restarts loses arguments. `docs/wait.md` has the argument of correctness.
+//! The second defect, id `freebsd-restart-r10`: a wait that the kernel restarts
+//! loses arguments. `docs/wait.md` argues why the cure is correct.
 //!
 //! The cure is never to sleep in a call whose lost arguments matter. A wait is
 //! split: [`sleep`] until a child has something to report, in a call that a
-//! restart cannot harm, then [`reap`](request::Request::reap) with the program's own
-//! pointers and `WNOHANG`, which never sleeps, so is never restarted. Nothing
-//! is consumed by the sleep, so nothing can be lost between the two; nothing
-//! is reported but by the one reap, so nothing is reported twice.
+//! restart cannot harm, then [`reap`](request::Request::reap) with the
+//! program's own pointers and `WNOHANG`, which never sleeps and so is never
+//! restarted. The sleep consumes nothing, so nothing can be lost between the
+//! two; only the one reap reports anything, so nothing is reported twice.
 //!
 //! | module | |
 //! | --- | --- |
-//! | [`Strategy`] | the ways to carry a wait out, and the one in force |
-//! | [`request`] | what the program asked for, in terms of both halves |
-//! | [`halves`] | the loop: sleeps in `int 0x80` waitid, or in naps, and reaps |
+//! | [`Strategy`] | the ways to carry out a wait, and the one in force |
+//! | [`request`] | what the program asked for, as two halves |
+//! | [`halves`] | the loop: sleeps in `int 0x80` waitid or in naps, then reaps |
 //! | [`sleep`] | the instructions that sleep, which handlers may interrupt |
-//! | [`gate`] | what runs in front of handlers: it ends the wait that they interrupt |
-//! | [`cancel`] | the sleep as a cancellation point |
+//! | [`gate`] | runs in front of handlers and ends the wait that they interrupt |
+//! | [`cancel`] | makes the sleep a cancellation point |
 //! | [`probe`] | whether this process may use `int 0x80` |
 
 pub mod cancel;
@@ -44,8 +44,9 @@ const IN_FORCE: &AtomicU8 = &BLOCK.force.wait;
 
 static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
 
-/// Chooses the strategy; at load. `int80` becomes `two-phase` where
-/// [`probe::int80_works`] says no: returns why, and what is in force.
+/// Chooses the strategy; called at load. `int80` becomes `two-phase` if
+/// [`probe::int80_works`] fails. Returns the strategy in force and the reason
+/// for the change.
 pub fn choose(wanted: Strategy, interrupted: Interrupted) -> (Strategy, Option<probe::Unusable>) {
     let unusable = match wanted {
         Strategy::Int80 => probe::int80_works().err(),
@@ -60,11 +61,12 @@ pub fn choose(wanted: Strategy, interrupted: Interrupted) -> (Strategy, Option<p
     (strategy, unusable)
 }
 
-/// Gives the strategy up, and leaves waits to libc: the program is
-/// about to install a seccomp filter. One that checks the architecture kills
-/// for `int 0x80`, one that knows the program's own calls for any other of
-/// ours. Returns what was given up, for [`stand_up`]; in a vfork child, whose
-/// memory is its parent's, nothing is. Async-signal-safe.
+/// Gives up the strategy and leaves waits to libc, because the program is about
+/// to install a seccomp filter. A filter that checks the architecture kills the
+/// process for `int 0x80`; one that allows the program's own calls kills it for
+/// any other call of ours. Returns what was given up, for [`stand_up`]. In a
+/// vfork child nothing is given up, as the memory is its parent's.
+/// Async-signal-safe.
 #[must_use]
 pub fn stand_down() -> Strategy {
     let before = strategy();
@@ -75,14 +77,14 @@ pub fn stand_down() -> Strategy {
     before
 }
 
-/// Takes up what [`stand_down`] gave up. Async-signal-safe.
+/// Restores what [`stand_down`] gave up. Async-signal-safe.
 pub fn stand_up(given_up: Strategy) {
     if given_up != Strategy::Off {
         put_in_force(given_up);
     }
 }
 
-/// Whether the wait hooks have anything to do but to jump on.
+/// Whether the wait hooks do anything but jump to the original.
 #[must_use]
 pub fn acts() -> bool {
     strategy() != Strategy::Off || retries()
@@ -94,17 +96,17 @@ pub fn retries() -> bool {
     INTERRUPTED.load(Ordering::Relaxed) == Interrupted::Retry as u8
 }
 
-/// Carries `request` out. Async-signal-safe and re-entrant. A cancellation acts
+/// Carries out `request`. Async-signal-safe and re-entrant. A cancellation acts
 /// while it sleeps, and only then.
 ///
 /// # Errors
-/// As the call that was asked for.
+/// Those of the requested call.
 ///
 /// # Safety
-/// As the call: its pointers are handed to the kernel, which judges them.
+/// The same as for the call: the kernel checks its pointers.
 pub unsafe fn run(request: &Request, cancellation: Cancellation) -> Outcome {
     loop {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         let end = unsafe {
             match strategy() {
                 Strategy::Off => End::Over(request.plain()),

@@ -7,14 +7,16 @@ use crate::sys::call;
 use crate::sys::errno::Errno;
 use crate::sys::probe::unfiltered;
 
-/// Why `int 0x80` is not to be used.
+/// Why `int 0x80` must not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// One that checks the architecture kills for it, and we cannot tell.
+    /// There may be a seccomp filter. One that checks the architecture kills
+    /// the process for `int 0x80`, and we cannot tell which kind it is.
     Filter,
-    /// No disposable child could be made, or waited for.
+    /// No disposable child could be made or waited for.
     Untried(Errno),
-    /// The disposable child did not get the answer of a kernel that has it.
+    /// The disposable child did not get the answer of a kernel that has the
+    /// entry.
     NoEntry,
 }
 
@@ -28,20 +30,21 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// Whether `int 0x80` waitid works here and harms nobody: no seccomp filter
-/// is in place, and a disposable child survives it. For use at load: it forks.
+/// Whether `int 0x80` waitid works here and harms nobody: no seccomp filter is
+/// in place, and a disposable child survives the call. For use at load: it
+/// forks.
 ///
 /// # Errors
-/// Why not.
+/// The reason if not.
 pub fn int80_works() -> Result<(), Unusable> {
     if unfiltered() { disposable_child_survives() } else { Err(Unusable::Filter) }
 }
 
-/// Exit code of a child for which everything was right.
+/// Exit code of a child that got the right answer.
 const RIGHT: usize = 77;
 
 fn disposable_child_survives() -> Result<(), Unusable> {
-    // Its memory is a copy, so its death harms nobody.
+    // The child's memory is a copy, so its death harms nobody.
     let status = match call::clone_process() {
         Ok(0) => try_in_child(),
         Ok(child) => call::wait_for_clone(child),
@@ -57,7 +60,7 @@ fn disposable_child_survives() -> Result<(), Unusable> {
 fn try_in_child() -> ! {
     call::forbid_core_dump();
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: waitid(P_ALL, 0, NULL, options, NULL) of a process without
+    // SAFETY: waitid(P_ALL, 0, NULL, options, NULL) in a process without
     // children. At worst the kernel kills this child.
     let result = unsafe { arch::int80(arch::INT80_WAITID, [libc::P_ALL, 0, 0, options as u32, 0]) };
     let code = if result == -libc::ECHILD { RIGHT } else { 1 };
@@ -70,7 +73,8 @@ mod tests {
 
     #[test]
     fn int80_is_probed_without_a_trace() {
-        // Debian's kernels have it; a test run under a filter has not.
+        // Debian's kernels have the entry; a test under a filter may not use
+        // it.
         let works = super::int80_works().is_ok();
         let mut status = 0;
         // SAFETY: a live status.
@@ -80,15 +84,15 @@ mod tests {
         assert!(works || filtered || !entry_exists());
     }
 
-    /// Whether a child gets its own pid by getpid(2) of the 32-bit table, which
-    /// is another call by SYSCALL.
+    /// Whether a child gets its own pid by getpid(2) of the 32-bit table, whose
+    /// number means another call by SYSCALL.
     fn entry_exists() -> bool {
-        // SAFETY: the child makes system calls only.
+        // SAFETY: the child makes only system calls.
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: at worst the kernel kills this child.
             let said = unsafe { arch::int80(20, [0; 5]) };
-            // SAFETY: no arguments that are addresses.
+            // SAFETY: none of the arguments is an address.
             unsafe { libc::_exit(i32::from(said != libc::getpid())) };
         }
         let mut status = 0;

@@ -1,11 +1,11 @@
-//! What the program asked for, and its two halves.
+//! What the program asked for, as two halves.
 
 use core::ffi::{c_int, c_void};
 
 use crate::sys::call::{self, Outcome};
 use crate::sys::errno::{self, Errno};
 
-/// Options that wait4(2) accepts; with any other it fails at once.
+/// The options that wait4(2) accepts; with any other it fails at once.
 const WAIT4_OPTIONS: c_int = libc::WNOHANG
     | libc::WUNTRACED
     | libc::WCONTINUED
@@ -13,7 +13,7 @@ const WAIT4_OPTIONS: c_int = libc::WNOHANG
     | libc::__WCLONE
     | libc::__WALL;
 
-/// What a sleep waits for: the arguments of waitid(2) that are numbers.
+/// What a sleep waits for: the numeric arguments of waitid(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Event {
@@ -25,7 +25,7 @@ pub struct Event {
     pub options: c_int,
 }
 
-/// The call to be made once there is something to report.
+/// The call to make once there is something to report.
 #[derive(Clone, Copy)]
 enum Reap {
     Wait4 { pid: c_int, status: *mut c_int, options: c_int, usage: *mut c_void },
@@ -40,9 +40,9 @@ pub struct Request {
     other: Option<Other>,
 }
 
-/// A function of another library, between us and libc, that is to see the
-/// reap. Each is called with `WNOHANG`, all signals blocked and cancellation
-/// disabled, and tells errors by `errno`.
+/// A function of another library, between us and libc, that should see the
+/// reap. It is called with `WNOHANG`, with all signals blocked and cancellation
+/// disabled, and reports errors by `errno`.
 #[derive(Clone, Copy)]
 pub enum Other {
     /// waitpid(2).
@@ -56,9 +56,10 @@ pub enum Other {
 }
 
 impl Request {
-    /// `wait4(pid, status, options, usage)`, of which wait, waitpid and wait3
-    /// are cases. `None`: it never sleeps, and is libc's own business (no hang
-    /// was asked for, or the kernel refuses it whatever the children do).
+    /// `wait4(pid, status, options, usage)`, which includes wait, waitpid and
+    /// wait3. `None` if the call never sleeps, because `WNOHANG` was given or
+    /// because the kernel refuses it whatever the children do; then it is left
+    /// to libc.
     #[must_use]
     pub fn wait4(
         pid: c_int,
@@ -71,7 +72,7 @@ impl Request {
         }
         let (kind, id) = match pid {
             -1 => (libc::P_ALL, 0),
-            // The caller's own group; Linux 5.4 knows it by the number 0.
+            // The caller's own group; Linux 5.4 and later accept 0 for it.
             0 => (libc::P_PGID, 0),
             group if group < 0 => (libc::P_PGID, -group),
             _ => (libc::P_PID, pid),
@@ -85,7 +86,7 @@ impl Request {
     }
 
     /// `waitid(kind, id, info, options)`; `usage` is an argument of the system
-    /// call that libc's function does not have. `None` as above.
+    /// call that libc's function lacks. `None` if the call never sleeps.
     #[must_use]
     pub fn waitid(
         kind: c_int,
@@ -101,13 +102,13 @@ impl Request {
         })
     }
 
-    /// The same, reaped by `other` if that is given.
+    /// The same request, reaped by `other` if given.
     #[must_use]
     pub fn through(self, other: Option<Other>) -> Self {
         Request { other, ..self }
     }
 
-    /// Whether another library is to see it.
+    /// Whether another library should see the reap.
     #[must_use]
     pub fn is_seen(&self) -> bool {
         self.other.is_some()
@@ -119,15 +120,15 @@ impl Request {
         self.event
     }
 
-    /// Whether it is wait4(2)'s: waitid(2) of old kernels refuses some that
-    /// wait4 takes.
+    /// Whether this is a wait4(2): waitid(2) of old kernels refuses some
+    /// requests that wait4 accepts.
     #[must_use]
     pub fn is_wait4(&self) -> bool {
         matches!(self.reap, Reap::Wait4 { .. })
     }
 
-    /// Whether the wait is for a pidfd that was opened nonblocking: it never
-    /// sleeps, and fails with EAGAIN instead.
+    /// Whether the wait is for a nonblocking pidfd: it never sleeps, and fails
+    /// with EAGAIN instead.
     #[must_use]
     pub fn is_nonblocking(&self) -> bool {
         self.event.kind == libc::P_PIDFD as c_int
@@ -135,9 +136,10 @@ impl Request {
                 .is_ok_and(|flags| flags as c_int & libc::O_NONBLOCK != 0)
     }
 
-    /// Whether there is something to reap, where to try would have an effect
-    /// if there is nothing: waitid(2) writes its record in that case, too, which
-    /// may be an error, and another library would see it. Else true.
+    /// Whether there is something to reap. Asks only if a reap that finds
+    /// nothing would have an effect: waitid(2) writes its record even then,
+    /// which may fail, and another library would see the call. Otherwise always
+    /// true.
     #[must_use]
     pub fn is_reportable(&self) -> bool {
         if self.is_wait4() && !self.is_seen() {
@@ -151,31 +153,32 @@ impl Request {
         let told =
             unsafe { call::raw(libc::SYS_waitid, [kind as usize, id as usize, place, options, 0]) };
         let [signal, ..] = record;
-        // Errors are the reap's to give.
+        // Errors are for the reap to report.
         told.is_err() || signal != 0
     }
 
     /// The second half: reaps if there is something to reap, and never sleeps.
-    /// `None`: nothing, another waiter was faster.
+    /// `None` if there is nothing, because another waiter was faster.
     ///
     /// # Errors
-    /// As the call. EFAULT: the child is reaped, and the program's pointer bad.
+    /// Those of the call. EFAULT means that the child was reaped but the
+    /// program's pointer is bad.
     ///
     /// # Safety
-    /// As [`super::run`].
+    /// As for [`super::run`].
     #[must_use]
     #[inline]
     pub unsafe fn reap(&self) -> Option<Outcome> {
         match self.other {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's contract.
             Some(other) => unsafe { self.reap_by(other) },
             // SAFETY: as above.
             None => unsafe { self.reap_raw() },
         }
     }
 
-    /// The same by the kernel alone, for where no other library's code is to
-    /// run: in front of a handler.
+    /// Like [`Request::reap`], but by the kernel alone. For places where no
+    /// other library's code may run: in front of a handler.
     ///
     /// # Errors
     /// As above.
@@ -185,15 +188,15 @@ impl Request {
     #[must_use]
     #[inline]
     pub unsafe fn reap_raw(&self) -> Option<Outcome> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         unsafe { self.enter(libc::WNOHANG) }
     }
 
     #[cold]
     unsafe fn reap_by(&self, other: Other) -> Option<Outcome> {
         let _kept = errno::Kept::now();
-        // SAFETY: the caller's own arguments, to the function that it meant;
-        // `own` is as long as the kernel's siginfo.
+        // SAFETY: the caller's own arguments, to the function that it meant to
+        // call; `own` is as long as the kernel's siginfo.
         let got = unsafe {
             match (self.reap, other) {
                 (Reap::Wait4 { pid, status, options, .. }, Other::Waitpid(function)) => {
@@ -209,7 +212,7 @@ impl Request {
                     let mut own = [0_i32; 32];
                     let record = if info.is_null() { own.as_mut_ptr().cast() } else { info };
                     let got = function(kind, id, record, options | libc::WNOHANG);
-                    // As in `enter`: 1 stands for a child.
+                    // As in `enter`: 1 means a child.
                     let nothing = got == 0 && record.cast::<i32>().read_volatile() == 0;
                     Some(if got == 0 { c_int::from(!nothing) } else { got })
                 }
@@ -218,7 +221,7 @@ impl Request {
         };
         let Some(got) = got else {
             // No function for this request.
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's contract.
             return unsafe { self.reap_raw() };
         };
         match got {
@@ -229,15 +232,16 @@ impl Request {
         }
     }
 
-    /// The call as it was asked for, asleep in the kernel with all arguments.
+    /// The call as requested, which sleeps in the kernel with all its
+    /// arguments.
     ///
     /// # Errors
-    /// As the call.
+    /// Those of the call.
     ///
     /// # Safety
-    /// As [`super::run`].
+    /// As for [`super::run`].
     pub unsafe fn plain(&self) -> Outcome {
-        // SAFETY: the caller's promise. Without WNOHANG there is an answer.
+        // SAFETY: the caller's contract. Without WNOHANG there is an answer.
         unsafe { self.enter(0) }.unwrap_or(Err(Errno::ECHILD))
     }
 
@@ -246,19 +250,19 @@ impl Request {
             Reap::Wait4 { pid, status, options, usage } => {
                 let options = (options | more) as usize;
                 let args = [pid as usize, status as usize, options, usage as usize];
-                // SAFETY: the kernel judges the pointers.
+                // SAFETY: the kernel checks the pointers.
                 let outcome = unsafe { call::raw(libc::SYS_wait4, args) };
                 (outcome != Ok(0)).then_some(outcome)
             }
             Reap::Waitid { kind, id, info, options, usage } => {
-                // Only the record tells whether there was something: signal 0,
-                // in its first word, says no. Without a record of the
-                // program's we take our own.
+                // Only the record tells whether there was something: signal 0
+                // in its first word means no. If the program gave no record,
+                // use our own.
                 let mut own = [0_i32; 32];
                 let record = if info.is_null() { own.as_mut_ptr().cast() } else { info };
                 let options = (options | more) as usize;
                 let args = [kind as usize, id as usize, record as usize, options, usage as usize];
-                // SAFETY: the kernel judges the pointers; `own` is as long as
+                // SAFETY: the kernel checks the pointers; `own` is as long as
                 // its siginfo, 128 bytes.
                 let outcome = unsafe { call::raw(libc::SYS_waitid, args) };
                 // SAFETY: the kernel has just written there.
@@ -269,23 +273,24 @@ impl Request {
         }
     }
 
-    /// Ends the wait with an error that the sleep gave. waitid(2) writes its
-    /// record on errors, too.
+    /// Ends the wait with the sleep's error. On errors too, waitid(2) writes
+    /// its record.
     ///
     /// # Errors
-    /// `error`, or EFAULT as the kernel would.
+    /// `error`, or EFAULT where the kernel would return it.
     ///
     /// # Safety
-    /// As [`super::run`].
+    /// As for [`super::run`].
     #[cold]
     pub unsafe fn fail(&self, error: Errno) -> Outcome {
         if let Reap::Waitid { info, .. } = self.reap
             && !info.is_null()
         {
-            // No event to wait for: the kernel refuses this with EINVAL, having
-            // written the record that goes with every error.
+            // There is no event to wait for: the kernel refuses this with
+            // EINVAL after it has written the record that goes with every
+            // error.
             let args = [libc::P_ALL as usize, 0, info as usize, 0, 0];
-            // SAFETY: the kernel judges the pointer.
+            // SAFETY: the kernel checks the pointer.
             if unsafe { call::raw(libc::SYS_waitid, args) } == Err(Errno::EFAULT) {
                 return Err(Errno::EFAULT);
             }

@@ -3,15 +3,17 @@
 //!
 //! All signals are blocked while a wait is awake. The stretch (in
 //! [`crate::arch`]) unblocks them, sleeps, and blocks them again. So a handler
-//! that runs during a wait has interrupted an instruction of the stretch, which
-//! is how [`super::gate`] knows: it runs in front of the program's handlers,
-//! finds the wait by the registers, decides how it ends, and has the thread
-//! leave the stretch. That holds on the edges, too: what came while signals were
-//! blocked is delivered at the second instruction of the stretch that enters
-//! the kernel or before, and what comes after the sleep at its last.
+//! that runs during a wait has interrupted an instruction of the stretch. That
+//! is how [`super::gate`] recognizes it: it runs in front of the program's
+//! handlers, finds the wait through the registers, decides how the wait ends,
+//! and makes the thread leave the stretch. This holds at the edges too: a
+//! signal that came while signals were blocked is delivered no later than at
+//! the second instruction of the stretch that enters the kernel, and one that
+//! comes after the sleep no later than at the last instruction.
 //!
-//! The function has nothing to clean up, and its unwind table holds at every
-//! instruction, so a cancellation may end the thread anywhere in the stretch.
+//! The function has nothing to clean up, and its unwind table is correct at
+//! every instruction, so a cancellation may end the thread anywhere in the
+//! stretch.
 
 use core::ffi::c_int;
 use core::mem::offset_of;
@@ -23,55 +25,56 @@ use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
 use crate::sys::signals::{Blocked, Mask};
 
-/// Every signal, for the kernel: what is blocked while a wait is awake.
+/// The kernel's set of all signals, which are blocked while a wait is awake.
 pub(super) static EVERY: Mask = !0;
 
 /// How a wait ended that a handler interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It was over before the handler ran: its outcome.
+    /// The wait was over before the handler ran; its outcome.
     Over(Outcome),
-    /// By that handler: EINTR.
+    /// The handler ended it: EINTR.
     Interrupted,
-    /// It did not: it begins anew, as the kernel restarts it.
+    /// It did not end, and begins again, as when the kernel restarts it.
     Restarted,
 }
 
-/// A wait between its halves. On the waiter's stack; the gate finds it by the
-/// registers that the delivery interrupted.
+/// A wait between its halves, on the waiter's stack. The gate finds it through
+/// the registers that the delivery interrupted.
 #[repr(C)]
 pub struct Waiter<'r> {
-    /// What the thread's signal mask was, while `blocked` is not 0.
+    /// The thread's previous signal mask, while `blocked` is not 0.
     mask: Mask,
     blocked: u32,
-    /// Milliseconds to nap; -1: it sleeps for the event.
+    /// Milliseconds to nap; -1 to sleep for the event.
     nap: c_int,
     event: Event,
     request: &'r Request,
-    /// The thread's own type of cancellation.
+    /// The thread's own cancellation type.
     own: Own,
     end: End,
 }
 
 impl<'r> Waiter<'r> {
-    /// A wait for `request` that begins, on a thread whose type of
-    /// cancellation is to be `own` when it is over.
+    /// A new wait for `request`; when it is over, the thread's cancellation
+    /// type is restored to `own`.
     #[must_use]
     pub fn new(request: &'r Request, own: Own) -> Self {
         let event = request.event();
         Waiter { mask: 0, blocked: 0, nap: -1, event, request, own, end: End::Restarted }
     }
 
-    /// Sleeps until there is something to reap, consuming nothing, or for
-    /// `nap` milliseconds. Then signals are blocked.
+    /// Sleeps until there is something to reap, without consuming it, or for
+    /// `nap` milliseconds. Afterwards signals are blocked.
     ///
     /// # Errors
-    /// Of the sleep: those of waitid(2) or poll(2).
+    /// In `Ok`, those of the sleep: waitid(2) or poll(2).
     ///
-    /// `Err(end)`: a handler has run, and signals are as the program has them.
+    /// `Err(end)` if a handler has run; then signals are as the program has
+    /// them.
     pub fn sleep(&mut self, nap: Option<c_int>) -> Result<Outcome, End> {
         self.nap = nap.unwrap_or(-1);
-        // SAFETY: a live wait. The gate changes it during the call only.
+        // SAFETY: a live wait. The gate changes it only during the call.
         let slept = unsafe { sleep(self) };
         if slept == LEFT {
             return Err(self.end);
@@ -80,19 +83,20 @@ impl<'r> Waiter<'r> {
         Ok(Errno::judge(slept))
     }
 
-    /// It is over: cancellation and signals are the program's again.
+    /// Ends the wait: restores the program's cancellation and signal mask.
     pub(super) fn finish(self, disabled: Disabled) {
         self.own.put_back();
         disabled.put_back();
         drop(Blocked::left(self.mask));
     }
 
-    /// In front of a handler that interrupts the sleep: what the kernel would
-    /// do now. It looks for a child before it obeys a signal. All signals are
-    /// blocked, so neither another handler nor a cancellation comes between.
+    /// Called in front of a handler that interrupts the sleep. Does what the
+    /// kernel would do now: it looks for a child before it acts on a signal.
+    /// All signals are blocked, so neither another handler nor a cancellation
+    /// can come in between.
     pub(super) fn interrupt(&mut self, restarts: bool) {
         self.own.put_back();
-        // SAFETY: whoever waits has vouched for its pointers.
+        // SAFETY: the waiting caller has vouched for its pointers.
         self.end = match unsafe { self.request.reap_raw() } {
             Some(outcome) => End::Over(outcome),
             None if restarts => End::Restarted,
@@ -101,12 +105,12 @@ impl<'r> Waiter<'r> {
     }
 }
 
-/// What [`sleep`] returns if the gate had it leave. Neither call gives it.
+/// What [`sleep`] returns if the gate made it leave. Neither call returns this.
 const LEFT: isize = 0x1ef7;
 
-/// Sleeps in `waitid(kind, id, NULL, options, NULL)`, by an entry that a restart
-/// cannot harm, or in `poll(NULL, 0, nap)`, which has nothing to lose: returns
-/// the kernel's answer.
+/// Sleeps in `waitid(kind, id, NULL, options, NULL)`, by an entry that a
+/// restart cannot harm, or in `poll(NULL, 0, nap)`, which has nothing to lose.
+/// Returns the kernel's answer.
 #[unsafe(naked)]
 unsafe extern "C" fn sleep(waiter: *mut Waiter<'_>) -> isize {
     arch::sleep_stretch!(

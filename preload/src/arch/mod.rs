@@ -1,23 +1,23 @@
-//! What the library itself needs of the processor: functions that must leave no
-//! frame and no register changed, and what the link asks for. The crate
-//! `sigward` has the rest, in its own `arch`.
+//! What the library itself needs from the processor: functions that must leave
+//! no frame and change no register, and what the link needs. The rest is in the
+//! crate `sigward`, in its own `arch`.
 //!
-//! An architecture is one folder beside this file, named in the two lines below.
-//! Most of it are macros, the bodies of naked functions: what they name is given
-//! to them.
+//! An architecture is one folder beside this file, named in the two lines
+//! below. Most of its items are macros, the bodies of naked functions, which
+//! take the names that they use as arguments.
 //!
-//! | what | used by |
+//! | item | used by |
 //! |---|---|
 //! | `jump`: an export that is a bare jump | `hooks/wait.rs`, `freebsd.rs` |
-//! | `ask`, `ask_and_jump`: a question before one | `hooks/wait.rs` |
+//! | `ask`, `ask_and_jump`: asks where to jump to first | `hooks/wait.rs` |
 //! | `jump_by_number`: the entry of `syscall` | `hooks/syscall.rs` |
 //! | `jump_unless`: the entry of `prctl` | `hooks/confine.rs` |
 //! | `begin_and_jump`: where a new thread starts | `hooks/thread.rs` |
-//! | `align_and_call`: where libc calls us with any stack pointer | `hooks/thread.rs` |
-//! | `bound_address`: what the loader bound a weak name to | `weak.rs` |
-//! | `memcpy` and its like, `rust_eh_personality` | the compiler |
+//! | `align_and_call`: for calls by libc with an unaligned stack pointer | `hooks/thread.rs` |
+//! | `bound_address`: the address that the loader bound to a weak name | `weak.rs` |
+//! | `memcpy` and the like, `rust_eh_personality` | the compiler |
 //!
-//! `FreeBSD` needs `jump`, `bound_address` and the last.
+//! `FreeBSD` needs `jump`, `bound_address` and the last row.
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;

@@ -1,8 +1,9 @@
 //! The calls by which a program confines itself: from then on a system call of
-//! ours might be fatal to it.
+//! ours might kill it.
 //!
-//! Programs also make these calls to see what the kernel knows, in ways that
-//! must fail (libseccomp, with a null pointer). Those change nothing for us.
+//! Programs also make these calls to find out what the kernel supports, in ways
+//! that must fail (libseccomp passes a null pointer). Those change nothing for
+//! us.
 
 use core::ffi::{c_int, c_long};
 
@@ -13,23 +14,25 @@ use sigward_core::sys::{errno, signals};
 use crate::arch;
 use crate::originals::{self, Id};
 
-/// The calls that syscall(2) shows us.
+/// The calls that are watched in syscall(2).
 pub const NUMBERS: &[c_long] = &[libc::SYS_prctl, libc::SYS_seccomp];
 
-/// One of [`NUMBERS`] through syscall(2), with its first arguments.
+/// Handles one of [`NUMBERS`] made through syscall(2), with its first
+/// arguments.
 #[inline(never)] // for depth
 pub fn by_number(number: c_long, arguments: [usize; 3], commit: Commit<'_>) -> isize {
     // Under a filter that is in place already we make no call, not even to ask.
     if standdown::has_work() && confines(number, arguments) {
-        // A positive result is a listener, or a thread that could not join in,
-        // and then no filter is in place: standing down does no harm.
+        // A positive result is a listener, or a thread that could not be
+        // included. In the second case no filter is in place, but standing down
+        // does no harm.
         standdown::confining(|result| *result < 0, commit)
     } else {
         commit()
     }
 }
 
-/// Whether the call may succeed, for all that can be told before.
+/// Whether the call may succeed, as far as can be known in advance.
 fn confines(number: c_long, [first, second, third]: [usize; 3]) -> bool {
     const SET_MODE_STRICT: usize = 0;
     const SET_MODE_FILTER: usize = 1;
@@ -37,15 +40,15 @@ fn confines(number: c_long, [first, second, third]: [usize; 3]) -> bool {
     match (number, first) {
         (libc::SYS_prctl, _) if first as c_int != libc::PR_SET_SECCOMP => false,
         (libc::SYS_prctl, _) => second != MODE_FILTER || may_be_a_filter(third),
-        // It takes neither flags nor an argument.
+        // This operation takes neither flags nor an argument.
         (_, SET_MODE_STRICT) => second == 0 && third == 0,
-        // Flags that we do not know, the kernel may know.
+        // The kernel may know flags that we do not.
         (_, SET_MODE_FILTER) => may_be_a_filter(third),
         _ => false,
     }
 }
 
-/// Whether the kernel may take what is at `address` for a filter.
+/// Whether the kernel may accept what is at `address` as a filter.
 fn may_be_a_filter(address: usize) -> bool {
     /// BPF_MAXINSNS.
     const LONGEST: u16 = 4096;
@@ -57,11 +60,11 @@ fn may_be_a_filter(address: usize) -> bool {
     })
 }
 
-/// prctl(2), variadic: a bare jump, after a look at the operation.
+/// prctl(2), variadic: a bare jump, after a check of the operation.
 /// Async-signal-safe.
 ///
 /// # Safety
-/// As the function of libc.
+/// The same as for libc's function.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn prctl() {
@@ -73,7 +76,7 @@ pub unsafe extern "C" fn prctl() {
     )
 }
 
-/// prctl(2) about to install a filter, or called for the first time.
+/// prctl(2) that is about to install a filter, or on its first call.
 unsafe extern "C" fn prctl_slowly(
     operation: c_int,
     a: usize,

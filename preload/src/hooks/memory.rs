@@ -1,254 +1,19 @@
-//! The memory calls that can take away a page of a stack or its lock, or be
-//! refused because of a lock of ours.
+//! The memory calls that can take away a page of a stack or its lock, or fail
+//! because of a lock of ours. What they mean is in [`crate::memory`].
 //!
-//! They are hot in allocators: what touches no held page is turned away by
-//! [`reach::misses`], a few loads. `posix_madvise` is not hooked: neither libc
-//! passes the one advice on that could do harm (a test watches that).
+//! `posix_madvise` is not hooked: neither libc passes on the one advice that
+//! could do harm (a test checks that).
 
 use core::ffi::{c_int, c_uint, c_void};
 
 use libc::{off_t, size_t};
-use sigward_core::altstack::disturb::{self, Commit};
-use sigward_core::altstack::{self, origin, reach};
-use sigward_core::sys::{call, page, signals};
+use sigward_core::altstack;
+use sigward_core::sys::call;
 
-// What each call means, whether it came by its own name or by syscall(2). What
-// is hot takes the original by value, and stores it only where that is needed.
-
-#[inline]
-pub fn advise(
-    start: usize,
-    length: usize,
-    advice: c_int,
-    commit: impl Fn(usize, usize) -> isize + Copy,
-) -> isize {
-    if reach::misses(start, length) && !(disturb::flags_a_fork(advice) && altstack::on_duty()) {
-        return commit(start, length);
-    }
-    let stored = commit;
-    disturb::advise(start, length, advice, &stored)
-}
-
-/// Whether the kernel refuses to map or unmap at once, whatever is there.
-fn is_refused(start: usize, length: usize) -> bool {
-    !start.is_multiple_of(page::SIZE) || length == 0
-}
-
-#[inline]
-pub fn unmap(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> isize {
-    if altstack::on_duty() {
-        origin::unmapped(start, length);
-    }
-    if reach::misses(start, length) || is_refused(start, length) {
-        return commit();
-    }
-    let stored = commit;
-    disturb::replacing(&[(start, length)], &stored)
-}
-
-#[expect(clippy::inline_always, reason = "it is hot")]
-#[inline(always)]
-pub fn map(start: usize, length: usize, flags: c_int, commit: impl Fn() -> isize + Copy) -> isize {
-    if !altstack::on_duty() {
-        return commit();
-    }
-    let fixed = flags & libc::MAP_FIXED != 0;
-    if fixed {
-        origin::unmapped(start, length);
-        if !reach::misses(start, length) {
-            let stored = commit;
-            return map_over(start, length, flags, &stored);
-        }
-    }
-    let result = disturb::mapping(length, &[], commit);
-    if result != -1 {
-        made(result as usize, length, flags);
-        if !fixed {
-            appeared(result as usize, length);
-        }
-    }
-    result
-}
-
-/// The mapping is to take the place of a stack.
-#[inline(never)] // for what is hot
-fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> isize {
-    if is_refused(start, length) {
-        return commit();
-    }
-    let result = disturb::mapping(length, &[(start, length)], commit);
-    if result != -1 {
-        made(result as usize, length, flags);
-    }
-    result
-}
-
-/// The program made a mapping.
-#[inline]
-fn made(start: usize, length: usize, flags: c_int) {
-    const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
-        origin::mapped(start, length);
-    } else {
-        origin::forget(start);
-    }
-}
-
-/// Memory came to a place that the program did not choose, or where nothing
-/// was: a stack whose memory had gone may have been there.
-#[inline]
-fn appeared(start: usize, length: usize) {
-    if !reach::misses(start, length) {
-        disturb::appeared(start, length);
-    }
-}
-
-/// `from` and `to` are start and length; `to` counts with `MREMAP_FIXED` only.
-pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Commit<'_>) -> isize {
-    let fixed = flags & libc::MREMAP_FIXED != 0;
-    let refused = is_refused(from.0, to.1) || fixed && is_refused(to.0, to.1);
-    if refused || !altstack::on_duty() {
-        return commit();
-    }
-    origin::unmapped(from.0, from.1);
-    let more = to.1.saturating_sub(from.1);
-    if fixed {
-        origin::unmapped(to.0, to.1);
-        return disturb::mapping(more, hit(&[from, to]), commit);
-    }
-    let result = disturb::mapping(more, hit(&[from]), commit);
-    if result != -1 {
-        appeared(result as usize, to.1);
-    }
-    result
-}
-
-/// The heap is to end at `end`.
-pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
-    if !altstack::on_duty() {
-        return commit();
-    }
-    let now = call::current_break();
-    let replaced = [(end, now.saturating_sub(end))];
-    let hit = hit(&replaced);
-    for &(start, length) in hit {
-        origin::unmapped(start, length);
-    }
-    let result = disturb::ending_heap(now, end, hit, commit);
-    appeared(now, end.saturating_sub(now));
-    result
-}
-
-/// `ranges`, if one of them may touch a stack; none otherwise.
-fn hit(ranges: &[(usize, usize)]) -> &[(usize, usize)] {
-    if ranges.iter().all(|&(start, length)| reach::misses(start, length)) { &[] } else { ranges }
-}
-
-/// mprotect(2) and what else may leave a page not writable or not there.
-#[inline]
-pub fn weaken(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> isize {
-    if reach::misses(start, length) {
-        return commit();
-    }
-    let stored = commit;
-    disturb::weakening(start, length, &stored)
-}
-
-/// mlock(2) and mlock2(2) of a range, mlockall(2) of all that is there or,
-/// with `None`, of what will be.
-pub fn lock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    if altstack::on_duty() { disturb::locking(range, commit) } else { commit() }
-}
-
-/// The range that mlockall(2) with `flags` locks at once.
-pub fn locked_by_all(flags: c_int) -> Option<(usize, usize)> {
-    (flags & libc::MCL_CURRENT != 0).then_some((0, usize::MAX))
-}
-
-/// munlock(2) of a range, munlockall(2) with `None`.
-pub fn unlock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    if altstack::on_duty() { disturb::unlocking(range, commit) } else { commit() }
-}
-
-/// process_madvise(2). What the kernel refuses at once passes.
-pub fn advise_by_vector(
-    [pidfd, vectors, count, advice, flags]: [usize; 5],
-    commit: Commit<'_>,
-) -> isize {
-    /// The kernel's `UIO_MAXIOV`.
-    const MOST: usize = 1024;
-    /// The numbers from here down stand for the caller itself (Linux 6.14).
-    const PIDFD_SELF: c_int = -10_000;
-    let (pidfd, advice) = (pidfd as c_int, advice as c_int);
-    let bad = flags as c_uint != 0 || count > MOST || (PIDFD_SELF + 1..0).contains(&pidfd);
-    if bad || !altstack::on_duty() {
-        return commit();
-    }
-    let vectors = vectors as *const libc::iovec;
-    if !signals::readable(vectors as usize, count * size_of::<libc::iovec>()) {
-        return commit();
-    }
-    let mut found = Ranges::new();
-    for index in 0..count {
-        // SAFETY: a moment ago readable; the kernel takes it at any address.
-        let vector = unsafe { vectors.add(index).read_unaligned() };
-        let (start, length) = (vector.iov_base as usize, vector.iov_len);
-        if disturb::flags_a_fork(advice) || !reach::misses(start, length) {
-            found.add(start, length);
-        }
-    }
-    match found.ranges() {
-        [] => commit(),
-        ranges => disturb::advising_ranges(ranges, advice, commit),
-    }
-}
-
-/// Ranges, start and length in bytes. When there are too many, the last one
-/// stands for all that lies between.
-struct Ranges {
-    all: [(usize, usize); 8],
-    count: usize,
-}
-
-impl Ranges {
-    const fn new() -> Self {
-        Ranges { all: [(0, 0); 8], count: 0 }
-    }
-
-    fn add(&mut self, start: usize, length: usize) {
-        if let Some(free) = self.all.get_mut(self.count) {
-            *free = (start, length);
-            self.count += 1;
-        } else if let Some(last) = self.all.last_mut() {
-            let end = start.saturating_add(length).max(last.0.saturating_add(last.1));
-            last.0 = last.0.min(start);
-            last.1 = end.saturating_sub(last.0);
-        }
-    }
-
-    fn ranges(&self) -> &[(usize, usize)] {
-        self.all.get(..self.count).unwrap_or_default()
-    }
-}
-
-/// shmat(2): with `SHM_REMAP` it replaces what is mapped. The segment's size is
-/// not at hand: all above its start is looked at.
-pub fn attach(start: usize, flags: c_int, commit: Commit<'_>) -> isize {
-    if flags & libc::SHM_REMAP != 0 {
-        origin::unmapped(start, usize::MAX - start);
-        return weaken(start, usize::MAX - start, commit);
-    }
-    let result = commit();
-    if result != -1 {
-        appeared(result as usize, usize::MAX - result as usize);
-    }
-    result
-}
-
-/// shmdt(2): a stack in the segment goes with it; nothing else does.
-pub fn detach(start: usize, commit: Commit<'_>) -> isize {
-    weaken(start, usize::MAX - start, commit)
-}
+pub use crate::memory::{
+    advise, advise_by_vector, attach, detach, end_heap, lock, locked_by_all, map, remap, unlock,
+    unmap, weaken,
+};
 
 hook! {
     /// madvise(2).
@@ -269,7 +34,8 @@ hook! {
 }
 
 hook! {
-    /// mmap(2), also by its name for 64-bit offsets: they are the same on x86-64.
+    /// mmap(2), also under its name for 64-bit offsets: on x86-64 both are the
+    /// same.
     fn mmap, mmap64 (
         start: *mut c_void,
         length: size_t,
@@ -286,8 +52,8 @@ hook! {
 }
 
 hook! {
-    /// mremap(2). Declared with a variable argument; it travels in a register
-    /// whether or not it was given, and means nothing without `MREMAP_FIXED`.
+    /// mremap(2). The last argument is variadic: its register is passed whether
+    /// or not the argument was given, and means nothing without `MREMAP_FIXED`.
     fn mremap(
         old: *mut c_void,
         old_length: size_t,
@@ -345,7 +111,7 @@ hook! {
 }
 
 hook! {
-    /// mprotect(2): a page made writable again may be write-protected still.
+    /// mprotect(2): a page that becomes writable may still be write-protected.
     fn mprotect(start: *mut c_void, length: size_t, protection: c_int) -> c_int,
         as libc::mprotect;
     failing -1;
@@ -384,7 +150,7 @@ hook! {
 }
 
 hook! {
-    /// mlock(2): the program's own lock, which wins over ours.
+    /// mlock(2): the program's own lock, which takes precedence over ours.
     fn mlock(start: *const c_void, length: size_t) -> c_int, as libc::mlock;
     failing -1;
     // SAFETY: the caller's own arguments.
@@ -400,8 +166,8 @@ hook! {
 }
 
 hook! {
-    /// mlockall(2): what is mapped later is asked of the kernel when a stack
-    /// is adopted on it.
+    /// mlockall(2): for memory that is mapped later, the kernel is asked when a
+    /// stack there is adopted.
     fn mlockall(flags: c_int) -> c_int, as libc::mlockall;
     failing -1;
     // SAFETY: the caller's own argument.

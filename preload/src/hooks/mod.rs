@@ -1,12 +1,12 @@
-//! The hooks: thin edges. Each asks whether there is anything to do, calls
+//! The hooks: thin edges. Each checks whether there is anything to do, calls
 //! the crate `sigward` with the original as a closure, and returns.
 
 /// Defines an exported function in front of libc's of the same name.
 ///
 /// `as PATH` checks the signature at compile time against the declaration in
-/// the `libc` crate. The body gets the original as `$original`; where there
-/// is none, the hook fails with ENOSYS and `failing`. `found by` names the
-/// function that looks for it, [`crate::originals::get`] if that is not said.
+/// the `libc` crate. The body gets the original as `$original`; if there is
+/// none, the hook fails with ENOSYS and returns `failing`. `found by` names the
+/// function that finds the original; the default is [`crate::originals::get`].
 macro_rules! hook {
     (
         $(#[$meta:meta])*
@@ -18,7 +18,7 @@ macro_rules! hook {
         $(#[$meta])*
         ///
         /// # Safety
-        /// As the function of libc.
+        /// The same as for libc's function.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
             type Original = unsafe extern "C" fn($($type),*) -> $result;
@@ -27,7 +27,7 @@ macro_rules! hook {
                 sigward_core::sys::errno::set(libc::ENOSYS);
                 return $failure;
             };
-            // SAFETY: found under this name, whose type this is.
+            // SAFETY: found under this name, which has this type.
             let $original = unsafe { core::mem::transmute::<usize, Original>(address) };
             $body
         }
@@ -46,7 +46,7 @@ macro_rules! hook {
             |$original| $body
         }
     };
-    // Two names of one function.
+    // Two names for one function.
     (
         $(#[$meta:meta])*
         fn $name:ident, $other:ident $signature:tt -> $result:ty $(, as $declared:path)?;
@@ -76,5 +76,5 @@ pub mod syscall;
 pub mod thread;
 pub mod wait;
 
-/// The arguments of any system call, as registers.
+/// The arguments of any system call, as register values.
 type Arguments = [usize; 6];

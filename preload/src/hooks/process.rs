@@ -1,9 +1,9 @@
 //! Forks.
 //!
-//! By atfork handlers registered at load, which serve every function of libc
-//! that forks (fork, forkpty, daemon); `_Fork` and the forks of syscall(2),
-//! which run none, are hooked.
-//! vfork(2) and posix_spawn(3) copy no memory, and their child stands down.
+//! They are handled by atfork handlers, registered at load, which serve every
+//! libc function that forks (fork, forkpty, daemon). `_Fork` and forks through
+//! syscall(2) run no such handlers and are hooked. vfork(2) and posix_spawn(3)
+//! copy no memory, and in their child we stand down.
 
 use core::ffi::{c_int, c_long, c_void};
 
@@ -22,18 +22,18 @@ extern "C" fn child() {
     gate::in_child();
 }
 
-/// Registers the handlers. To be called once, at load: what is registered
-/// first runs last before a fork, and first after it.
+/// Registers the handlers. Call this once, at load: the handlers that are
+/// registered first run last before a fork, and first after it.
 pub fn register() {
-    /// pthread_atfork(3): musl's, and that of a program which has its own.
+    /// pthread_atfork(3): of musl, or of a program that has its own.
     type Portable = unsafe extern "C" fn(Handler, Handler, Handler) -> c_int;
-    /// glibc's, which the static part of its pthread_atfork calls.
+    /// glibc's function, which the static part of its pthread_atfork calls.
     type Glibc = unsafe extern "C" fn(Handler, Handler, Handler, *mut c_void) -> c_int;
     if let Some(address) = originals::get(Id::__register_atfork) {
-        // SAFETY: found under that name; null stands for the program itself.
+        // SAFETY: found under that name; null means the program itself.
         let register = unsafe { core::mem::transmute::<usize, Glibc>(address) };
-        // SAFETY: handlers that live as long as this library, which is never
-        // unloaded when it was preloaded.
+        // SAFETY: the handlers live as long as this library, which is never
+        // unloaded when it is preloaded.
         unsafe { register(fork::prepare, fork::parent, child, core::ptr::null_mut()) };
     } else if let Some(address) = originals::get(Id::pthread_atfork) {
         // SAFETY: found under that name.
@@ -51,10 +51,10 @@ hook! {
     |original| without_handlers(|| unsafe { original().into() }) as libc::pid_t
 }
 
-/// A fork by `commit`, which runs no handlers and returns 0 in the child.
+/// Forks by `commit`, which runs no handlers and returns 0 in the child.
 pub fn without_handlers(commit: impl FnOnce() -> c_long) -> c_long {
-    // By a fork handler of the program's: the end of the fork that is under
-    // way is the end of this one, too.
+    // Called by one of the program's fork handlers: the end of the fork that is
+    // in progress ends this one too.
     if fork::under_way_here() {
         return commit();
     }
@@ -68,15 +68,15 @@ pub fn without_handlers(commit: impl FnOnce() -> c_long) -> c_long {
     result
 }
 
-/// The calls that may fork. vfork(2) is none: it copies no memory.
+/// The calls that may fork. vfork(2) is not one: it copies no memory.
 pub const NUMBERS: &[c_long] = &[libc::SYS_fork, libc::SYS_clone, libc::SYS_clone3];
 
-/// Whether one of [`NUMBERS`] is a fork whose child returns as the parent
-/// does: on a copy of its stack, with a copy of its thread pointer. A child on
-/// another stack, or one that shares its parent's, must return through no
-/// frame of ours.
+/// Whether one of [`NUMBERS`] is a fork whose child returns like the parent: on
+/// a copy of its stack, with a copy of its thread pointer. A child on another
+/// stack, or on its parent's own, must not return through a frame of ours.
 pub fn forks(number: c_long, arguments: Arguments) -> bool {
-    /// What is needed of clone3(2)'s `struct clone_args`, in words of 64 bits.
+    /// The part of clone3(2)'s `struct clone_args` that is needed, in 64-bit
+    /// words.
     type Asked = [u64; 8];
     let copies = |flags: u64, stack: u64| {
         stack == 0 && flags & (libc::CLONE_VM | libc::CLONE_SETTLS) as u64 == 0
@@ -85,7 +85,7 @@ pub fn forks(number: c_long, arguments: Arguments) -> bool {
     match number {
         libc::SYS_fork => true,
         libc::SYS_clone => copies(a as u64, b as u64),
-        // To look at its argument takes a system call.
+        // Reading the argument takes a system call.
         libc::SYS_clone3 if altstack::on_duty() || wait::acts() => {
             let asked = signals::read(a as *const Asked).filter(|_| b >= size_of::<Asked>());
             asked.is_some_and(|[flags, _, _, _, _, stack, ..]| copies(flags, stack))

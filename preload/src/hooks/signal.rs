@@ -1,8 +1,9 @@
-//! sigaltstack(2), sigaction(2), their aliases and what goes past them.
+//! sigaltstack(2), sigaction(2), their aliases, and functions that bypass them.
 //!
-//! `signal`, `sigset`, `siginterrupt` and the like reach libc's sigaction past
-//! the symbol. None can set `SA_ONSTACK` (`sigvec` could, gone since glibc
-//! 2.21): their handlers run on ordinary stacks.
+//! `signal`, `sigset`, `siginterrupt` and the like do not reach libc's
+//! sigaction through the symbol. None of them can set `SA_ONSTACK` (`sigvec`
+//! could, but is gone since glibc 2.21), so their handlers run on ordinary
+//! stacks.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -12,8 +13,8 @@ use sigward_core::altstack::{self, ordinary, size};
 use sigward_core::wait::gate;
 
 hook! {
-    /// sigaltstack(2): the new stack is made resident before the kernel
-    /// learns of it. Async-signal-safe.
+    /// sigaltstack(2): makes the new stack resident before the kernel knows it.
+    /// Async-signal-safe.
     fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int, as libc::sigaltstack;
     failing -1;
     |original| {
@@ -29,7 +30,7 @@ hook! {
     }
 }
 
-/// `struct sigstack`, which the `libc` crate does not declare.
+/// `struct sigstack`, which is missing from the `libc` crate.
 #[repr(C)]
 pub struct Sigstack {
     top: *mut c_void,
@@ -37,8 +38,8 @@ pub struct Sigstack {
 }
 
 hook! {
-    /// sigstack(3), glibc's legacy way in. It gives no size, so the stack is
-    /// adopted as the kernel then describes it. Async-signal-safe.
+    /// sigstack(3), glibc's legacy interface. It takes no size, so the stack is
+    /// adopted as the kernel reports it afterwards. Async-signal-safe.
     fn sigstack(new: *mut Sigstack, old: *mut Sigstack) -> c_int;
     failing -1;
     |original| {
@@ -52,8 +53,8 @@ hook! {
 }
 
 hook! {
-    /// sigaction(2), also by glibc's other name for it: with `SA_ONSTACK`, the
-    /// thread's stack is adopted first if it is not known. Async-signal-safe.
+    /// sigaction(2), also under glibc's other name. With `SA_ONSTACK` it first
+    /// adopts the thread's stack if that is not known. Async-signal-safe.
     fn sigaction, __sigaction
         (signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int,
         as libc::sigaction;
@@ -62,12 +63,12 @@ hook! {
         if altstack::on_duty() {
             altstack::before_handler(new);
         }
-        // SAFETY: the caller's own arguments; libc writes `old` where it succeeds.
+        // SAFETY: the caller's own arguments; libc writes `old` if it succeeds.
         let result = unsafe {
             gate::action(signal, new, old, &|new, old| original(signal, new, old))
         };
         if !altstack::on_duty() && result == 0 && !new.is_null() {
-            // SAFETY: libc has just read it. We may not be in charge yet.
+            // SAFETY: libc has just read it. We may not be on duty yet.
             let action = unsafe { new.read_unaligned() };
             ordinary::handler(action.sa_sigaction, action.sa_flags);
         }
@@ -75,7 +76,7 @@ hook! {
     }
 }
 
-/// signal(2) and the others of its type, which give the old handler.
+/// signal(2) and others of the same type, which return the old handler.
 macro_rules! signals {
     ($($(#[$meta:meta])* fn $name:ident $(, as $declared:path)?;)*) => { $(
         hook! {
@@ -91,19 +92,20 @@ macro_rules! signals {
 signals! {
     /// signal(2).
     fn signal, as libc::signal;
-    /// signal(2), with an older name. Not in musl.
+    /// signal(2) under an older name. Not in musl.
     fn ssignal;
-    /// signal(2), as BSD's.
+    /// signal(2) with BSD semantics.
     fn bsd_signal;
-    /// signal(2), as System V's. Not in musl.
+    /// signal(2) with System V semantics. Not in musl.
     fn sysv_signal;
-    /// The same: what `signal` is where that is asked for.
+    /// The same: programs that ask for System V semantics call this as
+    /// `signal`.
     fn __sysv_signal;
     /// sigset(3).
     fn sigset;
 }
 
-/// Kept out of line, as the hooks are many.
+/// Out of line, as there are many such hooks.
 #[inline(never)]
 fn old_handler(
     signal: c_int,
@@ -111,7 +113,8 @@ fn old_handler(
     original: unsafe extern "C" fn(c_int, sighandler_t) -> sighandler_t,
 ) -> sighandler_t {
     ordinary::handler(handler, 0);
-    // SAFETY: the caller's own arguments, none a place for the old handler.
+    // SAFETY: the caller's own arguments, none of which points to an old
+    // handler.
     unsafe {
         let change = || original(signal, handler) as isize;
         gate::around(signal, ptr::null_mut(), &change) as sighandler_t

@@ -1,9 +1,9 @@
-//! syscall(2), libc's way to any system call.
+//! syscall(2), libc's interface to any system call.
 //!
-//! It takes as many arguments as the call has and must not disturb them, nor
-//! the stack (clone(2) with a new stack and vfork(2) return through it). So
-//! the hook is a bare jump, which turns off only for the numbers in
-//! [`WATCHED`], and of clone(2) for such calls only as copy the stack.
+//! It takes as many arguments as the call has, and must not disturb them or the
+//! stack (clone(2) with a new stack and vfork(2) return through it). So the
+//! hook is a bare jump, which leaves its path only for the numbers in
+//! [`WATCHED`], and for clone(2) only if the call copies the stack.
 
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +17,11 @@ use super::{Arguments, confine, memory, process};
 use crate::arch;
 use crate::originals::{self, Id};
 
-/// One bit for each system call number below 512 that a hook wants to see.
+/// One bit for each system call number below 512 that a hook watches.
 static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 
-/// Calls of `numbers` are seen from now on, others only pass. To be called
-/// once, at load.
+/// Watches the calls in `numbers` from now on; all others pass. Call this once,
+/// at load.
 pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
     for number in numbers {
         let number = *number as usize;
@@ -31,10 +31,10 @@ pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
     }
 }
 
-/// The call that concerns handlers.
+/// The call that sets handlers.
 pub const HANDLERS: &[c_long] = &[libc::SYS_rt_sigaction];
 
-/// The calls that concern signal stacks.
+/// The calls that affect signal stacks.
 pub const ALTSTACK: &[c_long] = &[
     libc::SYS_sigaltstack,
     libc::SYS_madvise,
@@ -58,7 +58,7 @@ pub const ALTSTACK: &[c_long] = &[
 /// syscall(2). Async-signal-safe.
 ///
 /// # Safety
-/// As the system call.
+/// The same as for the system call.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syscall() {
@@ -71,8 +71,8 @@ pub unsafe extern "C" fn syscall() {
     )
 }
 
-/// Where a call that is watched is to jump to: to the hook, or straight on if
-/// its child must return through no frame of ours.
+/// Where a watched call jumps to: to the hook, or to the original if its child
+/// must not return through a frame of ours.
 extern "C" fn way(number: c_long, a: usize, b: usize) -> usize {
     if process::NUMBERS.contains(&number) && !process::forks(number, [a, b, 0, 0, 0, 0]) {
         original()
@@ -81,7 +81,7 @@ extern "C" fn way(number: c_long, a: usize, b: usize) -> usize {
     }
 }
 
-/// Where a call that only passes is to jump to for the first time.
+/// Where a call that only passes jumps to the first time.
 extern "C" fn original() -> usize {
     extern "C" fn missing() -> c_long {
         errno::set(libc::ENOSYS);
@@ -90,7 +90,7 @@ extern "C" fn original() -> usize {
     originals::get(Id::syscall).unwrap_or(missing as *const () as usize)
 }
 
-/// The calls that are watched.
+/// The hook of the watched calls.
 unsafe extern "C" fn hooked(
     number: c_long,
     a: usize,
@@ -113,11 +113,11 @@ unsafe extern "C" fn hooked(
     })
 }
 
-/// The original, which also gets a part of the caller's range.
+/// The original, which may also get a part of the caller's range.
 type Commit<'a> = &'a dyn Fn(&Arguments) -> c_long;
 
-/// What the hook of the call's own name would do. Each kind is a function of
-/// its own, as all their frames together are deep.
+/// Does what the hook under the call's own name would do. Each kind of call has
+/// its own function, as their frames together would be deep.
 fn act(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long {
     let &[first, second, third, ..] = arguments;
     if super::wait::NUMBERS.contains(&number) {
@@ -145,7 +145,7 @@ fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
         altstack::before_kernel_handler(new as *const KernelAction);
     }
     let change = || commit(arguments) as isize;
-    // SAFETY: the kernel judges the pointers, and writes the old action.
+    // SAFETY: the kernel checks the pointers, and writes the old action.
     unsafe { gate::around(signal as c_int, old as *mut usize, &change) as c_long }
 }
 
@@ -183,7 +183,8 @@ fn change_memory(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c
         libc::SYS_munlock => memory::unlock(Some((a, b)), &whole),
         libc::SYS_munlockall => memory::unlock(None, &whole),
         libc::SYS_exit => {
-            // Past libc, whose destructors would have told.
+            // This bypasses libc, whose destructors would have released the
+            // stacks.
             altstack::thread_exit();
             whole()
         }

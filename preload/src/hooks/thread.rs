@@ -1,12 +1,13 @@
-//! Threads: a window of the own stack is held from the start of each, and all
-//! is released when it ends.
+//! Threads: from its start, each thread holds a window of its own stack; when
+//! it ends, everything is released.
 //!
-//! The end is told by a thread-specific data key made at load: no hook, no
-//! TLS of our own. glibc allocates for keys from 32 on; with such a key, or
-//! none, dead threads are found by sweeping (`altstack::registry`).
+//! A thread-specific data key, made at load, reports the end of a thread: this
+//! needs no hook and no TLS of our own. glibc allocates for keys from 32 on.
+//! With such a key, or with none, dead threads are found by sweeping
+//! (`altstack::registry`).
 //!
-//! The start goes through [`enter`], which jumps on to the program's function:
-//! nothing of ours stays on the stack, to be unwound by pthread_exit(3).
+//! A thread starts in [`enter`], which jumps to the program's function: nothing
+//! of ours stays on the stack for pthread_exit(3) to unwind.
 
 use core::ffi::{c_int, c_uint, c_void};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -23,19 +24,19 @@ type Destructor = unsafe extern "C" fn(*mut c_void);
 type Create = unsafe extern "C" fn(*mut c_uint, Option<Destructor>) -> c_int;
 type Set = unsafe extern "C" fn(c_uint, *const c_void) -> c_int;
 
-/// No key yet: before glibc 2.34 libpthread may be loaded later than we. No
-/// libc hands this one out.
+/// No key yet: before glibc 2.34 libpthread may be loaded after us. No libc
+/// uses this number.
 const NOT_YET: u32 = u32::MAX;
-/// No key, as it would be a dear one.
+/// No key, as it would be an expensive one.
 const NONE: u32 = u32::MAX - 1;
-/// Keys below this are stored without allocation in glibc and musl.
+/// glibc and musl store values of keys below this without an allocation.
 const CHEAP_KEYS: u32 = 32;
-/// The rounds of destructors that POSIX promises.
+/// The number of rounds of destructors that POSIX guarantees.
 const ROUNDS: usize = 4;
 
 static KEY: AtomicU32 = AtomicU32::new(NOT_YET);
 
-/// Makes the key, if there are functions for that. To be called at load.
+/// Makes the key, if libc has the functions for it. Call this at load.
 pub fn make_key() {
     let (Some(create), Some(_)) =
         (originals::get(Id::pthread_key_create), originals::get(Id::pthread_setspecific))
@@ -43,7 +44,7 @@ pub fn make_key() {
         return;
     };
     let mut key = NONE;
-    // SAFETY: found under that name; a live place for the key.
+    // SAFETY: found under that name; a live destination for the key.
     let result =
         unsafe { core::mem::transmute::<usize, Create>(create)(&raw mut key, Some(round)) };
     let cheap = result == 0 && key < CHEAP_KEYS;
@@ -53,15 +54,15 @@ pub fn make_key() {
     }
 }
 
-/// Makes the key before the first thread, if it could not be made at load.
+/// Makes the key before the first thread, if that was not possible at load.
 fn make_late_key() {
     if KEY.load(Ordering::Relaxed) == NOT_YET && altstack::on_duty() {
         make_key();
     }
 }
 
-/// Asks for a notice when the calling thread ends. Async-signal-safe, as the
-/// key is cheap.
+/// Requests a notice when the calling thread ends. Async-signal-safe, as only
+/// cheap keys are used.
 pub fn ask_for_notice() {
     set(1);
 }
@@ -78,8 +79,9 @@ fn set(round: usize) {
     }
 }
 
-/// One round of destructors: other destructors may still run, be interrupted
-/// by signals and use the stack, so it is released in the last.
+/// One round of destructors. After it, other destructors may still run, use the
+/// stack and be interrupted by signals, so the stack is released in the last
+/// round.
 unsafe extern "C" fn one_round(round: *mut c_void) {
     match round as usize {
         ROUNDS.. => altstack::thread_exit(),
@@ -87,19 +89,19 @@ unsafe extern "C" fn one_round(round: *mut c_void) {
     }
 }
 
-/// What libc calls for a round: musl's asynchronous cancellation jumps into
-/// pthread_exit(3) from any instruction, and so with a stack pointer that may
-/// not be aligned as the ABI has it.
+/// libc calls this for a round. musl's asynchronous cancellation jumps into
+/// pthread_exit(3) from any instruction, so the stack pointer may not be
+/// aligned as the ABI requires.
 #[unsafe(naked)]
 unsafe extern "C" fn round(round: *mut c_void) {
     arch::align_and_call!(one_round)
 }
 
-/// Threads that may be between their creation and their start at one time;
-/// one more starts without a window.
+/// How many threads can be between their creation and their start at one time.
+/// Any further one starts without a window.
 const STARTING: usize = 256;
 
-/// What a new thread is to run, and on what kind of stack.
+/// What a new thread runs, and its kind of stack.
 struct Start {
     taken: AtomicBool,
     function: AtomicUsize,
@@ -110,7 +112,7 @@ struct Start {
     guard: AtomicUsize,
 }
 
-/// In place of a guard size: the program gave the stack.
+/// In place of a guard size: the program provided the stack.
 const GIVEN: usize = usize::MAX;
 
 static STARTS: [Start; STARTING] = [const {
@@ -123,7 +125,7 @@ static STARTS: [Start; STARTING] = [const {
     }
 }; STARTING];
 
-/// Takes a place and fills it; `None` if all are taken.
+/// Takes a free entry and fills it; `None` if all are taken.
 fn park(function: usize, argument: usize, attributes: Attributes) -> Option<&'static Start> {
     let free = |start: &&Start| !start.taken.swap(true, Ordering::Acquire);
     let start = STARTS.iter().find(free)?;
@@ -145,7 +147,7 @@ struct Run {
     argument: usize,
 }
 
-/// The first of a new thread, on its own stack.
+/// The first code that a new thread runs, on its own stack.
 unsafe extern "C" fn begin(start: &'static Start) -> Run {
     let run = Run {
         function: start.function.load(Ordering::Relaxed),
@@ -162,13 +164,13 @@ unsafe extern "C" fn begin(start: &'static Start) -> Run {
 }
 
 /// Where a new thread starts: holds its stack, then jumps to the program's
-/// function with its argument, as if libc had called that.
+/// function with its argument, as if libc had called it.
 #[unsafe(naked)]
 unsafe extern "C" fn enter() {
     arch::begin_and_jump!(begin)
 }
 
-/// The stack that `attributes` (null: the defaults) will give a thread.
+/// The stack that `attributes` will give a thread; null means the defaults.
 fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
     type Change = unsafe extern "C" fn(*mut pthread_attr_t) -> c_int;
     type Number = unsafe extern "C" fn(*const pthread_attr_t, *mut size_t) -> c_int;
@@ -181,10 +183,10 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
         let mut value = 0;
         // SAFETY: found under the name of a getter of this type.
         let get = unsafe { core::mem::transmute::<usize, Number>(address) };
-        // SAFETY: attributes that were initialised, by the caller or below.
+        // SAFETY: attributes that the caller or the code below has initialised.
         (unsafe { get(from, &raw mut value) } == 0).then_some(value)
     };
-    // musl adds the guard to the size.
+    // musl adds the guard to the size; glibc takes it from there.
     let inside = originals::get(Id::__register_atfork).is_some();
     let guard = |from| if inside { number(Id::pthread_attr_getguardsize, from) } else { Some(0) };
     if attributes.is_null() {
@@ -213,9 +215,9 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
     let address = originals::get(Id::pthread_attr_getstack)?;
     // SAFETY: found under that name.
     let get = unsafe { core::mem::transmute::<usize, Stack>(address) };
-    // SAFETY: the caller's attributes, as initialised as pthread_create asks.
+    // SAFETY: the caller's attributes, initialised as pthread_create requires.
     let given = unsafe { get(attributes, &raw mut base, &raw mut size) } == 0;
-    // glibc answers for a stack that was not set, too: one that ends at 0.
+    // glibc also answers for a stack that was not set: one that ends at 0.
     if given && !base.is_null() && (base as usize).wrapping_add(size) != 0 {
         return Some(Attributes::Given { base: base as usize });
     }
@@ -223,7 +225,7 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
     Some(Attributes::Made { size, guard: guard(attributes)? })
 }
 
-/// Makes a thread through [`enter`], if its stack is to be held.
+/// Makes a thread that starts in [`enter`], if its stack should be held.
 fn create(
     function: usize,
     argument: *mut c_void,
@@ -262,7 +264,8 @@ hook! {
             return unsafe { original(thread, attr, function, argument) };
         }
         create(function as usize, argument, attributes(attr), |function, argument| {
-            // SAFETY: the caller's function, or `enter`, which stands for it.
+            // SAFETY: the caller's function, or `enter`, which stands in for
+            // it.
             unsafe { original(thread, attr, core::mem::transmute::<usize, Function>(function), argument) }
         })
     }
@@ -284,7 +287,8 @@ hook! {
             return unsafe { original(thread, function, argument) };
         }
         create(function as usize, argument, attributes(core::ptr::null()), |function, argument| {
-            // SAFETY: the caller's function, or `enter`, which stands for it.
+            // SAFETY: the caller's function, or `enter`, which stands in for
+            // it.
             unsafe { original(thread, core::mem::transmute::<usize, C11Function>(function), argument) }
         })
     }

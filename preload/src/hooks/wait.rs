@@ -1,9 +1,9 @@
-//! The wait family, and the way in of the filter that forbids `int 0x80`.
+//! The wait family.
 //!
 //! Each export is one jump, to the original or, while a strategy is in force,
 //! to the function of the same name in `acting`. In libc `wait`, `waitpid` and
-//! `wait3` reach the kernel on their own, so each is hooked; the waits inside
-//! `system` and `pclose` cannot be.
+//! `wait3` enter the kernel independently, so each is hooked. The waits inside
+//! `system` and `pclose` cannot be hooked.
 
 use core::ffi::{c_int, c_long, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -18,19 +18,22 @@ use super::Arguments;
 use crate::originals::{self, Id};
 use crate::{arch, weak};
 
-/// Whether the policy stands, and exports need not ask any more where to jump to.
-// Each process writes it: on a page that is written to anyway, see `block`.
+/// Whether the policy is final, so that exports need not ask where to jump to.
+// Each process writes this, so it is on a page that is written anyway; see
+// `block`.
 #[unsafe(link_section = ".data")]
 static DECIDED: AtomicBool = AtomicBool::new(false);
 
-/// Where the export of this name jumps to: to `acting` before the policy stands.
+/// Where the export of this name jumps to: to `acting` until the policy is
+/// final.
 fn target(place: &AtomicPtr<()>, id: Id, acting: usize) -> usize {
     if !DECIDED.load(Ordering::Relaxed) {
         return acting;
     }
     let original = if wait::acts() { None } else { originals::get(id) };
     let target = original.unwrap_or(acting);
-    // To helgrind and drd a plain store would be the program's data race.
+    // Helgrind and drd would report a plain store as a data race of the
+    // program.
     let (from, to) = (place.load(Ordering::Relaxed), target as *mut ());
     let _ = place.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     target
@@ -43,7 +46,7 @@ macro_rules! waits {
         fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
         $cancellation:expr, $body:expr, reaped by $via:ident as $kind:ident;
     )*) => {
-        /// Where each export jumps to: at first to `asking`.
+        /// Where each export jumps to; initially to `asking`.
         #[allow(non_upper_case_globals, reason = "named as the function")]
         mod known {
             use super::*;
@@ -51,7 +54,7 @@ macro_rules! waits {
                 AtomicPtr::new((super::asking::$name as *const ()).cast_mut());)*
         }
 
-        /// Asks where to jump to, and does.
+        /// Asks where to jump to, and jumps there.
         mod asking {
             use super::*;
             $(#[unsafe(naked)]
@@ -67,7 +70,8 @@ macro_rules! waits {
             })*
         }
 
-        /// The function behind each export where that is not libc's own, or 0.
+        /// The function that follows each export in search order, if that is
+        /// not libc's own; otherwise 0.
         #[allow(non_upper_case_globals, reason = "named as the function")]
         mod others {
             use super::*;
@@ -86,14 +90,14 @@ macro_rules! waits {
                 };
                 let other = match others::$via.load(Ordering::Relaxed) {
                     0 => None,
-                    // SAFETY: found under that name, whose type this is but
-                    // for what its pointers point at.
+                    // SAFETY: found under that name, which has this type,
+                    // except for the targets of its pointers.
                     address => Some(Other::$kind(unsafe { core::mem::transmute(address) })),
                 };
                 if let Some(result) = by_strategy($body, other, $cancellation) {
                     return result;
                 }
-                // SAFETY: found under this name, whose type this is.
+                // SAFETY: found under this name, which has this type.
                 let original = unsafe { core::mem::transmute::<usize, Original>(address) };
                 loop {
                     // SAFETY: the caller's own arguments.
@@ -109,7 +113,7 @@ macro_rules! waits {
             $(#[$meta])*
             ///
             /// # Safety
-            /// As the function of libc.
+            /// The same as for libc's function.
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
@@ -117,7 +121,7 @@ macro_rules! waits {
             }
         )*
 
-        /// Has each export know where to jump to. To be called at load.
+        /// Sets the target of each export. Call this at load.
         pub fn find_all() {
             $(asked::$name();)*
         }
@@ -133,7 +137,8 @@ macro_rules! waits {
 }
 
 waits! {
-    /// wait(2), which knows no options: another library's waitpid sees its reap.
+    /// wait(2), which takes no options: another library's waitpid sees its
+    /// reap.
     fn wait(status: *mut c_int) -> pid_t, as libc::wait;
     Cancellation::Point, Request::wait4(-1, status, 0, NO_USAGE),
     reaped by waitpid as Waitpid;
@@ -153,7 +158,7 @@ waits! {
     Cancellation::Point, Request::wait4(pid, status, options, NO_USAGE),
     reaped by __waitpid as Waitpid;
 
-    /// wait3(2), which the `libc` crate does not declare.
+    /// wait3(2), which is missing from the `libc` crate.
     fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t;
     of_bsd(), Request::wait4(-1, status, options, usage.cast()),
     reaped by wait3 as Wait3;
@@ -174,7 +179,7 @@ waits! {
 
 const NO_USAGE: *mut c_void = core::ptr::null_mut();
 
-/// wait3 and wait4 are cancellation points in glibc, and not in musl.
+/// wait3 and wait4 are cancellation points in glibc, but not in musl.
 fn of_bsd() -> Cancellation {
     match weak::libc_stack_end() {
         Some(_) => Cancellation::Point,
@@ -182,7 +187,7 @@ fn of_bsd() -> Cancellation {
     }
 }
 
-/// Makes the exports jump where the policy says. To be called once, at load.
+/// Makes the exports jump where the policy says. Call this once, at load.
 pub fn ready() {
     if wait::acts() {
         // SAFETY: found under those names, or 0.
@@ -202,7 +207,7 @@ pub fn ready() {
     DECIDED.store(true, Ordering::Relaxed);
 }
 
-/// A wait as the policy says; `None` where libc's function is to make it.
+/// Waits as the policy says; `None` if libc's function should make the wait.
 #[inline(never)] // for size
 fn by_strategy(
     request: Option<Request>,
@@ -214,14 +219,13 @@ fn by_strategy(
     Some(give(unsafe { wait::run(&request, cancellation) }))
 }
 
-/// Whether what libc's function gave is only that it was interrupted, and the
-/// policy hides that.
+/// Whether libc's function was only interrupted, and the policy hides that.
 #[inline(never)] // for size
 fn is_to_be_retried(result: c_int) -> bool {
     result == -1 && wait::retries() && errno::get() == libc::EINTR
 }
 
-/// A raw outcome as libc gives it.
+/// Returns a raw outcome the way libc does.
 fn give(outcome: Result<usize, Errno>) -> c_int {
     match outcome {
         Ok(value) => value as c_int,
@@ -232,10 +236,10 @@ fn give(outcome: Result<usize, Errno>) -> c_int {
     }
 }
 
-/// The calls that syscall(2) shows us while a strategy is in force.
+/// The calls that are watched in syscall(2) while a strategy is in force.
 pub const NUMBERS: &[c_long] = &[libc::SYS_wait4, libc::SYS_waitid];
 
-/// One of [`NUMBERS`] through syscall(2), which is no cancellation point.
+/// One of [`NUMBERS`] through syscall(2), which is not a cancellation point.
 #[inline(never)] // for depth
 pub fn by_number(number: c_long, arguments: &Arguments, commit: impl FnOnce() -> c_long) -> c_long {
     let &[a, b, c, d, e, _] = arguments;

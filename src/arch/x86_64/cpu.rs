@@ -1,10 +1,10 @@
-//! What CPUID says: of the size of a signal frame of Linux, and of what the
-//! kernel has switched on.
+//! What CPUID reports: the size of a signal frame of Linux, and the features
+//! that the kernel has enabled.
 
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 
-/// What the ABI keeps below the stack pointer (a frame on an ordinary stack
-/// skips it).
+/// Bytes below the stack pointer that the ABI reserves; a frame on an ordinary
+/// stack skips them.
 pub const RED_ZONE: usize = 128;
 
 /// Added to the XSAVE area: the rest of the frame (`ucontext_t`, `siginfo_t`,
@@ -12,7 +12,7 @@ pub const RED_ZONE: usize = 128;
 /// alignment of area and frame, and the 32-bit frame's FPU header, rounded up.
 const AROUND_XSAVE: usize = 1024;
 
-/// Bytes of XSAVE area where CPUID does not tell: legacy area and header.
+/// Bytes of the XSAVE area if CPUID does not report it: legacy area and header.
 const LEGACY: usize = 576;
 
 /// Bytes of the largest signal frame, from CPUID leaf 0xD, which describes the
@@ -31,7 +31,7 @@ fn xsave_area() -> usize {
 /// For the table of kernels.
 pub const IS_X86_64: bool = true;
 
-/// What the processor has and the kernel has switched on.
+/// What the processor has and the kernel has enabled.
 #[derive(Clone, Copy, Debug)]
 pub struct Features {
     /// XSAVE.
@@ -40,7 +40,7 @@ pub struct Features {
     pub avx: bool,
 }
 
-/// Asks for them. Under a hypervisor this is slow: each CPUID traps.
+/// Reads the features. Slow under a hypervisor, where each CPUID traps.
 #[must_use]
 pub fn features() -> Features {
     const OSXSAVE: u32 = 1 << 27;
@@ -56,11 +56,11 @@ mod tests {
 
     #[test]
     fn the_cpu_and_the_kernel_agree() {
-        // SAFETY: a plain query; 0 where the kernel does not tell.
+        // SAFETY: a plain query; 0 if the kernel does not report it.
         let told = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
         let computed = largest_frame();
         assert!(computed >= LEGACY + AROUND_XSAVE);
-        // On a kernel that tells, ours is not smaller, nor wasteful.
+        // If the kernel reports a size, ours is neither smaller nor wasteful.
         if told != 0 {
             assert!(computed >= told, "computed {computed}, told {told}");
             assert!(computed < told + AROUND_XSAVE, "computed {computed}, told {told}");

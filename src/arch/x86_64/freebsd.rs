@@ -1,18 +1,18 @@
-//! `FreeBSD`'s two ways into the kernel. Both take six arguments, as the calls
-//! that are sent through them are of any kind. The carry flag tells of an error.
+//! `FreeBSD`'s two ways into the kernel. Both take six arguments, as any call
+//! may be sent through them. The carry flag means an error.
 
 use core::arch::asm;
 
-/// Enters by SYSCALL: what was left in RAX, and whether that is an error. On an
-/// affected kernel R8 to R10 are lost, for us too, if the call is restarted.
+/// Enters by SYSCALL. Returns RAX, and whether it is an error. On an affected
+/// kernel a restart loses R8 to R10, ours too.
 ///
 /// # Safety
-/// As the system call `number` demands of its arguments.
+/// The same as for the system call `number` and these arguments.
 #[inline]
 pub unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> (usize, bool) {
     let (value, failed): (usize, u8);
-    // SAFETY: the caller vouches for the call; what the kernel may lose or
-    // return a second value in is declared.
+    // SAFETY: the caller vouches for the call. The registers that the kernel
+    // may lose, or use for a second return value, are declared.
     unsafe {
         asm!(
             "syscall",
@@ -33,10 +33,10 @@ pub unsafe fn syscall6(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> (usize,
 }
 
 /// Enters by INT 0x80, with native numbers and 64-bit arguments, the fourth in
-/// RCX. A restart leaves them as they are.
+/// RCX. A restart preserves the arguments.
 ///
 /// # Safety
-/// As [`syscall6`]; and the kernel has that entry (`COMPAT_FREEBSD32`).
+/// As for [`syscall6`]; and the kernel has that entry (`COMPAT_FREEBSD32`).
 #[inline]
 pub unsafe fn int80(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> (usize, bool) {
     let (value, failed): (usize, u8);

@@ -1,20 +1,21 @@
-//! Linux's two ways into the kernel, by the number of a call's arguments: what
-//! a call does not have is not loaded.
+//! Linux's two ways into the kernel, by number of arguments: registers for
+//! arguments that a call does not have are not loaded.
 
 use core::arch::asm;
 use core::ffi::c_long;
 
-/// Defines a function that enters by SYSCALL. RCX and R11 are lost by it.
+/// Defines a function that enters by SYSCALL, which overwrites RCX and R11.
 macro_rules! enter {
     ($name:ident $($argument:ident in $register:tt)*) => {
-        /// Enters the kernel by SYSCALL; returns what it left in RAX.
+        /// Enters the kernel by SYSCALL; returns RAX.
         ///
         /// # Safety
-        /// As the system call `number` demands of its arguments.
+        /// The same as for the system call `number` and these arguments.
         #[inline]
         pub unsafe fn $name(number: c_long, $($argument: usize),*) -> isize {
             let result: isize;
-            // SAFETY: the caller vouches for the call; what is lost is declared.
+            // SAFETY: the caller vouches for the call; overwritten registers
+            // are declared.
             unsafe {
                 asm!(
                     "syscall",
@@ -41,17 +42,17 @@ enter!(syscall6 a in "rdi" b in "rsi" c in "rdx" d in "r10" e in "r8" f in "r9")
 /// waitid(2) in the 32-bit table, for [`int80`].
 pub const INT80_WAITID: i32 = 284;
 
-/// Enters the kernel by INT 0x80: `number` is the 32-bit table's, and 32 bits of
-/// each argument are taken. Returns what it left in EAX.
+/// Enters the kernel by INT 0x80. `number` is from the 32-bit table; 32 bits of
+/// each argument are used. Returns EAX.
 ///
 /// # Safety
-/// As that call demands of its arguments. Where the kernel has no such entry
-/// this is SIGSEGV.
+/// The same as for that call and these arguments. If the kernel has no such
+/// entry, this raises SIGSEGV.
 #[must_use]
 pub unsafe fn int80(number: i32, [a, b, c, d, e]: [u32; 5]) -> i32 {
     let result: i32;
-    // SAFETY: the caller vouches for the call. RBX is the compiler's, so it is
-    // put back; nothing unwinds here. R8 to R11 may be lost
+    // SAFETY: the caller vouches for the call. RBX belongs to the compiler, so
+    // it is restored; nothing unwinds here. R8 to R11 may be lost
     // (entry_64_compat.S cleared them before Linux 6.7).
     unsafe {
         asm!(

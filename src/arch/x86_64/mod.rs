@@ -1,12 +1,13 @@
-//! x86-64, with the entry INT 0x80 of its 32-bit side. One file by concern.
+//! x86-64, including INT 0x80, the entry of its 32-bit side. One file per
+//! concern.
 
+mod cpu;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
+pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame};
 #[cfg(target_os = "freebsd")]
 pub use freebsd::{int80, syscall6};
 
-#[cfg(target_os = "linux")]
-mod cpu;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -17,7 +18,6 @@ mod stack;
 mod wait;
 #[cfg(target_os = "linux")]
 pub use {
-    cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame},
     linux::{
         INT80_WAITID, int80, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6,
     },

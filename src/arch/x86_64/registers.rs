@@ -1,14 +1,15 @@
-//! Registers that tell where a thread stands, and valgrind's request.
+//! The registers that identify a thread and its stack, and valgrind's request.
 
 use core::arch::asm;
 
-/// The calling thread's thread pointer: the same for its copy in a forked
-/// child, and for a vfork child. Async-signal-safe in a process with a libc.
+/// The calling thread's thread pointer. A forked child's copy of the thread has
+/// the same one, and so has a vfork child. Async-signal-safe in a process with
+/// a libc.
 #[inline]
 #[must_use]
 pub fn thread_pointer() -> usize {
     let pointer: usize;
-    // SAFETY: the x86-64 ABI has the thread pointer point at itself.
+    // SAFETY: in the x86-64 ABI the thread pointer points at itself.
     unsafe {
         asm!("mov {}, qword ptr fs:[0]", out(reg) pointer,
             options(pure, readonly, nostack, preserves_flags));
@@ -16,15 +17,15 @@ pub fn thread_pointer() -> usize {
     pointer
 }
 
-/// Whether valgrind runs this process: by the instructions that it answers to,
-/// and that do nothing elsewhere (valgrind.h, `RUNNING_ON_VALGRIND`).
+/// Whether valgrind runs this process. Uses the instructions that valgrind
+/// answers, which do nothing elsewhere (valgrind.h, `RUNNING_ON_VALGRIND`).
 #[must_use]
 pub fn is_under_valgrind() -> bool {
     const RUNNING_ON_VALGRIND: usize = 0x1001;
     let request = [RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0];
     let answer: usize;
-    // SAFETY: RDI is turned once around, RBX exchanged with itself. valgrind
-    // reads the request and answers in RDX.
+    // SAFETY: RDI is rotated by 128 bits in all, RBX is exchanged with itself.
+    // valgrind reads the request and answers in RDX.
     unsafe {
         asm!(
             "rol rdi, 3",

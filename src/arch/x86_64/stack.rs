@@ -1,4 +1,4 @@
-//! Running on another stack, and proving the own one.
+//! Runs on another stack, and proves the caller's own.
 
 use core::arch::naked_asm;
 use core::ffi::c_void;
@@ -31,13 +31,14 @@ pub unsafe extern "C" fn call_on(
     )
 }
 
-/// Writes to the stack `BELOW` bytes below the caller's frame, without changing
-/// a byte: an overflow happens now, as it would there. The page of the stack
-/// pointer itself was written by the call. Async-signal-safe.
+/// Writes to the stack `BELOW` bytes below the caller's frame without changing
+/// a byte: an overflow happens now, as it would there. The call itself has
+/// already written to the page of the stack pointer. Async-signal-safe.
 #[unsafe(naked)]
 pub extern "C" fn write_below<const BELOW: usize>() {
-    // Atomic, as below the end of this stack may be another thread's. The
-    // stack pointer moves, lest valgrind calls this a stray access.
+    // Atomic, because memory below the end of this stack may be another
+    // thread's. The stack pointer moves, so that valgrind does not report a
+    // stray access.
     naked_asm!(
         ".cfi_startproc",
         "sub rsp, {below}",

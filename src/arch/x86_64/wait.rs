@@ -1,13 +1,12 @@
-//! The wait's stretch and the gate, and what the registers of a delivery say of
-//! them. [`crate::wait`] says what they are for; they name nothing of it, but
-//! get it as arguments.
+//! The wait's stretch and the gate, and what the registers of a delivery tell
+//! about them. [`crate::wait`] documents their purpose; they do not name its
+//! items but take them as arguments.
 
 use core::ffi::c_int;
 
-/// The body of the naked function in which a wait sleeps:
-/// `fn(waiter) -> isize`. What is given are the offsets of the waiter's fields,
-/// the set of all signals, and what to return after
-/// [`Interrupted::leave_stretch`].
+/// The body of the naked function in which a wait sleeps: `fn(waiter) ->
+/// isize`. The arguments are the offsets of the waiter's fields, the set of all
+/// signals, and the value to return after [`Interrupted::leave_stretch`].
 ///
 /// `waitid(kind, id, NULL, options, NULL)` by INT 0x80, number 284 of the
 /// 32-bit table, or `poll(NULL, 0, nap)` by SYSCALL. The first has no pointer,
@@ -15,7 +14,8 @@ use core::ffi::c_int;
 /// R11 may be lost (entry_64_compat.S cleared them before Linux 6.7). The
 /// second has three arguments, so a restart has nothing to lose.
 ///
-/// The stretch is from `begin` up to and including the last instruction before
+/// The stretch runs from `begin` to the last instruction before `end`,
+/// inclusive. R12 holds the waiter throughout.
 /// `end`. All the while R12 has the waiter.
 macro_rules! sleep_stretch {
     (
@@ -102,16 +102,16 @@ macro_rules! sleep_stretch {
 }
 pub(crate) use sleep_stretch;
 
-/// The body of the naked function in front of the program's handlers, `$gate`:
-/// what the kernel calls with a handler's three arguments. The other gate is its
-/// second entry, for which `$row` is added to the signal.
+/// The body of `$gate`, the naked function in front of the program's handlers.
+/// The kernel calls it with a handler's three arguments. The other gate is its
+/// second entry, which adds `$row` to the signal.
 ///
 /// If the delivery interrupts a wait's stretch, or a gate that has not blocked
-/// signals yet, it makes sure of `$room` bytes of stack, blocks `$every` signal,
-/// and calls `$interrupt(place, context)`. Then it jumps on to the handler at
-/// `place` of `$handlers`, less its highest bit.
+/// signals yet, it makes sure of `$room` bytes of stack, blocks `$every`
+/// signal, and calls `$interrupt(place, context)`. Then it jumps to the handler
+/// at `place` of `$handlers`, without its highest bit.
 ///
-/// R8 has the place, R9 the second argument.
+/// R8 holds the place, R9 the second argument.
 macro_rules! gate {
     (
         gate = $gate:path,
@@ -141,7 +141,7 @@ macro_rules! gate {
             ".hidden sigward_wait_gate_known, sigward_wait_gate_blocked",
             ".globl sigward_wait_gate_known, sigward_wait_gate_blocked",
             "sigward_wait_gate_known:",
-            // Is a wait interrupted, or a gate?
+            // Did the delivery interrupt a wait or a gate?
             "mov rax, [rdx + {rip}]",
             "lea rcx, [rip + sigward_wait_begin]",
             "cmp rax, rcx",
@@ -155,7 +155,8 @@ macro_rules! gate {
             "lea rcx, [rip + sigward_wait_gate_blocked]",
             "cmp rax, rcx",
             "jae 5f",
-            // Room for what follows, while a fault can still be handled.
+            // Prove the stack for what follows, while a fault can still be
+            // handled.
             "4: lock or dword ptr [rsp - {room}], 0",
             "mov edi, {set_mask}",
             "lea rsi, [rip + {every}]",
@@ -189,7 +190,7 @@ macro_rules! gate {
             "lea rdx, [rsp + 8]",
             "mov edi, r8d",
             "and edi, {row} - 1",
-            // On to the program's handler.
+            // Jump to the program's handler.
             "5: mov eax, r8d",
             "lea rcx, [rip + {handlers}]",
             "mov rcx, [rcx + rax * 8]",
@@ -212,7 +213,7 @@ macro_rules! gate {
 }
 pub(crate) use gate;
 
-/// Places in the code.
+/// Labels in the code.
 macro_rules! labels {
     ($($name:ident)*) => {
         unsafe extern "C" { $(fn $name();)* }
@@ -224,7 +225,7 @@ labels! {
     sigward_wait_gate_both sigward_wait_gate_known sigward_wait_gate_blocked
 }
 
-/// The address of one of them.
+/// The address of a label.
 fn at(label: unsafe extern "C" fn()) -> usize {
     label as *const () as usize
 }
@@ -234,26 +235,26 @@ pub fn other_gate() -> usize {
     at(sigward_wait_gate_other)
 }
 
-/// The registers that a delivery has interrupted, and to which the thread will
+/// The registers that a delivery has interrupted, to which the thread will
 /// return.
 pub struct Interrupted<'c>(&'c mut [i64; 23]);
 
-/// A gate that was interrupted before it had blocked signals.
+/// A gate that was interrupted before it blocked signals.
 pub struct UnblockedGate {
     /// The place of its handler.
     pub place: usize,
-    /// Of its own delivery.
+    /// The context of its own delivery.
     pub context: *mut libc::ucontext_t,
 }
 
 impl Interrupted<'_> {
-    /// By the delivery of `context`.
+    /// The registers that the delivery with `context` interrupted.
     ///
     /// # Safety
     /// That delivery is under way on this thread.
     #[inline]
     pub unsafe fn by(context: *mut libc::ucontext_t) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's contract.
         Interrupted(unsafe { &mut (*context).uc_mcontext.gregs })
     }
 
@@ -269,7 +270,7 @@ impl Interrupted<'_> {
         stretch.contains(&self.get(libc::REG_RIP)).then(|| self.get(libc::REG_R12) as *mut ())
     }
 
-    /// Has the thread return from the stretch, at once.
+    /// Makes the thread return from the stretch at once.
     #[inline]
     pub fn leave_stretch(&mut self) {
         if let Some(rip) = self.0.get_mut(libc::REG_RIP as usize) {
@@ -277,9 +278,9 @@ impl Interrupted<'_> {
         }
     }
 
-    /// The gate, if one was interrupted before it had blocked signals, and it was
-    /// entered by a delivery. `first` is the function's address, and `row` as
-    /// it was given.
+    /// The interrupted gate, if it had not blocked signals yet and was entered
+    /// by a delivery. `first` is the address of the gate's function, `row` its
+    /// argument `$row`.
     #[inline]
     pub fn unblocked_gate(&self, first: usize, row: usize) -> Option<UnblockedGate> {
         let rip = self.get(libc::REG_RIP);

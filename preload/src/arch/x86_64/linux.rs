@@ -1,11 +1,11 @@
-//! Functions that leave no frame behind. A call's arguments are in RDI, RSI, RDX,
-//! RCX, R8 and R9, and the number of those in vector registers in RAX; R11 is
-//! free where a function begins.
+//! Functions that leave no frame behind. A call's arguments are in RDI, RSI,
+//! RDX, RCX, R8 and R9, and RAX holds how many are in vector registers. R11 is
+//! free at a function's entry.
 
 use core::arch::naked_asm;
 
-/// The body of a function that jumps to where `$asked`, a `fn() -> usize`, says,
-/// with the registers as it was entered.
+/// The body of a function that calls `$asked`, a `fn() -> usize`, and jumps to
+/// the address that it returns, with the registers as on entry.
 macro_rules! ask_and_jump {
     ($asked:path) => {
         core::arch::naked_asm!(
@@ -22,12 +22,12 @@ macro_rules! ask_and_jump {
 pub(crate) use ask_and_jump;
 
 /// For an export that is a bare jump: calls the function `fn() -> usize` at R11
-/// and returns its result there. The registers that hold a call's arguments,
-/// and the number of those in vector registers, are kept; those are not. A thread
-/// may be cancelled here, asynchronously, hence the unwind tables.
+/// and returns its result in R11. Preserves the registers that hold a call's
+/// arguments, and the number of vector registers, but not the vector registers.
+/// A thread may be cancelled here, asynchronously, hence the unwind tables.
 ///
 /// # Safety
-/// To be called where an export was entered.
+/// Called only at the entry of an export.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn ask() {
     naked_asm!(
@@ -71,9 +71,10 @@ pub(crate) unsafe extern "C" fn ask() {
     )
 }
 
-/// The body of `syscall`: jumps to the address at `$index` of `$found`; where that
-/// is 0, to where `$original` says. If bit `number` of `$watched`, which has 512,
-/// is set, to where `$way`, a `fn(number, a, b) -> usize`, says.
+/// The body of `syscall`. Jumps to the address at `$index` of `$found`; if that
+/// is 0, to the address that `$original` returns. If bit `number` of
+/// `$watched`, which has 512, is set, jumps to the address that `$way`, a
+/// `fn(number, a, b) -> usize`, returns.
 macro_rules! jump_by_number {
     (
         watched = $watched:path,
@@ -111,7 +112,7 @@ macro_rules! jump_by_number {
 pub(crate) use jump_by_number;
 
 /// The body of a function that jumps to the address at `$index` of `$found`; to
-/// `$slowly` where that is 0, or where the first argument, a `c_int`, is `$turns`.
+/// `$slowly` if that is 0, or if the first argument, a `c_int`, is `$turns`.
 macro_rules! jump_unless {
     (
         turns = $turns:expr,
@@ -135,9 +136,9 @@ macro_rules! jump_unless {
 }
 pub(crate) use jump_unless;
 
-/// The body of a thread's first function: calls `$begin` with its argument, and
-/// jumps to the function that this returns, with the argument that it returns: a
-/// pair of words, in RAX and RDX.
+/// The body of a thread's first function. Calls `$begin` with its argument,
+/// which returns a function and an argument, a pair of words in RAX and RDX.
+/// Jumps to that function with that argument.
 macro_rules! begin_and_jump {
     ($begin:path) => {
         core::arch::naked_asm!(
@@ -152,8 +153,9 @@ macro_rules! begin_and_jump {
 }
 pub(crate) use begin_and_jump;
 
-/// The body of a function that calls `$function` with its own arguments, and can
-/// itself be called with a stack pointer that is not aligned as the ABI has it.
+/// The body of a function that calls `$function` with its own arguments, and
+/// that may be called with a stack pointer that is not aligned as the ABI
+/// requires.
 macro_rules! align_and_call {
     ($function:path) => {
         core::arch::naked_asm!(

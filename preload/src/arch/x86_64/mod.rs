@@ -7,8 +7,8 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
-/// The body of an export that is a bare jump to the address in `$slots`, a static,
-/// `$offset` bytes behind its beginning.
+/// The body of an export that is a bare jump to the address stored `$offset`
+/// bytes after the start of the static `$slots`.
 macro_rules! jump {
     ($slots:path) => {
         $crate::arch::jump!($slots, 0)
@@ -23,7 +23,7 @@ macro_rules! jump {
 }
 pub(crate) use jump;
 
-/// The address that the loader bound the weak `$name` to, or 0.
+/// The address to which the loader bound the weak `$name`, or 0.
 macro_rules! bound_address {
     ($name:ident) => {{
         let address: usize;
@@ -37,16 +37,17 @@ macro_rules! bound_address {
 }
 pub(crate) use bound_address;
 
-// `core` was compiled to unwind and names a personality; we never unwind.
+// `core` was compiled to unwind and names a personality routine; we never
+// unwind.
 global_asm!(
     ".hidden rust_eh_personality",
     ".globl rust_eh_personality",
     "rust_eh_personality: ud2"
 );
 
-// The functions that a compiler may call for copies and comparisons. Ours, as
-// libc's cannot be named without needing libc; hidden, so they are nobody
-// else's. All are for small objects: size before speed.
+// The functions that a compiler may call for copies and comparisons. They are
+// ours, as a reference to libc's would make us need libc, and hidden, so nobody
+// else uses them. All are for small objects: size matters more than speed.
 global_asm!(
     ".macro sigward_hidden name",
     ".hidden \\name",

@@ -1,6 +1,8 @@
 //! Tests of [`super`]: a set of pages says the same.
 
+use super::tree::WORD;
 use super::*;
+use crate::sys::page::Pages;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

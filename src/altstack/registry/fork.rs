@@ -2,7 +2,8 @@
 
 use core::ffi::c_int;
 
-use super::{Place, Record, Registry, key, ready};
+use super::hold::ready;
+use super::{Place, Record, Registry, key};
 use crate::altstack::pins::Memory;
 use crate::altstack::{ladder, origin, reach};
 use crate::sys::page::Pages;

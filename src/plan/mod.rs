@@ -18,71 +18,10 @@ mod process;
 use crate::arch;
 use crate::config::{self, BadValue, Config, Mode};
 use crate::verdict::{Standing, Verdict};
-pub use parts::{Duty, Interrupted, LookUp, Ordinary, Remedy, Rung, Seen, Strategy, Words};
+pub use parts::{
+    Duty, Interrupted, LookUp, Ordinary, Part, Remedy, Rung, Seen, Strategy, Why, Words,
+};
 pub use process::{Environment, Facts, Obstacle, Process};
-
-/// Why a part of the plan is as it is. The words for it are the command's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Why {
-    /// Nothing was said, and this is what is done then.
-    Default,
-    /// Its variable says so.
-    Set,
-    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` leaves the program out.
-    Excluded,
-    /// A setuid program must not be steered by its caller's environment.
-    Secure,
-    /// Without an environment nothing is known of the user's wishes.
-    NoEnvironment,
-    /// The kernel is affected.
-    Affected,
-    /// The kernel may be affected: a range holds it.
-    InRange,
-    /// The kernel is not affected.
-    NotAffected,
-    /// Nothing is known of the kernel, and no range holds it.
-    UnknownKernel,
-    /// The kernel restarts waits as it should.
-    WaitsAreRight,
-    /// `SIGWARD_SIZE` asks for it, on every kernel.
-    SmallStacks,
-    /// [`Plan::obstacle`].
-    Obstacle,
-    /// The duty is one that does without.
-    Duty,
-    /// Stacks are seen anyway.
-    AtWork,
-    /// There is something to say.
-    Talkative,
-    /// There is nothing to say.
-    Silent,
-    /// A seccomp filter does not let a line be written.
-    Filter,
-    /// A seccomp filter could not be tried out: it may kill for a write.
-    Untried,
-    /// The kernel said so at exec.
-    Told,
-    /// The processor says so.
-    Cpu,
-    /// To a tool that looks for races, what is found at its first use is one.
-    BookKeeper,
-}
-
-/// One part of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part<T> {
-    /// What is to be done.
-    pub value: T,
-    /// Why.
-    pub why: Why,
-}
-
-impl<T> Part<T> {
-    const fn new(value: T, why: Why) -> Self {
-        Part { value, why }
-    }
-}
 
 /// What is to be done in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -395,5 +334,4 @@ impl Plan<'_> {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

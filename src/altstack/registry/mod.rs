@@ -1,0 +1,217 @@
+//! Whose stacks are adopted, and what is held for each.
+//!
+//! Work per operation is bounded: a stack has at most
+//! [`LARGEST_WHOLE`](super::ladder::LARGEST_WHOLE) or a window of pages, the
+//! tables answer in constant time, and each adoption looks at a few records of
+//! other threads to find those that ended unseen. Only what concerns all stacks
+//! (a fork, a memory call that hits one) walks over them.
+//!
+//! This file adopts and releases stacks. Beside it are one record, what makes
+//! its pages resident (`hold`), and what else happens to the stacks: memory
+//! calls (`suspend`), forks, and handlers that run on ordinary stacks
+//! (`windows`).
+
+mod fork;
+mod hold;
+mod queries;
+mod record;
+mod suspend;
+mod windows;
+
+use core::ffi::c_int;
+
+use super::ladder::Rung;
+use super::pins::{Memory, Pins};
+use super::table::Table;
+use super::{known, origin, reach};
+use crate::arch;
+use crate::stats;
+use crate::sys::errno::Errno;
+use crate::sys::page::{self, Pages};
+pub use record::{Place, Wanted};
+use record::{Record, key};
+use suspend::Calls;
+
+/// Most pages that are locked in all: 256 MiB. Beyond it stacks are touched.
+pub const MOST_PAGES: usize = (256 << 20) / page::SIZE;
+
+/// Most stacks that are locked in all. Locking a part of a mapping splits it
+/// in up to three; twice this number is half of the usual `vm.max_map_count`.
+pub const MOST_STACKS: usize = 16_384;
+
+/// Records looked at for dead threads, for each stack that is adopted.
+const SWEPT_AT_ONCE: usize = 8;
+
+/// What came of an adoption.
+#[derive(Clone, Copy, Debug)]
+pub struct Adopted {
+    /// The rung that held.
+    pub rung: Rung,
+    /// The pages that it holds.
+    pub held: Pages,
+    /// The error of the last refused lock, if one was.
+    pub refused: Option<Errno>,
+    /// Whether the thread had no record before.
+    pub first: bool,
+}
+
+/// All adopted stacks and the pages pinned for them.
+pub struct Registry {
+    records: Table<Record>,
+    pins: Pins,
+    watch: reach::Watch,
+    calls: Calls,
+    /// Where [`Registry::sweep`] goes on.
+    hand: usize,
+    /// The forking thread's own stacks, for the child.
+    own: [Record; Place::ALL.len()],
+    /// What the fork under way, or the last one, does not copy.
+    spared: fork::Spared,
+}
+
+impl Registry {
+    /// Nothing adopted.
+    #[must_use]
+    pub const fn new() -> Self {
+        Registry {
+            records: Table::new(),
+            pins: Pins::new(),
+            watch: reach::Watch::new(),
+            calls: Calls::new(),
+            hand: 0,
+            own: [Record::NONE; Place::ALL.len()],
+            spared: fork::Spared::none(),
+        }
+    }
+
+    /// Makes `wanted` resident for thread `tid`, which calls, and records it at
+    /// `place`, in the stead of what was recorded there.
+    pub fn adopt(
+        &mut self,
+        tid: c_int,
+        place: Place,
+        wanted: Wanted,
+        memory: &mut impl Memory,
+    ) -> Adopted {
+        let first = !self.has(tid);
+        let mut record = Record {
+            key: key(tid, place),
+            pointer: arch::thread_pointer(),
+            wanted,
+            held: Pages::NONE,
+            locked: Pages::NONE,
+            thread: tid,
+            place,
+            rung: Rung::Report,
+            proven: false,
+            suspended: 0,
+            watched: Pages::NONE,
+            wiped: Pages::NONE,
+        };
+        let mut refused = self.hold(&mut record, memory);
+        if refused.is_some() && place != Place::Ordinary && self.yield_ordinary(tid, memory) {
+            self.let_go(&mut record, memory);
+            refused = self.hold(&mut record, memory);
+        }
+        // Its thread may meet a page that is not resident meanwhile.
+        stats::WINDOWS.add(usize::from(record.suspended > 0));
+        record.proven = !record.ordinary() && record.pinned() && origin::proven(wanted.stack);
+        self.release(tid, place, memory);
+        if !self.records.insert(record) {
+            self.let_go(&mut record, memory);
+        }
+        Adopted { rung: record.rung, held: record.held, refused, first }
+    }
+
+    /// Moves the record at `from` to `to`, releasing what was there.
+    pub fn promote(&mut self, tid: c_int, from: Place, to: Place, memory: &mut impl Memory) {
+        let Some(mut record) = self.records.remove(key(tid, from)) else { return };
+        self.release(tid, to, memory);
+        if record.suspended == 0 && !record.at_its_best() {
+            // What was released may have left room for a lock.
+            self.let_go(&mut record, memory);
+            let _ = self.hold(&mut record, memory);
+        }
+        // There is room: one was just taken out.
+        let _ = self.records.insert(Record { key: key(tid, to), place: to, ..record });
+    }
+
+    /// Forgets the stack at `place` and lets go of its pages.
+    pub fn release(&mut self, tid: c_int, place: Place, memory: &mut impl Memory) {
+        if let Some(mut record) = self.records.remove(key(tid, place)) {
+            self.let_go(&mut record, memory);
+        }
+    }
+
+    /// Forgets all stacks of a thread that ends.
+    pub fn release_thread(&mut self, tid: c_int, memory: &mut impl Memory) {
+        for place in Place::ALL {
+            if let Some(record) = self.records.get(key(tid, place)) {
+                known::forget(record.pointer, tid);
+            }
+            self.release(tid, place, memory);
+        }
+    }
+
+    /// Looks at the next few records and releases those of threads that
+    /// `exists` does not know: their end was not seen.
+    pub fn sweep(&mut self, exists: impl Fn(c_int) -> bool, memory: &mut impl Memory) {
+        for _ in 0..SWEPT_AT_ONCE {
+            match self.records.at(self.hand).map(Record::tid) {
+                // The gap may be filled with another: look there again.
+                Some(tid) if !exists(tid) => self.release_thread(tid, memory),
+                _ => self.hand = self.hand.wrapping_add(1),
+            }
+        }
+    }
+
+    /// Runs `change` on every record and the pins.
+    fn each(&mut self, change: impl FnMut(&mut Self, &mut Record)) {
+        self.each_that(|_| true, change);
+    }
+
+    /// Runs `change` on the pins and every record for which `wanted`.
+    fn each_that(
+        &mut self,
+        wanted: impl Fn(&Record) -> bool,
+        mut change: impl FnMut(&mut Self, &mut Record),
+    ) {
+        for index in 0..self.records.capacity() {
+            let before = self.records.at(index).filter(|record| wanted(record)).copied();
+            let Some(mut record) = before else { continue };
+            change(self, &mut record);
+            // After a fork the kernel copies what is written to.
+            if before != Some(record)
+                && let Some(place) = self.records.get_mut(record.key)
+            {
+                *place = record;
+            }
+        }
+    }
+
+    /// The program locked (`true`) or unlocked `pages` itself.
+    pub fn program_locked(&mut self, pages: Pages, locked: bool) {
+        self.pins.mark(pages, locked);
+    }
+
+    /// The program tried to unlock `pages`, and failed: a part may be unlocked.
+    pub fn program_unlocked_some(&mut self, pages: Pages, memory: &mut impl Memory) {
+        self.pins.mark_unlocked(pages, memory);
+    }
+
+    /// What is proven of the stacks that touch `pages` holds no longer.
+    pub fn disprove(&mut self, pages: Pages) {
+        for record in self.records.iter_mut() {
+            record.proven &= !record.concerns(pages);
+        }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

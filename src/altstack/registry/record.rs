@@ -1,0 +1,165 @@
+//! One stack of one thread, as it is on record. A part of it may be read from
+//! outside.
+
+use core::ffi::c_int;
+use core::mem::offset_of;
+
+use crate::altstack::ladder::{self, Rung, Stack};
+use crate::altstack::table::Entry;
+use crate::block::{self, BLOCK};
+use crate::sys::page::Pages;
+
+/// What a stack is to its thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Place {
+    /// The alternate stack in force.
+    Current,
+    /// Made ready for a sigaltstack(2) call that is under way.
+    Pending,
+    /// Disarmed by `SS_AUTODISARM` while its handler runs: the kernel will
+    /// put it back.
+    Disarmed,
+    /// The thread's own stack, of which a window is held.
+    Ordinary,
+}
+
+impl Place {
+    pub(super) const ALL: [Place; 4] =
+        [Place::Current, Place::Pending, Place::Disarmed, Place::Ordinary];
+}
+
+/// A stack to be made resident.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub struct Wanted {
+    /// Where it is.
+    pub stack: Stack,
+    /// Bytes at its top that frames need.
+    pub window: usize,
+    /// The rung to start from.
+    pub start: Rung,
+    /// Registered with `SS_AUTODISARM`.
+    pub disarms: bool,
+}
+
+/// One stack of one thread. What comes before `watched` may be read from
+/// outside: see [`block`], and `docs/published-block.md` for the rules of its
+/// layout and what is to come next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub(super) struct Record {
+    pub(super) key: usize,
+    pub(super) wanted: Wanted,
+    /// The pages that were made resident: from the top down to a hole, or to
+    /// the end of what is watched.
+    pub(super) held: Pages,
+    /// Those of them that are pinned, down from the top.
+    pub(super) locked: Pages,
+    pub(super) thread: c_int,
+    pub(super) place: Place,
+    /// How.
+    pub(super) rung: Rung,
+    /// Filled a mapping of the program's own when it was adopted (see
+    /// [`origin`](crate::altstack::origin)), and has been locked by us ever since.
+    pub(super) proven: bool,
+    /// How many memory calls are under way for which it is let go of.
+    pub(super) suspended: u32,
+    /// The pages that memory calls are watched on: what would be held if there
+    /// were no hole.
+    pub(super) watched: Pages,
+    /// Its thread's pointer.
+    pub(super) pointer: usize,
+    /// The pages kept from being copied by the fork under way, or the last one:
+    /// who resets it after a fork has the kernel copy the table.
+    pub(super) wiped: Pages,
+}
+
+// The document has these.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(offset_of!(Record, held) == 40);
+    assert!(offset_of!(Record, locked) == 56);
+    assert!(offset_of!(Record, thread) == 72);
+    assert!(offset_of!(Record, rung) == 77);
+    assert!(offset_of!(Record, suspended) == 80);
+    assert!(offset_of!(Record, watched) == 88);
+};
+
+// SAFETY: zeroes are a record with key 0, which no thread has; `Rung::Lock`
+// has discriminant 0.
+unsafe impl Entry for Record {
+    fn key(&self) -> usize {
+        self.key
+    }
+
+    fn moved_to(address: usize, capacity: usize) {
+        let entry =
+            block::Entry { size: size_of::<Record>(), published: offset_of!(Record, watched) };
+        BLOCK.table_is_at(address, capacity, entry);
+    }
+
+    fn gone_from(address: usize) {
+        BLOCK.table_was_at(address);
+    }
+}
+
+impl Record {
+    /// No stack: all zeroes, as the registry is to take no room in the file.
+    pub(super) const NONE: Record = Record {
+        key: 0,
+        pointer: 0,
+        wanted: Wanted {
+            stack: Stack { base: 0, size: 0 },
+            window: 0,
+            start: Rung::Lock,
+            disarms: false,
+        },
+        held: Pages::NONE,
+        locked: Pages::NONE,
+        thread: 0,
+        place: Place::Current,
+        rung: Rung::Lock,
+        proven: false,
+        suspended: 0,
+        watched: Pages::NONE,
+        wiped: Pages::NONE,
+    };
+
+    pub(super) fn tid(&self) -> c_int {
+        self.thread
+    }
+
+    pub(super) fn ordinary(&self) -> bool {
+        self.place == Place::Ordinary
+    }
+
+    /// Whether the first attempt of the ladder held.
+    pub(super) fn at_its_best(&self) -> bool {
+        let best = self.attempts(self.watched).next();
+        best.is_none_or(|best| best.rung == self.rung)
+    }
+
+    pub(super) fn attempts(&self, usable: Pages) -> impl Iterator<Item = ladder::Attempt> + use<> {
+        let Wanted { stack, window, start, .. } = self.wanted;
+        ladder::attempts(stack, window, usable, start)
+    }
+
+    pub(super) fn pinned(&self) -> bool {
+        !self.locked.is_empty()
+    }
+
+    /// What must not be let go of while other threads run, if that can be
+    /// helped: what lies below it no frame needs but one nested deep.
+    pub(super) fn firm(&self) -> Pages {
+        if self.pinned() { self.locked } else { self.held }
+    }
+
+    pub(super) fn concerns(&self, pages: Pages) -> bool {
+        !self.watched.common(pages).is_empty()
+    }
+}
+
+pub(super) fn key(tid: c_int, place: Place) -> usize {
+    (tid as usize).wrapping_mul(4).wrapping_add(place as usize)
+}

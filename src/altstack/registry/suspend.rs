@@ -1,0 +1,100 @@
+//! Letting go of stacks while something else is done to them: a memory call of
+//! the program's, or nothing for as long as we stand down.
+
+use core::ffi::c_int;
+
+use super::Registry;
+use super::hold::doubt;
+use crate::altstack::pins::Memory;
+use crate::altstack::{disturb, reach};
+use crate::sys::page::Pages;
+
+/// The memory calls that are under way, for which stacks are let go of. What is
+/// adopted meanwhile must not make them fail.
+pub(super) struct Calls {
+    pages: [Pages; 8],
+}
+
+impl Calls {
+    pub(super) const fn new() -> Self {
+        Calls { pages: [Pages::NONE; 8] }
+    }
+
+    /// One more, which is not told of if there are too many.
+    fn begin(&mut self, pages: Pages) {
+        self.change(Pages::NONE, pages);
+    }
+
+    fn end(&mut self, pages: Pages) {
+        self.change(pages, Pages::NONE);
+    }
+
+    fn change(&mut self, from: Pages, to: Pages) {
+        if let Some(place) = self.pages.iter_mut().find(|pages| **pages == from) {
+            *place = to;
+        }
+    }
+
+    /// How many there are on `pages`; none if not each will end.
+    pub(super) fn on(&self, pages: Pages) -> u32 {
+        let on = self.pages.iter().filter(|call| !call.common(pages).is_empty());
+        if disturb::all_end() { on.count() as u32 } else { 0 }
+    }
+}
+
+impl Registry {
+    /// Lets go of every stack that has one of `pages`, until as many calls of
+    /// [`Registry::resume`] with the same pages: other threads may be at the
+    /// same. Returns how many of them are not `own`: their threads may meet a
+    /// page that is not resident meanwhile.
+    pub fn suspend(&mut self, pages: Pages, own: c_int, memory: &mut impl Memory) -> usize {
+        self.calls.begin(pages);
+        let mut others = 0_usize;
+        self.each(|registry, record| {
+            if record.concerns(pages) {
+                let loses = record.tid() != own && !record.held.is_empty();
+                others = others.wrapping_add(usize::from(loses));
+                if record.suspended == 0 {
+                    doubt(record, memory);
+                }
+                registry.unpin(record, memory);
+                record.suspended = record.suspended.saturating_add(1);
+            }
+        });
+        others
+    }
+
+    /// Holds the suspended stacks that have one of `pages` again, as far as
+    /// the memory is still there and no other call needs them let go of. With
+    /// `replaced`, what was proven of it is forgotten.
+    pub fn resume(&mut self, pages: Pages, replaced: bool, memory: &mut impl Memory) {
+        self.calls.end(pages);
+        self.each(|registry, record| {
+            if record.suspended > 0 && record.concerns(pages) {
+                record.suspended -= 1;
+                record.proven &= !replaced;
+                if record.suspended == 0 {
+                    registry.let_go(record, memory);
+                    let _ = registry.hold(record, memory);
+                    record.proven &= record.pinned();
+                }
+            }
+        });
+    }
+
+    /// Lets go of every stack and watches none: memory calls pass from now on.
+    pub fn let_go_of_all(&mut self, memory: &mut impl Memory) {
+        self.each(|registry, record| registry.let_go(record, memory));
+        reach::shut();
+    }
+
+    /// Holds again what [`Registry::let_go_of_all`] let go of.
+    pub fn hold_all(&mut self, memory: &mut impl Memory) {
+        self.each(|registry, record| {
+            registry.let_go(record, memory);
+            record.suspended = 0;
+            record.proven = false;
+            let _ = registry.hold(record, memory);
+        });
+    }
+}

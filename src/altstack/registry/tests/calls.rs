@@ -1,0 +1,51 @@
+//! Stacks that are set or changed while a memory call is under way on them.
+
+use super::*;
+
+/// What concerns a stack changes while a memory call is under way on it: it is
+/// let go of until that has ended, and held then as is wanted by then.
+#[test]
+fn a_stack_that_changes_while_it_is_let_go_of_is_held_again() {
+    let _alone = alone();
+    let (mut registry, mut kernel) = (Registry::new(), Noted::default());
+    let everything = Pages { first: 0, end: usize::MAX };
+    registry.adopt(1, Place::Ordinary, sixteen_pages(1), &mut kernel);
+    registry.adopt(1, Place::Pending, sixteen_pages(2), &mut kernel);
+    registry.suspend(everything, 1, &mut kernel);
+    let mut decided = |registry: &mut Registry, start| {
+        registry.review_window(1, |wanted, _| wanted.start = start, &mut kernel);
+        registry.promote(1, Place::Pending, Place::Current, &mut kernel);
+        assert!(registry.records.iter().all(|record| record.held.is_empty()), "too early");
+    };
+    decided(&mut registry, Rung::Report);
+    decided(&mut registry, Rung::Touch);
+    registry.resume(everything, false, &mut kernel);
+    for record in registry.records.iter() {
+        assert_eq!((record.suspended, record.held.count()), (0, 16), "{record:?}");
+    }
+    registry.release_thread(1, &mut kernel);
+    assert!(reach::misses(BASE * page::SIZE, 60 * page::SIZE), "a count was lost");
+}
+
+/// A lock would make the call fail.
+#[test]
+fn what_is_adopted_under_a_call_is_held_at_its_end() {
+    let _alone = alone();
+    let (mut registry, mut kernel) = (Registry::new(), Noted::default());
+    let wanted = sixteen_pages(1);
+    let all = Pages::around(wanted.stack.base, wanted.stack.base + wanted.stack.size);
+    registry.adopt(1, Place::Current, wanted, &mut kernel);
+    registry.suspend(all, 2, &mut kernel);
+    // The same again; then that of another thread, under two calls.
+    registry.adopt(1, Place::Pending, wanted, &mut kernel);
+    registry.promote(1, Place::Pending, Place::Current, &mut kernel);
+    registry.suspend(Pages { first: all.first, end: all.first + 1 }, 3, &mut kernel);
+    registry.adopt(4, Place::Current, wanted, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 0);
+    registry.resume(all, false, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 0, "the other is not over");
+    registry.resume(Pages { first: all.first, end: all.first + 1 }, false, &mut kernel);
+    assert_eq!(registry.pinned_pages(), 16);
+    assert!(registry.steady(1).is_some() && registry.steady(4).is_some());
+    reach::clear();
+}

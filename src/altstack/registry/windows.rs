@@ -1,0 +1,76 @@
+//! Ordinary stacks: a window is held of each, where a handler can run there.
+
+use core::ffi::c_int;
+
+use super::{Place, Record, Registry, Wanted, key};
+use crate::altstack::ladder::Rung;
+use crate::altstack::pins::Memory;
+use crate::stats;
+
+impl Registry {
+    /// Has `decide` change what is wanted of each thread's own stack, given
+    /// whether the thread has an alternate one, and holds it so.
+    pub fn review_windows(&mut self, decide: impl Fn(&mut Wanted, bool), memory: &mut impl Memory) {
+        self.each(|registry, record| {
+            if record.ordinary() {
+                registry.review(record, &decide, memory);
+            }
+        });
+    }
+
+    /// The same for thread `tid` alone.
+    pub fn review_window(
+        &mut self,
+        tid: c_int,
+        decide: impl Fn(&mut Wanted, bool),
+        memory: &mut impl Memory,
+    ) {
+        let own = key(tid, Place::Ordinary);
+        if let Some(mut record) = self.records.get(own).copied() {
+            self.review(&mut record, &decide, memory);
+            if let Some(place) = self.records.get_mut(own) {
+                *place = record;
+            }
+        }
+    }
+
+    fn review(
+        &mut self,
+        record: &mut Record,
+        decide: &impl Fn(&mut Wanted, bool),
+        memory: &mut impl Memory,
+    ) {
+        let has = |place| self.records.get(key(record.tid(), place)).is_some();
+        let mut wanted = record.wanted;
+        decide(&mut wanted, has(Place::Current) || has(Place::Disarmed));
+        if wanted.start == record.wanted.start {
+            return;
+        }
+        record.wanted = wanted;
+        if record.suspended > 0 {
+            // It is watched on, for the end of the call that is under way to
+            // find it and to hold it so.
+            return;
+        }
+        self.let_go(record, memory);
+        if wanted.start < Rung::Report {
+            let _ = self.hold(record, memory);
+            stats::rung(record.rung).count();
+        }
+    }
+
+    /// Takes the lock off the own stack of thread `tid`, for the sake of its
+    /// alternate one, whose handlers were meant to be safe. False if there is
+    /// none to take.
+    pub(super) fn yield_ordinary(&mut self, tid: c_int, memory: &mut impl Memory) -> bool {
+        let own = self.records.get(key(tid, Place::Ordinary)).copied();
+        let Some(mut record) = own.filter(Record::pinned) else { return false };
+        self.let_go(&mut record, memory);
+        record.wanted.start = Rung::Touch;
+        let _ = self.hold(&mut record, memory);
+        if let Some(place) = self.records.get_mut(record.key) {
+            *place = record;
+        }
+        true
+    }
+}

@@ -1,0 +1,135 @@
+//! Every variable that sigward reads: one table, from which the documents are
+//! made.
+
+use core::fmt;
+
+use super::values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr};
+
+/// What a variable accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// One of these words, the first of which is the default.
+    Words(&'static str),
+    /// One of these words, or a size.
+    WordsOrSize(&'static str),
+    /// A size.
+    Size,
+    /// Comma-separated patterns.
+    Globs,
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Words(words) => f.write_str(words),
+            Self::WordsOrSize(words) => write!(f, "{words}, {SIZE}"),
+            Self::Size => f.write_str(SIZE),
+            Self::Globs => f.write_str("comma-separated patterns with * and ?"),
+        }
+    }
+}
+
+const SIZE: &str = "a number of bytes (suffix K, M or G)";
+
+/// Which field of [`Config`](super::Config) a row fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Mode,
+    Altstack,
+    Stack,
+    Fork,
+    Wait,
+    WaitEintr,
+    SmallStacks,
+    Frame,
+    Log,
+    Stats,
+    Only,
+    Except,
+}
+
+/// One row of [`TABLE`]. What it says of itself are functions: the library, which
+/// does not ask for all of it, does not carry it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// The name in the environment.
+    pub name: &'static str,
+    pub(super) field: Field,
+}
+
+impl Variable {
+    /// What it accepts.
+    #[must_use]
+    pub const fn accepted(&self) -> Accepted {
+        match self.field {
+            Field::Mode => Accepted::Words(Mode::LIST),
+            Field::Altstack => Accepted::Words(Altstack::LIST),
+            Field::Stack => Accepted::WordsOrSize(Stack::LIST),
+            Field::Fork => Accepted::Words(Fork::LIST),
+            Field::Wait => Accepted::Words(Wait::LIST),
+            Field::WaitEintr => Accepted::Words(WaitEintr::LIST),
+            Field::SmallStacks => Accepted::Words(SmallStacks::LIST),
+            Field::Frame => Accepted::Size,
+            Field::Log => Accepted::Words(Log::LIST),
+            Field::Stats => Accepted::Words(Stats::LIST),
+            Field::Only | Field::Except => Accepted::Globs,
+        }
+    }
+
+    /// The value that absence, or an empty value, stands for; empty if none.
+    #[must_use]
+    pub fn default(&self) -> &'static str {
+        match self.accepted() {
+            Accepted::Words(words) | Accepted::WordsOrSize(words) => {
+                words.split(", ").next().unwrap_or("")
+            }
+            Accepted::Size | Accepted::Globs => "",
+        }
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub const fn meaning(&self) -> &'static str {
+        match self.field {
+            Field::Mode => {
+                "act only on an affected kernel, act always, be inert, or count without acting"
+            }
+            Field::Altstack => "the step from which alternate signal stacks are made resident",
+            Field::Stack => {
+                "how much of each ordinary thread stack is made resident: by itself only while a \
+                 handler can use it, and without a lock"
+            }
+            Field::Fork => {
+                "whether a forked child finds zeroes in other threads' alternate stacks, or a copy"
+            }
+            Field::Wait => "how a wait for a child enters the kernel",
+            Field::WaitEintr => "whether an interrupted wait fails as before or waits again",
+            Field::SmallStacks => "what to do about alternate stacks too small for a signal frame",
+            Field::Frame => "pretend that a signal frame has this size (for tests)",
+            Field::Log => "the most detailed level of messages on standard error",
+            Field::Stats => "one line of counts on standard error when the program ends",
+            Field::Only => "be inert in programs whose name matches none of the patterns",
+            Field::Except => "be inert in programs whose name matches one of the patterns",
+        }
+    }
+}
+
+const fn variable(name: &'static str, field: Field) -> Variable {
+    Variable { name, field }
+}
+
+/// Every variable that sigward reads, in the order of `docs/environment.md`.
+pub static TABLE: &[Variable] = &[
+    variable("SIGWARD", Field::Mode),
+    variable("SIGWARD_ALTSTACK", Field::Altstack),
+    variable("SIGWARD_STACK", Field::Stack),
+    variable("SIGWARD_FORK", Field::Fork),
+    variable("SIGWARD_WAIT", Field::Wait),
+    variable("SIGWARD_WAIT_EINTR", Field::WaitEintr),
+    variable("SIGWARD_SIZE", Field::SmallStacks),
+    variable("SIGWARD_FRAME", Field::Frame),
+    variable("SIGWARD_LOG", Field::Log),
+    variable("SIGWARD_STATS", Field::Stats),
+    variable("SIGWARD_ONLY", Field::Only),
+    variable("SIGWARD_EXCEPT", Field::Except),
+];

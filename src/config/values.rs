@@ -1,0 +1,189 @@
+//! What each variable can be set to: one enum each, with its words.
+
+/// An enum whose values are words; the first one is the default. Behind `|`
+/// stand older words for a value, which are not shown.
+macro_rules! words {
+    (
+        $(#[$doc:meta])*
+        $name:ident {
+            $(#[$first_doc:meta])* $first:ident = $first_word:literal $(| $first_alias:literal)*,
+            $($(#[$value_doc:meta])* $value:ident = $word:literal $(| $alias:literal)*,)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $(#[$first_doc])* $first, $($(#[$value_doc])* $value,)* }
+
+        impl $name {
+            /// The accepted words; the first one is the default.
+            pub const WORDS: &'static [&'static str] = &[$first_word, $($word),*];
+
+            /// The same as a text.
+            pub(super) const LIST: &'static str = concat!($first_word $(, ", ", $word)*);
+
+            /// The word for this value.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { Self::$first => $first_word, $(Self::$value => $word),* }
+            }
+
+            pub(super) fn from_word(word: &[u8]) -> Option<Self> {
+                $(if word == $first_alias.as_bytes() { return Some(Self::$first); })*
+                if word == $first_word.as_bytes() { return Some(Self::$first); }
+                $(
+                    $(if word == $alias.as_bytes() { return Some(Self::$value); })*
+                    if word == $word.as_bytes() { return Some(Self::$value); }
+                )*
+                None
+            }
+        }
+    };
+}
+
+words! {
+    /// `SIGWARD`: whether to act at all.
+    Mode {
+        /// Act only on an affected kernel.
+        Auto = "auto",
+        /// Act on every kernel.
+        On = "on",
+        /// Be inert.
+        Off = "off",
+        /// Count what would be done, change nothing.
+        Observe = "observe",
+    }
+}
+
+words! {
+    /// `SIGWARD_ALTSTACK`: the rung of the residency ladder to start from.
+    Altstack {
+        /// From the top rung that fits.
+        Auto = "auto",
+        /// Lock the whole stack.
+        Lock = "lock",
+        /// Lock the pages that a frame needs, touch those below.
+        Frame = "frame",
+        /// Touch without locking.
+        Touch = "touch",
+        /// Leave alternate stacks alone.
+        Off = "off",
+    }
+}
+
+/// `SIGWARD_STACK`: how much of each ordinary thread stack is made resident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// A window where a handler's frame can land, touched and not locked.
+    Auto,
+    /// Nothing.
+    Off,
+    /// This many bytes below the thread's start.
+    Bytes(usize),
+    /// All of it.
+    Full,
+}
+
+words! {
+    /// `SIGWARD_FORK`: the stacks of other threads in a forked child.
+    Fork {
+        /// Zeroes, where a stack is proven to be nothing else.
+        Auto = "auto",
+        /// Copies, as without the library.
+        Copy = "copy",
+    }
+}
+
+words! {
+    /// `SIGWARD_WAIT`: how a wait for a child enters the kernel.
+    Wait {
+        /// The cure of an affected kernel; nothing on Linux.
+        Auto = "auto",
+        /// Straight through.
+        Off = "off",
+        /// Block in INT 0x80.
+        Int80 = "int80",
+        /// Block in a call that can be restarted harmlessly, then reap.
+        TwoPhase = "two-phase",
+    }
+}
+
+words! {
+    /// `SIGWARD_WAIT_EINTR`: what an interrupted wait does.
+    WaitEintr {
+        /// Fail with EINTR, as without the library.
+        Keep = "keep",
+        /// Wait again.
+        Retry = "retry",
+    }
+}
+
+words! {
+    /// `SIGWARD_SIZE`: alternate stacks that are too small for a frame.
+    SmallStacks {
+        /// What the verdict asks for.
+        Auto = "auto",
+        /// Leave them alone.
+        Off = "off",
+        /// Log them.
+        Report = "report",
+        /// Put a larger one in their place.
+        Fix = "fix",
+    }
+}
+
+words! {
+    /// `SIGWARD_LOG`: the most detailed level that is written to stderr. Of
+    /// `error` and `trace`, which older versions took, no message ever was.
+    Log {
+        /// Silence.
+        Off = "off" | "error",
+        /// Refusals that an operator should know of.
+        Warn = "warn",
+        /// And decisions.
+        Info = "info",
+        /// And each stack.
+        Debug = "debug" | "trace",
+    }
+}
+
+words! {
+    /// `SIGWARD_STATS`: one line of counts at exit.
+    Stats {
+        /// No line.
+        Off = "0",
+        /// One line.
+        On = "1",
+    }
+}
+
+impl Stack {
+    pub(super) const LIST: &'static str = "auto, off, full";
+
+    pub(super) fn from_value(value: &[u8]) -> Option<Self> {
+        match value {
+            b"auto" => Some(Self::Auto),
+            b"off" => Some(Self::Off),
+            b"full" => Some(Self::Full),
+            _ => bytes(value).map(Self::Bytes),
+        }
+    }
+}
+
+/// A decimal number of bytes with an optional suffix K, M or G.
+pub(super) fn bytes(value: &[u8]) -> Option<usize> {
+    let (digits, unit) = match value.split_last()? {
+        (b'K' | b'k', digits) => (digits, 1 << 10),
+        (b'M' | b'm', digits) => (digits, 1 << 20),
+        (b'G' | b'g', digits) => (digits, 1 << 30),
+        _ => (value, 1),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut number = 0_usize;
+    for byte in digits {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number = number.checked_mul(10)?.checked_add(usize::from(digit))?;
+    }
+    number.checked_mul(unit)
+}

@@ -1,0 +1,52 @@
+//! What `SIGWARD_STATS=1` prints at exit: one line of counts.
+
+use core::fmt::Write;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::block::{self, names};
+use crate::plan::Rung;
+use crate::sys::line::Line;
+use crate::sys::{call, page, stderr};
+use crate::{altstack, stats};
+
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether [`at_exit`] is to print.
+pub fn wanted(wanted: bool) {
+    WANTED.store(wanted, Ordering::Relaxed);
+}
+
+/// Prints the one line, if it is wanted and was not printed yet.
+pub extern "C" fn at_exit() {
+    if stderr::is_open() && WANTED.swap(false, Ordering::Relaxed) {
+        print();
+    }
+}
+
+fn print() {
+    let mut line = Line::default();
+    let kib = |pages: usize| pages.wrapping_mul(page::SIZE / 1024);
+    let (pinned, most_pinned) = stats::PINNED.read();
+    // Writing to a `Line` cannot fail.
+    let _ = write!(
+        line,
+        "sigward[{}]: duty={} stacks={}",
+        call::getpid(),
+        names::DUTY.own(block::planned_duty()),
+        stats::STACKS.read()
+    );
+    for each in Rung::ALL {
+        let _ = write!(line, " {}={}", each.name(), stats::rung(each).read());
+    }
+    let _ = write!(
+        line,
+        " live={} locked_kib={} most_locked_kib={} refused={} too_small={} windows={}",
+        altstack::stacks_on_record(),
+        kib(pinned),
+        kib(most_pinned),
+        stats::REFUSED.read(),
+        stats::SMALL.read(),
+        stats::WINDOWS.read(),
+    );
+    line.emit();
+}

@@ -1,0 +1,152 @@
+//! The argument behind a verdict, step by step.
+
+use core::fmt;
+
+use crate::quirks::{FixedBuild, Version};
+
+/// Where the upstream version was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// Last field of `/proc/version_signature`.
+    VersionSignature,
+    /// The package version in Debian's `uname -v`.
+    UnameVersion,
+    /// `/proc/version`, because `uname -r` is faked.
+    ProcVersion,
+    /// `uname -r`.
+    UnameRelease,
+}
+
+impl Text {
+    /// The name that an administrator knows the text by.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VersionSignature => "/proc/version_signature",
+            Self::UnameVersion => "uname -v",
+            Self::ProcVersion => "/proc/version",
+            Self::UnameRelease => "uname -r",
+        }
+    }
+}
+
+/// Who built the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compiler {
+    /// GCC of this major version.
+    Gcc(u32),
+    /// Clang.
+    Clang,
+}
+
+/// One step of the argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No row of the table belongs to this operating system.
+    OtherSystem,
+    /// The defect needs another processor.
+    OtherProcessor,
+    /// gVisor answers the system calls, and writes the signal frames.
+    Gvisor,
+    /// `uname -r` is no version number.
+    ReleaseUnreadable,
+    /// `uname -r` is one that `setarch --uname-2.6` makes up.
+    ReleaseFaked,
+    /// The upstream version, and the text that it is from.
+    Upstream(Version, Text),
+    /// No affected range holds the version.
+    OutOfRange,
+    /// An affected range holds the version; it ends at this one.
+    InRange(Version),
+    /// The vendor's build is listed as fixed; from this build number on.
+    FixedByVendor(&'static FixedBuild),
+    /// A vendor built this kernel, and may have taken the fix unlisted.
+    VendorMayHaveFixed,
+    /// The compiler, and whether its code shows the defect.
+    BuiltBy(Compiler, bool),
+    /// The compiler is not known.
+    CompilerUnknown,
+    /// The processor has no AVX: only x87 and SSE registers are at risk.
+    NoAvx,
+    /// The kernel preempts itself: the risk is reduced, not removed.
+    Preemptible,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::OtherSystem => f.write_str("no known defect of this operating system"),
+            Self::OtherProcessor => f.write_str("the defect needs an x86 processor"),
+            Self::Gvisor => f.write_str(
+                "this is gVisor: it writes signal frames itself, the host kernel does not",
+            ),
+            Self::ReleaseUnreadable => f.write_str("the kernel release is no version number"),
+            Self::ReleaseFaked => {
+                f.write_str("uname -r is faked (setarch --uname-2.6), other texts decide")
+            }
+            Self::Upstream(version, text) => {
+                write!(f, "upstream version {version}, from {}", text.as_str())
+            }
+            Self::OutOfRange => f.write_str("no affected range holds this version"),
+            Self::InRange(fixed) => {
+                write!(f, "an affected range holds this version, fixed in {fixed}")
+            }
+            Self::FixedByVendor(row) => {
+                write!(f, "the vendor fixed this series in build {} ({})", row.build, row.source())
+            }
+            Self::VendorMayHaveFixed => {
+                f.write_str("a vendor's build: it may carry the fix without being listed")
+            }
+            Self::BuiltBy(Compiler::Gcc(major), true) => {
+                write!(f, "built by GCC {major}, whose code shows the defect")
+            }
+            Self::BuiltBy(Compiler::Gcc(major), false) => {
+                write!(f, "built by GCC {major}, whose code does not show the defect")
+            }
+            Self::BuiltBy(Compiler::Clang, _) => {
+                f.write_str("built by Clang; the defect is known of GCC only")
+            }
+            Self::CompilerUnknown => {
+                f.write_str("the compiler is not known (/proc/version unreadable?)")
+            }
+            Self::NoAvx => {
+                f.write_str("no AVX: only x87 and SSE registers are at risk on this processor")
+            }
+            Self::Preemptible => f.write_str(
+                "a preemptible kernel (PREEMPT): resident stacks reduce the risk but do not \
+                 remove it; upgrade the kernel",
+            ),
+        }
+    }
+}
+
+/// Most steps that an argument has.
+const MOST_REASONS: usize = 8;
+
+/// The steps of an argument, in order. Holds eight; further ones are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Reasons {
+    steps: [Option<Reason>; MOST_REASONS],
+}
+
+impl Reasons {
+    /// No step yet.
+    pub(super) const NONE: Self = Self { steps: [None; MOST_REASONS] };
+
+    pub(super) fn push(&mut self, reason: Reason) {
+        if let Some(free) = self.steps.iter_mut().find(|step| step.is_none()) {
+            *free = Some(reason);
+        }
+    }
+
+    /// The reasons in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = Reason> + '_ {
+        self.steps.iter().flatten().copied()
+    }
+
+    /// Whether `reason` is among them.
+    #[must_use]
+    pub fn contains(&self, reason: Reason) -> bool {
+        self.iter().any(|step| step == reason)
+    }
+}
