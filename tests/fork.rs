@@ -170,6 +170,22 @@ fn a_fork_beside_another_loses_no_stack() {
     }
 }
 
+/// A thread stops waiting for a fork and replaces its stack, or ends. The registry does not learn
+/// of that, and must not exclude the old stack from later forks' copies either.
+#[test]
+fn data_in_a_stack_that_was_given_up_is_copied() {
+    let late = artifacts::initialised_late().unwrap();
+    for &libc in programs::libcs() {
+        for does in ["set", "end"] {
+            let run = Run::new(build("given_up", libc).unwrap()).arg(does);
+            let without = run.output().unwrap();
+            assert_eq!(without.stdout, "its child: 0\na later child: 0\n", "{without:?}");
+            let run = run.preload(&late).env("SIGWARD", "on");
+            assert_eq!(run.output().unwrap(), without, "{libc:?} {does}");
+        }
+    }
+}
+
 /// As in a container, whose first process is pid 1 and creates another container's.
 #[test]
 fn a_copy_with_our_pid_is_recognized() {

@@ -99,7 +99,7 @@ static int run_scenario(int argc, char **argv, const struct scenario *all)
 struct worker {
     pthread_t thread;
     char *stack;
-    int ready, storm;
+    int ready, storm, turns;
 };
 
 static int quit_workers;
@@ -115,6 +115,7 @@ static void *work(void *argument)
             deliver();
         else
             usleep(200);
+        __atomic_add_fetch(&worker->turns, 1, __ATOMIC_SEQ_CST);
     }
     return NULL;
 }
@@ -129,11 +130,15 @@ __attribute__((unused)) static void start_worker(struct worker *worker, char *st
         usleep(100);
 }
 
+// Returns once the worker is off its stack again.
 __attribute__((unused)) static void deliver_to(struct worker *worker)
 {
     int before = measured_so_far();
     MUST(pthread_kill(worker->thread, SIGUSR2) == 0);
     while (measured_so_far() == before)
+        usleep(100);
+    int turns = __atomic_load_n(&worker->turns, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&worker->turns, __ATOMIC_SEQ_CST) == turns)
         usleep(100);
 }
 

@@ -20,7 +20,7 @@
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Kernel;
-use super::{DUTY, Duty, HOME, OWNER, STATE, State, ours};
+use super::{DUTY, Duty, HOME, OWNER, STATE, Stack, State, described, ours};
 use crate::arch;
 use crate::stats;
 use crate::sys::call;
@@ -40,6 +40,9 @@ pub(super) struct Progress {
     ended: AtomicUsize,
     /// Stacks were unlocked while a fork was under way.
     unlocked: AtomicBool,
+    /// Since the last fork began, a call gave up waiting for a fork, and the
+    /// registry did not learn what the call did.
+    missed: AtomicBool,
 }
 
 impl Progress {
@@ -50,6 +53,7 @@ impl Progress {
             mask: AtomicU64::new(0),
             ended: AtomicUsize::new(0),
             unlocked: AtomicBool::new(false),
+            missed: AtomicBool::new(false),
         }
     }
 }
@@ -115,6 +119,10 @@ pub extern "C" fn prepare() {
             state.registry.keep(tid);
             return;
         }
+        if FORKS.missed.swap(false, Ordering::SeqCst) {
+            // Any stack on record may hold the program's data by now.
+            state.registry.disprove(Pages::ALL);
+        }
         let exists = |other| call::thread_exists(pid, other);
         let told = are_ends_told();
         // All of them, or a few each time.
@@ -122,9 +130,8 @@ pub extern "C" fn prepare() {
         state.registry.before_fork(tid, here, |other| told || exists(other), &mut Kernel);
     });
     if done.is_none() {
-        // Another fork was too slow for us: here all is copied, for good in the child.
-        stats::WINDOWS.add(1);
-        keep_our_own();
+        // In this fork everything is copied, and the child stands down.
+        not_waited_for();
         return;
     }
     FORKS.thread.store(tid, Ordering::Relaxed);
@@ -132,12 +139,28 @@ pub extern "C" fn prepare() {
     FORKS.forking.store(arch::thread_pointer(), Ordering::Relaxed);
 }
 
-/// A fork that is not waited for may have flagged this thread's alternate
-/// stack, which a child of ours may need, now or later.
-fn keep_our_own() {
-    let Ok(now) = call::current_altstack() else { return };
-    let (base, size) = (now.ss_sp as usize, now.ss_size);
-    let pages = Pages::within(base, base.saturating_add(size));
+/// A call of this thread gave up waiting for a fork, so the registry does not
+/// learn what it does: replaces a stack, say, whose memory the program then uses
+/// for something else. Async-signal-safe.
+pub(super) fn given_up() {
+    FORKS.missed.store(true, Ordering::SeqCst);
+    not_waited_for();
+}
+
+/// Has this thread's alternate stack copied by the fork that it does not wait
+/// for, which may have flagged it: it may hold data soon, or a child of this
+/// thread's may run on it.
+fn not_waited_for() {
+    stats::WINDOWS.add(1);
+    if let Ok(now) = call::current_altstack() {
+        have_copied(described(&now));
+    }
+}
+
+/// Takes the flag off a stack by which a fork under way would not copy it.
+/// Async-signal-safe.
+pub(super) fn have_copied(stack: Stack) {
+    let pages = Pages::within(stack.base, stack.base.saturating_add(stack.size));
     if !pages.is_empty() {
         let _ = call::wipe_on_fork(pages.address(), pages.bytes(), false);
     }

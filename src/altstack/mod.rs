@@ -158,8 +158,9 @@ fn acts() -> bool {
 fn work_on<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
     // Asked again: somebody may have stood down while we waited.
     let done = STATE.with(blocked, |state| acts().then(|| work(state)));
-    // A fork was too slow for us, and what was to be held now is not.
-    stats::WINDOWS.add(usize::from(done.is_none()));
+    if done.is_none() {
+        fork::given_up();
+    }
     done.flatten()
 }
 

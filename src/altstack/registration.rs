@@ -5,12 +5,12 @@ use core::ffi::c_int;
 use super::known::Steady;
 use super::pins::{Kernel, Memory};
 use super::registry::{Adopted, Place};
-use super::size;
 use super::{Caller, Stack, State};
 use super::{
     OWNER, adopt_altstack, adopt_current, described, is_disable, known_here, make_known, ordinary,
     tell,
 };
+use super::{fork, size};
 use crate::stats;
 use crate::sys::page::Pages;
 use crate::sys::signals::{self, Blocked};
@@ -46,7 +46,7 @@ pub fn set(
     let blocked = Blocked::all();
     let caller = Caller::ask();
     let Caller { tid, .. } = caller;
-    follow_disarming(caller, &blocked);
+    let previous = follow_disarming(caller, &blocked);
     let mut told = asked;
     let (mut given, before) = (None, size::in_force(tid, &blocked));
     let mut adopted = None;
@@ -62,8 +62,12 @@ pub fn set(
     }
     let result = commit(if given.is_some() { &raw const told } else { new });
     let installed = result == 0 || installed(&told);
-    if !settle(caller, &told, installed, &blocked) {
-        adopted = adopt_altstack(&blocked, caller, Place::Current, &told);
+    match settle(caller, &told, installed, &blocked) {
+        Some(true) => {}
+        Some(false) => adopted = adopt_altstack(&blocked, caller, Place::Current, &told),
+        // A fork that began meanwhile takes too long, and the program may now use
+        // the stack before for something else.
+        None => previous.into_iter().for_each(fork::have_copied),
     }
     size::settle(tid, described(&asked), given, installed, &blocked);
     drop(blocked);
@@ -115,16 +119,19 @@ fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_
 }
 
 /// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
-/// runs, and puts it back: sees what has happened since the last call.
-fn follow_disarming(caller: Caller, blocked: &Blocked) {
+/// runs, and puts it back: sees what has happened since the last call. Returns
+/// the stack on record as the one in force.
+fn follow_disarming(caller: Caller, blocked: &Blocked) -> Option<Stack> {
     let Caller { tid, .. } = caller;
     caller.charge(blocked, |State { registry, .. }| {
-        let disarms = registry.wanted(tid, Place::Current).is_some_and(|current| current.disarms);
+        let current = registry.wanted(tid, Place::Current);
+        let disarms = current.is_some_and(|current| current.disarms);
+        let current = current.map(|current| current.stack);
         let disarmed = registry.wanted(tid, Place::Disarmed).map(|disarmed| disarmed.stack);
         if !disarms && disarmed.is_none() {
-            return;
+            return current;
         }
-        let Ok(now) = call::current_altstack() else { return };
+        let Ok(now) = call::current_altstack() else { return current };
         if is_disable(&now) {
             if disarms {
                 registry.promote(tid, Place::Current, Place::Disarmed, &mut Kernel);
@@ -132,14 +139,20 @@ fn follow_disarming(caller: Caller, blocked: &Blocked) {
         } else if disarmed == Some(described(&now)) {
             registry.promote(tid, Place::Disarmed, Place::Current, &mut Kernel);
         }
-    });
+        registry.wanted(tid, Place::Current).map(|current| current.stack)
+    })?
 }
 
 /// The call is over. False if what is installed is still to be adopted, as a
-/// fork was in the way before.
-fn settle(caller: Caller, asked: &libc::stack_t, installed: bool, blocked: &Blocked) -> bool {
+/// fork was in the way before; `None` if one is in the way now.
+fn settle(
+    caller: Caller,
+    asked: &libc::stack_t,
+    installed: bool,
+    blocked: &Blocked,
+) -> Option<bool> {
     let Caller { tid, .. } = caller;
-    let settled = caller.charge(blocked, |state| {
+    caller.charge(blocked, |state| {
         let registry = &mut state.registry;
         let pending = registry.wanted(tid, Place::Pending).map(|pending| pending.stack);
         match (installed, is_disable(asked)) {
@@ -154,6 +167,5 @@ fn settle(caller: Caller, asked: &libc::stack_t, installed: bool, blocked: &Bloc
         make_known(tid, &state.registry);
         stats::PINNED.set(state.registry.pinned_pages());
         true
-    });
-    settled.unwrap_or(true)
+    })
 }

@@ -14,8 +14,9 @@ void await_slow_fork(void)
     amid = 0;
 }
 
-// Forks a child that ends at once; the fork takes the given number of milliseconds.
-void fork_slowly(unsigned milliseconds)
+// Forks a child that runs `work`, if not null, and exits with what it returns; the fork takes the
+// given number of milliseconds. Returns the child's status.
+int fork_slowly(unsigned milliseconds, int (*work)(void))
 {
     slow = pthread_self();
     takes = milliseconds * 1000;
@@ -23,8 +24,10 @@ void fork_slowly(unsigned milliseconds)
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0)
-        _exit(0);
-    MUST(waitpid(child, NULL, 0) == child);
+        _exit(work ? work() : 0);
+    int status;
+    MUST(waitpid(child, &status, 0) == child);
+    return status;
 }
 
 static void prepare(void)

@@ -483,31 +483,44 @@ static void interruptions(void)
 
 static enum function in_handler;
 static pid_t inner;
+static int let_inner[2], let_child[2];
+
+/* A child that ends a moment after the handler lets it. */
+static void end_when_let(const int *pipe, int status)
+{
+    char byte;
+    while (read(pipe[0], &byte, 1) < 0)
+        ;
+    pause_ms(40);
+    _exit(status);
+}
 
 static void wait_inside(int signal)
 {
     int status = 0;
     (void)signal;
+    if (inner && write(let_inner[1], "", 1) != 1)
+        abort();
     pid_t got = inner ? waitpid(inner, &status, 0) : 0;
     if (got)
         printf("inside: %s %d\n", got == inner ? "inner" : "other", WEXITSTATUS(status));
     fflush(stdout);
+    if (inner && write(let_child[1], "", 1) != 1)
+        abort();
 }
 
 static void nesting(void)
 {
+    if (pipe(let_inner) || pipe(let_child))
+        abort();
     FOR_EACH (f) {
         in_handler = f;
         handle(SIGALRM, wait_inside, SA_RESTART);
         inner = fork();
-        if (!inner) {
-            pause_ms(60);
-            _exit(21);
-        }
-        if (!fork_child()) {
-            pause_ms(120);
-            _exit(22);
-        }
+        if (!inner)
+            end_when_let(let_inner, 21);
+        if (!fork_child())
+            end_when_let(let_child, 22);
         alarm_ms(20);
         make("wait-in-handler", f, (struct request){.pid = f == WAIT || f == WAIT3 ? -1 : child});
         clean_up();
