@@ -1,5 +1,5 @@
-//! Every variable that sigward reads: one table, from which the documents are
-//! made.
+//! Every variable that sigward reads, in one table that the documents are made
+//! from.
 
 use core::fmt;
 
@@ -8,7 +8,7 @@ use super::values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, 
 /// What a variable accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// One of these words, the first of which is the default.
+    /// One of these words; the first one is the default.
     Words(&'static str),
     /// One of these words, or a size.
     WordsOrSize(&'static str),
@@ -48,8 +48,8 @@ pub(super) enum Field {
     Except,
 }
 
-/// One row of [`TABLE`]. What it says of itself are functions: the library, which
-/// does not ask for all of it, does not carry it.
+/// One row of [`TABLE`]. Its descriptions are functions, so that the library
+/// does not contain those it never asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Variable {
     /// The name in the environment.
@@ -58,7 +58,7 @@ pub struct Variable {
 }
 
 impl Variable {
-    /// What it accepts.
+    /// The values that the variable accepts.
     #[must_use]
     pub const fn accepted(&self) -> Accepted {
         match self.field {
@@ -76,7 +76,8 @@ impl Variable {
         }
     }
 
-    /// The value that absence, or an empty value, stands for; empty if none.
+    /// The value that applies if the variable is missing or empty; empty if
+    /// there is none.
     #[must_use]
     pub fn default(&self) -> &'static str {
         match self.accepted() {
@@ -87,7 +88,7 @@ impl Variable {
         }
     }
 
-    /// What it does, in one line.
+    /// What the variable does, in one line.
     #[must_use]
     pub const fn meaning(&self) -> &'static str {
         match self.field {
