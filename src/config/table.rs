@@ -93,24 +93,26 @@ impl Variable {
     pub const fn meaning(&self) -> &'static str {
         match self.field {
             Field::Mode => {
-                "act only on an affected kernel, act always, be inert, or count without acting"
+                "act only on an affected kernel, on every kernel, or never; or only count what would \
+                 be done"
             }
-            Field::Altstack => "the step from which alternate signal stacks are made resident",
+            Field::Altstack => "the first step to try to keep alternate signal stacks resident",
             Field::Stack => {
-                "how much of each ordinary thread stack is made resident: by itself only while a \
+                "how much of each thread's own stack to keep resident; auto does so only once a \
                  handler can use it, and without a lock"
             }
             Field::Fork => {
-                "whether a forked child finds zeroes in other threads' alternate stacks, or a copy"
+                "what a forked child finds in other threads' alternate stacks: zeroes, where that \
+                 loses nothing, or a copy"
             }
-            Field::Wait => "how a wait for a child enters the kernel",
-            Field::WaitEintr => "whether an interrupted wait fails as before or waits again",
+            Field::Wait => "how the program waits for a child",
+            Field::WaitEintr => "whether an interrupted wait fails with EINTR or waits again",
             Field::SmallStacks => "what to do about alternate stacks too small for a signal frame",
-            Field::Frame => "pretend that a signal frame has this size (for tests)",
+            Field::Frame => "pretend that signal frames have this size (for tests)",
             Field::Log => "the most detailed level of messages on standard error",
-            Field::Stats => "one line of counts on standard error when the program ends",
-            Field::Only => "be inert in programs whose name matches none of the patterns",
-            Field::Except => "be inert in programs whose name matches one of the patterns",
+            Field::Stats => "print one line of counts on standard error when the program ends",
+            Field::Only => "do nothing in programs whose name matches none of the patterns",
+            Field::Except => "do nothing in programs whose name matches any of the patterns",
         }
     }
 }
