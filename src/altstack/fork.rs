@@ -121,7 +121,7 @@ pub extern "C" fn prepare() {
         }
         let exists = |other| call::thread_exists(pid, other);
         let told = are_ends_told();
-        // Checks all threads, or a few each time.
+        // Check all records, or a few each time.
         state.registry.sweep(|other| other == tid || exists(other), &mut Kernel);
         state.registry.before_fork(tid, here, |other| told || exists(other), &mut Kernel);
     });
@@ -192,9 +192,9 @@ fn copied_beside_another() {
 /// After a fork, in the child.
 pub extern "C" fn child() {
     if !under_way_here() {
-        // The fork may have been another thread's. That thread does not exist
-        // in this copy, but its stack does, and a new thread may get that stack
-        // and with it the thread pointer.
+        // `forking` may name another thread. That thread does not exist in this
+        // copy, but its stack does, and a new thread may get that stack and
+        // with it the thread pointer.
         FORKS.forking.store(0, Ordering::Relaxed);
         return;
     }

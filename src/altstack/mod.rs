@@ -1,15 +1,13 @@
-//! Defect `linux-sigframe-fpu`: keeps signal frames from page-faulting while
-//! the kernel writes them.
+//! Defect `linux-sigframe-fpu`: page faults during writes of signal frames.
 //!
-//! [`frame`] gives the size of a frame. [`ladder`] chooses which pages to keep
-//! resident and how. [`pins`] counts the pinned pages. [`registry`] records
-//! whose stacks they are. This file ties them to the process: it owns the one
-//! registry and its policy, which is fixed at load, and handles sigaction(2).
-//! `registration` handles sigaltstack(2), and [`known`] makes that cheap.
-//! [`disturb`] handles the program's own memory calls, [`fork`] handles forks,
-//! and [`ordinary`] handles signal handlers that run on a thread's own stack.
-//! See `docs/linux-sigframe-fpu.md`. [`size`] mends another defect of the same
-//! calls: stacks that are too small.
+//! [`frame`] gives the size of a frame. [`ladder`] chooses the pages to keep
+//! resident and how. [`pins`] counts pinned pages. [`registry`] records whose
+//! stacks they are. This file ties them to the process: one registry, a policy
+//! fixed at load, and sigaction(2). `registration` handles sigaltstack(2),
+//! which [`known`] makes cheap; [`disturb`] handles the program's own memory
+//! calls, [`fork`] forks, and [`ordinary`] handlers that run on a thread's own
+//! stack. See `docs/linux-sigframe-fpu.md`. [`size`] mends another defect of
+//! the same calls: stacks that are too small.
 
 pub mod disturb;
 pub mod fork;
@@ -72,9 +70,9 @@ const DUTY: &AtomicU8 = &BLOCK.force.duty;
 /// child, and in a copy that no fork handler saw.
 const OWNER: &Owner = &BLOCK.force.owner;
 
-/// Everything that a fork writes to: the part of the lock's stack that is in
-/// use then, the state, and the progress of forks. All of it is on one page, so
-/// each fork copies only that page.
+/// Everything that a fork writes to, on one page, so that it copies only that
+/// page: the part of the lock's stack in use, the state, and the progress of
+/// forks.
 #[repr(C, align(4096))]
 struct Home {
     state: Lock<State>,
@@ -100,8 +98,7 @@ static HOME: Home = Home {
 
 const STATE: &Lock<State> = &HOME.state;
 
-/// Called when a thread gets its first record, to arrange for a notice of its
-/// exit.
+/// Called at a thread's first record, to arrange for a notice of its exit.
 static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 
 /// Puts this module in charge of the process, from load on.
@@ -114,10 +111,9 @@ pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
     DUTY.store(duty as u8, Ordering::Release);
 }
 
-/// Releases all locks; from now on the hooks only pass calls through. Returns
-/// the previous duty, for [`stand_up`]. Returns `None` if there was no duty, or
-/// if this thread may not change the state, which may be another process's.
-/// Async-signal-safe.
+/// Releases all locks; hooks only pass calls through from now on. Returns the
+/// previous duty, for [`stand_up`]; `None` if there was none, or if this thread
+/// may not change the state, which may be another process's. Async-signal-safe.
 pub fn stand_down() -> Option<Duty> {
     if !on_duty() || !ours() {
         return None;
@@ -128,7 +124,7 @@ pub fn stand_down() -> Option<Duty> {
         stats::PINNED.set(0);
     });
     if done.is_none() {
-        // The records still exist, and so do the counts made for them.
+        // The records still exist, and each knows which pages it raised.
         reach::shut();
     }
     Some(duty)
@@ -163,8 +159,7 @@ fn acts() -> bool {
 fn work_on<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
     // Check again: another thread may have stood down while we waited.
     let done = STATE.with(blocked, |state| acts().then(|| work(state)));
-    // We gave up waiting for a fork, so what we should hold now is not
-    // resident.
+    // We gave up waiting for a fork: what we should hold now is not resident.
     stats::WINDOWS.add(usize::from(done.is_none()));
     done.flatten()
 }
@@ -216,8 +211,7 @@ fn known_here() -> Option<known::Found> {
     (acts() && fork::are_ends_told() && !fork::under_way_here()).then_some(found)
 }
 
-/// Publishes what the registry has on record for the calling thread, `tid`, so
-/// that [`known`](mod@known) finds it.
+/// Publishes what is on record for the calling thread, `tid`.
 fn make_known(tid: c_int, registry: &Registry) {
     if let Some(life) = OWNER.life() {
         known::put(life, tid, registry.steady(tid));
@@ -291,8 +285,7 @@ fn adopt_altstack(
     })
 }
 
-/// Adopts the stack that `wanted` returns for the current state. For a thread's
-/// first record, requests a notice of its exit.
+/// Adopts what `wanted` returns; requests the exit notice for a first record.
 fn adopt(
     blocked: &Blocked,
     caller: Caller,
@@ -301,8 +294,7 @@ fn adopt(
 ) -> Option<Adopted> {
     let Caller { tid, .. } = caller;
     let adopted = caller.charge(blocked, |state| {
-        // Sweep a few records for each new thread, so that dead threads'
-        // records cannot pile up.
+        // Sweep a few for each new thread, so that dead threads cannot pile up.
         if !state.registry.has(tid) {
             let pid = OWNER.pid();
             let exists = |other| other == tid || call::thread_exists(pid, other);

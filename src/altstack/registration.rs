@@ -80,9 +80,10 @@ pub fn set(
     result
 }
 
-/// Handles a stack that is already in force for this thread and fully locked:
-/// nothing has to change, and signals need not be blocked during the commit.
-/// Returns `None` before the commit if that is not the case.
+/// Handles the stack that is already in force for this thread and locked as
+/// well as possible: nothing has to change, and signals need not be blocked
+/// during the commit. Returns `None`, before the commit, if that is not the
+/// case.
 ///
 /// This locks nothing: another thread's memory call may have released the stack
 /// meanwhile, and must not find it locked.

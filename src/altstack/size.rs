@@ -110,8 +110,8 @@ impl Substitutes {
     }
 }
 
-/// Runs `work` on the state if we replace stacks; it need not be our job to
-/// keep stacks resident.
+/// Runs `work` on the state if we replace stacks, even if we keep none
+/// resident.
 fn custody<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> Option<R>) -> Option<R> {
     if fixing() && ours() { STATE.with(blocked, work).flatten() } else { None }
 }
@@ -120,8 +120,7 @@ fn custody<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> Option<R>) -> 
 fn make(size: usize) -> Option<Stack> {
     let size = size.next_multiple_of(page::SIZE);
     let start = call::map_memory(size.checked_add(page::SIZE)?).ok()?;
-    // Without the guard an overflow would go unnoticed: having no stack is
-    // better.
+    // Without the guard an overflow would go unnoticed: no stack is better.
     if call::forbid(start, page::SIZE).is_err() {
         give_back(Stack { base: start.wrapping_add(page::SIZE), size });
         return None;

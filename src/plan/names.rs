@@ -104,7 +104,7 @@ pub const INTERRUPTED: Names = Names("keep retry");
 /// When ordinary stacks begin to be held.
 pub const ORDINARY: Names = Names("never with-a-handler at-start");
 
-/// What a stack is to its thread.
+/// The role of a stack for its thread.
 pub const PLACE: Names = Names("current pending disarmed ordinary");
 
 #[cfg(test)]

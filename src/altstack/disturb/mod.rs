@@ -86,9 +86,9 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
         if fork::ended() == ended {
             return result;
         }
-        // The fork has ended and restored its locks. That may have been before
-        // the call, which may have failed for it, or before our unlocking. Try
-        // again.
+        // A fork has ended meanwhile and restored its locks. The call may have
+        // failed because of them, or our unlocking may have removed them again.
+        // Either way, go around again.
         if result == FAILED {
             errno::set(before);
         } else {

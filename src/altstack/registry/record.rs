@@ -8,7 +8,7 @@ use crate::altstack::table::Entry;
 use crate::block::{self, BLOCK};
 use crate::sys::page::Pages;
 
-/// What a stack is to its thread.
+/// The role of a stack for its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Place {
