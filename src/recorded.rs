@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::loaded::{Header, Name, Object};
 
 /// Up to `MOST` objects, in search order.
-#[repr(C)] // all that each process writes lies together, in one page
+#[repr(C)] // keeps all that each process writes together, on one page
 pub struct Recorded<const MOST: usize> {
     complete: AtomicBool,
     taken: AtomicUsize,

@@ -66,7 +66,7 @@ pub fn misses(start: usize, length: usize) -> bool {
     }
 }
 
-#[inline(never)] // for size: every hook asks
+#[inline(never)] // saves code size: every hook calls this
 fn touches(start: usize, length: usize) -> bool {
     const LEAF: usize = Leaf::PAGES * page::SIZE;
     // The kernel refuses a range that wraps around at once.
@@ -83,7 +83,7 @@ fn touches(start: usize, length: usize) -> bool {
 /// The first address after the tree's.
 const ROOT_END: usize = Root::PAGES * page::SIZE;
 
-#[inline(never)] // for few registers in the caller
+#[inline(never)] // so that the caller needs few registers
 fn touches_leaves(start: usize, last: usize) -> bool {
     const BRANCH: usize = Branch::PAGES * page::SIZE;
     let at = start / BRANCH;

@@ -148,7 +148,7 @@ impl<P: Part, const N: usize, const W: usize> Tables<P, N, W> {
         some_of(&self.some, low, high) && self.touches_some(first, last)
     }
 
-    #[inline(never)] // for few registers where there is none
+    #[inline(never)] // so that the fast path needs few registers
     fn touches_some(&self, first: usize, last: usize) -> bool {
         let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
         let (low_last, high_first) = (first | (P::PAGES - 1), last & !(P::PAGES - 1));
