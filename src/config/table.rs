@@ -93,8 +93,8 @@ impl Variable {
     pub const fn meaning(&self) -> &'static str {
         match self.field {
             Field::Mode => {
-                "act only on an affected kernel, on every kernel, or never; or only count what would \
-                 be done"
+                "act only on an affected kernel, on every kernel, or never; or only count what \
+                 would be done"
             }
             Field::Altstack => "the first step to try to keep alternate signal stacks resident",
             Field::Stack => {
