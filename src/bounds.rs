@@ -1,8 +1,8 @@
 //! Defect `stack-bounds`: where the calling thread's stack really ends.
 //!
-//! The bounds are never a constant: they come from the attributes that the
-//! thread was created with, or for the main thread from the kernel.
-//! pthread_getattr_np(3) would know both, but it allocates and opens a file.
+//! The bounds are never a constant. They come from the attributes that the
+//! thread was created with or, for the main thread, from the kernel.
+//! pthread_getattr_np(3) would return both, but it allocates and opens a file.
 
 use crate::sys::page;
 
@@ -17,7 +17,7 @@ pub struct Bounds {
 /// What is known about a stack that pthread_create(3) will use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attributes {
-    /// Allocated by libc with this size, from which glibc takes the guard.
+    /// Allocated by libc with this size. glibc takes the guard from that size.
     Made {
         /// `stacksize`.
         size: usize,
@@ -51,9 +51,9 @@ pub const fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds 
     }
 }
 
-/// The size in bytes that stands for no limit. The kernel then places
-/// everything else below the upper third of the address space, and nothing
-/// there belongs to the stack.
+/// The size in bytes that is used for no limit. The kernel then places
+/// everything else below the upper third of the address space, so nothing there
+/// can be part of the stack.
 const UNLIMITED: usize = 1 << 30;
 
 /// The bounds of the main thread, whose stack begins at `highest` and grows

@@ -17,8 +17,8 @@
 //! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
 //! | [`arch`] | what depends on the processor |
 //! | [`sys`] | what may run in a hook: rules, raw calls, guards, lock |
-//! | [`block`] | what outsiders may read of a process: one record |
-//! | [`stats`] | what is counted |
+//! | [`block`] | what other processes may read of this one: one record |
+//! | [`stats`] | the counters |
 //! | [`log`], [`summary`] | the two kinds of output, both off by default |
 #![cfg_attr(not(test), no_std)]
 

@@ -3,11 +3,11 @@
 //! This is `dlsym` without its costs: no lock, no allocation, no error text,
 //! and no need for libdl (which half of the programs on a glibc before 2.34 do
 //! not load). Every access is checked against the object's own readable
-//! segments: in a malformed object nothing is found and no harm is done.
+//! segments, so a malformed object does no harm; nothing is found in it.
 //! Async-signal-safe.
 //!
-//! Source: the gABI's "Dynamic Section" and "Hash Table"; for `DT_GNU_HASH` and
-//! `DT_VERSYM` glibc's `elf/dl-lookup.c` shows what loaders accept.
+//! Source: the gABI's "Dynamic Section" and "Hash Table". For `DT_GNU_HASH` and
+//! `DT_VERSYM`, glibc's `elf/dl-lookup.c` shows what loaders accept.
 
 /// Program header of a loaded object.
 pub type Header = libc::Elf64_Phdr;
@@ -27,7 +27,7 @@ const DT_NULL: u64 = 0;
 const DF_1_NODELETE: u64 = 8;
 /// In a version index: this is not the default version of its name.
 const HIDDEN: u16 = 0x8000;
-/// The longest hash chain that is followed: a real one holds a few symbols.
+/// The longest hash chain to follow: real ones hold a few symbols.
 const LONGEST_CHAIN: usize = 1 << 12;
 
 /// A name to look for, with its hash for `DT_GNU_HASH`.
@@ -72,8 +72,8 @@ const fn gnu_hash(text: &[u8]) -> u32 {
 /// Start and end of a name, and its hash.
 type Place = (u16, u16, u32);
 
-/// Names in one text, each followed by a NUL, with their hashes computed at
-/// compile time. (A table of `&str` would be relocated in each exec.)
+/// Names in one text, each followed by a NUL, with hashes computed at compile
+/// time. (A table of `&str` would need relocations at each exec.)
 pub struct Names<P: ?Sized = [Place]> {
     text: &'static str,
     places: P,
@@ -83,7 +83,7 @@ pub struct Names<P: ?Sized = [Place]> {
 pub type Table<const N: usize> = Names<[Place; N]>;
 
 impl<const N: usize> Table<N> {
-    /// From `N` names that each end with a NUL.
+    /// Makes a table from `N` names that each end with a NUL.
     ///
     /// # Panics
     /// At compile time, if there are not exactly `N` names, or if the text is

@@ -1,19 +1,19 @@
 //! The table of kernel defects that sigward knows, as data.
 //!
-//! One [`Quirk`] per defect; the id is what tests, documents and the command
-//! cite. Distribution builds that carry the fix under an old version number
-//! are rows of [`FIXED_BUILDS`]. `FreeBSD` releases are rows of
-//! [`FREEBSD_RELEASES`]. Nothing here is code: what the rows mean for the
-//! running kernel is decided in [`crate::verdict`].
+//! There is one [`Quirk`] per defect; tests, documents and the command refer to
+//! it by its id. Distribution builds that carry the fix under an old version
+//! number are rows of [`FIXED_BUILDS`]. `FreeBSD` releases are rows of
+//! [`FREEBSD_RELEASES`]. There is no code here: [`crate::verdict`] decides what
+//! the rows mean for the running kernel.
 //!
-//! Not in the table, on purpose: RHEL 8 took the broken change into its 4.18
-//! kernel (RHSA-2020:4431 fixes CVE-2019-19602 there), but is built by GCC 8,
-//! whose code does not show the defect. The 4.14 and 4.19 real-time trees took
-//! the fix too (4.19.94-rt39); whether their earlier builds had the defect is
-//! not known to us.
+//! Two cases are left out on purpose. RHEL 8 took the broken change into its
+//! 4.18 kernel (RHSA-2020:4431 fixes CVE-2019-19602 there), but is built by GCC
+//! 8, whose code does not show the defect. The 4.14 and 4.19 real-time trees
+//! took the fix too (4.19.94-rt39); we do not know whether their earlier builds
+//! had the defect.
 
-/// A kernel version, `major.minor.patch`. Missing parts are zero, release
-/// candidates count as the version they lead to.
+/// A kernel version, `major.minor.patch`. Missing parts are zero, and a release
+/// candidate counts as the version it leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     /// The 5 of 5.3.15.
@@ -38,8 +38,7 @@ impl core::fmt::Display for Version {
     }
 }
 
-/// Versions from `from` (inclusive) up to `fixed`, the first good one
-/// (exclusive).
+/// Versions from `from` (inclusive) to `fixed`, the first good one (exclusive).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// First affected version.
@@ -49,7 +48,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Whether `version` is affected by its number.
+    /// Whether the number of `version` is in the range.
     #[must_use]
     pub fn contains(&self, version: Version) -> bool {
         self.from <= version && version < self.fixed
@@ -68,7 +67,7 @@ pub enum Os {
 /// Which processors a defect needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
-    /// Any x86, 32 or 64 bits.
+    /// Any x86, 32-bit or 64-bit.
     X86,
     /// 64-bit x86 only.
     X86_64,
@@ -76,12 +75,12 @@ pub enum Arch {
     Any,
 }
 
-/// Which compiler must have built the kernel.
+/// Which compiler the kernel must have been built by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BuiltBy {
-    /// The source is wrong, whoever compiles it.
+    /// Any compiler: the source is wrong.
     Any,
-    /// Only code from this GCC major version on shows the defect.
+    /// GCC of this major version or later: only its code shows the defect.
     GccFrom(u32),
 }
 
@@ -101,11 +100,11 @@ pub enum Cure {
 /// How sure a row, or a verdict, is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Confidence {
-    /// An assumption, or texts that leave a gap.
+    /// An assumption, or information with gaps.
     Low,
-    /// One source, or a vendor who may have patched.
+    /// One source, or a vendor that may have patched.
     Medium,
-    /// Several sources, or seen by ourselves.
+    /// Several sources, or our own observation.
     High,
 }
 
@@ -124,13 +123,13 @@ impl Confidence {
 /// One defect.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Quirk {
-    /// The name that tests, documents and the command cite.
+    /// The name that tests, documents and the command use.
     pub id: &'static str,
-    /// The operating system it belongs to; `None` = not tied to one.
+    /// The operating system that has it; `None` if it is not tied to one.
     pub os: Option<Os>,
     /// The processors it needs.
     pub arch: Arch,
-    /// Affected versions; empty = every version.
+    /// Affected versions; empty for every version.
     pub ranges: &'static [Range],
     /// The compiler condition.
     pub built_by: BuiltBy,
@@ -140,8 +139,8 @@ pub struct Quirk {
     pub confidence: Confidence,
 }
 
-/// What is to be told about a [`Quirk`]. Apart from it, as the library tells
-/// nothing and need not carry the texts.
+/// The texts about a [`Quirk`]. They are separate, because the library prints
+/// none of them and need not contain them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Account {
     /// The defect.
@@ -236,23 +235,24 @@ pub static ACCOUNTS: &[Account] = &[
     },
 ];
 
-/// The account of a defect.
+/// The texts about a defect.
 #[must_use]
 pub fn account(quirk: &Quirk) -> Option<&'static Account> {
     ACCOUNTS.iter().find(|account| account.quirk == quirk)
 }
 
-/// A distribution's kernel builds that carry the fix of
-/// [`LINUX_SIGFRAME_FPU`] although their version number is in its range.
+/// A distribution's kernel builds that carry the fix for [`LINUX_SIGFRAME_FPU`]
+/// although their version number is in its range.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FixedBuild {
-    /// What `uname -v` shows of the vendor.
+    /// The part of `uname -v` that names the vendor.
     pub vendor: &'static [u8],
     /// `major.minor` of `uname -r`.
     pub series: (u32, u32),
-    /// The last part of `uname -r`, as in `5.3.0-40-generic`.
+    /// The last part of `uname -r`, for example the `generic` of
+    /// `5.3.0-40-generic`.
     pub flavour: &'static [u8],
-    /// First good build, the 40 of `5.3.0-40-generic`.
+    /// The first good build, for example the 40 of `5.3.0-40-generic`.
     pub build: u32,
 }
 
@@ -295,10 +295,11 @@ pub enum Int80 {
     Unverified,
 }
 
-/// One line of `FreeBSD`/amd64 releases and [`FREEBSD_RESTART_R10`].
+/// A line of `FreeBSD`/amd64 releases, and how it relates to
+/// [`FREEBSD_RESTART_R10`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct FreeBsdRelease {
-    /// From this release on, up to the next row's.
+    /// The first release of the line; it ends before the next row's.
     pub from: Version,
     /// `kern.osreldate` of that release.
     pub osreldate: u32,
@@ -320,9 +321,9 @@ const fn freebsd(
     FreeBsdRelease { from: Version::new(from.0, from.1, 0), osreldate, affected, int80, confidence }
 }
 
-/// `FreeBSD` releases in ascending order. Sources: PR 182161 (9.3 is fixed,
-/// 8.3 is not), the Porter's Handbook for `kern.osreldate`, Go commit 555da73c
-/// for INT 0x80 on 8.x and 9.x. Rows of low confidence are inferred.
+/// `FreeBSD` releases in ascending order. Sources: PR 182161 (9.3 is fixed, 8.3
+/// is not), the Porter's Handbook for `kern.osreldate`, Go commit 555da73c for
+/// INT 0x80 on 8.x and 9.x. Rows of low confidence are inferred.
 pub static FREEBSD_RELEASES: &[FreeBsdRelease] = &[
     freebsd((7, 0), 700_055, true, Int80::Unverified, Confidence::Low),
     freebsd((8, 0), 800_107, true, Int80::Unverified, Confidence::Low),
@@ -333,7 +334,8 @@ pub static FREEBSD_RELEASES: &[FreeBsdRelease] = &[
     freebsd((10, 0), 1_000_510, false, Int80::Right, Confidence::Medium),
 ];
 
-/// The row that covers a `FreeBSD` release, if it is not older than the table.
+/// The row for a `FreeBSD` release; `None` if the release is older than the
+/// table.
 #[must_use]
 pub fn freebsd_release(version: Version) -> Option<&'static FreeBsdRelease> {
     FREEBSD_RELEASES.iter().rev().find(|row| row.from <= version)

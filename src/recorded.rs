@@ -1,6 +1,6 @@
-//! The objects that were there at load: recorded then, searched later.
+//! The objects that were loaded at start-up: recorded then, searched later.
 //!
-//! Such an object is never unloaded, so it can be read without the loader's
+//! Such an object is never unloaded. So it can be read without the loader's
 //! lock, which a signal handler must not wait for. Recording does not read the
 //! object: a process that never needs a name pays for none.
 
@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::loaded::{Header, Name, Object};
 
 /// Up to `MOST` objects, in search order.
-#[repr(C)] // all that each process writes lies together, in one page
+#[repr(C)] // keeps all that each process writes together, on one page
 pub struct Recorded<const MOST: usize> {
     complete: AtomicBool,
     taken: AtomicUsize,
@@ -59,8 +59,7 @@ impl<const MOST: usize> Recorded<MOST> {
         }
     }
 
-    /// Marks the list as complete: all objects that were there at load are
-    /// recorded.
+    /// Marks the list as complete: all objects loaded at start-up are recorded.
     pub fn complete(&self) {
         self.complete.store(true, Ordering::Release);
     }
@@ -118,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_is_recorded_is_found_in_order_and_up_to_the_bound() {
-        // They stay loaded, and so do these copies of their headers.
+        // The objects stay loaded, and so do these copies of their headers.
         let objects = loaded().leak();
         let libc = |object: &Object<'_>| object.find(SIGACTION).is_some();
         // SAFETY: as above.

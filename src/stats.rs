@@ -1,5 +1,5 @@
-//! What is counted. The counters are in the published
-//! [`block`](crate::block); [`summary`](crate::summary) prints them.
+//! The counters. They are in the published [`block`](crate::block), and
+//! [`summary`](crate::summary) prints them.
 
 use crate::block::{BLOCK, Counter, Gauge};
 use crate::plan::Rung;
@@ -12,7 +12,7 @@ pub const SMALL: &Counter = &BLOCK.counters.small;
 pub const REFUSED: &Counter = &BLOCK.counters.refused;
 /// Pages pinned for stacks.
 pub const PINNED: &Gauge = &BLOCK.counters.pinned;
-/// Moments at which a stack of another thread was not resident: see
+/// How often a stack of another thread was not resident for a moment: see
 /// `docs/limits.md`.
 pub const WINDOWS: &Counter = &BLOCK.counters.windows;
 

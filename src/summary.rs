@@ -11,12 +11,12 @@ use crate::{altstack, stats};
 
 static WANTED: AtomicBool = AtomicBool::new(false);
 
-/// Whether [`at_exit`] is to print.
+/// Sets whether [`at_exit`] prints.
 pub fn wanted(wanted: bool) {
     WANTED.store(wanted, Ordering::Relaxed);
 }
 
-/// Prints the one line, if it is wanted and was not printed yet.
+/// Prints the line if it is wanted and has not been printed yet.
 pub extern "C" fn at_exit() {
     if stderr::is_open() && WANTED.swap(false, Ordering::Relaxed) {
         print();

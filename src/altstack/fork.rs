@@ -1,21 +1,22 @@
-//! Forks: memory locks are not inherited, and a fork write-protects the
+//! Forks. Memory locks are not inherited, and a fork write-protects the
 //! parent's pages, so without care the next frame faults on both sides.
 //!
-//! The three functions are to run as atfork handlers, ours the last before
-//! the fork and the first after it, or around a fork that runs none. From the
-//! first to the second or third the registry's lock is held and all signals
-//! are blocked on the forking thread; what other handlers call of ours
-//! meanwhile stands down. One fork waits for another, as the child of a second
-//! one would find the stacks wiped that the first one spares.
+//! [`prepare`], [`parent`] and [`child`] run as atfork handlers, ours last
+//! before the fork and first after it, or around a fork that runs no handlers.
+//! Between `prepare` and `parent` or `child` the registry's lock is held and
+//! all signals are blocked on the forking thread. If other atfork handlers call
+//! our hooks meanwhile, those stand down. Forks wait for each other: otherwise
+//! the child of a second fork would find the stacks wiped that the first one
+//! spares.
 //!
-//! - The forking thread's own stacks are always copied, and so is the one it
-//!   is running on, whoever set that: no signal reaches it until they are
-//!   resident again.
+//! - The forking thread's own stacks are always copied, and so is the one it is
+//!   running on, whoever set that. No signal reaches it until they are resident
+//!   again.
 //! - Stacks of other threads that are *proven* (see [`super::origin`]) are not
-//!   copied at all, so no moment exists at which they are write-protected,
-//!   unless `SIGWARD_FORK=copy` asks for them.
-//! - All others are copied and made resident again at once; a signal to their
-//!   thread in between meets a fault. These windows are counted.
+//!   copied at all, so they are never write-protected, unless
+//!   `SIGWARD_FORK=copy` requests that.
+//! - All others are copied and made resident again at once. A signal to their
+//!   thread in between faults. These windows are counted.
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
@@ -27,18 +28,18 @@ use crate::sys::call;
 use crate::sys::page::Pages;
 use crate::sys::signals::Blocked;
 
-/// How far forks are.
+/// The progress of forks.
 pub(super) struct Progress {
-    /// The thread that is between prepare and parent or child, by its thread
-    /// pointer (which it keeps in the child); 0 for none.
+    /// The thread that is between `prepare` and `parent` or `child`, by its
+    /// thread pointer (which it keeps in the child); 0 for none.
     forking: AtomicUsize,
     /// That thread's id before the fork.
     thread: AtomicI32,
-    /// The signal mask that it gets back.
+    /// The signal mask to restore.
     mask: AtomicU64,
-    /// Counted before the stacks are locked again.
+    /// How many forks have ended; counted before the stacks are locked again.
     ended: AtomicUsize,
-    /// Stacks were unlocked while a fork was under way.
+    /// Whether stacks were unlocked during a fork.
     unlocked: AtomicBool,
     /// Since the last fork began, a call gave up waiting for a fork, and the
     /// registry did not learn what the call did.
@@ -66,14 +67,14 @@ pub fn under_way_here() -> bool {
     forking != 0 && forking == arch::thread_pointer()
 }
 
-/// Whether any thread of this process is in the middle of a fork. If not, who
-/// asks [`ended`] after this finds the last one counted.
+/// Whether any thread of this process is in the middle of a fork. If this
+/// returns false, a later call of [`ended`] has the last fork counted.
 pub fn under_way() -> bool {
     FORKS.forking.load(Ordering::Acquire) != 0 && OWNER.is_us()
 }
 
-/// How many forks have ended in this process. Who reads a new number finds
-/// the registry's lock taken up again, or free.
+/// How many forks have ended in this process. A caller that reads a new number
+/// finds the registry's lock taken over by the forking thread, or free.
 pub fn ended() -> usize {
     FORKS.ended.load(Ordering::Acquire)
 }
@@ -81,20 +82,22 @@ pub fn ended() -> usize {
 /// See [`ends_are_told`].
 static ENDS_ARE_TOLD: AtomicBool = AtomicBool::new(false);
 
-/// From now on [`super::thread_exit`] is called for every thread that ends in
-/// libc: before each fork only some threads are asked for, in turn.
+/// Promises that [`super::thread_exit`] is called for every thread that ends
+/// through libc. From then on each fork checks the existence of only a few
+/// threads, in turn.
 pub fn ends_are_told() {
     ENDS_ARE_TOLD.store(true, Ordering::Relaxed);
 }
 
-/// Whether that is so.
+/// Whether [`ends_are_told`] was called.
 pub(super) fn are_ends_told() -> bool {
     ENDS_ARE_TOLD.load(Ordering::Relaxed)
 }
 
-/// Unlocks ranges (start and length in bytes) of which the registry cannot be
-/// asked, for a call that would fail otherwise. They are locked again after
-/// the fork, where they hold stacks. A lock of the program's goes, too.
+/// Unlocks ranges (start and length in bytes) while the registry cannot be
+/// asked about them, for a call that would fail otherwise. After the fork they
+/// are locked again where they hold stacks. This also removes the program's own
+/// locks.
 pub fn unlock_meanwhile(ranges: &[(usize, usize)]) {
     FORKS.unlocked.store(true, Ordering::Relaxed);
     for &(start, length) in ranges {
@@ -105,10 +108,11 @@ pub fn unlock_meanwhile(ranges: &[(usize, usize)]) {
 /// Before a fork.
 pub extern "C" fn prepare() {
     if OWNER.is_copied() {
-        // By no fork of libc's: see `child`.
+        // A fork that did not go through libc: see [`child`].
         FORKS.forking.store(0, Ordering::Relaxed);
     }
-    // Whatever the duty: a child must not find the lock held by another.
+    // Do this for any duty: the child must not find the lock held by another
+    // thread.
     if DUTY.load(Ordering::Relaxed) == Duty::Inert as u8 || !ours() {
         return;
     }
@@ -125,12 +129,13 @@ pub extern "C" fn prepare() {
         }
         let exists = |other| call::thread_exists(pid, other);
         let told = are_ends_told();
-        // All of them, or a few each time.
+        // Check all records, or a few each time.
         state.registry.sweep(|other| other == tid || exists(other), &mut Kernel);
         state.registry.before_fork(tid, here, |other| told || exists(other), &mut Kernel);
     });
     if done.is_none() {
-        // In this fork everything is copied, and the child stands down.
+        // We gave up waiting for another fork. Everything is copied here, and
+        // the child stands down.
         not_waited_for();
         return;
     }
@@ -140,16 +145,16 @@ pub extern "C" fn prepare() {
 }
 
 /// A call of this thread gave up waiting for a fork, so the registry does not
-/// learn what it does: replaces a stack, say, whose memory the program then uses
-/// for something else. Async-signal-safe.
+/// learn what the call does: it may replace a stack whose memory the program
+/// then uses for data. Async-signal-safe.
 pub(super) fn given_up() {
     FORKS.missed.store(true, Ordering::SeqCst);
     not_waited_for();
 }
 
-/// Has this thread's alternate stack copied by the fork that it does not wait
-/// for, which may have flagged it: it may hold data soon, or a child of this
-/// thread's may run on it.
+/// Clears the flag of this thread's alternate stack. The fork that we did not
+/// wait for may have set it, but the stack may hold data soon, or a child of
+/// this thread may run on it.
 fn not_waited_for() {
     stats::WINDOWS.add(1);
     if let Ok(now) = call::current_altstack() {
@@ -157,7 +162,7 @@ fn not_waited_for() {
     }
 }
 
-/// Takes the flag off a stack by which a fork under way would not copy it.
+/// Clears the flag that excludes a stack from being copied by the current fork.
 /// Async-signal-safe.
 pub(super) fn have_copied(stack: Stack) {
     let pages = Pages::within(stack.base, stack.base.saturating_add(stack.size));
@@ -166,7 +171,7 @@ pub(super) fn have_copied(stack: Stack) {
     }
 }
 
-/// After a fork, or its failure, in the parent.
+/// After a fork, successful or not, in the parent.
 pub extern "C" fn parent() {
     if !under_way_here() {
         copied_beside_another();
@@ -177,13 +182,14 @@ pub extern "C" fn parent() {
         FORKS.ended.fetch_add(1, Ordering::Release);
         FORKS.forking.store(0, Ordering::Release);
         if !super::on_duty() {
-            // Given up meanwhile, perhaps under a filter: no more than must be.
+            // We stood down meanwhile, perhaps because of a filter: do only
+            // what is necessary.
             state.registry.spare_no_more(&mut Kernel);
             return;
         }
         let windows = state.registry.after_fork(FORKS.thread.load(Ordering::Relaxed), &mut Kernel);
         if windows > 0 {
-            // Else a page would be copied for nothing.
+            // Adding 0 would copy a page for nothing.
             stats::WINDOWS.add(windows);
         }
         if FORKS.unlocked.swap(false, Ordering::Relaxed) {
@@ -194,8 +200,8 @@ pub extern "C" fn parent() {
     unsafe { STATE.take_over(&blocked, work) };
 }
 
-/// A fork that did not wait for another one has copied what that one spares:
-/// it is made resident at the end of the other.
+/// A fork that did not wait for another one has copied what the other spares.
+/// Those stacks are made resident when the other fork ends.
 fn copied_beside_another() {
     if super::on_duty() && OWNER.is_us() {
         FORKS.unlocked.store(true, Ordering::SeqCst);
@@ -208,8 +214,9 @@ fn copied_beside_another() {
 /// After a fork, in the child.
 pub extern "C" fn child() {
     if !under_way_here() {
-        // Perhaps another thread's, which is not in this copy; but its stack
-        // is, and a new thread may be given it, and the thread pointer.
+        // `forking` may name another thread. That thread does not exist in this
+        // copy, but its stack does, and a new thread may get that stack and
+        // with it the thread pointer.
         FORKS.forking.store(0, Ordering::Relaxed);
         return;
     }
@@ -223,6 +230,6 @@ pub extern "C" fn child() {
         state.substitutes.in_child(before, now);
         stats::PINNED.set(state.registry.pinned_pages());
     };
-    // SAFETY: `prepare` left it held for this thread, of which we are the copy.
+    // SAFETY: `prepare` left it held for this thread; we are its copy.
     unsafe { STATE.take_over(&blocked, work) };
 }

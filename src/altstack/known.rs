@@ -1,14 +1,15 @@
-//! Threads that are surely this process's, and what they have in force: read
-//! without the lock, so that a call that changes nothing costs next to nothing.
+//! Threads that certainly belong to this process, and the stacks they have in
+//! force. Readers take no lock, so a call that changes nothing costs almost
+//! nothing.
 //!
-//! A thread is found by its thread pointer, and known by its id, too, wherever
-//! something is changed on its account: a vfork child has the pointer of the
-//! thread that made it, but an id of its own. One that has both of a thread
-//! whose end nobody told would be taken for that thread: it can then change
-//! that dead thread's records alone.
+//! A thread is looked up by its thread pointer. Where something is changed on
+//! its behalf, its id must match too: a vfork child has the pointer of the
+//! thread that made it, but its own id. A thread that has both the pointer and
+//! the id of a dead thread whose end was not reported is taken for that thread.
+//! It can then change only the dead thread's records.
 //!
-//! Written by holders of the registry's lock only. What is not found here may
-//! be known to the registry all the same.
+//! Only holders of the registry's lock write here. The registry may know
+//! threads that are not found here.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering, fence};
@@ -17,15 +18,15 @@ use super::ladder::{Rung, Stack};
 use crate::arch;
 use crate::sys::page::Pages;
 
-/// A stack that is on record as in force, and held as well as can be, so that
-/// nothing would change if it were set again.
+/// A stack that is recorded as in force and is held as well as possible, so
+/// setting it again would change nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Steady {
     /// Where it is.
     pub stack: Stack,
-    /// What is held of it: its uppermost pages locked.
+    /// The pages of it that are held; the uppermost are locked.
     pub held: Pages,
-    /// By one of the rungs that lock.
+    /// One of the rungs that lock.
     pub rung: Rung,
 }
 
@@ -34,10 +35,10 @@ impl Steady {
         Steady { stack: Stack { base: 0, size: 0 }, held: Pages::NONE, rung: Rung::Lock };
 }
 
-/// A thread, in the words of the kernel and of libc.
+/// A thread, as the kernel and libc identify it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Thread {
-    /// Which claim of the owner it belongs to: none of it outlives a fork.
+    /// The owner's claim that it belongs to; no thread outlives a fork here.
     life: u32,
     tid: c_int,
     pointer: usize,
@@ -49,24 +50,24 @@ impl Thread {
     }
 }
 
-/// One thread. A reader that finds another version after than before, or an odd
-/// one, has read a mixture.
+/// One thread. If a reader finds a different version afterwards, or an odd one,
+/// it has read a mixture.
 struct Slot {
     version: AtomicU32,
     life: AtomicU32,
     tid: AtomicI32,
     pointer: AtomicUsize,
-    /// The stack, or 0 bytes.
+    /// The stack; size 0 for none.
     base: AtomicUsize,
     size: AtomicUsize,
     /// The pages of it that are held.
     first: AtomicUsize,
     end: AtomicUsize,
-    /// Whether that is by [`Rung::Lock`], or by [`Rung::Frame`].
+    /// True for [`Rung::Lock`], false for [`Rung::Frame`].
     whole: AtomicBool,
 }
 
-/// Threads whose pointers come to the same of these take turns.
+/// Threads whose pointers map to the same slot take turns.
 const SLOTS: usize = 256;
 
 static KNOWN: [Slot; SLOTS] = [const {
@@ -104,7 +105,8 @@ impl Slot {
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
-    /// The version, the thread and its stack; `None` while they are written.
+    /// The version, the thread and its stack; `None` while they are being
+    /// written.
     fn read(&self) -> Option<(u32, Thread, Steady)> {
         let version = self.version.load(Ordering::Acquire);
         let thread = Thread {
@@ -127,7 +129,7 @@ impl Slot {
     }
 }
 
-/// What was found of a thread.
+/// What was found for a thread.
 pub struct Found {
     slot: &'static Slot,
     version: u32,
@@ -135,13 +137,13 @@ pub struct Found {
 }
 
 impl Found {
-    /// The alternate stack, if there is one that is steady.
+    /// The alternate stack, if it is steady.
     #[must_use]
     pub fn steady(&self) -> Option<Steady> {
         Some(self.steady).filter(|steady| steady.stack.size > 0)
     }
 
-    /// Whether it was so all the time until now.
+    /// Whether the slot has not changed since.
     #[must_use]
     pub fn holds_still(&self) -> bool {
         fence(Ordering::SeqCst);
@@ -155,10 +157,10 @@ pub fn find(life: u32, tid: c_int) -> Option<Found> {
     look(life, |thread| thread.tid == tid)
 }
 
-/// Looks for the calling thread, or the one that a vfork child stands for, by
-/// the thread pointer alone. Nothing is to be changed on its account. Of a
-/// thread whose end nobody told another may have the pointer.
-/// Async-signal-safe.
+/// Looks for the calling thread by the thread pointer alone. In a vfork child
+/// this finds the thread that made it, and a new thread may have the pointer of
+/// one whose end was not reported. So do not change anything on behalf of the
+/// thread found. Async-signal-safe.
 #[must_use]
 pub fn find_here(life: u32) -> Option<Found> {
     look(life, |_| true)
@@ -171,8 +173,8 @@ fn look(life: u32, fits: impl FnOnce(&Thread) -> bool) -> Option<Found> {
     (calling && fits(&thread)).then_some(Found { slot, version, steady })
 }
 
-/// The calling thread is `tid`, and on record, with what stack. For the lock's
-/// holder.
+/// Records the calling thread, `tid`, and its stack if that is steady. The
+/// caller holds the lock.
 pub fn put(life: u32, tid: c_int, steady: Option<Steady>) {
     let thread = Thread::calling(life, tid);
     if let Some(slot) = slot(thread.pointer) {
@@ -180,18 +182,19 @@ pub fn put(life: u32, tid: c_int, steady: Option<Steady>) {
     }
 }
 
-/// Thread `tid`, which had this thread pointer, has, as may be, no steady stack
-/// any more. For the lock's holder, before it is so.
+/// Thread `tid`, which had this thread pointer, may no longer have a steady
+/// stack. The caller holds the lock, and calls this before the change.
 pub fn doubt(pointer: usize, tid: c_int) {
     change(pointer, tid, |thread| thread);
 }
 
-/// That thread has ended. For the lock's holder.
+/// Thread `tid`, which had this thread pointer, has ended. The caller holds the
+/// lock.
 pub fn forget(pointer: usize, tid: c_int) {
     change(pointer, tid, |thread| Thread { tid: 0, ..thread });
 }
 
-/// Changes the thread in a slot, if that is `tid`, and takes its stack away.
+/// Changes the thread in a slot, if that is `tid`, and removes its stack.
 fn change(pointer: usize, tid: c_int, to: impl FnOnce(Thread) -> Thread) {
     if let Some(slot) = slot(pointer)
         && let Some((_, thread, _)) = slot.read()
@@ -205,7 +208,7 @@ fn change(pointer: usize, tid: c_int, to: impl FnOnce(Thread) -> Thread) {
 mod tests {
     use super::*;
 
-    /// Ids that no thread has.
+    /// An id that no thread has.
     const TID: c_int = c_int::MAX - 7;
     const STEADY: Steady = Steady {
         stack: Stack { base: 4096, size: 8192 },
@@ -227,7 +230,7 @@ mod tests {
         doubt(here, TID);
         assert!(!found.holds_still());
         assert_eq!(find(1, TID).unwrap().steady(), None);
-        // Another thread at the same place.
+        // Another thread in the same slot.
         forget(here, TID - 1);
         assert!(find(1, TID).is_some());
         forget(here, TID);

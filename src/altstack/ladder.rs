@@ -1,4 +1,4 @@
-//! Which pages of a stack to make resident, and how, best first. Pure.
+//! Which pages of a stack to make resident, and how, best attempt first. Pure.
 
 pub use crate::plan::Rung;
 use crate::sys::page::Pages;
@@ -8,19 +8,20 @@ use crate::sys::page::Pages;
 pub struct Stack {
     /// Lowest address.
     pub base: usize,
-    /// Bytes.
+    /// Size in bytes.
     pub size: usize,
 }
 
 impl Stack {
-    /// The address after its last byte, where the kernel puts the first
-    /// frame; `None` for a stack that wraps around (the kernel accepts those).
+    /// The address after the last byte, where the kernel puts the first frame.
+    /// `None` for a stack that wraps around (the kernel accepts those).
     #[must_use]
     pub const fn top(self) -> Option<usize> {
         self.base.checked_add(self.size)
     }
 
-    /// Whether the two share an address. What wraps around shares none.
+    /// Whether the two stacks share an address. A stack that wraps around
+    /// shares none.
     #[must_use]
     pub const fn overlaps(self, other: Stack) -> bool {
         match (self.top(), other.top()) {
@@ -30,45 +31,45 @@ impl Stack {
     }
 }
 
-/// Largest stack that is locked whole, and the most of a larger one that is
-/// touched, in bytes: the smallest RLIMIT_MEMLOCK found in the field buys it,
-/// and a huge stack must not starve the host.
+/// Size in bytes of the largest stack that is locked whole, and the most that
+/// is touched of a larger one. The smallest RLIMIT_MEMLOCK found in the field
+/// is enough for it, and a huge stack must not starve the host.
 pub const LARGEST_WHOLE: usize = 64 << 10;
 
-/// One attempt.
+/// One attempt to make a stack resident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// How.
+    /// The rung of the ladder.
     pub rung: Rung,
-    /// What is to be locked; the rest is touched.
+    /// The pages to lock; the others are touched.
     pub locked: Pages,
 }
 
-/// The pages in the top `bytes` of `stack`; none for one that cannot exist.
+/// The pages in the top `bytes` of `stack`; none if the stack cannot exist.
 fn top(stack: Stack, bytes: usize) -> Pages {
     stack
         .top()
         .map_or(Pages::NONE, |top| Pages::around(stack.base.max(top.saturating_sub(bytes)), top))
 }
 
-/// The pages at the top of `stack` that frames need, `window` bytes of them;
-/// none for a stack that cannot exist.
+/// The pages at the top of `stack` that frames need: its top `window` bytes.
+/// None if the stack cannot exist.
 #[must_use]
 pub fn frames(stack: Stack, window: usize) -> Pages {
     top(stack, window)
 }
 
-/// The pages of `stack` that are to be resident, locked or not: a handler may
-/// use much of its stack before the next frame is written below. None for a
-/// stack that cannot exist.
+/// The pages of `stack` to make resident, locked or not. They are more than one
+/// frame needs, because a handler may use much of its stack before the kernel
+/// writes the next frame below. None if the stack cannot exist.
 #[must_use]
 pub fn wished(stack: Stack, window: usize) -> Pages {
     top(stack, window.max(LARGEST_WHOLE))
 }
 
-/// The attempts to make for `stack`, best first, from rung `start` on, where
-/// it can be used from its top down to the lowest of `usable`; `window` is how
-/// many bytes at its top frames need. None where nothing can be used.
+/// The attempts to make for `stack`, best first, starting at rung `start`.
+/// `usable` is the part of the stack, from its top down, that can be used.
+/// Frames need `window` bytes at the top. No attempts if nothing can be used.
 pub fn attempts(
     stack: Stack,
     window: usize,
@@ -78,7 +79,7 @@ pub fn attempts(
     let whole = (stack.size <= LARGEST_WHOLE).then_some(usable);
     let frames = frames(stack, window).common(usable);
     let lock = whole.map(|locked| Attempt { rung: Rung::Lock, locked });
-    // Where the window is the whole stack, a second attempt would be the same.
+    // If the window is the whole stack, a second attempt would be the same.
     let narrower = whole != Some(frames) || start > Rung::Lock;
     let frame = narrower.then_some(Attempt { rung: Rung::Frame, locked: frames });
     let touch = Some(Attempt { rung: Rung::Touch, locked: Pages::NONE });
@@ -115,7 +116,7 @@ mod tests {
         for (base, size) in [(1, usize::MAX), (usize::MAX, 1), (4096, 0)] {
             assert_eq!(rungs(Stack { base, size }, Rung::Lock), [], "{base:#x}+{size:#x}");
         }
-        // [0, SIZE_MAX) does not wrap; its top is where no page can be.
+        // [0, SIZE_MAX) does not wrap, but no page can exist at its top.
         let all = wished(Stack { base: 0, size: usize::MAX }, 6000);
         assert!(all.count() <= LARGEST_WHOLE / SIZE + 1);
     }

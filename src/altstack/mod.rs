@@ -1,13 +1,13 @@
-//! Defect `linux-sigframe-fpu`: no page fault while a signal frame is written.
+//! Defect `linux-sigframe-fpu`: page faults during writes of signal frames.
 //!
-//! [`frame`] says how large a frame is, [`ladder`] which pages that makes and
-//! how to keep them resident, [`pins`] counts the pages, [`registry`] knows
-//! whose stacks they are. This file ties them to the process: one registry,
-//! its policy fixed at load, and what sigaction(2) means for it; `registration`
-//! is for sigaltstack(2), and [`known`] makes that cheap. [`disturb`] is for the
-//! program's own memory calls, [`fork`] for forks, [`ordinary`] for handlers that
-//! run on a thread's own stack. See `docs/linux-sigframe-fpu.md`. [`size`] is the
-//! home of another defect of the same calls: stacks that are too small.
+//! [`frame`] gives the size of a frame. [`ladder`] chooses the pages to keep
+//! resident and how. [`pins`] counts pinned pages. [`registry`] records whose
+//! stacks they are. This file ties them to the process: one registry, a policy
+//! fixed at load, and sigaction(2). `registration` handles sigaltstack(2),
+//! which [`known`] makes cheap; [`disturb`] handles the program's own memory
+//! calls, [`fork`] forks, and [`ordinary`] handlers that run on a thread's own
+//! stack. See `docs/linux-sigframe-fpu.md`. [`size`] mends another defect of
+//! the same calls: stacks that are too small.
 
 pub mod disturb;
 pub mod fork;
@@ -42,18 +42,18 @@ pub use registration::set;
 use registry::{Adopted, Place, Registry, Wanted};
 use size::Substitutes;
 
-/// How stacks are held; fixed at load.
+/// How stacks are kept resident; fixed at load.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// The rung to start from for alternate stacks.
+    /// The rung of the ladder to start from for alternate stacks.
     pub start: Rung,
     /// Bytes at the top of a stack that frames need.
     pub window: usize,
-    /// The main thread's stack, which is touched at most, and never locked: a
-    /// lock would count each page that it grows by against `RLIMIT_MEMLOCK`,
-    /// and split its mapping, by which pthread_getattr_np(3) takes its size.
+    /// The main thread's stack. It is touched but never locked: a lock would
+    /// count each page that it grows by against `RLIMIT_MEMLOCK`, and would
+    /// split its mapping, from which pthread_getattr_np(3) derives its size.
     pub main: Stack,
-    /// Whether a fork copies the stacks of other threads, too.
+    /// Whether a fork also copies the stacks of other threads.
     pub fork_copies: bool,
 }
 
@@ -66,12 +66,13 @@ struct State {
 
 const DUTY: &AtomicU8 = &BLOCK.force.duty;
 
-/// The process whose kernel state [`STATE`] describes. In a vfork child, and
-/// in a copy that no fork handler saw, we stand down.
+/// The process whose kernel state [`STATE`] describes. We stand down in a vfork
+/// child, and in a copy that no fork handler saw.
 const OWNER: &Owner = &BLOCK.force.owner;
 
-/// What every fork writes to, on one page, which must be copied for it: so much
-/// of the lock's stack as is in use then, the state, and how far forks are.
+/// Everything that a fork writes to, on one page, so that it copies only that
+/// page: the part of the lock's stack in use, the state, and the progress of
+/// forks.
 #[repr(C, align(4096))]
 struct Home {
     state: Lock<State>,
@@ -81,7 +82,7 @@ struct Home {
 const _: () = assert!(size_of::<Home>() == lock::STACK + 2048, "more than one page is written to");
 
 static HOME: Home = Home {
-    // All zeroes, so that they take no room in the file.
+    // All zeroes, so that it takes no room in the file.
     state: Lock::new(State {
         policy: Policy {
             start: Rung::Lock,
@@ -97,22 +98,22 @@ static HOME: Home = Home {
 
 const STATE: &Lock<State> = &HOME.state;
 
-/// Called when a thread gets its first record, to be told of its exit.
+/// Called at a thread's first record, to arrange for a notice of its exit.
 static EXIT_NOTICE: OnceRef<'static, fn()> = OnceRef::new();
 
-/// Puts this part in charge of the process, from load on.
+/// Puts this module in charge of the process, from load on.
 pub fn take_charge(duty: Duty, policy: Policy, exit_notice: &'static fn()) {
     STATE.with(&Blocked::all(), |state| state.policy = policy);
     let _ = EXIT_NOTICE.set(exit_notice);
-    // From now on it is known, without a function call.
+    // This finds errno's address once; later uses need no function call.
     let _ = errno::get();
     OWNER.claim();
     DUTY.store(duty as u8, Ordering::Release);
 }
 
-/// Gives all locks back; the hooks only pass from now on. Returns the duty
-/// left, for [`stand_up`]; `None` where there was none, or none of this
-/// thread's: the memory may be another process's. Async-signal-safe.
+/// Releases all locks; hooks only pass calls through from now on. Returns the
+/// previous duty, for [`stand_up`]; `None` if there was none, or if this thread
+/// may not change the state, which may be another process's. Async-signal-safe.
 pub fn stand_down() -> Option<Duty> {
     if !on_duty() || !ours() {
         return None;
@@ -123,13 +124,13 @@ pub fn stand_down() -> Option<Duty> {
         stats::PINNED.set(0);
     });
     if done.is_none() {
-        // The records are still there, and know what they count for.
+        // The records still exist, and each knows which pages it raised.
         reach::shut();
     }
     Some(duty)
 }
 
-/// Takes up the duty that [`stand_down`] left. Async-signal-safe.
+/// Resumes the duty that [`stand_down`] returned. Async-signal-safe.
 pub fn stand_up(duty: Duty) {
     STATE.with(&Blocked::all(), |state| {
         state.registry.hold_all(&mut Kernel);
@@ -145,8 +146,8 @@ pub fn on_duty() -> bool {
     DUTY.load(Ordering::Relaxed) != Duty::Inert as u8
 }
 
-/// Does `work` on the registry and its policy, if residency is ours to keep
-/// here and now.
+/// Runs `work` on the registry and its policy, if we keep stacks resident here
+/// and now.
 fn charge<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
     if acts() && ours() { work_on(blocked, work) } else { None }
 }
@@ -156,7 +157,7 @@ fn acts() -> bool {
 }
 
 fn work_on<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
-    // Asked again: somebody may have stood down while we waited.
+    // Check again: another thread may have stood down while we waited.
     let done = STATE.with(blocked, |state| acts().then(|| work(state)));
     if done.is_none() {
         fork::given_up();
@@ -164,55 +165,54 @@ fn work_on<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R
     done.flatten()
 }
 
-/// Whether the state is another process's, as a vfork child sees its parent's.
-/// Known only on duty. Async-signal-safe.
+/// Whether the state belongs to another process, as a vfork child sees its
+/// parent's. Only known while on duty. Async-signal-safe.
 pub(crate) fn is_lent() -> bool {
     on_duty() && !OWNER.is_copied() && OWNER.pid() != call::getpid()
 }
 
-/// Whether this thread may change the state now: it is not a vfork child's,
-/// nor a copy, nor in the middle of a fork.
+/// Whether this thread may change the state now. A vfork child, a forked copy
+/// and a thread in the middle of a fork may not.
 fn ours() -> bool {
     OWNER.is_us() && !fork::under_way_here()
 }
 
-/// The calling thread, of which the kernel is asked once in a call of the
-/// program's.
+/// The calling thread. The kernel is asked for it once per hooked call.
 #[derive(Clone, Copy)]
 struct Caller {
     tid: c_int,
-    /// Whether it may change the state, as [`ours`] says.
+    /// Whether it may change the state: see [`ours`].
     ours: bool,
 }
 
 impl Caller {
-    /// To be called with signals blocked: a handler may fork, and return in the
+    /// Call this with signals blocked: a handler may fork, and return in the
     /// child.
     fn ask() -> Self {
         let tid = call::gettid();
         Caller { tid, ours: acts() && (known(tid).is_some() || ours()) }
     }
 
-    /// As [`charge`].
+    /// Like the free function [`charge`].
     fn charge<R>(self, blocked: &Blocked, work: impl FnOnce(&mut State) -> R) -> Option<R> {
         if acts() && self.ours { work_on(blocked, work) } else { None }
     }
 }
 
-/// What is known of the calling thread, `tid`, without a system call, as one
-/// that is [`ours`].
+/// Looks up the calling thread, `tid`, without a system call. A thread that is
+/// found may change the state, as [`ours`] says.
 fn known(tid: c_int) -> Option<known::Found> {
     known::find(OWNER.life()?, tid).filter(|_| !fork::under_way_here())
 }
 
-/// What is known of the calling thread, found without any system call, where
-/// the ends of threads are told.
+/// Looks up the calling thread without any system call. Only works where every
+/// thread's end is reported.
 fn known_here() -> Option<known::Found> {
     let found = known::find_here(OWNER.life()?)?;
     (acts() && fork::are_ends_told() && !fork::under_way_here()).then_some(found)
 }
 
-/// Has the calling thread, `tid`, known from now on by what is on record of it.
+/// Publishes what is on record for the calling thread, `tid`.
 fn make_known(tid: c_int, registry: &Registry) {
     if let Some(life) = OWNER.life() {
         known::put(life, tid, registry.steady(tid));
@@ -227,15 +227,15 @@ fn described(stack: &libc::stack_t) -> Stack {
     Stack { base: stack.ss_sp as usize, size: stack.ss_size }
 }
 
-/// sigaction(2) is about to install `new`: the stacks that its handler may run
-/// on are made resident first. Async-signal-safe.
+/// sigaction(2) is about to install `new`: first makes the stacks resident that
+/// its handler may run on. Async-signal-safe.
 pub fn before_handler(new: *const libc::sigaction) {
     if let Some(action) = signals::read(new) {
         hold_for(action.sa_sigaction, action.sa_flags);
     }
 }
 
-/// The same for the structure of rt_sigaction(2).
+/// Like [`before_handler`], for the structure of rt_sigaction(2).
 pub fn before_kernel_handler(new: *const signals::KernelAction) {
     if let Some(action) = signals::read(new) {
         hold_for(action.handler, action.flags as c_int);
@@ -249,7 +249,7 @@ fn hold_for(handler: usize, flags: c_int) {
     ordinary::handler(handler, flags);
 }
 
-/// Adopts the stack that the calling thread has already, if we do not know it
+/// Adopts the stack that the calling thread already has, if we do not know it
 /// yet: at load, and when the thread installs a handler that will use it.
 /// Async-signal-safe.
 pub fn adopt_current() {
@@ -286,7 +286,7 @@ fn adopt_altstack(
     })
 }
 
-/// Adopts what is `wanted` in that state, and asks for the notice.
+/// Adopts what `wanted` returns; requests the exit notice for a first record.
 fn adopt(
     blocked: &Blocked,
     caller: Caller,
@@ -295,7 +295,7 @@ fn adopt(
 ) -> Option<Adopted> {
     let Caller { tid, .. } = caller;
     let adopted = caller.charge(blocked, |state| {
-        // For each new thread a few: so the dead cannot become more and more.
+        // Sweep a few for each new thread, so that dead threads cannot pile up.
         if !state.registry.has(tid) {
             let pid = OWNER.pid();
             let exists = |other| other == tid || call::thread_exists(pid, other);
@@ -316,13 +316,13 @@ fn adopt(
     Some(adopted)
 }
 
-/// Counts and logs what came of an adoption.
+/// Counts and logs the result of an adoption.
 fn tell(adopted: &Adopted) {
     stats::rung(adopted.rung).count();
     let kib = adopted.held.bytes() / 1024;
     log::debug!("stack adopted by rung {}, {kib} KiB held", adopted.rung.name());
     let Some(error) = adopted.refused else { return };
-    // Memory that cannot even be touched was no question of limits.
+    // Memory that cannot even be touched was not refused because of a limit.
     if adopted.rung < Rung::Report && stats::REFUSED.count() == 0 {
         let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(0, |limit| limit.rlim_cur);
         let bought = charge(&Blocked::all(), |state| state.registry.locked_stacks()).unwrap_or(0);
@@ -335,13 +335,13 @@ fn tell(adopted: &Adopted) {
     }
 }
 
-/// How many stacks are on record now. Async-signal-safe.
+/// How many stacks are on record. Async-signal-safe.
 #[must_use]
 pub fn stacks_on_record() -> usize {
     charge(&Blocked::all(), |state| state.registry.stacks()).unwrap_or(0)
 }
 
-/// The calling thread ends: its stacks are released. Async-signal-safe.
+/// The calling thread is ending: releases its stacks. Async-signal-safe.
 pub fn thread_exit() {
     charge(&Blocked::all(), |state| {
         state.registry.release_thread(call::gettid(), &mut Kernel);

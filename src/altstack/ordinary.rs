@@ -1,12 +1,12 @@
-//! Ordinary stacks: a handler without `SA_ONSTACK`, or on a thread that has no
-//! alternate stack, gets its frame on the thread's own stack, below all that
-//! was touched so far.
+//! Ordinary stacks. A handler without `SA_ONSTACK`, or on a thread that has no
+//! alternate stack, gets its frame on the thread's own stack, possibly below
+//! everything that was touched so far.
 //!
-//! Each thread's bounds are put on record when it starts. By default a window
-//! of its stack is held only from the moment when a handler exists whose frame
-//! can land there, and is touched, not locked: a lock splits the mapping of
-//! each thread's stack, and takes room from alternate stacks. Where the user
-//! says how much is to be held, it is held from the start, and locked.
+//! Each thread's bounds are recorded when it starts. By default a window of its
+//! stack is held only once there is a handler whose frame can land there. The
+//! window is then touched, not locked: a lock splits the mapping of each
+//! thread's stack, and uses up the limit that alternate stacks need. If the
+//! user sets how much to hold, that much is held from the start, and locked.
 
 use once_cell::race::OnceNonZeroUsize;
 
@@ -26,27 +26,29 @@ use crate::sys::call;
 use crate::sys::page::{self, Pages};
 use crate::sys::signals::{self, Blocked};
 
-/// Bytes that are held below a thread's start; unset while none are.
+/// How many bytes are held below a thread's start; unset while none are.
 static EXTENT: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
-/// Whether the user said how many.
+/// Whether the user set that number.
 static ASKED_FOR: AtomicBool = AtomicBool::new(false);
 
-/// Which stacks the handlers that exist may run on, least first.
+/// Which stacks the installed handlers may run on, fewest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 enum Handlers {
-    /// There are none.
+    /// There are no handlers.
     None,
-    /// All have `SA_ONSTACK`: a thread with an alternate stack is safe.
+    /// All handlers have `SA_ONSTACK`: a thread with an alternate stack is
+    /// safe.
     Alternate,
-    /// Some run where the thread is.
+    /// Some handlers run on the thread's own stack.
     Ordinary,
 }
 
-/// The [`Handlers`] that were seen.
+/// The most demanding [`Handlers`] seen so far.
 static SEEN: AtomicU8 = AtomicU8::new(Handlers::None as u8);
-/// Those for which all stacks on record are held as they should be.
+/// The most demanding ones for which all recorded stacks are held as they
+/// should be.
 static SERVED: AtomicU8 = AtomicU8::new(Handlers::None as u8);
 
 fn have_seen(handlers: Handlers) -> bool {
@@ -72,13 +74,13 @@ pub fn wanted() -> bool {
     EXTENT.get().is_some() && super::on_duty()
 }
 
-/// The lowest address that is wished for below `here`.
+/// The lowest address to hold below `here`.
 fn wish(here: usize) -> usize {
     here.saturating_sub(EXTENT.get().map_or(0, NonZeroUsize::get))
 }
 
-/// A handler is about to be installed with these `flags`, or, before we are in
-/// charge, has been: stacks that its frame may land on are held.
+/// A handler is about to be installed with these `flags`, or was installed
+/// before we took charge: holds the stacks that its frame may land on.
 /// Async-signal-safe.
 pub fn handler(handler: usize, flags: c_int) {
     note(handler, flags);
@@ -99,8 +101,7 @@ fn note(handler: usize, flags: c_int) {
     }
 }
 
-/// Holds the stacks on record for the handlers that were seen, if that was not
-/// done yet.
+/// Holds the recorded stacks for the handlers seen so far, if not done yet.
 fn serve() {
     let seen = SEEN.load(Ordering::Relaxed);
     if seen <= SERVED.load(Ordering::Relaxed) || !wanted() {
@@ -113,8 +114,9 @@ fn serve() {
     });
 }
 
-/// Handlers that were set by the instruction, past libc, and libc's own, are
-/// not seen: asks the kernel for a few signals each time.
+/// Asks the kernel for the disposition of a few signals per call. We do not see
+/// handlers that libc installs for itself, or that are installed past libc with
+/// the SYSCALL instruction.
 fn ask() {
     const AT_ONCE: u32 = 8;
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -124,8 +126,8 @@ fn ask() {
     let first = NEXT.fetch_add(AT_ONCE, Ordering::Relaxed);
     for number in first..first.wrapping_add(AT_ONCE) {
         let signal = (number % 64 + 1) as c_int;
-        // The libcs' own: 32 and 33 are glibc's, 33 and 34 musl's. They exist
-        // in programs that never use them.
+        // libc's own signals: 32 and 33 are glibc's, 33 and 34 are musl's. They
+        // have handlers even in programs that never use them.
         if !(32..=34).contains(&signal)
             && let Ok(action) = signals::disposition(signal)
         {
@@ -134,8 +136,8 @@ fn ask() {
     }
 }
 
-/// Whether, and by which rung, a thread's own stack is to be held, if it has an
-/// `alternate` one or not.
+/// The rung by which to hold a thread's own stack, [`Rung::Report`] for not at
+/// all, given whether the thread has an `alternate` one.
 fn rung(policy: &Policy, stack: Stack, alternate: bool) -> Rung {
     let asked_for = ASKED_FOR.load(Ordering::Relaxed);
     let handlers = have_seen(Handlers::Ordinary) || have_seen(Handlers::Alternate) && !alternate;
@@ -144,13 +146,13 @@ fn rung(policy: &Policy, stack: Stack, alternate: bool) -> Rung {
     }
     let best = if asked_for && !stack.overlaps(policy.main) { Rung::Frame } else { Rung::Touch };
     match policy.start {
-        // Alternate stacks are to be left alone; this is not one.
+        // That leaves alternate stacks alone, but this is not one.
         Rung::Report => best,
         asked => best.max(asked),
     }
 }
 
-/// Puts into `wanted` what is to be done about a thread's own stack.
+/// Updates `wanted` with how to hold a thread's own stack.
 fn decide(policy: &Policy, wanted: &mut Wanted, alternate: bool) {
     let start = rung(policy, wanted.stack, alternate);
     let idle = |rung| rung == Rung::Report;
@@ -165,7 +167,7 @@ fn decide(policy: &Policy, wanted: &mut Wanted, alternate: bool) {
     }
 }
 
-/// Whether it matters if a thread has an alternate stack.
+/// Whether it makes a difference that a thread has an alternate stack.
 fn alternates_matter() -> bool {
     have_seen(Handlers::Alternate)
         && !have_seen(Handlers::Ordinary)
@@ -173,7 +175,7 @@ fn alternates_matter() -> bool {
         && wanted()
 }
 
-/// The alternate stack of thread `tid`, which calls, has come or gone.
+/// The calling thread, `tid`, has gained or lost its alternate stack.
 pub(super) fn follow(state: &mut State, tid: c_int) {
     if alternates_matter() {
         let State { policy, registry, .. } = state;
@@ -203,7 +205,7 @@ pub fn adopt_thread(attributes: Attributes) {
     record(wish(here).max(bounds.lowest), here);
 }
 
-/// Where the main thread's stack may lie; it ends at `end`.
+/// Where the main thread's stack, which ends at `end`, may lie.
 #[must_use]
 pub fn main_stack(end: usize) -> Stack {
     let limit = call::getrlimit(libc::RLIMIT_STACK).ok().map(|limit| limit.rlim_cur);
@@ -212,16 +214,16 @@ pub fn main_stack(end: usize) -> Stack {
     Stack { base: lowest, size: end.saturating_sub(lowest) }
 }
 
-/// The main thread, at load. Its stack is never locked, as its limit may yet be
-/// raised: see [`super::Policy::main`].
+/// Records the main thread's stack, at load. It is never locked, because its
+/// limit may yet be raised: see [`super::Policy::main`].
 pub fn adopt_main(stack: Stack) {
     let here = arch::stack_pointer();
     record(wish(here).max(stack.base), stack.top().unwrap_or(here));
 }
 
-/// Makes the main stack grow from `end` down to `lowest`, page by page; returns
-/// how far it went. The kernel reads, so that a refusal is no signal, and what
-/// is in use there stays as it is.
+/// Makes the main stack grow from `end` down to `lowest`, page by page, and
+/// returns how far it got. The kernel does the reading, so a refusal raises no
+/// signal and the contents stay as they are.
 fn grown_to(lowest: usize, end: usize) -> usize {
     let mut reached = end;
     for number in Pages::around(lowest, end).numbers().rev() {
@@ -234,8 +236,8 @@ fn grown_to(lowest: usize, end: usize) -> usize {
     reached.max(lowest)
 }
 
-/// Puts the calling thread's stack, from `base` up to `top`, on record, and
-/// holds it if a frame may land there.
+/// Records the calling thread's stack, from `base` up to `top`, and holds it if
+/// a frame may land there.
 fn record(base: usize, top: usize) {
     let Some(size) = top.checked_sub(base).filter(|&size| size > 0) else { return };
     let stack = Stack { base, size };

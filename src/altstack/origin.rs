@@ -1,54 +1,56 @@
-//! Which mappings the program made for nothing but a stack.
+//! Which mappings the program made to hold a stack and nothing else.
 //!
-//! Before a fork, the stacks of *other* threads may be kept from being copied
-//! (`MADV_WIPEONFORK`), so that the parent's pages are not write-protected.
-//! The child then sees zeroes there. That loses nothing only where the memory
-//! is a stack and nothing else, now: not heap, not freed since. It is taken
-//! as proven for a stack that fills a mapping which the program itself made
-//! by mmap(2), private and anonymous, apart from a guard at its low end: heap
+//! Before a fork, the stacks of *other* threads may be exempted from copying
+//! (`MADV_WIPEONFORK`), so that the parent's pages are not write-protected. The
+//! child then sees zeroes there. That loses nothing only if the memory holds a
+//! stack and nothing else at that time: no heap, and nothing freed since. We
+//! take it as proven if the stack fills a private anonymous mapping that the
+//! program itself made with mmap(2), except for a guard at its low end. Heap
 //! chunks begin with a header, so they never fill a mapping in whole pages.
 //!
-//! The memory of it is small and forgetful: what is not found is not proven.
-//! What is unmapped or replaced with more, or in part, cannot be looked for in
-//! a hot call: it is counted for its block of addresses, and no mapping that
-//! begins in the block and is older than that count is proven. A stack that is
-//! adopted already stays.
+//! The memory for this is small and forgets; a mapping that is not found is not
+//! proven. When the program unmaps or replaces part of a mapping, or several at
+//! once, searching for them would be too slow for a hot call. Instead the call
+//! is counted for its block of addresses, and mappings that begin in that block
+//! and were recorded before that count are no longer proven. Stacks that are
+//! already adopted stay proven.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::ladder::Stack;
 use crate::sys::page::{self, Pages};
 
-/// Mappings are remembered in sets, by their first page: the two that came
-/// last to each. What a program maps for its threads' stacks is looked for soon.
+/// Mappings are remembered in sets, chosen by their first page. Each set keeps
+/// the two latest ones. That is enough, because a program registers a stack
+/// soon after it maps it.
 const SETS: usize = 2048;
-/// Largest mapping that is taken for a stack, in pages.
+/// Size in pages of the largest mapping that is taken for a stack.
 const MOST_PAGES: usize = (1 << 20) / page::SIZE;
-/// Most pages of guard below a stack.
+/// The most guard pages below a stack.
 const MOST_GUARD: usize = 16;
 
-/// First page (35 bits), page count less 1 (8 bits), and [`times_unmapped`]
-/// (21 bits) in one word, so that no reader sees a mixture.
+/// First page (35 bits), page count less 1 (8 bits), and [`times_unmapped`] (21
+/// bits), packed in one word so that a reader never sees a mixture.
 static MAPPINGS: [Set; SETS] = [const { Set(AtomicU64::new(0), AtomicU64::new(0)) }; SETS];
 
-/// The last one, and the one before.
+/// The latest mapping, and the one before.
 struct Set(AtomicU64, AtomicU64);
 
 const FIRST: u32 = 29;
 const TIMES: u32 = 21;
 
-/// How often the program unmapped what may have been a part of a mapping, or
-/// more than one, that begins in each block of memory. Blocks this many apart
-/// share one.
+/// For each block of memory, how often the program unmapped part of a mapping
+/// that may begin there, or several mappings. Blocks this many apart share a
+/// counter.
 static UNMAPPED: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
-/// The same where that was more than two blocks.
+/// The same for calls that span more than two blocks.
 static UNMAPPED_MANY: AtomicU32 = AtomicU32::new(0);
 /// Pages in a block: 64 MiB.
 const BLOCK: usize = (64 << 20) / page::SIZE;
-/// After so many all is forgotten, before a sum comes round.
+/// After this many calls everything is forgotten, before the sum wraps around.
 const ROUND: u32 = 1 << (TIMES - 2);
 
-/// Where a mapping that begins with page `first` is remembered.
+/// The set that remembers a mapping whose first page is `first`.
 #[inline]
 fn set(first: usize) -> Option<&'static Set> {
     let spread = (first as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
@@ -56,7 +58,7 @@ fn set(first: usize) -> Option<&'static Set> {
 }
 
 impl Set {
-    /// Empties the slot of which `gone` is true. False if there is none.
+    /// Empties the slot for which `gone` is true. False if there is none.
     #[allow(clippy::inline_always, reason = "in hot calls, of a library that is built for size")]
     #[inline(always)]
     fn empty(&self, gone: impl Fn(u64) -> bool) -> bool {
@@ -79,7 +81,7 @@ fn block(page: usize) -> Option<&'static AtomicU32> {
     UNMAPPED.get(page / BLOCK % UNMAPPED.len())
 }
 
-/// A sum that differs after each such call on the block of `first`.
+/// A sum that changes with each such call on the block of `first`.
 #[inline]
 fn times_unmapped(first: usize) -> u64 {
     let read = |count: &AtomicU32| count.load(Ordering::Acquire);
@@ -87,7 +89,7 @@ fn times_unmapped(first: usize) -> u64 {
     u64::from(sum % (1 << TIMES))
 }
 
-/// The program unmapped something. True if all must be forgotten.
+/// Counts a call that unmapped something. True if everything must be forgotten.
 #[inline]
 fn count(times: &AtomicU32) -> bool {
     times.fetch_add(1, Ordering::AcqRel).wrapping_add(1).is_multiple_of(ROUND)
@@ -105,20 +107,20 @@ pub fn mapped(start: usize, length: usize) {
     let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
     let more = last.wrapping_sub(first);
     if more >= MOST_PAGES || start >> 47 != 0 {
-        // What began here before is gone all the same.
+        // Whatever began here before is gone anyway.
         forget(start);
     } else if let Some(Set(last_one, before)) = set(first) {
         let place = (first as u64) << FIRST | (more as u64) << TIMES;
         let known = last_one.swap(place | times_unmapped(first), Ordering::Relaxed);
-        // One that is unmapped between the two is in no slot: it is counted.
+        // If a mapping is unmapped between the two, no slot has it, but the
+        // call is counted.
         if known != 0 && known >> FIRST != first as u64 {
             before.store(known, Ordering::Relaxed);
         }
     }
 }
 
-/// The program made or flagged something that begins here, and is no such
-/// mapping.
+/// The program mapped or flagged something here that is not such a mapping.
 pub fn forget(start: usize) {
     let first = start / page::SIZE;
     if let Some(set) = set(first) {
@@ -126,11 +128,11 @@ pub fn forget(start: usize) {
     }
 }
 
-/// The program is about to unmap or replace `[start, start + length)`, or to
-/// do what a stack's mapping does not stand, or to fail at it: forgets each
-/// mapping that it touches, and perhaps others near by where it is not just the
-/// one that begins there. A few loads, whatever is remembered.
-/// Async-signal-safe.
+/// The program is about to unmap or replace `[start, start + length)`, or to do
+/// something else after which it does not count as a stack's mapping; the call
+/// may fail. Forgets each mapping in that range. If the range is not exactly
+/// one mapping, this may also forget others near by. Costs a few loads, however
+/// much is remembered. Async-signal-safe.
 pub fn unmapped(start: usize, length: usize) {
     let first = start / page::SIZE;
     let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
@@ -141,7 +143,7 @@ pub fn unmapped(start: usize, length: usize) {
             return;
         }
     }
-    // A mapping that it touches may begin before it.
+    // A mapping in the range may begin before it.
     let from = first.saturating_sub(MOST_PAGES - 1);
     let forgets_all = match (last / BLOCK).wrapping_sub(from / BLOCK) {
         0 => block(from).is_some_and(count),
@@ -162,12 +164,12 @@ fn forget_all() {
     }
 }
 
-/// Whether what a word of [`MAPPINGS`] says is still so.
+/// Whether a word of [`MAPPINGS`] is still valid.
 fn stands(word: u64) -> bool {
     word % (1 << TIMES) == times_unmapped(unpack(word).first)
 }
 
-/// Such a mapping that `stack` fills, apart from its guard.
+/// The remembered mapping that `stack` fills, except for its guard.
 #[must_use]
 pub fn mapping(stack: Stack) -> Option<Pages> {
     let aligned = |address: &usize| address.is_multiple_of(page::SIZE);
@@ -183,14 +185,15 @@ pub fn mapping(stack: Stack) -> Option<Pages> {
     firsts.map(|first| Pages { first, end }).find(known)
 }
 
-/// Whether `stack` fills such a mapping, apart from its guard.
+/// Whether `stack` fills a remembered mapping, except for its guard.
 #[must_use]
 pub fn proven(stack: Stack) -> bool {
     mapping(stack).is_some()
 }
 
-/// Whether who stands at `address` may have frames on `stack`, which was
-/// proven: it is in the stack, or in what was taken for its guard.
+/// Whether a thread whose stack pointer is `address` may have frames on
+/// `stack`, which was proven: the address is in the stack, or in what was taken
+/// for its guard.
 #[must_use]
 pub fn under_feet(stack: Stack, address: usize) -> bool {
     let lowest = stack.base.saturating_sub(MOST_GUARD * page::SIZE);

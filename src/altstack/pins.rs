@@ -1,4 +1,4 @@
-//! How often each page is pinned, and whether its lock is ours to take away.
+//! How many stacks pin each page, and whether its lock is ours to remove.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,37 +7,39 @@ use crate::sys::errno::Errno;
 use crate::sys::page::{self, Pages};
 use crate::sys::{call, signals, touch};
 
-/// What is asked of the kernel about memory; the tests put a model here.
+/// The kernel's memory calls; the tests substitute a model.
 pub trait Memory {
-    /// Locks and faults in `pages`. A failure may leave a part locked.
+    /// Locks `pages` and faults them in. A failure may leave some of them
+    /// locked.
     ///
     /// # Errors
     /// As mlock(2).
     fn lock(&mut self, pages: Pages) -> Result<(), Errno>;
-    /// Unlocks `pages`, as far as they exist.
+    /// Unlocks those of `pages` that exist.
     fn unlock(&mut self, pages: Pages);
-    /// Whether a memory lock exists on any of `pages`.
+    /// Whether any of `pages` is locked.
     ///
     /// # Errors
-    /// EFAULT where part of them is not mapped and none is locked.
+    /// EFAULT if some of them are not mapped and none is locked.
     fn locked(&mut self, pages: Pages) -> Result<bool, Errno>;
-    /// Makes each of `pages` present and writable, changing no byte, in as few
-    /// calls as can be: for pages that may be written, as it does not tell.
+    /// Makes each of `pages` present and writable without changing a byte, in
+    /// as few calls as possible. Reports no failure, so it is meant for pages
+    /// that are writable.
     fn touch(&mut self, pages: Pages);
-    /// The same page by page, from the last on, up to one that may not be
-    /// written. Returns those that are ready.
+    /// Like [`Memory::touch`], but page by page, from the last one down to the
+    /// first that is not writable. Returns the pages that are ready.
     fn touch_down(&mut self, pages: Pages) -> Pages;
-    /// Sets, or with `false` clears, `MADV_WIPEONFORK` on `pages`.
+    /// Sets `MADV_WIPEONFORK` on `pages`, or clears it if `wipe` is false.
     ///
     /// # Errors
-    /// As madvise(2): EINVAL where they are not private anonymous memory.
+    /// As madvise(2): EINVAL if they are not private anonymous memory.
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno>;
-    /// Those of `pages`, which are present, that hold nothing but zeroes, from
-    /// the first on.
+    /// The pages from the first one on that hold only zeroes. All of `pages`
+    /// must be present.
     fn blank(&mut self, pages: Pages) -> Pages;
 }
 
-/// The kernel itself.
+/// The real kernel.
 pub struct Kernel;
 
 impl Memory for Kernel {
@@ -46,8 +48,8 @@ impl Memory for Kernel {
     }
 
     fn unlock(&mut self, pages: Pages) {
-        // At a gap it stops, and what lies above stays locked. Pages that are
-        // gone hold no lock.
+        // munlock(2) stops at a gap, and what lies above stays locked. Pages
+        // that are gone hold no lock.
         if call::munlock(pages.address(), pages.bytes()).is_err() {
             for page in pages.numbers() {
                 let _ = call::munlock(page.wrapping_mul(page::SIZE), page::SIZE);
@@ -81,15 +83,15 @@ impl Memory for Kernel {
     }
 }
 
-/// Whether the page holds nothing but zeroes; no where it cannot be read.
+/// Whether the page holds only zeroes; false if it cannot be read.
 fn is_blank(page: usize) -> bool {
     let address = page.wrapping_mul(page::SIZE);
     if !signals::readable(address, size_of::<signals::Mask>()) {
         return false;
     }
-    // SAFETY: aligned, and a moment ago readable, all of it, as it is one page:
-    // only another thread that takes the caller's stack away during a fork
-    // could make this fault. Others may write to it.
+    // SAFETY: aligned, and readable as a whole a moment ago, since it is one
+    // page. It could fault only if another thread takes the caller's stack away
+    // during a fork. Others may write to it.
     let words = unsafe { &*(address as *const [AtomicU64; page::SIZE / 8]) };
     words.iter().all(|word| word.load(Ordering::Relaxed) == 0)
 }
@@ -98,14 +100,14 @@ fn is_blank(page: usize) -> bool {
 #[derive(Clone, Copy)]
 struct Pin {
     page: usize,
-    /// How many stacks need it: neighbours share their boundary page.
+    /// How many stacks need it: neighbours share the page at their boundary.
     stacks: u32,
-    /// The program locked it, before us or since: never ours to unlock.
+    /// The program locked it, before or after us: we must never unlock it.
     programs: bool,
 }
 
-// SAFETY: zeroes are a Pin of page 0, which cannot be mapped by a program
-// (vm.mmap_min_addr) and whose key is 0.
+// SAFETY: zeroes are a Pin of page 0, which no program can map
+// (vm.mmap_min_addr), and its key is 0.
 unsafe impl Entry for Pin {
     fn key(&self) -> usize {
         self.page
@@ -118,14 +120,14 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// None yet.
+    /// No pinned pages.
     #[must_use]
     pub const fn new() -> Self {
         Pins { pages: Table::new() }
     }
 
-    /// The child of a fork has no locks, and needs no count of them: see
-    /// [`Table::leave_behind`].
+    /// Leaves the counts behind at a fork: the child has no locks and needs no
+    /// counts. See [`Table::leave_behind`].
     pub fn leave_behind(&mut self) {
         self.pages.leave_behind(true);
     }
@@ -136,14 +138,15 @@ impl Pins {
         self.pages.len()
     }
 
-    /// Pins `pages`: locks them, and counts them until [`Pins::release`].
+    /// Locks `pages`, and counts them until [`Pins::release`].
     ///
     /// # Errors
-    /// As mlock(2), but EFAULT where part of `pages` is not mapped; ENOMEM
-    /// also for want of memory for our table. Nothing is left pinned or newly
-    /// locked then.
+    /// As mlock(2), except that EFAULT means that some of `pages` are not
+    /// mapped, and ENOMEM may also mean that there is no memory for our table.
+    /// After an error nothing is left pinned or newly locked.
     pub fn pin(&mut self, pages: Pages, memory: &mut impl Memory) -> Result<(), Errno> {
-        // mlock(2) has one error for unmapped memory and for the limit.
+        // mlock(2) returns the same error for unmapped memory and for the
+        // limit.
         let some_locked = memory.locked(pages)?;
         for page in pages.numbers() {
             if !self.count_in(page, some_locked, memory) {
@@ -168,7 +171,7 @@ impl Pins {
         page != 0 && self.pages.insert(Pin { page, stacks: 1, programs })
     }
 
-    /// Takes one stack's claim off `pages`; unlocks those that no other stack
+    /// Removes one stack's claim on `pages`. Unlocks those that no other stack
     /// needs and that the program has not locked.
     pub fn release(&mut self, pages: Pages, memory: &mut impl Memory) {
         let mut run = Pages::NONE;
@@ -185,7 +188,7 @@ impl Pins {
         unlock_run(run, memory);
     }
 
-    /// Whether the program itself locked one of `pages`.
+    /// Whether the program itself locked any of `pages`.
     #[must_use]
     pub fn any_programs(&self, pages: Pages) -> bool {
         if pages.count() < self.pages.len() {
@@ -195,15 +198,15 @@ impl Pins {
         }
     }
 
-    /// Notes that the program locked or unlocked `pages` itself.
+    /// Records that the program locked or unlocked `pages` itself.
     pub fn mark(&mut self, pages: Pages, programs: bool) {
         for pin in self.pages.iter_mut().filter(|pin| pages.numbers().contains(&pin.page)) {
             pin.programs = programs;
         }
     }
 
-    /// The program failed to unlock `pages`: it unlocked those that the kernel
-    /// has no lock on any more.
+    /// Records that the program failed to unlock `pages`: it did unlock those
+    /// that the kernel no longer reports as locked.
     pub fn mark_unlocked(&mut self, pages: Pages, memory: &mut impl Memory) {
         for pin in self.pages.iter_mut().filter(|pin| pages.numbers().contains(&pin.page)) {
             let own = Pages { first: pin.page, end: pin.page.wrapping_add(1) };
@@ -211,7 +214,8 @@ impl Pins {
         }
     }
 
-    /// True if the page's last claim went and its lock was ours.
+    /// Removes one claim on the page. True if that was the last one and the
+    /// lock was ours.
     fn count_out(&mut self, page: usize) -> bool {
         let Some(pin) = self.pages.get_mut(page) else { return false };
         pin.stacks = pin.stacks.saturating_sub(1);
@@ -241,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_gap_keeps_no_page_locked() {
-        // SAFETY: a fresh mapping, of which one page is given back.
+        // SAFETY: a fresh mapping; only one of its pages is unmapped.
         let start = unsafe {
             let start = libc::mmap(core::ptr::null_mut(), 3 * page::SIZE, 3, 0x22, -1, 0);
             assert_eq!(libc::mlock(start, 3 * page::SIZE), 0);

@@ -16,21 +16,22 @@ use crate::sys::page::Pages;
 use crate::sys::signals::{self, Blocked};
 use crate::sys::{call, touch};
 
-/// Whether the kernel has what was asked for, although the call failed: with
-/// a bad place for the old stack it gives EFAULT *and* installs the new one.
+/// Whether the kernel installed what was asked for although the call failed: if
+/// the address for the old stack is bad, it returns EFAULT *and* installs the
+/// new one.
 fn installed(asked: &libc::stack_t) -> bool {
     call::current_altstack().is_ok_and(|now| {
         if is_disable(asked) { is_disable(&now) } else { described(&now) == described(asked) }
     })
 }
 
-/// sigaltstack(2) with a new stack: makes it resident *before* `commit`, the
-/// original call, tells the kernel of it, and lets go of the one before.
-/// `commit` gets the new stack to pass on, which may be a larger one than the
+/// sigaltstack(2) with a new stack. Makes the stack resident *before* `commit`,
+/// the original call, passes it to the kernel; then releases the previous
+/// stack. `commit` is given the stack to register, which may be larger than the
 /// program's ([`size`]). Returns what `commit` returns. Async-signal-safe.
 ///
-/// Nine system calls for a stack that can be locked whole, replacing another,
-/// and four for the one that is in force.
+/// Replacing a stack with one that can be locked whole takes nine system calls;
+/// setting the stack that is already in force takes four.
 pub fn set(
     new: *const libc::stack_t,
     old: *mut libc::stack_t,
@@ -83,14 +84,15 @@ pub fn set(
     result
 }
 
-/// The same for the stack that the thread has in force, locked as well as can be:
-/// there is nothing to change, and no signal need wait for the commit. `None`,
-/// before that, if it is not so.
+/// Handles the stack that is already in force for this thread and locked as
+/// well as possible: nothing has to change, and signals need not be blocked
+/// during the commit. Returns `None`, before the commit, if that is not the
+/// case.
 ///
-/// Nothing is locked here: that might be while another thread's call has let go
-/// of the stack, and must not find it locked.
+/// This locks nothing: another thread's memory call may have released the stack
+/// meanwhile, and must not find it locked.
 fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_int> {
-    // The kernel takes SS_ONSTACK for no flag.
+    // The kernel treats SS_ONSTACK as no flag at all.
     let plain = asked.ss_flags & !libc::SS_ONSTACK == 0;
     if !plain || size::fixing() {
         return None;
@@ -98,9 +100,9 @@ fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_
     let known = known_here()?;
     let Steady { held, rung, .. } =
         known.steady().filter(|steady| steady.stack == described(asked))?;
-    // Memory may have been replaced past our hooks, or unlocked, or copied by a
-    // fork: this makes good for the copy, and the page tells of the others on
-    // which the next frame begins.
+    // The memory may have been copied by a fork, or replaced or unlocked past
+    // our hooks. The touch undoes the copy. For the other two, checking the
+    // page where the next frame begins is enough.
     touch::run(OWNER.pid(), held);
     if Kernel.locked(Pages { first: held.end.wrapping_sub(1), ..held }) != Ok(true) {
         return None;
@@ -112,15 +114,15 @@ fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_
             tell(&Adopted { rung, held, refused: None, first: false });
         }
     } else {
-        // A handler has set another one, or a memory call hits this one.
+        // A handler has set another stack, or a memory call affects this one.
         adopt_current();
     }
     Some(result)
 }
 
-/// With `SS_AUTODISARM` the kernel takes a stack out of force while its handler
-/// runs, and puts it back: sees what has happened since the last call. Returns
-/// the stack on record as the one in force.
+/// With `SS_AUTODISARM` the kernel disables a stack while its handler runs, and
+/// restores it afterwards. Brings the records up to date with what happened
+/// since the last call, and returns the current stack on record.
 fn follow_disarming(caller: Caller, blocked: &Blocked) -> Option<Stack> {
     let Caller { tid, .. } = caller;
     caller.charge(blocked, |State { registry, .. }| {
@@ -143,8 +145,9 @@ fn follow_disarming(caller: Caller, blocked: &Blocked) -> Option<Stack> {
     })?
 }
 
-/// The call is over. False if what is installed is still to be adopted, as a
-/// fork was in the way before; `None` if one is in the way now.
+/// Updates the records after the call. False if the installed stack still has
+/// to be adopted, because a fork prevented that before; `None` if a fork
+/// prevents the update now.
 fn settle(
     caller: Caller,
     asked: &libc::stack_t,

@@ -1,10 +1,9 @@
 //! Defect `altstack-size`: alternate stacks too small for today's frames.
 //!
-//! Programs carry `SIGSTKSZ` (8192) or `MINSIGSTKSZ` (2048) as constants; a
-//! frame with AVX-512 or AMX state is larger. With `SIGWARD_SIZE=report` such
-//! a stack is told of; with `fix` the kernel gets a larger one of ours, with a
-//! guard page, and the program is told its own when it asks. See
-//! `docs/altstack-size.md`.
+//! Programs contain `SIGSTKSZ` (8192) or `MINSIGSTKSZ` (2048) as constants, but
+//! a frame with AVX-512 or AMX state is larger. `SIGWARD_SIZE=report` logs such
+//! a stack. `fix` registers a larger stack of ours with a guard page, and shows
+//! the program its own when it asks. See `docs/altstack-size.md`.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -22,7 +21,7 @@ use crate::sys::signals::{self, Blocked};
 
 const REMEDY: &AtomicU8 = &BLOCK.force.remedy;
 
-/// Chooses the remedy; to be called once, at load.
+/// Sets the remedy. Call this once, at load.
 pub fn take_charge(remedy: Remedy) {
     REMEDY.store(remedy as u8, Ordering::Relaxed);
 }
@@ -34,7 +33,7 @@ pub fn fixing() -> bool {
     REMEDY.load(Ordering::Relaxed) == Remedy::Fix as u8
 }
 
-/// Replaces no more stacks. Returns the remedy so far.
+/// Stops replacing stacks. Returns the previous remedy.
 pub(crate) fn stand_down() -> Remedy {
     match REMEDY.swap(Remedy::None as u8, Ordering::Relaxed) {
         1 => Remedy::Report,
@@ -43,21 +42,21 @@ pub(crate) fn stand_down() -> Remedy {
     }
 }
 
-/// Room for a handler beyond its frame: what musl 1.2.6 asks for, too.
+/// Bytes for a handler beyond its frame; musl 1.2.6 requires the same.
 const HANDLER: usize = 1024;
 
-/// The kernel's and libc's own least size, in bytes: below it sigaltstack(2)
-/// fails with ENOMEM, and is left to.
+/// The least size in bytes that the kernel and libc accept. Below it
+/// sigaltstack(2) fails with ENOMEM, and we let it.
 const LEAST: usize = 2048;
 
-/// A stack of ours in the place of a thread's own.
+/// One of our stacks that replaces a thread's own.
 #[derive(Clone, Copy)]
 struct Substitute {
     /// The thread; 0 in an empty slot.
     tid: usize,
-    /// What the program believes.
+    /// The stack that the program registered.
     believed: Stack,
-    /// What the kernel has.
+    /// The stack that the kernel has.
     actual: Stack,
     /// Whether the kernel has it now; if not, it is kept for the next time.
     in_force: bool,
@@ -73,7 +72,7 @@ unsafe impl Entry for Substitute {
 /// All substitutes.
 pub(super) struct Substitutes {
     of: Table<Substitute>,
-    /// Where the search for ended threads goes on.
+    /// Where the search for dead threads continues.
     hand: usize,
 }
 
@@ -82,8 +81,8 @@ impl Substitutes {
         Substitutes { of: Table::new(), hand: 0 }
     }
 
-    /// In a forked child: the stacks of all threads but `old` go, and that is
-    /// `new` now.
+    /// Adapts to the child of a fork: thread `old` is now `new`, and the stacks
+    /// of all other threads are unmapped.
     pub(super) fn in_child(&mut self, old: c_int, new: c_int) {
         for index in 0..self.of.capacity() {
             if let Some(other) = self.of.at(index).copied().filter(|it| it.tid != old as usize) {
@@ -97,7 +96,7 @@ impl Substitutes {
         }
     }
 
-    /// Gives back the stacks of threads that ended.
+    /// Unmaps the stacks of threads that have ended.
     fn sweep(&mut self, exists: impl Fn(c_int) -> bool) {
         for _ in 0..8 {
             match self.of.at(self.hand).copied() {
@@ -111,16 +110,17 @@ impl Substitutes {
     }
 }
 
-/// The state, for this part's use: also where residency is not ours to keep.
+/// Runs `work` on the state if we replace stacks, even if we keep none
+/// resident.
 fn custody<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> Option<R>) -> Option<R> {
     if fixing() && ours() { STATE.with(blocked, work).flatten() } else { None }
 }
 
-/// Makes a stack of at least `size` bytes above a guard page.
+/// Maps a stack of at least `size` bytes above a guard page.
 fn make(size: usize) -> Option<Stack> {
     let size = size.next_multiple_of(page::SIZE);
     let start = call::map_memory(size.checked_add(page::SIZE)?).ok()?;
-    // Without its guard an overflow would go unseen: then better none.
+    // Without the guard an overflow would go unnoticed: no stack is better.
     if call::forbid(start, page::SIZE).is_err() {
         give_back(Stack { base: start.wrapping_add(page::SIZE), size });
         return None;
@@ -132,22 +132,22 @@ fn make(size: usize) -> Option<Stack> {
 fn give_back(stack: Stack) {
     let start = stack.base.wrapping_sub(page::SIZE);
     origin::forget(start);
-    // SAFETY: made by `make`, and no thread's stack any more.
+    // SAFETY: `make` mapped it, and no thread uses it as its stack any more.
     let _ = unsafe { call::unmap_memory(start, stack.size.wrapping_add(page::SIZE)) };
 }
 
-/// Whether `asked` is to be told of, or replaced.
+/// Whether `asked` should be reported or replaced.
 fn is_too_small(asked: Stack) -> bool {
     let none = REMEDY.load(Ordering::Relaxed) == Remedy::None as u8;
     !none && asked.size >= LEAST && asked.size < needed()
 }
 
-/// The least size that will do, in bytes.
+/// The least sufficient size, in bytes.
 fn needed() -> usize {
     frame::size().saturating_add(HANDLER)
 }
 
-/// The program is about to register `asked`: tells of it if it is too small.
+/// The program is about to register `asked`: logs it if it is too small.
 pub(super) fn judge(asked: Stack) {
     if is_too_small(asked) && stats::SMALL.count() == 0 {
         let needed = needed();
@@ -160,13 +160,13 @@ pub(super) fn judge(asked: Stack) {
     }
 }
 
-/// What the kernel is to get instead of `asked`, if anything.
+/// The stack to register instead of `asked`, if any.
 pub(super) fn serve(tid: c_int, asked: Stack, blocked: &Blocked) -> Option<Stack> {
     if !fixing() || !is_too_small(asked) {
         return None;
     }
     let (pid, here) = (call::getpid(), arch::stack_pointer());
-    // What the program meant to have, and the frames on top of it.
+    // The size that the program asked for, plus room for the frames.
     let size = asked.size.saturating_add(frame::window());
     custody(blocked, |State { substitutes, .. }| {
         substitutes.sweep(|other| call::thread_exists(pid, other));
@@ -176,7 +176,8 @@ pub(super) fn serve(tid: c_int, asked: Stack, blocked: &Blocked) -> Option<Stack
     })
 }
 
-/// What thread `tid` believes to have and what it has, if they differ.
+/// The stack that the program registered for thread `tid` and the one that the
+/// kernel has, if they differ.
 pub(super) fn in_force(tid: c_int, blocked: &Blocked) -> Option<(Stack, Stack)> {
     custody(blocked, |State { substitutes, .. }| {
         let it = substitutes.of.get(tid as usize).filter(|it| it.in_force)?;
@@ -184,7 +185,8 @@ pub(super) fn in_force(tid: c_int, blocked: &Blocked) -> Option<(Stack, Stack)> 
     })
 }
 
-/// The call is over: `given` is what the kernel was given instead of `asked`.
+/// The call is over: `given` is the stack that the kernel got instead of
+/// `asked`.
 pub(super) fn settle(
     tid: c_int,
     asked: Stack,
@@ -196,10 +198,10 @@ pub(super) fn settle(
         let present = of.get_mut(tid as usize);
         match given {
             None => present.filter(|_| installed)?.in_force = false,
-            // The one before stays mapped: a handler may run on it, or the
-            // kernel put it back when a handler returns. There are few, as a
-            // larger one serves for all smaller. Where the table cannot grow,
-            // this one stays, too.
+            // The previous one stays mapped: a handler may be running on it, or
+            // the kernel may restore it when a handler returns. There are few
+            // of those, because a larger one serves for all smaller ones. If
+            // the table cannot grow, this one stays mapped too.
             Some(actual) if installed => {
                 let it = Substitute { tid: tid as usize, believed: asked, actual, in_force: true };
                 let _ = of.insert(it);
@@ -211,7 +213,8 @@ pub(super) fn settle(
     });
 }
 
-/// What the kernel said of the stack before is put into the program's words.
+/// Replaces our stack by the program's in what the kernel reported as the old
+/// stack.
 pub(super) fn translate(old: *mut libc::stack_t, (believed, actual): (Stack, Stack)) {
     if old.is_null() || !signals::readable(old as usize, size_of::<libc::stack_t>()) {
         return;
@@ -224,7 +227,7 @@ pub(super) fn translate(old: *mut libc::stack_t, (believed, actual): (Stack, Sta
     }
 }
 
-/// sigaltstack(2) that only asks. Async-signal-safe.
+/// sigaltstack(2) that only queries. Async-signal-safe.
 pub fn query(old: *mut libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
     let result = commit();
     if result == 0

@@ -1,27 +1,29 @@
-//! A hash table in memory of its own, for use where nothing may allocate.
+//! A hash table in its own mapped memory, for use where nothing may allocate.
 
 use core::marker::PhantomData;
 
 use crate::sys::{call, page};
 
-/// What a [`Table`] holds. A zeroed value is the empty slot.
+/// An entry of a [`Table`]. A zeroed value is the empty slot.
 ///
 /// # Safety
-/// All-zero bytes are a value, and its key is 0.
+/// All-zero bytes must be a valid value, and its key must be 0.
 pub unsafe trait Entry: Copy {
     /// The key; never 0 in an occupied slot.
     fn key(&self) -> usize;
 
-    /// The table has put its entries at `address`, `capacity` slots of them.
+    /// Called when the table has put its entries at `address`, in `capacity`
+    /// slots.
     fn moved_to(_address: usize, _capacity: usize) {}
 
-    /// What was at `address` is no table any more.
+    /// Called when the memory at `address` is no longer a table.
     fn gone_from(_address: usize) {}
 }
 
-/// Open addressing with linear probing, over pages mapped from the kernel: it
-/// grows with its content, so a process that pins nothing pays nothing, and
-/// one that calls mlockall(2) does not lock memory for us that we do not use.
+/// Uses open addressing with linear probing, over pages mapped from the kernel.
+/// The table grows with its content, so a process that pins nothing pays
+/// nothing, and one that calls mlockall(2) does not lock memory that we do not
+/// use.
 pub struct Table<E: Entry> {
     slots: *mut E,
     /// A power of two, or 0 before the first insertion.
@@ -32,7 +34,7 @@ pub struct Table<E: Entry> {
     entries: PhantomData<E>,
 }
 
-// SAFETY: the mapping is owned by the table and bound to no thread.
+// SAFETY: the table owns the mapping, which is not bound to a thread.
 unsafe impl<E: Entry + Send> Send for Table<E> {}
 
 impl<E: Entry> Table<E> {
@@ -48,19 +50,19 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    /// How many entries it holds.
+    /// How many entries the table holds.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.used
     }
 
-    /// Whether it holds none.
+    /// Whether the table is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.used == 0
     }
 
-    /// How many slots [`Table::at`] goes over.
+    /// How many slots [`Table::at`] walks over.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.capacity
@@ -70,7 +72,8 @@ impl<E: Entry> Table<E> {
         if self.capacity == 0 {
             return &[];
         }
-        // SAFETY: `capacity` initialised slots, owned and borrowed with self.
+        // SAFETY: `capacity` initialised slots, owned by self and borrowed with
+        // it.
         unsafe { core::slice::from_raw_parts(self.slots, self.capacity) }
     }
 
@@ -91,7 +94,7 @@ impl<E: Entry> Table<E> {
     fn position(&self, key: usize) -> Option<usize> {
         let slots = self.slots();
         let mut at = Self::home(key, self.capacity);
-        // Never full, so an empty slot ends the search.
+        // The table is never full, so an empty slot ends the search.
         loop {
             match slots.get(at)?.key() {
                 0 => return None,
@@ -108,15 +111,15 @@ impl<E: Entry> Table<E> {
         self.slots().get(at)
     }
 
-    /// The entry with `key`, to be changed; its key must stay.
+    /// The entry with `key`, mutable. The caller must not change its key.
     #[must_use]
     pub fn get_mut(&mut self, key: usize) -> Option<&mut E> {
         let at = self.position(key)?;
         self.slots_mut().get_mut(at)
     }
 
-    /// Adds `entry`, or puts it in the place of the one with its key. False
-    /// where the kernel gives no memory; nothing is changed then.
+    /// Adds `entry`, or replaces the one with its key. Returns false and
+    /// changes nothing if the kernel gives no memory.
     #[must_use]
     pub fn insert(&mut self, entry: E) -> bool {
         if let Some(present) = self.get_mut(entry.key()) {
@@ -169,9 +172,9 @@ impl<E: Entry> Table<E> {
         true
     }
 
-    /// Whether the child of a fork is to find nothing in it, which spares both
-    /// sides the copies: to be asked for before the fork. The child must drop
-    /// it. Without effect where the kernel cannot (Linux before 4.14).
+    /// Sets whether the child of a fork finds the table empty. That saves both
+    /// sides the copies. Call this before the fork; the child must drop the
+    /// table. Has no effect where the kernel cannot do it (Linux before 4.14).
     pub fn leave_behind(&mut self, leave: bool) {
         if self.capacity != 0 && self.left_behind != leave {
             let bytes = self.capacity.wrapping_mul(size_of::<E>());
@@ -180,12 +183,12 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    /// Takes the entry with `key` out.
+    /// Removes the entry with `key`.
     pub fn remove(&mut self, key: usize) -> Option<E> {
         let mut hole = self.position(key)?;
         let last = self.capacity.wrapping_sub(1);
         let removed = *self.slots().get(hole)?;
-        // Close the gap, so that no search stops short: move up each follower
+        // Close the gap so that no search stops short: move up each follower
         // whose home is not between the hole and itself.
         let mut at = hole;
         loop {
@@ -203,26 +206,27 @@ impl<E: Entry> Table<E> {
             }
         }
         if let Some(slot) = self.slots_mut().get_mut(hole) {
-            // SAFETY: the trait promises that zeroes are a value: the empty one.
+            // SAFETY: the trait promises that zeroes are a valid value, the
+            // empty one.
             *slot = unsafe { core::mem::zeroed() };
         }
         self.used = self.used.wrapping_sub(1);
         Some(removed)
     }
 
-    /// The entry in slot `index` (taken round the table), if it is occupied:
-    /// for walks that are spread over many calls.
+    /// The entry in slot `index`, modulo the capacity, if it is occupied. For
+    /// walks that are spread over many calls.
     #[must_use]
     pub fn at(&self, index: usize) -> Option<&E> {
         self.slots().get(index & self.capacity.wrapping_sub(1)).filter(|slot| slot.key() != 0)
     }
 
-    /// All entries, in no order.
+    /// All entries, in any order.
     pub fn iter(&self) -> impl Iterator<Item = &E> {
         self.slots().iter().filter(|slot| slot.key() != 0)
     }
 
-    /// All entries, to be changed; their keys must stay.
+    /// All entries, mutable. The caller must not change their keys.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut E> {
         self.slots_mut().iter_mut().filter(|slot| slot.key() != 0)
     }
@@ -239,7 +243,7 @@ impl<E: Entry> Drop for Table<E> {
         if self.capacity != 0 {
             E::gone_from(self.slots as usize);
             let bytes = self.capacity.wrapping_mul(size_of::<E>());
-            // SAFETY: the mapping that `grow` made; nothing refers to it now.
+            // SAFETY: `grow` made the mapping, and nothing refers to it now.
             let _ = unsafe { call::unmap_memory(self.slots as usize, bytes) };
         }
     }

@@ -1,15 +1,16 @@
-//! The published block: what may be read of this process from outside.
+//! The published block: what other processes may read of this one.
 //!
-//! One record at a fixed place: the plan, what is in force, whose memory this
-//! is, where the table of stacks is, and the counters. It is the home of these
-//! values, not a copy of them. An ELF note of the library says where it is;
-//! `docs/published-block.md` has the layout and its rules, and the crate
-//! `sigward-reader` reads it. Addresses and counts are in it, and nothing of
-//! what the program does with them.
+//! One record at a fixed place. It has the plan, what is in force, the process
+//! that owns the memory, the place of the table of stacks, and the counters.
+//! These are the values themselves, not copies. An ELF note in the library
+//! gives the address. `docs/published-block.md` describes the layout and its
+//! rules, and the crate `sigward-reader` reads it. The block has addresses and
+//! counts, but nothing of the program's data.
 //!
-//! It lies in the library's initialised data. The file's part of that segment
-//! ends on the same page, of which the loader clears the rest. So the page
-//! belongs to each process before we write to it, and the block costs none.
+//! It is in the library's initialised data. The file's part of that segment
+//! ends on the same page, and the loader clears the rest of that page. So each
+//! process already has its own copy before we write to it, and the block costs
+//! no extra page.
 
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
@@ -19,50 +20,50 @@ use crate::plan::{Obstacle, Ordinary, Plan as Decided, Why};
 use crate::sys::owner::Owner;
 use crate::sys::page;
 
-/// What a block begins with.
+/// The first bytes of a block.
 pub const MAGIC: [u8; 8] = *b"SIGWARD\n";
 
-/// Raised with each field that is added.
+/// Raised with each added field.
 pub const VERSION: u16 = 1;
 
-/// The lowest version that a reader must know to take no field for something
-/// else: raised to [`VERSION`] where the meaning of a field changes.
+/// The lowest version that a reader must know in order not to misread any
+/// field. Raised to [`VERSION`] when the meaning of a field changes.
 pub const READABLE: u16 = 1;
 
-/// The name in the ELF note, with its end.
+/// The name in the ELF note, with its NUL.
 pub const NOTE_NAME: [u8; 8] = *b"sigward\0";
 
-/// The type of the ELF note whose content is the distance from itself to the
-/// block, in four bytes.
+/// The type of the ELF note. Its content is the distance from the content to
+/// the block, in four bytes.
 pub const NOTE_TYPE: u32 = 1;
 
 /// The block of this process.
 pub static BLOCK: Block = Block::new();
 
-/// The record. Fields are added in what is spare, which is zero, or at the end;
-/// none is moved. What is written often shares no cache line with what every
-/// call reads, and none of it lies on a second page.
+/// The record. New fields go into spare bytes, which are zero, or at the end;
+/// fields never move. Fields that are written often share no cache line with
+/// those that every call reads. The whole record is on one page.
 #[repr(C, align(256))]
 pub struct Block {
     head: Head,
     plan: Plan,
     /// What is in force now.
     pub force: Force,
-    /// What was counted.
+    /// The counters.
     pub counters: Counters,
 }
 
-/// Never changes.
+/// This part never changes.
 #[repr(C)]
 struct Head {
     magic: [u8; 8],
     version: u16,
     readable: u16,
-    /// Bytes of the record.
+    /// The record's size in bytes.
     size: u32,
-    /// Bytes of a page, in which the table counts.
+    /// The page size in bytes, the unit of the table's page numbers.
     page: u32,
-    /// Bytes of a word, which is what an address or a count takes.
+    /// The size of a word in bytes: addresses and counts are words.
     width: u8,
     spare: [u8; 11],
 }
@@ -77,25 +78,25 @@ struct Plan {
     sizes: [AtomicU32; SIZES],
 }
 
-/// What is read by every call and changes seldom.
+/// Fields that every call reads and that rarely change.
 #[repr(C, align(64))]
 pub struct Force {
-    /// Odd while the plan or the table changes; 0 before the plan is made.
+    /// Odd during a change of the plan or the table; 0 before the plan is made.
     generation: AtomicU32,
-    /// What the hooks do now: less than planned where the program has installed
-    /// a seccomp filter.
+    /// What the hooks do now. Less than planned if the program has installed a
+    /// seccomp filter.
     pub duty: AtomicU8,
-    /// What they do about stacks that are too small.
+    /// What the hooks do about stacks that are too small.
     pub remedy: AtomicU8,
-    /// How they wait.
+    /// How the hooks wait.
     pub wait: AtomicU8,
     /// The process whose kernel state the table describes.
     pub owner: Owner,
-    /// The stacks on record.
+    /// The table of recorded stacks.
     pub table: Table,
 }
 
-/// Where the stacks on record are.
+/// Where the recorded stacks are.
 #[repr(C)]
 pub struct Table {
     address: AtomicUsize,
@@ -104,7 +105,7 @@ pub struct Table {
     published: AtomicU16,
 }
 
-/// What was counted.
+/// The counters.
 #[repr(C, align(64))]
 pub struct Counters {
     /// Alternate stacks that were set or found.
@@ -113,16 +114,16 @@ pub struct Counters {
     pub small: Counter,
     /// Locks that were refused.
     pub refused: Counter,
-    /// Moments at which a stack of another thread was not resident: see
+    /// How often a stack of another thread was not resident for a moment: see
     /// `docs/limits.md`.
     pub windows: Counter,
     /// Pages pinned for stacks.
     pub pinned: Gauge,
-    /// The stacks that were held, by [`names::RUNG`].
+    /// Stacks held by each rung, in the order of [`names::RUNG`].
     pub rungs: [Counter; 4],
 }
 
-// The document has these, and a stranger's reader.
+// `docs/published-block.md` and other people's readers rely on these.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     assert!(offset_of!(Block, plan) == 32);
@@ -133,7 +134,7 @@ const _: () = {
     assert!(size_of::<Block>() == 256);
 };
 
-/// A number that any thread may count up. Async-signal-safe.
+/// A count that any thread may raise. Async-signal-safe.
 #[repr(transparent)]
 pub struct Counter(AtomicUsize);
 
@@ -142,7 +143,7 @@ impl Counter {
         Counter(AtomicUsize::new(0))
     }
 
-    /// Adds one, and says how many there were before.
+    /// Adds one, and returns the previous count.
     pub fn count(&self) -> usize {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
@@ -152,14 +153,14 @@ impl Counter {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// How many there are.
+    /// The count.
     #[must_use]
     pub fn read(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A number with its highest value.
+/// A value and the highest it has been.
 #[repr(C)]
 pub struct Gauge {
     now: AtomicUsize,
@@ -171,28 +172,28 @@ impl Gauge {
         Gauge { now: AtomicUsize::new(0), most: AtomicUsize::new(0) }
     }
 
-    /// Sets the present value. Async-signal-safe.
+    /// Sets the current value. Async-signal-safe.
     pub fn set(&self, value: usize) {
         self.now.store(value, Ordering::Relaxed);
         self.most.fetch_max(value, Ordering::Relaxed);
     }
 
-    /// The present value, and the highest.
+    /// The current value and the highest.
     #[must_use]
     pub fn read(&self) -> (usize, usize) {
         (self.now.load(Ordering::Relaxed), self.most.load(Ordering::Relaxed))
     }
 }
 
-/// The plan of the process as others read it: small integers by the tables in
-/// [`names`], and bytes.
+/// The plan of the process as other processes read it: small integers, which
+/// [`names`] gives names to, and sizes in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// [`names::DUTY`].
     pub duty: u8,
-    /// [`names::REASON`]: why that duty.
+    /// [`names::REASON`]: the reason for that duty.
     pub reason: u8,
-    /// [`names::RUNG`]: the first that is tried for alternate stacks.
+    /// [`names::RUNG`]: the first rung to try for alternate stacks.
     pub rung: u8,
     /// [`names::REMEDY`].
     pub remedy: u8,
@@ -202,17 +203,17 @@ pub struct Published {
     pub interrupted: u8,
     /// [`names::ORDINARY`].
     pub ordinary: u8,
-    /// [`FORK_COPIES`].
+    /// 0 or [`FORK_COPIES`].
     pub flags: u8,
-    /// The largest signal frame.
+    /// Bytes of the largest signal frame.
     pub frame: u32,
-    /// What frames need at the top of a stack.
+    /// Bytes that frames need at the top of a stack.
     pub window: u32,
-    /// What is held of an ordinary stack.
+    /// Bytes of an ordinary stack that are held.
     pub extent: u32,
 }
 
-/// Forks copy the stacks of other threads, too.
+/// Set if forks also copy the stacks of other threads.
 pub const FORK_COPIES: u8 = 1;
 
 impl From<&Decided<'_>> for Published {
@@ -238,7 +239,7 @@ impl From<&Decided<'_>> for Published {
     }
 }
 
-/// Why the process has its duty.
+/// The reason for the process's duty.
 fn reason(plan: &Decided<'_>) -> names::Reason {
     use names::Reason;
     match (plan.duty.why, plan.obstacle) {
@@ -265,8 +266,8 @@ fn reason(plan: &Decided<'_>) -> names::Reason {
     }
 }
 
-/// Makes the plan known; at load, before there is a table of stacks. To be
-/// called in every process, also where nothing is to be done.
+/// Publishes the plan. Call this at load in every process, before there is a
+/// table of stacks, even if there is nothing to do.
 pub fn publish(plan: &Published) {
     let Published { duty, reason, rung, remedy, wait, interrupted, ordinary, flags, .. } = *plan;
     let small = [duty, reason, rung, remedy, wait, interrupted, ordinary, flags];
@@ -281,19 +282,20 @@ pub fn publish(plan: &Published) {
     });
 }
 
-/// The duty in the plan.
+/// The planned duty.
 #[must_use]
 pub fn planned_duty() -> u8 {
     let [duty, ..] = &BLOCK.plan.small;
     duty.load(Ordering::Relaxed)
 }
 
-/// An entry of the table of stacks.
+/// The layout of an entry in the table of stacks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Entry {
-    /// Bytes from one to the next.
+    /// Bytes from one entry to the next.
     pub size: usize,
-    /// How many of them, from the first on, are for others to read.
+    /// How many of those bytes, from the first one on, other processes may
+    /// read.
     pub published: usize,
 }
 
@@ -337,8 +339,8 @@ impl Block {
         }
     }
 
-    /// From now on the stacks on record are at `address`: `capacity` entries.
-    /// For the registry, by the holder of its lock.
+    /// Publishes that the table of recorded stacks is at `address` and has
+    /// `capacity` entries. For the registry; the caller holds its lock.
     pub fn table_is_at(&self, address: usize, capacity: usize, entry: Entry) {
         let table = &self.force.table;
         self.change(|| {
@@ -349,15 +351,17 @@ impl Block {
         });
     }
 
-    /// There is no table at `address` any more. As [`Block::table_is_at`].
+    /// Publishes that there is no table at `address` any more. The caller holds
+    /// the registry's lock.
     pub fn table_was_at(&self, address: usize) {
         if self.force.table.address.load(Ordering::Relaxed) == address {
             self.table_is_at(0, 0, Entry::default());
         }
     }
 
-    /// One changes it at a time: at load there is no table, and later its
-    /// lock is held.
+    /// Runs `work` as one change of the generation. There is only one writer at
+    /// a time: at load there is no table, and later the caller holds the
+    /// registry's lock.
     fn change(&self, work: impl FnOnce()) {
         let generation = &self.force.generation;
         let before = generation.load(Ordering::Relaxed);
@@ -383,7 +387,7 @@ mod tests {
         let address = || block.force.table.address.load(Ordering::Relaxed);
         block.table_is_at(4096, 64, Entry { size: 120, published: 88 });
         assert_eq!((generation(), address()), (4, 4096));
-        // The table before, which was copied from and is unmapped now.
+        // The old table, after its entries were copied and it was unmapped.
         block.table_was_at(8192);
         assert_eq!((generation(), address()), (4, 4096));
         block.table_was_at(4096);

@@ -1,10 +1,9 @@
 //! Every `SIGWARD_*` variable: one table, one parser over bytes.
 //!
-//! [`TABLE`] is what the README, `docs/environment.md` and the command are
-//! checked against. [`parse()`] is async-signal-safe: it neither allocates nor
-//! panics, makes no system call and reads nothing but its arguments. In an
-//! environment without `SIGWARD` variables it costs one prefix comparison per
-//! variable.
+//! Tests check the README, `docs/environment.md` and the command against
+//! [`TABLE`]. [`parse()`] is async-signal-safe: it does not allocate or panic,
+//! makes no system call, and reads only its arguments. In an environment
+//! without `SIGWARD` variables it costs one prefix comparison per variable.
 
 mod parse;
 mod table;
@@ -21,8 +20,8 @@ pub use values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, Wai
 /// The settings of one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `SIGWARD`; [`Mode::Off`] also where `SIGWARD_ONLY` or `SIGWARD_EXCEPT`
-    /// leave the program out.
+    /// `SIGWARD`; also [`Mode::Off`] if `SIGWARD_ONLY` or `SIGWARD_EXCEPT`
+    /// exclude the program.
     pub mode: Mode,
     /// `SIGWARD_ALTSTACK`.
     pub altstack: Altstack,
@@ -42,12 +41,12 @@ pub struct Config {
     pub log: Log,
     /// `SIGWARD_STATS`.
     pub stats: Stats,
-    /// Whether `SIGWARD_ONLY` or `SIGWARD_EXCEPT` left the program out.
+    /// Whether `SIGWARD_ONLY` or `SIGWARD_EXCEPT` excluded the program.
     pub excluded: bool,
 }
 
 impl Config {
-    /// What an empty environment gives.
+    /// The settings for an empty environment.
     pub const DEFAULT: Self = Self {
         mode: Mode::Auto,
         altstack: Altstack::Auto,
@@ -62,8 +61,8 @@ impl Config {
         excluded: false,
     };
 
-    /// The effective value of each variable, in the order of [`TABLE`]. The
-    /// two pattern lists are left out: their outcome is in the mode.
+    /// The effective value of each variable, in the order of [`TABLE`]. Leaves
+    /// out the two pattern lists: the mode shows their result.
     pub fn describe(self) -> impl Iterator<Item = (&'static str, Shown)> {
         TABLE.iter().filter_map(move |variable| {
             let shown = match variable.field {
@@ -88,7 +87,8 @@ impl Config {
         })
     }
 
-    /// False if the value is not accepted; the field then keeps its default.
+    /// Sets a field. False if the value is not accepted; the field then keeps
+    /// its default.
     fn set(&mut self, field: Field, value: &[u8]) -> bool {
         fn put<T>(place: &mut T, value: Option<T>) -> bool {
             value.map(|value| *place = value).is_some()
@@ -118,7 +118,7 @@ impl Default for Config {
 /// An effective value, ready to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// A word; empty = not set.
+    /// A word; empty if not set.
     Word(&'static str),
     /// A number of bytes.
     Bytes(usize),

@@ -1,23 +1,23 @@
-//! From the environment's bytes to the settings. Async-signal-safe.
+//! Parses the environment's bytes into settings. Async-signal-safe.
 
 use core::fmt;
 
 use super::table::{Accepted, Field, TABLE};
 use super::{Config, Mode};
 
-/// A variable that is not obeyed, because of its value or its name.
+/// A variable that is ignored because of its value or its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadValue<'a> {
-    /// The name as found.
+    /// The name in the environment.
     pub name: &'a [u8],
-    /// The value as found.
+    /// The value in the environment.
     pub value: &'a [u8],
-    /// What would be accepted; `None` = no variable has this name.
+    /// What would be accepted; `None` if there is no variable of this name.
     pub accepted: Option<Accepted>,
 }
 
 impl fmt::Display for BadValue<'_> {
-    /// Names the variable, the value and the remedy.
+    /// Writes the variable, its value and the remedy.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}: ", self.name.escape_ascii(), self.value.escape_ascii())?;
         match self.accepted {
@@ -27,15 +27,15 @@ impl fmt::Display for BadValue<'_> {
     }
 }
 
-/// What the name of each variable begins with.
+/// The prefix of every variable's name.
 pub const PREFIX: &[u8] = b"SIGWARD";
 
-/// Reads the settings from `environ` (`NAME=VALUE` each) for the program at
-/// the path `program`.
+/// Reads the settings from `environ` (`NAME=VALUE` each) for the program at the
+/// path `program`.
 ///
-/// The first of several variables of one name counts, as for `getenv`. An
-/// empty value stands for the default, and so does one that is not accepted,
-/// after a call of `warn`.
+/// If a variable occurs more than once, the first one counts, as for `getenv`.
+/// An empty value means the default. A value that is not accepted means the
+/// default too, after a call of `warn`.
 pub fn parse<'a>(
     environ: impl Iterator<Item = &'a [u8]>,
     program: &[u8],
@@ -52,7 +52,7 @@ pub fn parse<'a>(
             continue;
         };
         let Some(row) = TABLE.iter().find(|row| row.name.as_bytes() == name) else {
-            // `SIGWARDEN` is somebody else's.
+            // `SIGWARDEN` belongs to something else.
             if name.get(PREFIX.len()) == Some(&b'_') && !is_service_link(name, value) {
                 warn(BadValue { name, value, accepted: None });
             }
@@ -83,13 +83,13 @@ pub fn parse<'a>(
     config
 }
 
-/// Whether this is one of the variables that Kubernetes gives every container
-/// of a namespace for each Service in it: one named `sigward`, or
-/// `sigward-` and anything, makes such of our prefix. Nobody has set them, so
-/// they are nobody's mistake.
+/// Whether Kubernetes may have set this variable. It gives every container of a
+/// namespace several variables for each Service in it. A Service named
+/// `sigward`, or `sigward-` and anything, produces variables with our prefix.
+/// Nobody set those on purpose, so they are no mistake to report.
 ///
-/// Source: Kubernetes, "Connecting Applications with Services", which for the
-/// `_PORT` ones follows Docker's container links.
+/// Source: Kubernetes, "Connecting Applications with Services". The `_PORT`
+/// ones follow Docker's container links.
 fn is_service_link(name: &[u8], value: &[u8]) -> bool {
     const PROTOCOLS: [&[u8]; 3] = [b"TCP", b"UDP", b"SCTP"];
     if name.ends_with(b"_SERVICE_HOST") {
@@ -98,7 +98,8 @@ fn is_service_link(name: &[u8], value: &[u8]) -> bool {
     if name.ends_with(b"_PORT") && value.windows(3).any(|part| part == b"://") {
         return true;
     }
-    // From the last word to the first, with the two behind each.
+    // Looks at each word together with the two after it, from the last to the
+    // first.
     let (mut next, mut second): (&[u8], &[u8]) = (b"", b"");
     name.rsplit(|byte| *byte == b'_').any(|word| {
         let number = !next.is_empty() && next.iter().all(u8::is_ascii_digit);
@@ -114,7 +115,7 @@ fn split_at_equals(variable: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((variable.get(..at)?, variable.get(at..)?.strip_prefix(b"=")?))
 }
 
-/// What follows the last slash.
+/// The part after the last slash.
 #[must_use]
 pub fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
@@ -128,10 +129,11 @@ fn listed(list: &[u8], name: &[u8]) -> bool {
     patterns(list).any(|pattern| glob_matches(pattern, name))
 }
 
-/// Whether `pattern` (`*` any run, `?` any one byte) matches all of `name`.
+/// Whether `pattern` (`*` for any run, `?` for any one byte) matches all of
+/// `name`.
 ///
-/// Keeps one place to come back to, the last `*`: at most
-/// `pattern.len() * name.len()` steps, no recursion.
+/// It only remembers the last `*` to return to: at most `pattern.len() *
+/// name.len()` steps, no recursion.
 #[must_use]
 pub fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut pattern, mut name) = (pattern, name);
@@ -150,7 +152,7 @@ pub fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
             }
             _ => {}
         }
-        // Let the last `*` swallow one byte more.
+        // Let the last `*` match one more byte.
         let Some((behind, from)) = retry else {
             return false;
         };

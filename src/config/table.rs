@@ -1,5 +1,5 @@
-//! Every variable that sigward reads: one table, from which the documents are
-//! made.
+//! Every variable that sigward reads, in one table that the documents are made
+//! from.
 
 use core::fmt;
 
@@ -8,7 +8,7 @@ use super::values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, 
 /// What a variable accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// One of these words, the first of which is the default.
+    /// One of these words; the first one is the default.
     Words(&'static str),
     /// One of these words, or a size.
     WordsOrSize(&'static str),
@@ -48,8 +48,8 @@ pub(super) enum Field {
     Except,
 }
 
-/// One row of [`TABLE`]. What it says of itself are functions: the library, which
-/// does not ask for all of it, does not carry it.
+/// One row of [`TABLE`]. Its descriptions are functions, so that the library
+/// does not contain those it never asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Variable {
     /// The name in the environment.
@@ -58,7 +58,7 @@ pub struct Variable {
 }
 
 impl Variable {
-    /// What it accepts.
+    /// The values that the variable accepts.
     #[must_use]
     pub const fn accepted(&self) -> Accepted {
         match self.field {
@@ -76,7 +76,8 @@ impl Variable {
         }
     }
 
-    /// The value that absence, or an empty value, stands for; empty if none.
+    /// The value that applies if the variable is missing or empty; empty if
+    /// there is none.
     #[must_use]
     pub fn default(&self) -> &'static str {
         match self.accepted() {
@@ -87,29 +88,31 @@ impl Variable {
         }
     }
 
-    /// What it does, in one line.
+    /// What the variable does, in one line.
     #[must_use]
     pub const fn meaning(&self) -> &'static str {
         match self.field {
             Field::Mode => {
-                "act only on an affected kernel, act always, be inert, or count without acting"
+                "act only on an affected kernel, on every kernel, or never; or only count what \
+                 would be done"
             }
-            Field::Altstack => "the step from which alternate signal stacks are made resident",
+            Field::Altstack => "the first step to try to keep alternate signal stacks resident",
             Field::Stack => {
-                "how much of each ordinary thread stack is made resident: by itself only while a \
+                "how much of each thread's own stack to keep resident; auto does so only once a \
                  handler can use it, and without a lock"
             }
             Field::Fork => {
-                "whether a forked child finds zeroes in other threads' alternate stacks, or a copy"
+                "what a forked child finds in other threads' alternate stacks: zeroes, where that \
+                 loses nothing, or a copy"
             }
-            Field::Wait => "how a wait for a child enters the kernel",
-            Field::WaitEintr => "whether an interrupted wait fails as before or waits again",
+            Field::Wait => "how the program waits for a child",
+            Field::WaitEintr => "whether an interrupted wait fails with EINTR or waits again",
             Field::SmallStacks => "what to do about alternate stacks too small for a signal frame",
-            Field::Frame => "pretend that a signal frame has this size (for tests)",
+            Field::Frame => "pretend that signal frames have this size (for tests)",
             Field::Log => "the most detailed level of messages on standard error",
-            Field::Stats => "one line of counts on standard error when the program ends",
-            Field::Only => "be inert in programs whose name matches none of the patterns",
-            Field::Except => "be inert in programs whose name matches one of the patterns",
+            Field::Stats => "print one line of counts on standard error when the program ends",
+            Field::Only => "do nothing in programs whose name matches none of the patterns",
+            Field::Except => "do nothing in programs whose name matches any of the patterns",
         }
     }
 }

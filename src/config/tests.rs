@@ -46,7 +46,8 @@ fn every_accepted_word_is_taken_and_shown_again() {
     }
 }
 
-/// No message ever was of the levels that older versions took besides.
+/// There never were any messages of these two levels, which older versions
+/// accepted.
 #[test]
 fn older_levels_are_taken_for_the_next_quieter_one() {
     for (old, log) in [("error", Log::Off), ("trace", Log::Debug)] {
@@ -166,7 +167,7 @@ fn a_glob_full_of_stars_ends() {
     assert!(glob_matches(&pattern, &[b'a'; 2000]));
 }
 
-/// The obvious matcher, exponential, to compare with.
+/// The obvious matcher, which is exponential, for comparison.
 fn by_recursion(pattern: &[u8], name: &[u8]) -> bool {
     match pattern.split_first() {
         None => name.is_empty(),

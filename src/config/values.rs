@@ -1,7 +1,7 @@
-//! What each variable can be set to: one enum each, with its words.
+//! The values of each variable: one enum each, with its words.
 
-/// An enum whose values are words; the first one is the default. Behind `|`
-/// stand older words for a value, which are not shown.
+/// Defines an enum whose values are words; the first one is the default. Older
+/// words for a value follow after `|`, and are not shown.
 macro_rules! words {
     (
         $(#[$doc:meta])*
@@ -18,7 +18,7 @@ macro_rules! words {
             /// The accepted words; the first one is the default.
             pub const WORDS: &'static [&'static str] = &[$first_word, $($word),*];
 
-            /// The same as a text.
+            /// The same, as one text.
             pub(super) const LIST: &'static str = concat!($first_word $(, ", ", $word)*);
 
             /// The word for this value.
@@ -47,9 +47,9 @@ words! {
         Auto = "auto",
         /// Act on every kernel.
         On = "on",
-        /// Be inert.
+        /// Do nothing.
         Off = "off",
-        /// Count what would be done, change nothing.
+        /// Count what would be done, but change nothing.
         Observe = "observe",
     }
 }
@@ -57,7 +57,7 @@ words! {
 words! {
     /// `SIGWARD_ALTSTACK`: the rung of the residency ladder to start from.
     Altstack {
-        /// From the top rung that fits.
+        /// Start from the highest rung that fits.
         Auto = "auto",
         /// Lock the whole stack.
         Lock = "lock",
@@ -73,7 +73,7 @@ words! {
 /// `SIGWARD_STACK`: how much of each ordinary thread stack is made resident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stack {
-    /// A window where a handler's frame can land, touched and not locked.
+    /// A window where a handler's frame can land; touched, not locked.
     Auto,
     /// Nothing.
     Off,
@@ -86,7 +86,7 @@ pub enum Stack {
 words! {
     /// `SIGWARD_FORK`: the stacks of other threads in a forked child.
     Fork {
-        /// Zeroes, where a stack is proven to be nothing else.
+        /// Zeroes, if a stack is proven to hold nothing else.
         Auto = "auto",
         /// Copies, as without the library.
         Copy = "copy",
@@ -96,13 +96,13 @@ words! {
 words! {
     /// `SIGWARD_WAIT`: how a wait for a child enters the kernel.
     Wait {
-        /// The cure of an affected kernel; nothing on Linux.
+        /// Whatever mends an affected kernel; nothing on Linux.
         Auto = "auto",
-        /// Straight through.
+        /// Call the kernel directly.
         Off = "off",
         /// Block in INT 0x80.
         Int80 = "int80",
-        /// Block in a call that can be restarted harmlessly, then reap.
+        /// Sleep in a call that can be restarted without harm, then reap.
         TwoPhase = "two-phase",
     }
 }
@@ -120,28 +120,29 @@ words! {
 words! {
     /// `SIGWARD_SIZE`: alternate stacks that are too small for a frame.
     SmallStacks {
-        /// What the verdict asks for.
+        /// What the verdict requires.
         Auto = "auto",
         /// Leave them alone.
         Off = "off",
         /// Log them.
         Report = "report",
-        /// Put a larger one in their place.
+        /// Replace them by larger ones.
         Fix = "fix",
     }
 }
 
 words! {
-    /// `SIGWARD_LOG`: the most detailed level that is written to stderr. Of
-    /// `error` and `trace`, which older versions took, no message ever was.
+    /// `SIGWARD_LOG`: the most detailed level that is written to stderr. Older
+    /// versions also accepted `error` and `trace`, but never had messages of
+    /// those levels.
     Log {
-        /// Silence.
+        /// Nothing.
         Off = "off" | "error",
-        /// Refusals that an operator should know of.
+        /// Refusals that an operator should know about.
         Warn = "warn",
-        /// And decisions.
+        /// Decisions too.
         Info = "info",
-        /// And each stack.
+        /// Each stack too.
         Debug = "debug" | "trace",
     }
 }

@@ -1,15 +1,15 @@
-//! What is to be done in a process, and why: one value, made by one pure
-//! function.
+//! What to do in a process, and why: one value, made by one pure function.
 //!
-//! [`plan`] takes what the user set, what the kernel is, and what is asked of
-//! the process. The library obeys the plan, the command prints it, tests are
-//! tables over it; nothing else decides. What the mechanisms find out later (a
-//! lock that is refused, an `int 0x80` that does not work) is theirs to say.
+//! [`plan`] takes the user's settings, the kernel's verdict, and answers about
+//! the process. The library obeys the plan, the command prints it, and the
+//! tests are tables of plans; nothing else decides. The mechanisms report what
+//! they find out later, such as a refused lock or an `int 0x80` that does not
+//! work.
 //!
 //! Some questions cost system calls, a child, or a walk over all loaded
-//! objects. So they come as a trait, [`Process`]: each is asked where its answer
-//! matters, and at most once. [`Facts`] are the answers as plain values, for a
-//! process that is not the one that asks.
+//! objects. So they come as a trait, [`Process`]: each is asked only where its
+//! answer matters, and at most once. [`Facts`] has the answers as plain values,
+//! to make a plan for another process.
 
 pub mod names;
 mod parts;
@@ -23,41 +23,41 @@ pub use parts::{
 };
 pub use process::{Environment, Facts, Obstacle, Process};
 
-/// What is to be done in one process.
+/// What to do in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan<'a> {
-    /// What the kernel is; `None` where it was not asked, as nothing depends
-    /// on it.
+    /// What the kernel is; `None` if nothing depends on it, so it was not asked
+    /// for.
     pub kernel: Option<Standing>,
-    /// Residency of signal stacks.
+    /// What the hooks do about signal stacks.
     pub duty: Part<Duty>,
-    /// Why less is done than was asked for, if so.
+    /// Why less is done than was asked for, if that is so.
     pub obstacle: Option<Obstacle>,
     /// The rung to start from for alternate stacks.
     pub start: Part<Rung>,
-    /// Bytes of the largest signal frame; 0 where none matters.
+    /// Bytes of the largest signal frame; 0 if it does not matter.
     pub frame: Part<usize>,
-    /// Bytes at the top of a stack that frames need; 0 where none matters.
+    /// Bytes that frames need at the top of a stack; 0 if it does not matter.
     pub window: usize,
-    /// Whether a fork copies other threads' alternate stacks, too.
+    /// Whether a fork also copies other threads' alternate stacks.
     pub fork_copies: Part<bool>,
-    /// Threads' own stacks.
+    /// What is done about threads' own stacks.
     pub ordinary: Part<Ordinary>,
-    /// Alternate stacks that are too small.
+    /// What is done about alternate stacks that are too small.
     pub small_stacks: Part<Remedy>,
-    /// How waits are carried out, where the mechanism can.
+    /// How waits are carried out, if the mechanism works.
     pub wait: Part<Strategy>,
     /// What an interrupted wait does.
     pub interrupted: Part<Interrupted>,
     /// What may be written to standard error.
     pub words: Part<Words>,
-    /// The most detailed level of it.
+    /// The most detailed level of messages.
     pub level: config::Log,
     /// Whether the line of counts is written at exit.
     pub stats: bool,
-    /// The setting that is not obeyed, where that is worth a line.
+    /// The setting that is ignored, if that deserves a message.
     pub complaint: Option<BadValue<'a>>,
-    /// What is looked at in syscall(2).
+    /// What is checked in syscall(2).
     pub seen: Seen,
     /// Whether fork handlers are registered.
     pub fork_handlers: bool,
@@ -65,18 +65,18 @@ pub struct Plan<'a> {
     pub look_up: Part<LookUp>,
 }
 
-/// The first setting of each kind that is not obeyed.
+/// The first ignored setting of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bad<'a> {
     /// A value that is not accepted.
     pub value: Option<BadValue<'a>>,
-    /// A name that no variable has. It may be meant for somebody else: it is
-    /// worth a word where we act.
+    /// A name that no variable has. It may be meant for something else, so it
+    /// only deserves a message if we act.
     pub name: Option<BadValue<'a>>,
 }
 
 impl<'a> Bad<'a> {
-    /// Notes one more.
+    /// Adds one more.
     pub fn note(&mut self, found: BadValue<'a>) {
         let kind = if found.accepted.is_some() { &mut self.value } else { &mut self.name };
         kind.get_or_insert(found);
@@ -85,29 +85,29 @@ impl<'a> Bad<'a> {
 
 /// Room for a handler's own variables between its frame and one nested in it.
 const HANDLER: usize = 2048;
-/// How deep a thread may have gone, in bytes, when a signal finds it, for its
-/// frame to lie in the window that is held by default.
+/// How deep in its stack a thread may be, in bytes, for a signal's frame to
+/// land in the window that is held by default.
 const DEPTH: usize = 32 << 10;
-/// The most of one ordinary stack that is held, in bytes: to hold a stack in
-/// full means to use its memory, and one may be as large as the machine.
+/// The most of one ordinary stack that is held, in bytes. Holding a whole stack
+/// uses its memory, and a stack may be as large as the machine.
 const MOST: usize = 64 << 20;
 
-/// Bytes at the top of a stack that must not fault: a `frame`, what its
-/// handler uses, and one frame nested in it.
+/// Bytes at the top of a stack that must not fault: a frame of `frame` bytes,
+/// what its handler uses, and one frame nested in it.
 #[must_use]
 pub const fn window(frame: usize) -> usize {
     frame.saturating_mul(2).saturating_add(HANDLER + arch::RED_ZONE)
 }
 
-/// Bytes that are held below a thread's start where nothing else was asked
-/// for: what its depth and two frames need.
+/// Bytes to hold below a thread's start by default: for its depth and two
+/// frames.
 #[must_use]
 pub const fn usual_extent(frame: usize) -> usize {
     window(frame).saturating_add(DEPTH)
 }
 
-/// Makes the plan for a process with these settings. The verdict is asked for
-/// only where it matters. Async-signal-safe if its arguments are.
+/// Makes the plan for a process with these settings. Asks for the verdict only
+/// if it matters. Async-signal-safe if its arguments are.
 pub fn plan<'a>(
     config: &Config,
     bad: Bad<'a>,
@@ -124,7 +124,7 @@ pub fn plan<'a>(
     plan
 }
 
-/// Why the process is none of our business, if so.
+/// Why to leave the process alone, if that is so.
 fn left_alone(config: &Config, environment: Environment) -> Option<Why> {
     match environment {
         Environment::Missing => Some(Why::NoEnvironment),
@@ -171,7 +171,7 @@ fn plan_work<'a>(
     plan
 }
 
-/// What the environment and the kernel ask for.
+/// The duty that the environment and the kernel ask for.
 fn asked(config: &Config, verdict: &Verdict) -> Part<Duty> {
     match config.mode {
         Mode::On => Part::new(Duty::Act, Why::Set),
@@ -189,14 +189,14 @@ fn asked(config: &Config, verdict: &Verdict) -> Part<Duty> {
     }
 }
 
-/// Whether small stacks are a reason of their own to be at work: too small is
+/// Whether small stacks alone are a reason to act: a stack that is too small is
 /// too small on every kernel.
 fn asks_for_remedy(config: &Config) -> bool {
     matches!(config.small_stacks, config::SmallStacks::Report | config::SmallStacks::Fix)
 }
 
-/// What was asked for of waits. Linux kernels do not have that defect: `auto`
-/// is `off`.
+/// The wait strategy that was asked for. Linux kernels do not have that defect,
+/// so `auto` is `off`.
 fn waits(config: &Config) -> (Part<Strategy>, Part<Interrupted>) {
     let strategy = match config.wait {
         config::Wait::Auto => Part::new(Strategy::Off, Why::WaitsAreRight),
@@ -218,13 +218,13 @@ fn words(speaks: bool, filtered: bool, process: &mut impl Process) -> Part<Words
     match filtered.then(|| process.may_write()) {
         None | Some(Ok(true)) => Part::new(Words::All, Why::Talkative),
         Some(Ok(false)) => Part::new(Words::None, Why::Filter),
-        // It did not kill for clone(2), so it may not kill for a write, either;
-        // and nobody else will tell.
+        // The filter did not kill the process for clone(2), so it may not kill
+        // it for a write either; and nothing else would report this.
         Some(Err(_)) => Part::new(Words::Last, Why::Untried),
     }
 }
 
-/// Why less than was asked for is to be done, if so.
+/// Why to do less than was asked for, if that is so.
 fn obstacle(verdict: &Verdict, filtered: bool, process: &mut impl Process) -> Option<Obstacle> {
     if let Some(name) = process.sanitizer() {
         return Some(Obstacle::Sanitizer(name));
@@ -245,7 +245,7 @@ fn obstacle(verdict: &Verdict, filtered: bool, process: &mut impl Process) -> Op
 }
 
 impl Plan<'_> {
-    /// Nothing is done, for this reason.
+    /// A plan to do nothing, for this reason.
     const fn idle(why: Why) -> Self {
         Plan {
             kernel: None,
@@ -275,7 +275,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The parts that matter where stacks are seen.
+    /// Fills in the parts that matter if stacks are watched.
     fn hold(&mut self, config: &Config, process: &mut impl Process) {
         let acts = self.duty.value == Duty::Act;
         self.frame = match config.frame.filter(|bytes| *bytes > 0) {
@@ -316,7 +316,7 @@ impl Plan<'_> {
         };
     }
 
-    /// What is hooked, which follows from the rest.
+    /// Derives what to hook from the rest.
     fn watch(&mut self) {
         let stacks = self.duty.value != Duty::Inert;
         let reaps = self.wait.value != Strategy::Off;

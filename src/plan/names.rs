@@ -1,17 +1,17 @@
-//! The names of small integers in the block: one table, for who writes and for
-//! who reads. Names are added at the end and stay.
+//! The names of small integers in the block: one table for writers and readers.
+//! New names are added at the end, and none is removed.
 
-/// Names of 0, 1, 2, ... in order. One text with spaces in between, as each
-/// text of its own would cost every process that loads the library a
+/// The names of 0, 1, 2, ... in order, in one text with spaces in between:
+/// separate texts would each cost every process that loads the library a
 /// relocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Names(&'static str);
 
 impl Names {
-    /// The name of `value`; `None` where there is none (yet).
+    /// The name of `value`; `None` if there is none (yet).
     #[must_use]
     pub fn of(self, value: u8) -> Option<&'static str> {
-        // By `get`, without a panic path.
+        // Uses `get`, to have no panic path.
         let (mut start, mut number) = (0, 0_u8);
         for (at, byte) in self.0.bytes().enumerate() {
             if byte == b' ' {
@@ -24,13 +24,13 @@ impl Names {
         if number == value { self.0.get(start..) } else { None }
     }
 
-    /// The name of a value that this program has itself. Async-signal-safe.
+    /// The name of one of our own values. Async-signal-safe.
     #[must_use]
     pub fn own(self, value: u8) -> &'static str {
         self.of(value).unwrap_or_default()
     }
 
-    /// The value with that name.
+    /// The value that has this name.
     #[must_use]
     pub fn value(self, name: &str) -> Option<u8> {
         self.0.split(' ').position(|each| each == name).map(|at| at as u8)
@@ -40,7 +40,7 @@ impl Names {
 /// What the hooks do.
 pub const DUTY: Names = Names("inert observe act");
 
-/// Why they do it, or do no more: [`Reason`].
+/// The reason for that: [`Reason`].
 pub const REASON: Names = Names(
     "undecided set excluded secure-execution no-environment kernel-affected kernel-in-range \
      kernel-not-affected kernel-unknown small-stacks sanitizer valgrind overridden gvisor \
@@ -51,37 +51,37 @@ pub const REASON: Names = Names(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Reason {
-    /// The constructor has not come to it.
+    /// The constructor has not decided yet.
     Undecided,
-    /// `SIGWARD` says so.
+    /// `SIGWARD` is set to it.
     Set,
-    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` leaves the program out.
+    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` excludes the program.
     Excluded,
-    /// A setuid program must not be steered by its caller's environment.
+    /// The environment of a setuid program's caller must not control it.
     SecureExecution,
-    /// Without an environment nothing is known of the user's wishes.
+    /// Without an environment the user's wishes are unknown.
     NoEnvironment,
     /// The kernel has the defect.
     KernelAffected,
-    /// The kernel may have the defect: a range holds it.
+    /// The kernel may have the defect: its version is in a range.
     KernelInRange,
     /// The kernel does not have the defect.
     KernelNotAffected,
-    /// Nothing is known of the kernel.
+    /// The kernel is not recognised.
     KernelUnknown,
-    /// Stacks that are too small are to be seen.
+    /// Stacks that are too small are to be reported or replaced.
     SmallStacks,
     /// A sanitizer is in the process.
     Sanitizer,
-    /// A tool of valgrind keeps books of memory.
+    /// A valgrind tool tracks the program's memory.
     Valgrind,
-    /// The program defines a function of ours itself.
+    /// The program itself defines a function that we hook.
     Overridden,
     /// gVisor writes the frames.
     Gvisor,
     /// A libc that we do not know.
     UnknownLibc,
-    /// A seccomp filter kills for one of our calls.
+    /// A seccomp filter kills the process for one of our calls.
     FilterKills,
     /// A seccomp filter refuses one of our calls.
     FilterRefuses,
@@ -101,10 +101,10 @@ pub const WAIT: Names = Names("off int80 two-phase");
 /// What a program sees of a wait that a handler interrupts.
 pub const INTERRUPTED: Names = Names("keep retry");
 
-/// From when on ordinary stacks are held.
+/// When ordinary stacks begin to be held.
 pub const ORDINARY: Names = Names("never with-a-handler at-start");
 
-/// What a stack is to its thread.
+/// The role of a stack for its thread.
 pub const PLACE: Names = Names("current pending disarmed ordinary");
 
 #[cfg(test)]

@@ -1,60 +1,61 @@
-//! What the parts of a plan can be, and the reasons for them. Their names are
-//! in [`names`].
+//! The possible values of a plan's parts, and the reasons for them. Their names
+//! are in [`names`].
 
 use super::names;
 
-/// Why a part of the plan is as it is. The words for it are the command's.
+/// The reason for a part of the plan. The command has the words for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Why {
-    /// Nothing was said, and this is what is done then.
+    /// Nothing was set: this is the default.
     Default,
-    /// Its variable says so.
+    /// Its variable is set to it.
     Set,
-    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` leaves the program out.
+    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` excludes the program.
     Excluded,
-    /// A setuid program must not be steered by its caller's environment.
+    /// The environment of a setuid program's caller must not control it.
     Secure,
-    /// Without an environment nothing is known of the user's wishes.
+    /// Without an environment the user's wishes are unknown.
     NoEnvironment,
     /// The kernel is affected.
     Affected,
-    /// The kernel may be affected: a range holds it.
+    /// The kernel may be affected: its version is in a range.
     InRange,
     /// The kernel is not affected.
     NotAffected,
-    /// Nothing is known of the kernel, and no range holds it.
+    /// The kernel is not recognised, and its version is in no range.
     UnknownKernel,
-    /// The kernel restarts waits as it should.
+    /// The kernel restarts waits correctly.
     WaitsAreRight,
     /// `SIGWARD_SIZE` asks for it, on every kernel.
     SmallStacks,
-    /// [`Plan::obstacle`](super::Plan::obstacle).
+    /// See [`Plan::obstacle`](super::Plan::obstacle).
     Obstacle,
-    /// The duty is one that does without.
+    /// The duty does not need it.
     Duty,
-    /// Stacks are seen anyway.
+    /// Stacks are watched anyway.
     AtWork,
-    /// There is something to say.
+    /// There is something to write.
     Talkative,
-    /// There is nothing to say.
+    /// There is nothing to write.
     Silent,
-    /// A seccomp filter does not let a line be written.
+    /// A seccomp filter does not allow a line to be written.
     Filter,
-    /// A seccomp filter could not be tried out: it may kill for a write.
+    /// A seccomp filter could not be tried out: it may kill the process for a
+    /// write.
     Untried,
-    /// The kernel said so at exec.
+    /// The kernel reported it at exec.
     Told,
-    /// The processor says so.
+    /// The processor reports it.
     Cpu,
-    /// To a tool that looks for races, what is found at its first use is one.
+    /// A tool that looks for races would report a look-up at first use as one.
     BookKeeper,
 }
 
 /// One part of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<T> {
-    /// What is to be done.
+    /// What to do.
     pub value: T,
     /// Why.
     pub why: Why,
@@ -70,16 +71,16 @@ impl<T> Part<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Duty {
-    /// Straight through.
+    /// Pass every call through.
     Inert,
-    /// Count, change nothing.
+    /// Count, but change nothing.
     Observe,
     /// Make stacks resident.
     Act,
 }
 
 impl Duty {
-    /// Its name in messages.
+    /// The name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         names::DUTY.own(self as u8)
@@ -87,7 +88,7 @@ impl Duty {
 }
 
 impl From<u8> for Duty {
-    /// The duty with that discriminant; `Inert` for none.
+    /// The duty with that discriminant; `Inert` if there is none.
     fn from(value: u8) -> Self {
         let known = [Duty::Observe, Duty::Act];
         known.into_iter().find(|duty| *duty as u8 == value).unwrap_or(Duty::Inert)
@@ -98,14 +99,14 @@ impl From<u8> for Duty {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Rung {
-    /// All of it locked.
+    /// Lock all of it.
     Lock,
-    /// The pages locked that a frame and one nested in it need, and those
-    /// below touched.
+    /// Lock the pages for a frame and one nested in it, and touch those below.
     Frame,
-    /// Touched, which is written to without a lock: present until evicted.
+    /// Touch the pages, that is, write to them without a lock: present until
+    /// evicted.
     Touch,
-    /// Nothing could be done: reported only.
+    /// Only report the stack, because nothing could be done.
     Report,
 }
 
@@ -113,7 +114,7 @@ impl Rung {
     /// All rungs, best first.
     pub const ALL: [Rung; 4] = [Rung::Lock, Rung::Frame, Rung::Touch, Rung::Report];
 
-    /// Its name in messages and in `SIGWARD_ALTSTACK`.
+    /// The name in messages and in `SIGWARD_ALTSTACK`.
     #[must_use]
     pub fn name(self) -> &'static str {
         names::RUNG.own(self as u8)
@@ -125,10 +126,9 @@ impl Rung {
 pub enum Ordinary {
     /// Nothing.
     Off,
-    /// So much is touched, from the moment when a handler exists whose frame
-    /// can land there.
+    /// Touch this much, once a handler exists whose frame can land there.
     Armed(usize),
-    /// So much is locked, from the thread's start.
+    /// Lock this much, from the thread's start.
     Locked(usize),
 }
 
@@ -138,9 +138,9 @@ pub enum Ordinary {
 pub enum Remedy {
     /// Nothing.
     None,
-    /// It is logged.
+    /// Log it.
     Report,
-    /// The kernel gets a larger one.
+    /// Register a larger one.
     Fix,
 }
 
@@ -148,16 +148,16 @@ pub enum Remedy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Strategy {
-    /// As libc does it.
+    /// Call libc.
     Off = 0,
-    /// It sleeps in INT 0x80.
+    /// Sleep in INT 0x80.
     Int80 = 1,
-    /// Waits are `WNOHANG` and naps.
+    /// Use `WNOHANG` and naps.
     TwoPhase = 2,
 }
 
 impl Strategy {
-    /// Its name in `SIGWARD_WAIT` and in messages.
+    /// The name in `SIGWARD_WAIT` and in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         names::WAIT.own(self as u8)
@@ -169,7 +169,7 @@ impl Strategy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Interrupted {
-    /// EINTR, as ever.
+    /// EINTR, as without the library.
     Keep,
     /// Nothing: the wait goes on. For old programs that do not expect EINTR.
     Retry,
@@ -180,7 +180,7 @@ pub enum Interrupted {
 pub enum Words {
     /// Nothing.
     None,
-    /// Why nothing is done, and no more.
+    /// Only why nothing is done.
     Last,
     /// Anything.
     All,
@@ -195,7 +195,7 @@ pub enum LookUp {
     AtLoad,
 }
 
-/// Which system calls made through syscall(2) are looked at.
+/// Which system calls made through syscall(2) are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a set of its own")]
 pub struct Seen {

@@ -1,4 +1,4 @@
-//! What the plan asks of a process.
+//! The questions about a process that the plan depends on.
 
 use core::fmt;
 
@@ -8,26 +8,26 @@ use crate::sys::errno::Errno;
 /// What in a process makes our work dangerous or useless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// A sanitizer is in the process, which defines this name.
+    /// A sanitizer is in the process; it defines this name.
     Sanitizer(&'static str),
-    /// valgrind's tool keeps books of the program's memory.
+    /// A valgrind tool tracks the program's memory.
     Valgrind,
-    /// The program comes before us with a definition of this name.
+    /// The program defines this name, ahead of us.
     Overridden(&'static str),
-    /// gVisor writes the signal frames, and knows no residency.
+    /// gVisor writes the signal frames, and residency means nothing to it.
     Gvisor,
-    /// This is no libc that we know.
+    /// The libc is unknown.
     UnknownLibc,
-    /// A seccomp filter kills for this system call.
+    /// A seccomp filter kills the process for this system call.
     Killed(&'static str),
     /// A seccomp filter refuses this system call.
     Refused(&'static str, Errno),
-    /// A seccomp filter is in place, and could not be tried out.
+    /// A seccomp filter is in place and could not be tried out.
     Untried(Errno),
 }
 
 impl Obstacle {
-    /// The most that may be done.
+    /// The most that may still be done.
     #[must_use]
     pub const fn leaves(self) -> Duty {
         match self {
@@ -56,75 +56,75 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// Whose environment it is that holds the settings.
+/// Whose environment holds the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// The program's user's.
+    /// The user's who runs the program.
     Trusted,
-    /// That of a less privileged caller (`AT_SECURE`).
+    /// A less privileged caller's (`AT_SECURE`).
     Secure,
-    /// It was not found: there is no libc that we know.
+    /// Not found, because the libc is unknown.
     Missing,
 }
 
-/// What is asked of a process, least costly first. Each question is asked at
-/// most once, and only where its answer matters.
+/// Questions about a process, cheapest first. Each is asked at most once, and
+/// only if its answer matters.
 pub trait Process {
     /// Whose environment holds the settings.
     fn environment(&mut self) -> Environment;
-    /// Whether valgrind runs it under a tool that keeps books of memory, as far
-    /// as can be told without a look at the loaded objects.
+    /// Whether valgrind runs it under a tool that tracks memory, as far as that
+    /// can be found out without looking at the loaded objects.
     fn is_book_kept(&mut self) -> bool;
-    /// The size of a signal frame by `AT_MINSIGSTKSZ`.
+    /// The size of a signal frame according to `AT_MINSIGSTKSZ`.
     fn told_frame(&mut self) -> Option<usize>;
-    /// The size of a signal frame by CPUID.
+    /// The size of a signal frame according to CPUID.
     fn cpu_frame(&mut self) -> usize;
     /// Whether a seccomp filter is in place, or may be.
     fn is_filtered(&mut self) -> bool;
-    /// The name by which a sanitizer is known to be there.
+    /// A name that shows that a sanitizer is in the process.
     fn sanitizer(&mut self) -> Option<&'static str>;
-    /// Whether a tool of valgrind's that keeps books is there.
+    /// Whether a valgrind tool that tracks memory is in the process.
     fn has_book_keeper(&mut self) -> bool;
-    /// The name that the program itself defines before us.
+    /// A hooked name that the program itself defines, ahead of us.
     fn overridden(&mut self) -> Option<&'static str>;
-    /// Whether this is a libc that we know.
+    /// Whether the libc is known.
     fn knows_libc(&mut self) -> bool;
-    /// What the filter in place has against our work.
+    /// What makes the filter in place prevent our work, if anything.
     fn filter(&mut self) -> Option<Obstacle>;
-    /// Whether the filter in place lets a line be written.
+    /// Whether the filter in place allows a line to be written.
     ///
     /// # Errors
-    /// Where that could not be tried out.
+    /// If that could not be tried out.
     fn may_write(&mut self) -> Result<bool, Errno>;
 }
 
-/// The answers of a [`Process`], known beforehand.
+/// The answers of a [`Process`], known in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Whose environment holds the settings.
     pub environment: Environment,
-    /// A tool of valgrind's keeps books of memory.
+    /// Whether a valgrind tool tracks memory.
     pub book_keeper: bool,
     /// `AT_MINSIGSTKSZ`.
     pub told_frame: Option<usize>,
-    /// The size of a signal frame by CPUID.
+    /// The size of a signal frame according to CPUID.
     pub cpu_frame: usize,
-    /// A seccomp filter is in place.
+    /// Whether a seccomp filter is in place.
     pub filtered: bool,
-    /// The name by which a sanitizer is known to be there.
+    /// A name that shows that a sanitizer is in the process.
     pub sanitizer: Option<&'static str>,
-    /// The name that the program itself defines before us.
+    /// A hooked name that the program itself defines, ahead of us.
     pub overridden: Option<&'static str>,
-    /// This is a libc that we know.
+    /// Whether the libc is known.
     pub known_libc: bool,
-    /// What the filter in place has against our work.
+    /// What makes the filter in place prevent our work, if anything.
     pub filter: Option<Obstacle>,
-    /// Whether the filter in place lets a line be written.
+    /// Whether the filter in place allows a line to be written.
     pub may_write: Result<bool, Errno>,
 }
 
 impl Facts {
-    /// A process with nothing in our way, and a frame of this size.
+    /// A process without obstacles, with frames of this size.
     #[must_use]
     pub const fn plain(told_frame: Option<usize>, cpu_frame: usize) -> Self {
         Facts {

@@ -1,5 +1,5 @@
-//! The plan as tables: a row each for what was set, what the kernel is, and
-//! what the process is.
+//! The plan as tables: one row for each combination of settings, kernel and
+//! process.
 
 use super::*;
 use crate::config::{Altstack, Fork, Log, SmallStacks, Stack, Stats, Wait, WaitEintr};
@@ -28,7 +28,7 @@ fn affected() -> Verdict {
     kernel("5.3.5", Some(GCC9))
 }
 
-/// In a range, by a compiler that is not known.
+/// In an affected range, with an unknown compiler.
 fn doubtful() -> Verdict {
     kernel("5.3.5", None)
 }
@@ -57,7 +57,7 @@ fn make(config: &Config, verdict: Verdict, mut facts: Facts) -> Plan<'static> {
     plan(config, Bad::default(), || verdict, &mut facts)
 }
 
-/// A process of which each question is noted.
+/// A process that records each question.
 struct Watched {
     facts: Facts,
     asked: Vec<&'static str>,
@@ -89,7 +89,7 @@ watched! {
     may_write: Result<bool, Errno>
 }
 
-/// What is asked of such a process, but for the two questions that cost
+/// The questions asked about such a process, except for the two that cost
 /// nothing and are always asked.
 fn questions(config: &Config, verdict: Verdict, facts: Facts) -> Vec<&'static str> {
     let mut watched = Watched { facts, asked: Vec::new() };
@@ -164,7 +164,7 @@ fn small_stacks_by_what_was_set_mode_and_kernel() {
 #[test]
 fn obstacles_in_their_order_and_what_they_leave() {
     type Row = (fn(&mut Facts), Obstacle, Duty);
-    // Each row's obstacle goes before those of the rows above.
+    // Each row's obstacle takes precedence over those of the rows above.
     let rows: [Row; 6] = [
         (
             |facts| facts.filter = Some(Obstacle::Untried(Errno::EPERM)),
@@ -200,17 +200,17 @@ fn obstacles_in_their_order_and_what_they_leave() {
             assert_eq!(plan.seen.stacks, left == Duty::Observe);
             assert!(!plan.fork_handlers);
         }
-        // Where nothing is asked for, nothing stands in the way.
+        // Without a request there is no obstacle.
         let plan = make(&Config::DEFAULT, healthy(), facts);
         assert_eq!((plan.obstacle, plan.duty.why), (None, Why::NotAffected));
     }
-    // gVisor comes behind what the program brings with it, before its libc.
+    // gVisor comes after what the program brings with it, and before its libc.
     let plain = Facts { known_libc: false, ..FACTS };
     assert_eq!(make(&mode(Mode::On), gvisor(), plain).obstacle, Some(Obstacle::Gvisor));
     let overridden = Facts { overridden: Some("sigaltstack"), ..FACTS };
     let obstacle = make(&mode(Mode::On), gvisor(), overridden).obstacle;
     assert_eq!(obstacle, Some(Obstacle::Overridden("sigaltstack")));
-    // Where no filter is in place, none is in the way.
+    // A filter that is not in place is no obstacle.
     let unfiltered = Facts { filter: Some(Obstacle::Killed("mlock")), ..FACTS };
     assert_eq!(make(&mode(Mode::On), healthy(), unfiltered).obstacle, None);
 }
@@ -291,7 +291,7 @@ fn the_frame_and_what_follows_from_it() {
         assert_eq!(plan.window, 2 * value + 2048 + 128);
         let armed = Ordinary::Armed(plan.window + (32 << 10));
         assert_eq!(plan.ordinary, Part { value: armed, why: Why::Default });
-        // No frame matters where nothing is held or counted.
+        // The frame does not matter if nothing is held or counted.
         assert_eq!(make(&Config::DEFAULT, healthy(), facts).frame.value, 0);
     }
     let absurd = Config { frame: Some(usize::MAX), ..mode(Mode::On) };
@@ -342,12 +342,12 @@ fn waits_by_what_was_set_and_by_what_stands_in_the_way() {
             (value != Strategy::Off, plan.seen.waits)
         );
 
-        // Who stands down from everything leaves waits alone, too.
+        // Standing down from everything includes waits.
         let on = Config { mode: Mode::On, ..config };
         let sanitized = Facts { sanitizer: Some("__asan_init"), ..FACTS };
         let plan = make(&on, healthy(), sanitized);
         assert_eq!(plan.wait, Part { value: Strategy::Off, why: Why::Obstacle });
-        // Who only observes, does not.
+        // Only observing does not.
         assert_eq!(make(&on, gvisor(), FACTS).wait, Part { value, why });
     }
     let retry = set(|config| config.wait_eintr = WaitEintr::Retry);
@@ -370,7 +370,7 @@ fn what_may_be_said() {
         ] {
             let plan = make(&config, healthy(), facts);
             assert_eq!(plan.words, Part { value, why });
-            // A filter of the program's own would be in the way of lines.
+            // A filter installed by the program might prevent writing lines.
             assert_eq!(plan.seen.filters, value == Words::All);
         }
     }

@@ -1,5 +1,5 @@
-//! How a kernel was built: by which vendor and compiler, and whether it can be
-//! preempted.
+//! How a kernel was built: by which vendor and compiler, and whether it is
+//! preemptible.
 
 use super::scan::{after, find, number};
 use super::version::{faked, parse_version, proc_release};
@@ -26,7 +26,7 @@ pub(super) fn fixed_build(
     })
 }
 
-/// Whether the release carries more than a version and a `-rc`.
+/// Whether the release has more than a version and a `-rc`.
 pub(super) fn has_vendor_suffix(texts: &KernelTexts<'_>) -> bool {
     let suffix = texts.release.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.');
     let Some(suffix) = suffix.and_then(|at| texts.release.get(at..)) else {
@@ -38,10 +38,10 @@ pub(super) fn has_vendor_suffix(texts: &KernelTexts<'_>) -> bool {
     }
 }
 
-/// Whether `uname -v` shows a kernel that may preempt itself: PREEMPT,
-/// `PREEMPT RT`, `PREEMPT_RT`, and `PREEMPT_DYNAMIC`, whose boot parameter may
-/// ask for it. Voluntary preemption is not shown at all, or as
-/// `PREEMPT_VOLUNTARY`, and schedules at chosen points only.
+/// Whether `uname -v` shows a kernel that may preempt itself: PREEMPT, `PREEMPT
+/// RT`, `PREEMPT_RT`, and `PREEMPT_DYNAMIC`, whose boot parameter may request
+/// it. Voluntary preemption is not shown at all, or as `PREEMPT_VOLUNTARY`; it
+/// schedules only at chosen points.
 pub(super) fn preemptible(version: &[u8]) -> bool {
     version
         .split(u8::is_ascii_whitespace)
@@ -69,7 +69,7 @@ pub(super) fn compiler(text: &[u8]) -> Option<Compiler> {
     None
 }
 
-/// The number behind a `(…)` group that begins within the first word.
+/// The number after a `(…)` group that begins within the first word.
 fn after_parentheses(text: &[u8]) -> Option<u32> {
     let open = text.iter().position(|byte| *byte == b'(')?;
     let name = text.get(..open)?;

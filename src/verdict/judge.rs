@@ -7,17 +7,15 @@ use super::{Compiler, KernelTexts, Reason, Standing, Text, Verdict};
 use crate::quirks::{self, Arch, BuiltBy, Confidence, FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
 
 /// Whether `/proc/version` and `/proc/version_signature` can change the
-/// verdict: true only for a Linux release in an affected range, or one that
+/// verdict. True only for a Linux release in an affected range, or for one that
 /// `setarch --uname-2.6` made from such a release.
 #[must_use]
 pub fn needs_proc(release: &[u8]) -> bool {
     parse_version(release).is_some_and(|version| in_range(version) || faked(version))
 }
 
-/// Judges the defect of this class that the operating system is known for:
-/// `linux-sigframe-fpu` or `freebsd-restart-r10`.
-///
-/// Total: any texts give a verdict.
+/// Judges the defect that the operating system is known for:
+/// `linux-sigframe-fpu` or `freebsd-restart-r10`. Any texts give a verdict.
 #[must_use]
 pub fn judge(texts: &KernelTexts<'_>) -> Verdict {
     match texts.sysname {
@@ -27,7 +25,8 @@ pub fn judge(texts: &KernelTexts<'_>) -> Verdict {
     }
 }
 
-/// Judges the running kernel, of the system that this was built for.
+/// Judges the running kernel, assuming the operating system that this was built
+/// for.
 #[must_use]
 pub fn judge_running(texts: &KernelTexts<'_>) -> Verdict {
     if cfg!(target_os = "linux") { judge_linux(texts) } else { judge(texts) }
@@ -56,7 +55,8 @@ fn judge_linux(texts: &KernelTexts<'_>) -> Verdict {
     }
 
     let Some((upstream, text)) = upstream(texts, release) else {
-        // A faked release and nothing else to go by: 2.6.63 is 4.3, 5.3 or 6.3.
+        // The release is faked and nothing else is known: 2.6.63 is 4.3, 5.3 or
+        // 6.3.
         verdict.in_range = true;
         return verdict.concluded(Standing::Unknown, Confidence::Low, Reason::CompilerUnknown);
     };
@@ -75,8 +75,8 @@ fn judge_linux(texts: &KernelTexts<'_>) -> Verdict {
     judge_build(verdict, texts)
 }
 
-/// The rest of the argument for an upstream version in range: the compiler,
-/// the vendor, and what qualifies the answer.
+/// Completes the argument for an upstream version in range: the compiler, the
+/// vendor, and reservations.
 fn judge_build(mut verdict: Verdict, texts: &KernelTexts<'_>) -> Verdict {
     verdict.compiler = texts.proc_version.and_then(compiler);
     let guilty = match (LINUX_SIGFRAME_FPU.built_by, verdict.compiler) {
@@ -148,8 +148,8 @@ fn runs_on(arch: Arch, texts: &KernelTexts<'_>) -> bool {
     }
 }
 
-/// gVisor's `uname -v` is a constant of its sources; newer ones say so in the
-/// release as well.
+/// gVisor's `uname -v` is a constant in its source; newer versions also say so
+/// in the release.
 fn is_gvisor(texts: &KernelTexts<'_>) -> bool {
     texts.version == b"#1 SMP Sun Jan 10 15:06:54 PST 2016"
         || texts.release.ends_with(b"-gvisor")

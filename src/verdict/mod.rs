@@ -1,11 +1,11 @@
-//! Which kernel is this, is it affected, and why.
+//! Which kernel this is, whether it is affected, and why.
 //!
-//! Pure over the kernel's texts; reading them is elsewhere. Everything here is
-//! async-signal-safe: no allocation, no panic, no system call. Any bytes are
-//! accepted, of any length.
+//! This is a pure function of the kernel's texts; reading them is done
+//! elsewhere. Everything here is async-signal-safe: no allocation, no panic, no
+//! system call. It accepts any bytes of any length.
 //!
-//! A caller with little to spend asks [`needs_proc`] first: where it says no,
-//! the verdict is final with `uname` alone, and no file need be opened.
+//! A caller can save work by asking [`needs_proc`] first: if that is false, the
+//! verdict from `uname` alone is final, and no file has to be opened.
 
 mod build;
 mod judge;
@@ -19,14 +19,14 @@ use crate::quirks::{Confidence, Quirk, Version};
 pub use judge::{judge, judge_running, needs_proc};
 pub use reason::{Compiler, Reason, Reasons, Text};
 
-/// What the processor offers, from CPUID.
+/// What the processor supports, from CPUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuTraits {
     /// A 64-bit x86 process.
     pub x86_64: bool,
-    /// XSAVE is there and switched on by the kernel.
+    /// XSAVE is present and enabled by the kernel.
     pub xsave: bool,
-    /// AVX is there and switched on by the kernel.
+    /// AVX is present and enabled by the kernel.
     pub avx: bool,
 }
 
@@ -36,7 +36,7 @@ impl CpuTraits {
     pub const MODERN: Self = Self { x86_64: true, xsave: true, avx: true };
 }
 
-/// The texts by which a kernel describes itself.
+/// The texts with which a kernel describes itself.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelTexts<'a> {
     /// `uname -s`.
@@ -49,7 +49,7 @@ pub struct KernelTexts<'a> {
     pub machine: &'a [u8],
     /// `/proc/version`, if it was read.
     pub proc_version: Option<&'a [u8]>,
-    /// `/proc/version_signature` (Ubuntu), if it is there.
+    /// `/proc/version_signature` (Ubuntu), if it exists.
     pub version_signature: Option<&'a [u8]>,
     /// The processor.
     pub cpu: CpuTraits,
@@ -60,7 +60,7 @@ pub struct KernelTexts<'a> {
 pub enum Standing {
     /// The kernel has the defect.
     Affected,
-    /// It has not.
+    /// The kernel does not have the defect.
     NotAffected,
     /// The texts do not tell.
     Unknown,
@@ -84,23 +84,23 @@ impl Standing {
     }
 }
 
-/// What is known of a kernel and one defect.
+/// What is known about a kernel and one defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The defect that was judged; `None` = nothing known of this system.
+    /// The judged defect; `None` if no defect of this system is known.
     pub quirk: Option<&'static Quirk>,
     /// The answer.
     pub standing: Standing,
-    /// How sure it is.
+    /// How sure the answer is.
     pub confidence: Confidence,
-    /// Whether the texts leave the kernel in an affected range.
+    /// Whether the texts place the kernel in an affected range.
     pub in_range: bool,
     /// Whether the kernel may preempt itself, so that residency only reduces
     /// the risk. Voluntary preemption does not count.
     pub preempt: bool,
-    /// Whether gVisor, not Linux, answers: stand down.
+    /// Whether this is gVisor, not Linux: then we stand down.
     pub gvisor: bool,
-    /// The upstream version and where it was found.
+    /// The upstream version, and where it was found.
     pub upstream: Option<(Version, Text)>,
     /// The compiler that built the kernel.
     pub compiler: Option<Compiler>,

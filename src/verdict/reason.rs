@@ -18,7 +18,7 @@ pub enum Text {
 }
 
 impl Text {
-    /// The name that an administrator knows the text by.
+    /// The name by which an administrator knows the text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Text {
     }
 }
 
-/// Who built the kernel.
+/// The compiler that built the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compiler {
     /// GCC of this major version.
@@ -42,29 +42,30 @@ pub enum Compiler {
 /// One step of the argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// No row of the table belongs to this operating system.
+    /// The table has no row for this operating system.
     OtherSystem,
     /// The defect needs another processor.
     OtherProcessor,
-    /// gVisor answers the system calls, and writes the signal frames.
+    /// gVisor answers the system calls and writes the signal frames.
     Gvisor,
-    /// `uname -r` is no version number.
+    /// `uname -r` is not a version number.
     ReleaseUnreadable,
-    /// `uname -r` is one that `setarch --uname-2.6` makes up.
+    /// `uname -r` was made up by `setarch --uname-2.6`.
     ReleaseFaked,
-    /// The upstream version, and the text that it is from.
+    /// The upstream version, and the text that it came from.
     Upstream(Version, Text),
-    /// No affected range holds the version.
+    /// The version is in no affected range.
     OutOfRange,
-    /// An affected range holds the version; it ends at this one.
+    /// The version is in the affected range that ends at this one.
     InRange(Version),
-    /// The vendor's build is listed as fixed; from this build number on.
+    /// The vendor's build is listed as fixed by this row.
     FixedByVendor(&'static FixedBuild),
-    /// A vendor built this kernel, and may have taken the fix unlisted.
+    /// A vendor built this kernel, and may have taken the fix without being
+    /// listed.
     VendorMayHaveFixed,
     /// The compiler, and whether its code shows the defect.
     BuiltBy(Compiler, bool),
-    /// The compiler is not known.
+    /// The compiler is unknown.
     CompilerUnknown,
     /// The processor has no AVX: only x87 and SSE registers are at risk.
     NoAvx,
@@ -120,7 +121,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Most steps that an argument has.
+/// The most steps that an argument has.
 const MOST_REASONS: usize = 8;
 
 /// The steps of an argument, in order. Holds eight; further ones are dropped.
@@ -130,7 +131,7 @@ pub struct Reasons {
 }
 
 impl Reasons {
-    /// No step yet.
+    /// No steps.
     pub(super) const NONE: Self = Self { steps: [None; MOST_REASONS] };
 
     pub(super) fn push(&mut self, reason: Reason) {
@@ -139,7 +140,7 @@ impl Reasons {
         }
     }
 
-    /// The reasons in the order in which they were found.
+    /// The reasons, in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = Reason> + '_ {
         self.steps.iter().flatten().copied()
     }

@@ -1,6 +1,6 @@
 //! Finding numbers and words in bytes.
 
-/// The decimal number that `text` begins with, and how many digits it has.
+/// The decimal number at the start of `text`, and how many digits it has.
 /// Saturates.
 pub(super) fn number(text: &[u8]) -> Option<(u32, usize)> {
     let mut value = 0_u32;
@@ -13,7 +13,7 @@ pub(super) fn number(text: &[u8]) -> Option<(u32, usize)> {
     (digits > 0).then_some((value, digits))
 }
 
-/// Where `needle` first begins.
+/// The position of the first `needle`.
 pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let mut rest = text;
     while !rest.starts_with(needle) {
@@ -22,7 +22,7 @@ pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     text.len().checked_sub(rest.len())
 }
 
-/// What follows the first `needle`.
+/// The text after the first `needle`.
 pub(super) fn after<'a>(text: &'a [u8], needle: &[u8]) -> Option<&'a [u8]> {
     text.get(find(text, needle)?.checked_add(needle.len())?..)
 }

@@ -3,8 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use Standing::{Affected, NotAffected, Unknown};
 
-/// One kernel: `uname -r`, `uname -v`, `/proc/version`, `/proc/version_signature`
-/// (empty = not there), and what must come out.
+/// One kernel: `uname -r`, `uname -v`, `/proc/version`,
+/// `/proc/version_signature` (empty if it does not exist), and the expected
+/// result.
 struct Kernel {
     name: &'static str,
     release: &'static str,
@@ -59,8 +60,9 @@ macro_rules! preempt {
 const GCC8: &str = "(root@b) (gcc version 8.3.0 (Debian 8.3.0-6)) #1 SMP";
 const GCC9: &str = "(root@b) (gcc version 9.2.1 20190827 (Red Hat 9.2.1-1) (GCC)) #1 SMP";
 
-// Rows marked `seen`: `uname` or `/proc/version` is from a public bug report;
-// what the report left out, and the other rows, follow the vendor's pattern.
+// In rows marked `seen`, `uname` or `/proc/version` is from a public bug
+// report. What the report left out, and the other rows, follow the vendor's
+// pattern.
 static KERNELS: &[Kernel] = kernels![
     // mainline and stable
     "5.1, before the defect", "5.1.21", "#1 SMP Sun Jul 28", "", "" => NotAffected, idle, not;
@@ -137,7 +139,7 @@ static KERNELS: &[Kernel] = kernels![
         "Linux version 5.2.2-050202-generic (kernel@kathleen) (gcc version 9.1.0 (Ubuntu 9.1.0-9ubuntu2)) #201907231250 SMP Tue Jul 23 12:53:21 UTC 2019", ""
         => Affected, acts, not;
     "signature without a version", "5.4.0-52-generic", "#57-Ubuntu SMP", GCC9, "Ubuntu" => NotAffected, idle, not;
-    // Debian and its children
+    // Debian and its derivatives
     "Debian 5.3.9, seen", "5.3.0-2-amd64", "#1 SMP Debian 5.3.9-3 (2019-11-19)",
         "Linux version 5.3.0-2-amd64 (debian-kernel@lists.debian.org) (gcc version 9.2.1 20191109 (Debian 9.2.1-19)) #1 SMP Debian 5.3.9-3 (2019-11-19)", ""
         => Affected, acts, not;
@@ -191,7 +193,7 @@ static KERNELS: &[Kernel] = kernels![
     "2.6.63 and nothing else", "2.6.63", "#1 SMP", "", "" => Unknown, acts, not;
     "4.19 shown as 2.6.79", "2.6.79-9-amd64", "#1 SMP", "", "" => NotAffected, idle, not;
     "a true 2.6.32", "2.6.32-754.el6.x86_64", "#1 SMP", "", "" => NotAffected, idle, not;
-    // no kernel at all
+    // not a kernel at all
     "empty", "", "", "", "" => Unknown, idle, not;
     "garbage", "\u{fffd}..-", "(((", ")))", "5" => Unknown, idle, not;
     "a lone number", "5", "#1", "", "" => Unknown, idle, not;
@@ -214,8 +216,8 @@ fn table_of_kernels() {
     }
 }
 
-/// The table above must be able to fail: each answer occurs, and the
-/// proc texts do decide.
+/// The table above must be able to fail: each answer occurs, and the proc texts
+/// make a difference.
 #[test]
 fn the_table_holds_every_answer() {
     for standing in [Affected, NotAffected, Unknown] {
@@ -377,8 +379,8 @@ fn stable(major: u32, minor: u32, patch: u32, gcc: u32) -> Verdict {
 }
 
 proptest! {
-    /// Total, and files are never wanted in vain: where `needs_proc` says no,
-    /// they change nothing and the library does not act.
+    /// Any texts give a verdict, and files are never requested for nothing: if
+    /// `needs_proc` is false, they change nothing and the library does not act.
     #[test]
     fn any_texts_give_a_verdict(
         release in any_text(), version in any_text(), machine in any_text(),
@@ -404,8 +406,8 @@ proptest! {
         }
     }
 
-    /// Within a series a later patch level is never worse, a later GCC never
-    /// better.
+    /// Within a series a later patch level is never worse, and a later GCC is
+    /// never better.
     #[test]
     fn later_patches_help_and_later_compilers_do_not(
         minor in 0_u32..8, patch in 0_u32..30, step in 1_u32..10, gcc in 4_u32..16, newer in 1_u32..6,
@@ -415,7 +417,7 @@ proptest! {
         prop_assert!(!here.acts() || stable(5, minor, patch, gcc + newer).acts());
     }
 
-    /// A fixed upstream version in the signature always acquits.
+    /// A fixed upstream version in the signature always means not affected.
     #[test]
     fn a_fixed_signature_acquits(version in any_text(), proc_version in any_text()) {
         let verdict = judge(&KernelTexts {

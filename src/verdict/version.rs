@@ -49,7 +49,7 @@ pub(super) fn proc_release(text: &[u8]) -> Option<&[u8]> {
     after(text, b"Linux version ")?.split(u8::is_ascii_whitespace).next()
 }
 
-/// `5.3.0-40-generic` → 5.3.0; `5.4` → 5.4.0; a lone number is no version.
+/// `5.3.0-40-generic` → 5.3.0; `5.4` → 5.4.0; a lone number is not a version.
 pub(super) fn parse_version(text: &[u8]) -> Option<Version> {
     let (major, digits) = number(text)?;
     let rest = text.get(digits..)?.strip_prefix(b".")?;

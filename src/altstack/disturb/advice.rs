@@ -10,11 +10,11 @@ use crate::sys::errno::{self, Errno};
 use crate::sys::page::{self, Pages};
 use crate::sys::signals::Blocked;
 
-/// Linux 6.13: pages that fault for good, without a mapping of their own.
+/// Linux 6.13: makes pages fault permanently, without splitting the mapping.
 const MADV_GUARD_INSTALL: c_int = 102;
 
-/// process_madvise(2), of whose ranges these may hold stacks. On a copy of this
-/// process they may have the addresses of ours. Async-signal-safe.
+/// process_madvise(2) on ranges that may hold stacks. If it targets a copy of
+/// this process, the addresses may be those of our stacks. Async-signal-safe.
 pub fn advising_ranges(ranges: &[(usize, usize)], advice: c_int, commit: Commit<'_>) -> isize {
     let flags_a_fork = flags_a_fork(advice);
     if flags_a_fork {
@@ -25,14 +25,14 @@ pub fn advising_ranges(ranges: &[(usize, usize)], advice: c_int, commit: Commit<
     without_holds(ranges, flags_a_fork, commit)
 }
 
-/// Whether `advice` says what a fork is to do with memory.
+/// Whether `advice` sets what a fork does with memory.
 #[must_use]
 pub const fn flags_a_fork(advice: c_int) -> bool {
     matches!(advice, libc::MADV_WIPEONFORK | libc::MADV_DONTFORK)
 }
 
 /// madvise(2) on a range that holds a stack. `commit` makes the original call
-/// on a range of its own. Async-signal-safe.
+/// on the range that it is given. Async-signal-safe.
 pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
     let bytes = length.div_ceil(page::SIZE).checked_mul(page::SIZE);
     let whole = start.is_multiple_of(page::SIZE)
@@ -40,7 +40,7 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
     match advice {
         _ if !whole => commit(start, length),
         libc::MADV_DONTNEED | libc::MADV_FREE => {
-            // With MADV_FREE the kernel may as well keep the pages.
+            // With MADV_FREE the kernel is free to keep the pages.
             let zero = advice == libc::MADV_DONTNEED;
             around_our_frame(pages(start, length), zero, commit)
         }
@@ -56,8 +56,9 @@ fn advise_otherwise(start: usize, length: usize, advice: c_int, commit: CommitOn
             disprove(start, length);
             commit(start, length)
         }
-        // The kernel refuses these on locked memory. A guard fails the lock
-        // that would cover it, and our touch, which the kernel makes for us.
+        // The kernel refuses these on locked memory. After a guard, a lock that
+        // covers it fails, and so does our touch, which the kernel performs for
+        // us.
         libc::MADV_PAGEOUT | libc::MADV_COLD | libc::MADV_REMOVE | MADV_GUARD_INSTALL => {
             let_go_of(start, length, commit)
         }
@@ -65,12 +66,12 @@ fn advise_otherwise(start: usize, length: usize, advice: c_int, commit: CommitOn
     }
 }
 
-/// Commits on the range while the stacks there are let go of.
+/// Makes the call while the stacks in the range are released.
 fn let_go_of(start: usize, length: usize, commit: CommitOn<'_>) -> isize {
     without_holds(&[(start, length)], false, &|| commit(start, length))
 }
 
-/// Whether another thread's stack is concerned, and all of the held pages are
+/// Whether another thread's stack is affected, and all of the held pages are
 /// proven private anonymous memory.
 #[inline(never)] // for depth
 fn others_proven(asked: Pages) -> bool {
@@ -80,14 +81,15 @@ fn others_proven(asked: Pages) -> bool {
     proven.unwrap_or(false)
 }
 
-/// Whether the kernel, which goes upwards, would go on after this outcome of
-/// a part: past a hole it does, and tells of it in the end.
+/// Whether the kernel, which works upwards, would continue after this outcome
+/// of a part. It continues after a hole, and reports that at the end.
 fn goes_on(outcome: isize) -> bool {
     outcome != FAILED || Errno(errno::get()) == Errno::ENOMEM
 }
 
-/// Commits on the parts of the range that no stack holds. The stacks stay:
-/// their threads could meet a signal without the lock or without the page.
+/// Makes the call on those parts of the range that no stack holds. The stacks
+/// stay held, because their threads could get a signal without the lock or the
+/// page.
 #[inline(never)] // for depth
 fn around_held(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     let mut outcome = commit(asked.address(), 0);
@@ -102,9 +104,10 @@ fn around_held(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     outcome
 }
 
-/// The lowest part of `rest` that is held, or is not. If it is, and proven, it
-/// stays, and with `zero` zeroes are written to it: the same to the program.
-/// True if that was done.
+/// The lowest part of `rest` that is either held as a whole or not held at all.
+/// If it is held and proven, it stays, and with `zero` it is filled with
+/// zeroes, which is the same to the program. True if the part was handled that
+/// way.
 #[inline(never)] // for depth
 fn served_in_place(rest: Pages, zero: bool) -> (Pages, bool) {
     let served = charge(&Blocked::all(), |State { registry, .. }| {
@@ -115,21 +118,22 @@ fn served_in_place(rest: Pages, zero: bool) -> (Pages, bool) {
         if held.first > rest.first {
             return (Pages { end: held.first, ..rest }, false);
         }
-        // SAFETY: the program asks for these whole pages to read as zeroes,
-        // and the pages under our frames are not among them.
+        // SAFETY: the program asks for these whole pages to read as zeroes, and
+        // the pages under our frames are not among them.
         let cleared = || unsafe { call::write_zeroes(held.address(), held.bytes()) }.is_ok();
         (held, registry.all_proven(held) && (!zero || cleared()))
     });
     served.unwrap_or((rest, false))
 }
 
-/// Gives `asked` away without the pages under our own frames: the program may
-/// give away all below its stack pointer, but not what we stand on there.
-/// What lies below a stack pointer is undefined at any time.
+/// Gives up `asked`, except the pages under our own frames. The program may
+/// give up everything below its stack pointer, but our frames are there now.
+/// Keeping those pages is allowed: what lies below a stack pointer is always
+/// undefined.
 fn around_our_frame(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
-    /// More than the frames below this one take.
+    /// More than the frames below this one need.
     const BELOW: usize = 2048;
-    /// More than lies between here and the program's frame.
+    /// More than the distance from here to the program's frame.
     const ABOVE: usize = 1024;
     let here = arch::stack_pointer();
     let ours = Pages::around(here.saturating_sub(BELOW), here.saturating_add(ABOVE));
@@ -148,7 +152,7 @@ fn around_our_frame(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
 fn give_away(asked: Pages, zero: bool, commit: CommitOn<'_>) -> isize {
     if others_proven(asked) {
         let outcome = around_held(asked, zero, commit);
-        // What was only touched is gone.
+        // Pages that were only touched are gone.
         appeared(asked.address(), asked.bytes());
         outcome
     } else {

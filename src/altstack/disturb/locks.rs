@@ -1,4 +1,4 @@
-//! The program's own locks, and calls that the limit on locks may refuse.
+//! The program's own locks, and calls that the limit on locks may make fail.
 
 use core::ffi::c_int;
 
@@ -11,14 +11,15 @@ use crate::sys::errno::{self, Errno};
 use crate::sys::page::{self, Pages};
 use crate::sys::signals::Blocked;
 
-/// A call of the program's that locks memory: mlock(2), mlock2(2),
-/// mlockall(2). With a range, its pages are the program's own from then on,
-/// and are not unlocked by us. Async-signal-safe.
+/// A call by the program that locks memory: mlock(2), mlock2(2), mlockall(2).
+/// If there is a range, its pages count as locked by the program from then on,
+/// and we do not unlock them. Async-signal-safe.
 pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    // mlockall(2) without a range is not refused for what is locked already.
+    // mlockall(2) without a range does not fail because of what is locked
+    // already.
     let result = range.map_or_else(commit, |(start, length)| {
         let asked = pages(start, length).count().saturating_mul(page::SIZE);
-        // The kernel has one error for the limit and for a hole.
+        // The kernel returns the same error for the limit and for a hole.
         let refused = |result| failed_by(result, Errno::ENOMEM) && call::is_mapped(start, length);
         with_room(asked, refused, &[], commit)
     });
@@ -29,26 +30,26 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     result
 }
 
-/// A call that makes a mapping, or a larger one, by so many bytes, which
-/// `MAP_LOCKED` or mlockall(2) may have the kernel lock, and takes away or
-/// replaces what `ranges` hold: mmap(2), mremap(2). Async-signal-safe.
+/// A call that adds `more` bytes of mapping, which the kernel may lock because
+/// of `MAP_LOCKED` or mlockall(2), and that removes or replaces what `ranges`
+/// hold: mmap(2), mremap(2). Async-signal-safe.
 #[inline]
 pub fn mapping(more: usize, ranges: &[(usize, usize)], commit: impl Fn() -> isize + Copy) -> isize {
     with_room(more, |result| failed_by(result, Errno::EAGAIN), ranges, commit)
 }
 
-/// A call that is to move the heap's end from `now` to `end`, which mlockall(2)
-/// may have the kernel lock: brk(2), whose answer is another from libc than by
-/// syscall(2). Async-signal-safe.
+/// A call that moves the heap's end from `now` to `end`: brk(2). The kernel may
+/// lock the new part because of mlockall(2). libc's brk and syscall(2) return
+/// different values. Async-signal-safe.
 pub fn ending_heap(now: usize, end: usize, ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     let refused = |_| end > 0 && call::current_break() < end;
     with_room(end.saturating_sub(now), refused, ranges, commit)
 }
 
-/// Commits, [`replacing`] what `ranges` hold, if there are any. If that was
-/// `refused` for the limit, which `asked` bytes more would pass, while we hold
-/// locks, we give them back and it is made once more; our stacks then get what
-/// is left.
+/// Makes the call, [`replacing`] what `ranges` hold, if any. If the call is
+/// `refused` because `asked` more bytes would exceed the limit while we hold
+/// locks, we release our locks and repeat the call. Our stacks then get what is
+/// left.
 #[inline]
 fn with_room(
     asked: usize,
@@ -71,7 +72,8 @@ fn with_room(
     }
 }
 
-/// `refused` is what the call returned, and errno before it.
+/// Repeats the call without our locks if that can help. `refused` is what the
+/// call returned, and errno before it.
 #[cold]
 #[inline(never)] // for depth
 fn make_room(
@@ -99,17 +101,17 @@ fn failed_by(result: isize, error: Errno) -> bool {
     result == FAILED && Errno(errno::get()) == error
 }
 
-/// Whether the limit keeps the program from locking `asked` bytes more, and
-/// would not if we held no locks. In doubt, yes.
+/// Whether the limit keeps the program from locking `asked` more bytes, and
+/// would not if we held no locks. If unsure, true.
 fn passes_limit(asked: usize) -> bool {
     let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(u64::MAX, |limit| limit.rlim_cur);
     let fits = asked as u64 <= limit;
     fits && !matches!(call::room_for_lock(asked), Ok(()) | Err(Errno::EPERM))
 }
 
-/// munlock(2) of a range, or munlockall(2) with `None`: our stacks in it are
-/// locked again, and those that had to do without a lock try for one. What
-/// was proven of them is not any more: their locks were what told.
+/// munlock(2) of a range, or munlockall(2) with `None`. Locks our stacks in it
+/// again, and tries to lock those that had no lock so far. The stacks in it are
+/// no longer proven, because the proof relied on their locks.
 /// Async-signal-safe.
 pub fn unlocking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     let blocked = Blocked::all();

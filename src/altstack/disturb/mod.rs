@@ -1,13 +1,13 @@
-//! The program's own memory calls, where they hit a stack that is held: each
-//! returns what it would without us, and afterwards the stacks are resident
-//! again as far as the memory is there.
+//! The program's own memory calls that affect a stack we hold. Each returns
+//! what it would return without us, and afterwards the stacks are resident
+//! again, as far as the memory still exists.
 //!
-//! Where a lock of ours would change the call's outcome, the stack is let go
-//! of first and held again after, with signals blocked on the calling thread;
-//! for stacks of other threads that leaves a window, which is counted. So does
-//! a call over the memory that the caller stands on, during which they are not
-//! blocked: it may take the stack away, or its writability, and what comes of
-//! that is for the program's handlers to see.
+//! If our lock would change the outcome of a call, the stack is released before
+//! it and held again afterwards, with signals blocked on the calling thread.
+//! For stacks of other threads that leaves a window, which is counted. A call
+//! on the memory that the caller is running on leaves a window too, because
+//! signals are not blocked during it: the call may remove the stack or make it
+//! read-only, and then the program's handlers must see the result.
 
 mod advice;
 mod locks;
@@ -24,9 +24,10 @@ use crate::sys::signals::{self, Blocked};
 pub use advice::{advise, advising_ranges, flags_a_fork};
 pub use locks::{ending_heap, locking, mapping, unlocking};
 
-/// The original call, with its result as a register: -1 for a failure.
+/// The original call. Returns the value of the result register; -1 is a
+/// failure.
 pub type Commit<'a> = &'a dyn Fn() -> isize;
-/// The original call on a range (start and length in bytes) of its own.
+/// The original call on the given range (start and length in bytes).
 pub type CommitOn<'a> = &'a dyn Fn(usize, usize) -> isize;
 
 /// What each of these calls returns when it fails.
@@ -39,14 +40,15 @@ fn pages(start: usize, length: usize) -> Pages {
     Pages::around(start, start.saturating_add(length))
 }
 
-/// A call that takes away, replaces or moves memory in the ranges (start and
+/// A call that removes, replaces or moves memory in the ranges (start and
 /// length in bytes): munmap(2), mmap(2) with `MAP_FIXED`, mremap(2), brk(2).
-/// What was known of their [`origin`](super::origin) is forgotten by now. Async-signal-safe.
+/// The caller has already made [`origin`](super::origin) forget them.
+/// Async-signal-safe.
 pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     without_holds(ranges, true, commit)
 }
 
-/// Commits while the stacks in the ranges are let go of.
+/// Makes the call while the stacks in the ranges are released.
 #[inline(never)] // for depth
 fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) -> isize {
     let before = errno::get();
@@ -62,7 +64,8 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
                 drop(blocked);
                 let result = done.unwrap_or_else(commit);
                 if !signals::have_room() {
-                    // They are held again when they are set again.
+                    // The stacks are held again when the program sets them
+                    // again.
                     return result;
                 }
                 (result, Blocked::all())
@@ -73,8 +76,9 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
             return result;
         }
         drop(blocked);
-        // In the middle of a fork that waits for this thread, say. The call
-        // must not fail for our locks; what is left is held after the fork.
+        // For example, a fork is in progress that waits for this thread. The
+        // call must not fail because of our locks; what is left afterwards is
+        // held after the fork.
         if fork::under_way() {
             fork::unlock_meanwhile(if done.is_none() { ranges } else { &[] });
         }
@@ -82,8 +86,9 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
         if fork::ended() == ended {
             return result;
         }
-        // Its locks are back since, perhaps from before the call, which may be
-        // why that failed, or before the unlocking: once more.
+        // A fork has ended meanwhile and restored its locks. The call may have
+        // failed because of them, or our unlocking may have removed them again.
+        // Either way, go around again.
         if result == FAILED {
             errno::set(before);
         } else {
@@ -92,7 +97,7 @@ fn without_holds(ranges: &[(usize, usize)], replaced: bool, commit: Commit<'_>) 
     }
 }
 
-/// False where the registry is not to be had.
+/// Releases the stacks in the ranges. False if the registry is not available.
 #[inline(never)] // for depth
 fn suspend(ranges: &[(usize, usize)], blocked: &Blocked) -> bool {
     let suspended = charge(blocked, |State { registry, .. }| {
@@ -117,7 +122,7 @@ fn resume(ranges: &[(usize, usize)], replaced: bool, blocked: &Blocked) {
     }
 }
 
-/// Some stacks are let go of for a call whose end was not put on record.
+/// Whether some stacks were released for a call whose end was not recorded.
 static UNENDED: AtomicBool = AtomicBool::new(false);
 
 #[cold]
@@ -125,18 +130,18 @@ fn note_unended() {
     UNENDED.store(true, Ordering::Relaxed);
 }
 
-/// Whether each stack that is let go of will be held again by itself.
+/// Whether each released stack will be held again when its call ends.
 pub(super) fn all_end() -> bool {
     !UNENDED.load(Ordering::Relaxed)
 }
 
-/// Whether a call on the range may take away what we stand on. A range of all
-/// memory stands for a call that takes nothing away.
+/// Whether a call on the range may remove the memory we are running on. The
+/// range of all memory is used for a call that removes nothing.
 fn stands_on(start: usize, length: usize) -> bool {
     (start, length) != EVERYWHERE && signals::stand_on(start, length)
 }
 
-/// A call that leaves the memory in place but may take its residency or its
+/// A call that leaves the memory in place but may remove its residency or its
 /// lock: mprotect(2), shmdt(2). Async-signal-safe.
 pub fn weakening(start: usize, length: usize, commit: Commit<'_>) -> isize {
     if stands_on(start, length) {
@@ -152,7 +157,7 @@ pub fn weakening(start: usize, length: usize, commit: Commit<'_>) -> isize {
     result
 }
 
-/// Memory may have come, or come back, to the range: stacks there are made
+/// Memory may have appeared, or come back, in the range: makes the stacks there
 /// resident. Async-signal-safe.
 pub fn appeared(start: usize, length: usize) {
     refresh(start, length, &Blocked::all());

@@ -1,20 +1,22 @@
-//! Turning away memory calls that touch no stack of ours: they are hot in
+//! Quickly passes on memory calls that affect no stack of ours: they are hot in
 //! allocators.
 //!
-//! What is watched stands in a tree over all pages of the address space, like
-//! a page table: a bit for each page, and above it a bit for each word of bits
-//! that is not empty, for each leaf and for each branch. A range of any size
-//! is answered by the words at its two ends and by the bits above for what
-//! lies between; a leaf that was never made answers at once. The answer is
-//! exact. It takes no lock: one thread at a time writes, and a page is raised
-//! before it is held and lowered after it is let go of.
+//! The watched pages are kept in a tree over all pages of the address space,
+//! like a page table. There is a bit for each page. Above that there is a bit
+//! for each non-empty word of bits, for each non-empty leaf and for each
+//! non-empty branch. To check a range of any size, we read the words at its two
+//! ends, and the higher bits for what lies between. A leaf that was never made
+//! answers at once. The answer is exact. Reading takes no lock. One thread at a
+//! time writes; it raises a page before the page is held, and lowers it after
+//! the page is released.
 //!
-//! Memory: a leaf has half a KiB and stands for 16 MiB of addresses, a branch
-//! has 8 KiB for 16 GiB; so a stack takes 1 KiB at most beside its branch, and
-//! its neighbours take nothing more. Tables are mapped in pieces of 16 KiB when a
-//! stack first needs them, and stay: a reader may be anywhere in them. A fork
-//! does not copy them, as its child begins anew: it finds them empty. Where
-//! the kernel gives no memory, every call is one that may touch a stack.
+//! Memory: a leaf takes half a KiB and covers 16 MiB of addresses, a branch
+//! takes 8 KiB and covers 16 GiB. So a stack takes at most 1 KiB besides its
+//! branch, and its neighbours take nothing more. Tables are mapped in pieces of
+//! 16 KiB when a stack first needs them. They are never unmapped, because a
+//! reader may be anywhere in them. A fork does not copy them: the child starts
+//! afresh and finds them empty. If the kernel gives no memory, every call
+//! counts as one that may affect a stack.
 
 mod tree;
 mod watch;
@@ -25,33 +27,35 @@ use crate::sys::page;
 use tree::{Branch, LEAVES, Leaf, Part, ROOT, Root};
 pub use watch::Watch;
 
-/// How many raised ranges have pages above those of the tree.
+/// How many raised ranges have pages above the tree's.
 static ABOVE: AtomicUsize = AtomicUsize::new(0);
 
 /// How calls are answered.
 static ANSWER: AtomicU8 = AtomicU8::new(SHUT);
-/// Nothing is touched.
+/// No call affects a watched page.
 const SHUT: u8 = 0;
-/// The tree knows.
+/// The tree decides.
 const EXACT: u8 = 1;
-/// Anything may be touched.
+/// Any call may affect a watched page.
 const PERHAPS: u8 = 2;
 
-/// Turns every call away, until pages are raised again: nobody is to act on
-/// what is held. What is raised stays so, to be lowered when it is let go of.
+/// Lets every call pass until pages are raised again, because nobody should act
+/// on what is held. Raised pages stay raised, and are lowered when they are
+/// released.
 pub fn shut() {
     ANSWER.store(SHUT, Ordering::Relaxed);
 }
 
-/// Nothing is held any more, as in a new process, whose [`Watch`] is new, too.
-/// The tables stay: this may be a signal's handler, over a call that reads them.
+/// Forgets everything that is held, as for a new process, whose [`Watch`] is
+/// new too. The tables stay: this may run in a signal handler that interrupted
+/// a reader.
 pub fn clear() {
     shut();
     ABOVE.store(0, Ordering::Relaxed);
     ROOT.clear();
 }
 
-/// Whether a call on `[start, start + length)` touches no watched page.
+/// Whether a call on `[start, start + length)` affects no watched page.
 /// Async-signal-safe.
 #[inline]
 #[must_use]
@@ -62,12 +66,12 @@ pub fn misses(start: usize, length: usize) -> bool {
     }
 }
 
-#[inline(never)] // for size: every hook asks
+#[inline(never)] // saves code size: every hook calls this
 fn touches(start: usize, length: usize) -> bool {
     const LEAF: usize = Leaf::PAGES * page::SIZE;
-    // The kernel refuses what wraps around, at once.
+    // The kernel refuses a range that wraps around at once.
     let last = start.wrapping_add(length).wrapping_sub(1);
-    // Mostly in one leaf.
+    // Usually the range is in one leaf.
     let at = start / LEAF;
     if at != last / LEAF || start >= ROOT_END {
         return length > 0 && touches_leaves(start, last);
@@ -76,10 +80,10 @@ fn touches(start: usize, length: usize) -> bool {
     leaf.is_some_and(|leaf| leaf.touches(start / page::SIZE, last / page::SIZE))
 }
 
-/// The address after those of the tree.
+/// The first address after the tree's.
 const ROOT_END: usize = Root::PAGES * page::SIZE;
 
-#[inline(never)] // for few registers in the caller
+#[inline(never)] // so that the caller needs few registers
 fn touches_leaves(start: usize, last: usize) -> bool {
     const BRANCH: usize = Branch::PAGES * page::SIZE;
     let at = start / BRANCH;

@@ -1,4 +1,4 @@
-//! Tests of [`super`]: a set of pages says the same.
+//! Tests of [`super`] against a set of pages, which must give the same answers.
 
 use super::tree::WORD;
 use super::*;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The tree is the process's: tests that change it take turns.
+/// The tree belongs to the process, so tests that change it take turns.
 pub fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -40,7 +40,7 @@ fn held_pages_are_never_missed() {
 fn what_lies_between_stacks_is_missed_at_any_size() {
     let _alone = alone();
     let mut watch = Watch::new();
-    // 4,000 stacks of two pages each, and as many half a tree away.
+    // 4,000 stacks of two pages each, and the same number half a tree away.
     let stack = |number: usize| {
         let first = (number % 2) * Root::PAGES / 2 + number * 5;
         Pages { first, end: first + 2 }
@@ -97,19 +97,19 @@ fn without_memory_anything_may_be_touched() {
     clear();
 }
 
-/// Where something begins or ends.
+/// A place where something begins or ends.
 fn edge() -> impl Strategy<Value = usize> {
     let sizes = [1, WORD, Leaf::PAGES, Branch::PAGES, Root::PAGES / 2];
     (prop::sample::select(sizes.to_vec()), 0..4_usize, -3..3_isize)
         .prop_map(|(size, count, off)| (size * count).saturating_add_signed(off).min(Root::PAGES))
 }
 
-/// A range that may be raised.
+/// A range to raise.
 fn stack() -> impl Strategy<Value = Pages> {
     (edge(), 0..200_usize).prop_map(|(first, count)| Pages { first, end: first + count })
 }
 
-/// A range that may be asked for.
+/// A range to ask for.
 fn asked() -> impl Strategy<Value = Pages> {
     (edge(), edge()).prop_map(|(a, b)| Pages { first: a.min(b), end: a.max(b) })
 }

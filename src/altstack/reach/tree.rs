@@ -1,4 +1,5 @@
-//! The tree: parts of the address space, and in each a bit for what is raised.
+//! The tree: parts of the address space, with a bit for each page or part that
+//! is raised.
 
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
@@ -6,11 +7,11 @@ use crate::sys::call;
 
 /// Bits in a word.
 pub(super) const WORD: usize = 64;
-/// Words of pages in a leaf: so many that one word has a bit for each.
+/// Words of pages in a leaf: one word has a bit for each of them.
 pub(super) const WORDS: usize = WORD;
 /// Leaves in a branch.
 pub(super) const LEAVES: usize = 1024;
-/// Branches in all: for the 47 bits of address that a program has unless it
+/// Branches in all. They cover the 47 address bits that a program has unless it
 /// asks for more.
 const BRANCHES: usize = 8192;
 
@@ -25,11 +26,12 @@ pub(super) static ROOT: Root = Root {
     tables: [const { AtomicPtr::new(core::ptr::null_mut()) }; BRANCHES],
 };
 
-/// What is left of the piece that was mapped last: its start and its bytes.
+/// What is left of the piece that was mapped last: its start and its size in
+/// bytes.
 static PIECE_START: AtomicUsize = AtomicUsize::new(0);
 static PIECE_LEFT: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether one of the bits from `first` to `last` is set.
+/// Whether any bit from `first` to `last` is set.
 #[inline]
 fn some_of(bits: &[AtomicU64], first: usize, last: usize) -> bool {
     let (mut at, high) = (first / WORD, last / WORD);
@@ -47,7 +49,7 @@ fn some_of(bits: &[AtomicU64], first: usize, last: usize) -> bool {
     false
 }
 
-/// The bits of a word up to that of `last`.
+/// The bits of a word up to and including that of `last`.
 pub(super) const fn up_to(last: usize) -> u64 {
     u64::MAX >> (WORD - 1 - last % WORD)
 }
@@ -56,7 +58,7 @@ fn are_empty(bits: &[AtomicU64]) -> bool {
     bits.iter().all(|word| word.load(Ordering::Relaxed) == 0)
 }
 
-/// Sets or clears the bit `at`. One thread at a time.
+/// Sets or clears bit `at`. One thread at a time.
 pub(super) fn put(bits: &[AtomicU64], at: usize, set: bool) {
     if let Some(word) = bits.get(at / WORD) {
         let (before, bit) = (word.load(Ordering::Relaxed), 1 << (at % WORD));
@@ -64,11 +66,11 @@ pub(super) fn put(bits: &[AtomicU64], at: usize, set: bool) {
     }
 }
 
-/// A part of the address space. All-zero bytes are one without a raised page.
+/// A part of the address space. All-zero bytes are a part without raised pages.
 pub(super) trait Part: 'static {
-    /// Pages in it.
+    /// How many pages it covers.
     const PAGES: usize;
-    /// Whether a page of it from `first` to `last` is raised.
+    /// Whether any of its pages from `first` to `last` is raised.
     fn touches(&self, first: usize, last: usize) -> bool;
     /// Whether no page is raised.
     fn is_empty(&self) -> bool;
@@ -76,7 +78,7 @@ pub(super) trait Part: 'static {
     fn clear(&self);
 }
 
-/// Bits of pages.
+/// One bit for each page.
 #[repr(C)]
 pub(super) struct Leaf {
     /// Which of `pages` are not 0.
@@ -95,7 +97,7 @@ impl Part for Leaf {
         if low == high {
             return word(low) & head & up_to(last) != 0;
         }
-        // Mostly all there is to say.
+        // Usually this is enough.
         if !some_of(&self.some, low, high) {
             return false;
         }
@@ -117,14 +119,14 @@ impl Part for Leaf {
     }
 }
 
-/// Without a write where none is needed: a forked child has its parent's pages.
+/// Writes only where needed: a forked child shares its parent's pages.
 fn clear_bits(bits: &[AtomicU64]) {
     for word in bits.iter().filter(|word| word.load(Ordering::Relaxed) != 0) {
         word.store(0, Ordering::Relaxed);
     }
 }
 
-/// Pointers to parts, each null until one is needed. `W` words of bits.
+/// Pointers to parts, each null until it is needed, and `W` words of bits.
 #[repr(C)]
 pub(super) struct Tables<P, const N: usize, const W: usize> {
     /// Which of `tables` have a raised page.
@@ -135,18 +137,18 @@ pub(super) struct Tables<P, const N: usize, const W: usize> {
 impl<P: Part, const N: usize, const W: usize> Tables<P, N, W> {
     #[inline]
     pub(super) fn get(&self, at: usize) -> Option<&P> {
-        // SAFETY: null, or a table that stays.
+        // SAFETY: null, or a table that is never unmapped.
         unsafe { self.tables.get(at)?.load(Ordering::Acquire).as_ref() }
     }
 
-    /// [`Part::touches`] where the pages are in several parts.
+    /// Like [`Part::touches`], for pages that are in several parts.
     #[inline]
     pub(super) fn touches_parts(&self, first: usize, last: usize) -> bool {
         let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
         some_of(&self.some, low, high) && self.touches_some(first, last)
     }
 
-    #[inline(never)] // for few registers where there is none
+    #[inline(never)] // so that the fast path needs few registers
     fn touches_some(&self, first: usize, last: usize) -> bool {
         let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
         let (low_last, high_first) = (first | (P::PAGES - 1), last & !(P::PAGES - 1));
@@ -155,7 +157,7 @@ impl<P: Part, const N: usize, const W: usize> Tables<P, N, W> {
             || low + 1 < high && some_of(&self.some, low + 1, high - 1)
     }
 
-    /// A part, made if need be. One thread at a time.
+    /// The part at `at`, made if necessary. One thread at a time.
     pub(super) fn make(&self, at: usize) -> Option<&P> {
         if self.get(at).is_none() {
             let table = room_for::<P>()?;
@@ -193,12 +195,12 @@ impl<P: Part, const N: usize, const W: usize> Part for Tables<P, N, W> {
     }
 }
 
-/// Zeroed memory for a table, for good. One thread at a time.
+/// Zeroed memory for a table, never freed. One thread at a time.
 fn room_for<P>() -> Option<*mut P> {
     let size = size_of::<P>().next_multiple_of(WORD);
     if PIECE_LEFT.load(Ordering::Relaxed) < size {
         let piece = call::map_memory(PIECE).ok()?;
-        // In vain before Linux 4.14: see `clear`.
+        // This fails before Linux 4.14: see `clear`.
         let _ = call::wipe_on_fork(piece, PIECE, true);
         PIECE_START.store(piece, Ordering::Relaxed);
         PIECE_LEFT.store(PIECE, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Raising and lowering pages: the one writer of the tree.
+//! Raising and lowering pages. This is the only writer of the tree.
 
 use core::sync::atomic::Ordering;
 
@@ -10,9 +10,9 @@ use crate::sys::page::Pages;
 /// A page that is raised more than once.
 #[derive(Clone, Copy)]
 pub(super) struct Shared {
-    /// The page's number and 1.
+    /// The page's number plus 1.
     key: usize,
-    /// How often, beyond once.
+    /// How often it is raised beyond the first time.
     more: usize,
 }
 
@@ -23,21 +23,21 @@ unsafe impl Entry for Shared {
     }
 }
 
-/// Who writes the tree: the registry, under its lock.
+/// The writer of the tree: the registry, under its lock.
 pub struct Watch {
     pub(super) shared: Table<Shared>,
-    /// There was no memory for what was raised.
+    /// Whether there was no memory to record something that was raised.
     pub(super) lost: bool,
 }
 
 impl Watch {
-    /// Nothing raised yet.
+    /// No pages raised.
     #[must_use]
     pub const fn new() -> Self {
         Watch { shared: Table::new(), lost: false }
     }
 
-    /// `pages` are about to be held.
+    /// Raises `pages`, which are about to be held.
     pub fn raise(&mut self, pages: Pages) {
         if pages.is_empty() {
             return;
@@ -69,7 +69,7 @@ impl Watch {
         Some(())
     }
 
-    /// `pages`, raised before, are no longer held.
+    /// Lowers `pages`, which were raised before and are no longer held.
     pub fn lower(&mut self, pages: Pages) {
         if pages.is_empty() {
             return;
@@ -78,7 +78,7 @@ impl Watch {
             ABOVE.fetch_sub(1, Ordering::Relaxed);
         }
         for (word, mask) in words(pages) {
-            // A table that is not there could not be had.
+            // A missing table is one for which there was no memory.
             let _ = self.lower_in(word, mask);
         }
     }
@@ -103,7 +103,7 @@ impl Watch {
         Some(())
     }
 
-    /// False if nobody else has raised the page.
+    /// Lowers a page that others have raised too. False if nobody else has.
     fn lower_shared(&mut self, key: usize) -> bool {
         let Some(shared) = self.shared.get_mut(key) else { return false };
         shared.more -= 1;
@@ -120,7 +120,7 @@ impl Default for Watch {
     }
 }
 
-/// The words of the tree that have bits of `pages`, by number, and the bits.
+/// The words of the tree that have bits of `pages`, by number, and those bits.
 fn words(pages: Pages) -> impl Iterator<Item = (usize, u64)> {
     let Pages { first, end } = pages.common(Pages { first: 0, end: Root::PAGES });
     let (low, high) = (first / WORD, end.div_ceil(WORD));

@@ -1,4 +1,4 @@
-//! What a fork does to the stacks on record: see [`crate::altstack::fork`].
+//! What a fork does to the recorded stacks: see [`crate::altstack::fork`].
 
 use core::ffi::c_int;
 
@@ -8,16 +8,16 @@ use crate::altstack::pins::Memory;
 use crate::altstack::{ladder, origin, reach};
 use crate::sys::page::Pages;
 
-/// A flag set and undone takes as long as so many copies of pages, about.
+/// Setting and clearing a flag takes about as long as copying this many pages.
 const WORTH: usize = 3;
 
-/// What a fork is kept from copying, for both sides to undo it. As long as it
-/// is noted here, on a page that every fork writes to, the table of records is
-/// not copied: that takes longer than what it says.
+/// What a fork does not copy, for both sides to undo. As long as the ranges fit
+/// in here, on a page that every fork writes to, the table of records need not
+/// be copied; copying it would take longer than the few ranges are worth.
 pub(super) struct Spared {
-    /// How many there are.
+    /// How many ranges there are.
     count: usize,
-    /// All of them, if there is room.
+    /// The ranges, as far as there is room.
     pages: [Pages; 64],
 }
 
@@ -33,24 +33,24 @@ impl Spared {
         self.count = self.count.wrapping_add(1);
     }
 
-    /// All of them; `None` if there was no room.
+    /// All ranges; `None` if there was no room for them.
     fn all(&self) -> Option<&[Pages]> {
         self.pages.get(..self.count)
     }
 }
 
-/// What of a stack a fork has copied, and so write-protected in the parent.
+/// Which part of a stack a fork copied, and so write-protected in the parent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Copied {
     Nothing,
-    /// What lies below the spared part of another thread's stack: only what is
-    /// locked was spared.
+    /// What lies below the spared part of another thread's stack: only the
+    /// locked part was spared.
     Below,
     /// Another thread's alternate stack.
     Alternate,
     /// Another thread's own stack.
     Ordinary,
-    /// A stack of the forking thread's.
+    /// A stack of the forking thread.
     Own,
 }
 
@@ -68,15 +68,17 @@ impl Copied {
 }
 
 impl Registry {
-    /// A fork is imminent: keeps from being copied, if they are their threads'
-    /// still,
+    /// Called just before a fork. Exempts from copying, if they are still in
+    /// use as their threads' stacks,
+    ///
     /// - the proven stacks of threads other than `own`, unless `own`, whose
     ///   stack pointer is `here`, may be running on the same memory;
-    /// - of those of `own` that it is not running on, what is blank: the child
-    ///   finds the zeroes that a copy would have. Nobody else writes there.
+    /// - the blank pages of those stacks of `own` that it is not running on:
+    ///   the child finds the zeroes that it would find in a copy. Nobody else
+    ///   writes there.
     ///
-    /// Two calls for each, and one to undo it: they are most of what a fork
-    /// beside many threads costs.
+    /// Each stack costs two calls here and one to undo it. They are most of the
+    /// cost of a fork beside many threads.
     pub fn before_fork(
         &mut self,
         own: c_int,
@@ -120,18 +122,18 @@ impl Registry {
             if !wiped.is_empty() {
                 self.spared.add(wiped);
             }
-            // After a fork the kernel copies what is written to.
+            // After a fork the kernel copies every page that is written to.
             if record.wiped != wiped {
                 record.wiped = wiped;
             }
         }
-        // What the child is to undo it must know.
+        // The table must reach the child if the child needs it to undo this.
         self.records.leave_behind(self.spared.all().is_some());
         self.keep(own);
     }
 
-    /// Notes what [`Registry::in_child`] needs. Included in
-    /// [`Registry::before_fork`].
+    /// Saves what [`Registry::in_child`] needs. [`Registry::before_fork`] calls
+    /// this.
     pub fn keep(&mut self, own: c_int) {
         for (kept, place) in self.own.iter_mut().zip(Place::ALL) {
             *kept = self.records.get(key(own, place)).copied().unwrap_or(Record::NONE);
@@ -139,7 +141,7 @@ impl Registry {
         self.pins.leave_behind();
     }
 
-    /// Undoes [`Registry::before_fork`], on either side.
+    /// Undoes [`Registry::before_fork`], on either side of the fork.
     pub fn spare_no_more(&mut self, memory: &mut impl Memory) {
         if let Some(all) = self.spared.all() {
             for pages in all {
@@ -153,12 +155,13 @@ impl Registry {
         self.spared.count = 0;
     }
 
-    /// After a fork, in the parent: undoes what was done before it, and makes
-    /// what was copied writable again, first where a signal may come first.
-    /// Returns how many stacks of other threads were copied.
+    /// After a fork, in the parent: undoes what [`Registry::before_fork`] did,
+    /// and makes what was copied writable again, starting where a signal may
+    /// arrive first. Returns how many stacks of other threads were copied.
     pub fn after_fork(&mut self, own: c_int, memory: &mut impl Memory) -> usize {
         let mut windows = 0_usize;
-        // What is left to do once all the next frames are safe: mostly nothing.
+        // What is left to do once all the next frames are safe: usually
+        // nothing.
         let (mut rest, mut below, mut ordinary, mut ours) = (false, false, false, false);
         for record in self.records.iter_mut() {
             match Copied::of(record, own) {
@@ -206,7 +209,8 @@ impl Registry {
         windows
     }
 
-    /// Has the lock fault in what [`make_ready`] left.
+    /// Makes the rest of a copied stack resident after [`make_ready`], by a
+    /// lock if it was locked.
     fn hold_copied(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if record.pinned() && memory.lock(record.locked).is_ok() {
             record.held = ready(record, memory);
@@ -215,8 +219,8 @@ impl Registry {
         }
     }
 
-    /// After a fork, in the child: a new process with one thread, `new`, and
-    /// without any lock. Keeps the stacks that [`Registry::keep`] noted.
+    /// After a fork, in the child: a new process with one thread, `new`, and no
+    /// locks. Adopts the stacks that [`Registry::keep`] saved.
     pub fn in_child(&mut self, new: c_int, memory: &mut impl Memory) {
         self.spare_no_more(memory);
         let own = self.own;
@@ -230,8 +234,9 @@ impl Registry {
     }
 }
 
-/// Makes the pages of `record` writable again that the next frames need: by a
-/// lock, which is faster, where they are locked. True if that is all it holds.
+/// Makes the pages of `record` that the next frames need writable again. Uses a
+/// lock where they are locked, which is faster. True if the record holds no
+/// other pages.
 fn make_ready(record: &mut Record, memory: &mut impl Memory) -> bool {
     if record.proven && !is_locked_still(record.locked, memory) {
         record.proven = false;
@@ -240,7 +245,7 @@ fn make_ready(record: &mut Record, memory: &mut impl Memory) -> bool {
     let locked = record.pinned() && frames.common(record.locked) == frames;
     if !(locked && memory.lock(frames).is_ok()) {
         memory.touch(frames);
-        // That does not tell, and ends at a hole.
+        // That reports nothing, and stops at a hole.
         let lowest = Pages { end: frames.first.wrapping_add(1), ..frames };
         if record.pinned() || memory.touch_down(lowest).is_empty() {
             return false;
@@ -249,14 +254,15 @@ fn make_ready(record: &mut Record, memory: &mut impl Memory) -> bool {
     frames == record.held
 }
 
-/// Whether memory that we locked is what it was: something else may have been
-/// mapped in its place, unseen by us. The first page tells, as no thread can
-/// use a stack of which the top was replaced.
+/// Whether memory that we locked is still the same: something else may have
+/// been mapped in its place without our seeing it. Checking the first page is
+/// enough, because no thread can use a stack whose top was replaced.
 fn is_locked_still(locked: Pages, memory: &mut impl Memory) -> bool {
     memory.locked(Pages { end: locked.first.wrapping_add(1), ..locked }) == Ok(true)
 }
 
-/// Flags `pages`: all of them, or none. True if there are some, and they were.
+/// Flags all of `pages` or none. True if `pages` is not empty and all were
+/// flagged.
 fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
     let flagged = !pages.is_empty() && memory.wipe_on_fork(pages, true).is_ok();
     if !flagged && !pages.is_empty() {
@@ -266,7 +272,7 @@ fn wipe_on_fork(pages: Pages, memory: &mut impl Memory) -> bool {
     flagged
 }
 
-/// Wrong choices, for the tests that must fail with them.
+/// Deliberately wrong choices, for tests that must fail with them.
 fn planted(record: &Record, own: c_int) -> bool {
     let others = record.tid() != own;
     cfg!(sigward_plant = "wipe_heap") && others && !record.ordinary()

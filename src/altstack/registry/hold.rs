@@ -1,4 +1,4 @@
-//! Making the pages of a stack resident, and giving them back.
+//! Making the pages of a stack resident, and releasing them.
 
 use super::{MOST_PAGES, MOST_STACKS, Record, Registry};
 use crate::altstack::known;
@@ -8,8 +8,8 @@ use crate::sys::errno::Errno;
 use crate::sys::page::Pages;
 
 impl Registry {
-    /// Climbs the ladder for `record`, which holds nothing. Returns the error
-    /// of the last refused lock.
+    /// Climbs the ladder for `record`, which holds nothing yet. Returns the
+    /// error of the last lock that was refused.
     pub(super) fn hold(&mut self, record: &mut Record, memory: &mut impl Memory) -> Option<Errno> {
         let wanted = record.wanted;
         if wanted.start == Rung::Report {
@@ -19,7 +19,8 @@ impl Registry {
         self.watch.raise(record.watched);
         record.suspended = self.calls.on(record.watched);
         if record.suspended > 0 {
-            // It would fail for a lock, and the last one's end holds this.
+            // A lock now would make a call fail. The end of the last call holds
+            // this stack.
             return None;
         }
         let best = record.attempts(record.watched).take(1);
@@ -28,13 +29,13 @@ impl Registry {
             let usable = memory.touch_down(record.watched);
             let whole = usable == record.watched;
             if !whole {
-                // That was for a hole, not for the limit.
+                // That was because of a hole, not of the limit.
                 refused = None;
             }
             let next = record.attempts(usable).skip(usize::from(whole));
             refused = self.lock(record, next, memory).or(refused);
             if !record.pinned() && !usable.is_empty() {
-                // By the touch that has been.
+                // The touch above has made these pages resident.
                 (record.held, record.rung) = (usable, Rung::Touch);
                 return refused;
             }
@@ -43,8 +44,8 @@ impl Registry {
         refused
     }
 
-    /// Makes those of `attempts` that lock, up to one that holds. Returns the
-    /// error of the last that was refused.
+    /// Tries the locking ones of `attempts` until one succeeds. Returns the
+    /// error of the last one that was refused.
     fn lock(
         &mut self,
         record: &mut Record,
@@ -53,17 +54,17 @@ impl Registry {
     ) -> Option<Errno> {
         let mut refused = None;
         for attempt in attempts.filter(|attempt| attempt.rung < Rung::Touch) {
-            // First, as locking a file's shared pages leaves them read-only.
-            // It also binds the whole mapping to one anon_vma before the lock
-            // splits it: else its parts may never merge again, and mremap(2)
-            // would fail on them.
+            // Touch first: locking a file's shared pages leaves them read-only.
+            // The touch also binds the whole mapping to one anon_vma before the
+            // lock splits it. Otherwise its parts may never merge again, and
+            // mremap(2) would fail on them.
             memory.touch(attempt.locked);
             match self.pin(attempt.locked, memory) {
                 Ok(()) => {
                     (record.locked, record.rung) = (attempt.locked, attempt.rung);
                     break;
                 }
-                // Unmapped memory is no question of limits.
+                // Unmapped memory has nothing to do with limits.
                 Err(Errno::EFAULT) => {}
                 Err(error) => refused = Some(error),
             }
@@ -77,14 +78,14 @@ impl Registry {
         if room { self.pins.pin(pages, memory) } else { Err(Errno::EAGAIN) }
     }
 
-    /// Lets go of what `record` holds, and watches it no longer.
+    /// Releases what `record` holds, and stops watching it.
     pub(super) fn let_go(&mut self, record: &mut Record, memory: &mut impl Memory) {
         self.unpin(record, memory);
         self.watch.lower(record.watched);
         record.watched = Pages::NONE;
     }
 
-    /// Lets go of what `record` holds.
+    /// Releases what `record` holds.
     pub(super) fn unpin(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if !record.ordinary() {
             known::doubt(record.pointer, record.tid());
@@ -96,9 +97,9 @@ impl Registry {
         record.rung = Rung::Report;
     }
 
-    /// Tries to hold those stacks by a better rung that are not on their
-    /// first: there may be room for locks again. A few refusals are proof
-    /// that there is none, and more would only take time.
+    /// Tries to hold those stacks better that were only touched although they
+    /// may be locked: there may be room for locks again. A few refusals prove
+    /// that there is none, and more tries would only take time.
     pub fn climb(&mut self, memory: &mut impl Memory) {
         const REFUSALS: usize = 4;
         let mut refused = 0;
@@ -113,7 +114,7 @@ impl Registry {
     }
 
     /// Makes every stack resident again that has pages among `pages`, where
-    /// something may have taken them away or brought them back.
+    /// something may have removed them or brought them back.
     pub fn refresh(&mut self, pages: Pages, memory: &mut impl Memory) {
         self.each(|registry, record| {
             if record.concerns(pages) {
@@ -122,9 +123,9 @@ impl Registry {
         });
     }
 
-    /// Makes the held pages of `record` present and writable in the way of its
-    /// rung; where that was lost, or more can be held now, it climbs the ladder
-    /// anew.
+    /// Makes the held pages of `record` present and writable again, by its
+    /// rung. If its lock was lost, or the pages that can be held have changed,
+    /// climbs the ladder again.
     pub(super) fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if record.suspended > 0 || record.watched.is_empty() {
             return;
@@ -132,19 +133,21 @@ impl Registry {
         doubt(record, memory);
         let refused = record.pinned() && memory.lock(record.locked).is_err();
         if !record.held.is_empty() {
-            // Also what is locked: a file's shared pages may be read-only.
+            // Touch the locked pages too: a file's shared pages may be
+            // read-only.
             memory.touch(record.held);
         }
         if refused {
-            // By one page that cannot be used now, as may be, of many.
+            // Perhaps only one of many pages cannot be used now.
             memory.touch_down(record.locked);
         }
         let ready = ready(record, memory);
-        // mlock(2) also fails for memory that is locked, but unreadable now.
+        // mlock(2) also fails for memory that is still locked but is not
+        // readable now.
         let mut each =
             record.locked.numbers().map(|first| Pages { first, end: first.wrapping_add(1) });
         let unlocked = refused && !each.all(|page| memory.locked(page) == Ok(true));
-        // What lies below the frames is not for the rung to decide.
+        // Pages below the frames do not affect the rung.
         let other = record.rung != Rung::Frame && ready != record.held;
         if unlocked || other {
             self.let_go(record, memory);
@@ -156,8 +159,8 @@ impl Registry {
     }
 }
 
-/// Touches what `record` watches and has not locked, down to a hole. Returns
-/// that together with what is locked.
+/// Touches the pages that `record` watches and has not locked, down to a hole.
+/// Returns them together with the locked ones.
 pub(super) fn ready(record: &Record, memory: &mut impl Memory) -> Pages {
     let Pages { first, end } = record.watched;
     let end = if record.pinned() { record.locked.first } else { end };
@@ -167,8 +170,8 @@ pub(super) fn ready(record: &Record, memory: &mut impl Memory) -> Pages {
     memory.touch_down(Pages { first, end }).with(record.locked)
 }
 
-/// A stack that is not locked any more was unmapped, and something else may
-/// have been mapped in its place, unseen by us: it is proven no longer.
+/// Drops the proof if the stack is no longer locked: then it was unmapped, and
+/// something else may have been mapped in its place without our seeing it.
 pub(super) fn doubt(record: &mut Record, memory: &mut impl Memory) {
     let locked = record.locked;
     let first = Pages { end: locked.first.wrapping_add(1), ..locked };

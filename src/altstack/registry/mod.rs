@@ -1,15 +1,16 @@
-//! Whose stacks are adopted, and what is held for each.
+//! Which stacks are adopted for which threads, and what is held for each.
 //!
-//! Work per operation is bounded: a stack has at most
+//! The work per operation is bounded: a stack has at most
 //! [`LARGEST_WHOLE`](super::ladder::LARGEST_WHOLE) or a window of pages, the
-//! tables answer in constant time, and each adoption looks at a few records of
-//! other threads to find those that ended unseen. Only what concerns all stacks
-//! (a fork, a memory call that hits one) walks over them.
+//! tables answer in constant time, and each adoption checks a few records of
+//! other threads to find threads whose end was not seen. Only operations that
+//! affect all stacks (a fork, a memory call that hits one) walk over all of
+//! them.
 //!
-//! This file adopts and releases stacks. Beside it are one record, what makes
-//! its pages resident (`hold`), and what else happens to the stacks: memory
-//! calls (`suspend`), forks, and handlers that run on ordinary stacks
-//! (`windows`).
+//! This file adopts and releases stacks. Beside it are `record` for one stack,
+//! `hold` for making its pages resident, `suspend` for memory calls, `fork` for
+//! forks, and `windows` for handlers that run on ordinary stacks. `queries`
+//! changes nothing.
 
 mod fork;
 mod hold;
@@ -32,24 +33,26 @@ pub use record::{Place, Wanted};
 use record::{Record, key};
 use suspend::Calls;
 
-/// Most pages that are locked in all: 256 MiB. Beyond it stacks are touched.
+/// The most pages that are locked in all: 256 MiB. Stacks beyond that are
+/// touched.
 pub const MOST_PAGES: usize = (256 << 20) / page::SIZE;
 
-/// Most stacks that are locked in all. Locking a part of a mapping splits it
-/// in up to three; twice this number is half of the usual `vm.max_map_count`.
+/// The most stacks that are locked in all. Locking a part of a mapping splits
+/// it into up to three; twice this number is half of the usual
+/// `vm.max_map_count`.
 pub const MOST_STACKS: usize = 16_384;
 
-/// Records looked at for dead threads, for each stack that is adopted.
+/// How many records each adoption checks for dead threads.
 const SWEPT_AT_ONCE: usize = 8;
 
-/// What came of an adoption.
+/// The result of an adoption.
 #[derive(Clone, Copy, Debug)]
 pub struct Adopted {
-    /// The rung that held.
+    /// The rung that succeeded.
     pub rung: Rung,
-    /// The pages that it holds.
+    /// The pages that are held.
     pub held: Pages,
-    /// The error of the last refused lock, if one was.
+    /// The error of the last refused lock, if any.
     pub refused: Option<Errno>,
     /// Whether the thread had no record before.
     pub first: bool,
@@ -61,16 +64,16 @@ pub struct Registry {
     pins: Pins,
     watch: reach::Watch,
     calls: Calls,
-    /// Where [`Registry::sweep`] goes on.
+    /// Where [`Registry::sweep`] continues.
     hand: usize,
-    /// The forking thread's own stacks, for the child.
+    /// The forking thread's own stacks, saved for the child.
     own: [Record; Place::ALL.len()],
-    /// What the fork under way, or the last one, does not copy.
+    /// What the current fork, or the last one, does not copy.
     spared: fork::Spared,
 }
 
 impl Registry {
-    /// Nothing adopted.
+    /// A registry without stacks.
     #[must_use]
     pub const fn new() -> Self {
         Registry {
@@ -84,8 +87,8 @@ impl Registry {
         }
     }
 
-    /// Makes `wanted` resident for thread `tid`, which calls, and records it at
-    /// `place`, in the stead of what was recorded there.
+    /// Makes `wanted` resident for the calling thread, `tid`, and records it at
+    /// `place`, replacing what was recorded there.
     pub fn adopt(
         &mut self,
         tid: c_int,
@@ -113,7 +116,7 @@ impl Registry {
             self.let_go(&mut record, memory);
             refused = self.hold(&mut record, memory);
         }
-        // Its thread may meet a page that is not resident meanwhile.
+        // Until then its thread may meet a page that is not resident.
         stats::WINDOWS.add(usize::from(record.suspended > 0));
         record.proven = !record.ordinary() && record.pinned() && origin::proven(wanted.stack);
         self.release(tid, place, memory);
@@ -123,27 +126,27 @@ impl Registry {
         Adopted { rung: record.rung, held: record.held, refused, first }
     }
 
-    /// Moves the record at `from` to `to`, releasing what was there.
+    /// Moves the record at `from` to `to`, and releases what was there.
     pub fn promote(&mut self, tid: c_int, from: Place, to: Place, memory: &mut impl Memory) {
         let Some(mut record) = self.records.remove(key(tid, from)) else { return };
         self.release(tid, to, memory);
         if record.suspended == 0 && !record.at_its_best() {
-            // What was released may have left room for a lock.
+            // The release may have made room for a lock.
             self.let_go(&mut record, memory);
             let _ = self.hold(&mut record, memory);
         }
-        // There is room: one was just taken out.
+        // There is room: one was just removed.
         let _ = self.records.insert(Record { key: key(tid, to), place: to, ..record });
     }
 
-    /// Forgets the stack at `place` and lets go of its pages.
+    /// Forgets the stack at `place` and releases its pages.
     pub fn release(&mut self, tid: c_int, place: Place, memory: &mut impl Memory) {
         if let Some(mut record) = self.records.remove(key(tid, place)) {
             self.let_go(&mut record, memory);
         }
     }
 
-    /// Forgets all stacks of a thread that ends.
+    /// Forgets all stacks of a thread that is ending.
     pub fn release_thread(&mut self, tid: c_int, memory: &mut impl Memory) {
         for place in Place::ALL {
             if let Some(record) = self.records.get(key(tid, place)) {
@@ -153,24 +156,25 @@ impl Registry {
         }
     }
 
-    /// Looks at the next few records and releases those of threads that
-    /// `exists` does not know: their end was not seen.
+    /// Checks the next few records, and releases those whose threads no longer
+    /// exist according to `exists`: their end was not seen.
     pub fn sweep(&mut self, exists: impl Fn(c_int) -> bool, memory: &mut impl Memory) {
         for _ in 0..SWEPT_AT_ONCE {
             match self.records.at(self.hand).map(Record::tid) {
-                // The gap may be filled with another: look there again.
+                // Removal may move another record here: check the same slot
+                // again.
                 Some(tid) if !exists(tid) => self.release_thread(tid, memory),
                 _ => self.hand = self.hand.wrapping_add(1),
             }
         }
     }
 
-    /// Runs `change` on every record and the pins.
+    /// Runs `change` on every record.
     fn each(&mut self, change: impl FnMut(&mut Self, &mut Record)) {
         self.each_that(|_| true, change);
     }
 
-    /// Runs `change` on the pins and every record for which `wanted`.
+    /// Runs `change` on every record for which `wanted` is true.
     fn each_that(
         &mut self,
         wanted: impl Fn(&Record) -> bool,
@@ -180,7 +184,7 @@ impl Registry {
             let before = self.records.at(index).filter(|record| wanted(record)).copied();
             let Some(mut record) = before else { continue };
             change(self, &mut record);
-            // After a fork the kernel copies what is written to.
+            // After a fork the kernel copies every page that is written to.
             if before != Some(record)
                 && let Some(place) = self.records.get_mut(record.key)
             {
@@ -189,17 +193,19 @@ impl Registry {
         }
     }
 
-    /// The program locked (`true`) or unlocked `pages` itself.
+    /// The program locked `pages` itself, or unlocked them if `locked` is
+    /// false.
     pub fn program_locked(&mut self, pages: Pages, locked: bool) {
         self.pins.mark(pages, locked);
     }
 
-    /// The program tried to unlock `pages`, and failed: a part may be unlocked.
+    /// The program tried to unlock `pages` and failed: some of them may be
+    /// unlocked.
     pub fn program_unlocked_some(&mut self, pages: Pages, memory: &mut impl Memory) {
         self.pins.mark_unlocked(pages, memory);
     }
 
-    /// What is proven of the stacks that touch `pages` holds no longer.
+    /// The stacks that touch `pages` are no longer proven.
     pub fn disprove(&mut self, pages: Pages) {
         for record in self.records.iter_mut() {
             record.proven &= !record.concerns(pages);

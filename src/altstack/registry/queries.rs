@@ -1,4 +1,4 @@
-//! What is on record: questions that change nothing.
+//! Questions about the records that change nothing.
 
 use core::ffi::c_int;
 
@@ -8,19 +8,19 @@ use crate::altstack::ladder::Rung;
 use crate::sys::page::Pages;
 
 impl Registry {
-    /// Pages pinned now.
+    /// How many pages are pinned.
     #[must_use]
     pub const fn pinned_pages(&self) -> usize {
         self.pins.count()
     }
 
-    /// Stacks on record now.
+    /// How many stacks are on record.
     #[must_use]
     pub const fn stacks(&self) -> usize {
         self.records.len()
     }
 
-    /// Stacks that are locked now. Looks at all records.
+    /// How many stacks are locked. Walks over all records.
     #[must_use]
     pub fn locked_stacks(&self) -> usize {
         self.records.iter().filter(|record| record.rung < Rung::Touch).count()
@@ -32,13 +32,14 @@ impl Registry {
         Place::ALL.iter().any(|place| self.records.get(key(tid, *place)).is_some())
     }
 
-    /// The alternate stack of thread `tid` that is in force, if it is locked as
-    /// well as can be, and to set it again would change nothing.
+    /// The alternate stack that thread `tid` has in force, if it is locked as
+    /// well as possible and setting it again would change nothing.
     #[must_use]
     pub fn steady(&self, tid: c_int) -> Option<Steady> {
         let record = self.records.get(key(tid, Place::Current))?;
         let best = record.at_its_best() && record.pinned() && record.held == record.watched;
-        // The kernel puts a disarmed one back, and takes this one's place.
+        // The kernel will restore a disarmed stack, which then replaces this
+        // one.
         let disarmed = self.records.get(key(tid, Place::Disarmed)).is_some();
         let steady = record.suspended == 0 && !record.wanted.disarms && !disarmed;
         let Record { wanted: Wanted { stack, .. }, held, rung, .. } = *record;
@@ -51,9 +52,9 @@ impl Registry {
         self.records.get(key(tid, place)).map(|record| record.wanted)
     }
 
-    /// Whether every page in `pages` that is held firmly belongs to a stack which
-    /// is proven to be private anonymous memory, and is not locked by the
-    /// program.
+    /// Whether every page in `pages` that is held firmly belongs to a stack
+    /// that is proven to be private anonymous memory, and the program has
+    /// locked none of `pages`.
     #[must_use]
     pub fn all_proven(&self, pages: Pages) -> bool {
         let unproven = |record: &Record| {
@@ -63,8 +64,8 @@ impl Registry {
         !self.records.iter().any(unproven) && !self.pins.any_programs(pages)
     }
 
-    /// The firmly held pages within `pages`, run by run, lowest first: the first
-    /// run that begins at or above page `from`.
+    /// The first run of firmly held pages within `pages` that begins at or
+    /// above page `from`.
     #[must_use]
     pub fn held_run(&self, pages: Pages, from: usize) -> Pages {
         let within = |record: &Record| {
@@ -72,7 +73,7 @@ impl Registry {
         };
         let parts = || self.records.iter().map(within).filter(|part| !part.is_empty());
         let Some(mut run) = parts().min_by_key(|part| part.first) else { return Pages::NONE };
-        // Neighbours that touch or overlap belong to the same run.
+        // Parts that touch or overlap belong to the same run.
         while let Some(end) = parts()
             .filter(|part| part.first <= run.end && part.end > run.end)
             .map(|part| part.end)
@@ -83,7 +84,7 @@ impl Registry {
         run
     }
 
-    /// Whether thread `tid` alone holds pages within `pages`.
+    /// Whether no thread but `tid` holds pages within `pages`.
     #[must_use]
     pub fn only(&self, tid: c_int, pages: Pages) -> bool {
         !self

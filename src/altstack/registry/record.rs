@@ -1,5 +1,4 @@
-//! One stack of one thread, as it is on record. A part of it may be read from
-//! outside.
+//! The record of one stack of one thread. Other processes may read part of it.
 
 use core::ffi::c_int;
 use core::mem::offset_of;
@@ -9,16 +8,16 @@ use crate::altstack::table::Entry;
 use crate::block::{self, BLOCK};
 use crate::sys::page::Pages;
 
-/// What a stack is to its thread.
+/// The role of a stack for its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Place {
     /// The alternate stack in force.
     Current,
-    /// Made ready for a sigaltstack(2) call that is under way.
+    /// Prepared for a sigaltstack(2) call that is in progress.
     Pending,
     /// Disarmed by `SS_AUTODISARM` while its handler runs: the kernel will
-    /// put it back.
+    /// restore it.
     Disarmed,
     /// The thread's own stack, of which a window is held.
     Ordinary,
@@ -33,19 +32,19 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct Wanted {
-    /// Where it is.
+    /// Its address and size.
     pub stack: Stack,
-    /// Bytes at its top that frames need.
+    /// How many bytes at its top frames need.
     pub window: usize,
     /// The rung to start from.
     pub start: Rung,
-    /// Registered with `SS_AUTODISARM`.
+    /// Whether it was registered with `SS_AUTODISARM`.
     pub disarms: bool,
 }
 
-/// One stack of one thread. What comes before `watched` may be read from
-/// outside: see [`block`], and `docs/published-block.md` for the rules of its
-/// layout and what is to come next.
+/// One stack of one thread. Other processes may read the fields before
+/// `watched`: see [`block`], and `docs/published-block.md` for the rules of the
+/// layout and planned additions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub(super) struct Record {
@@ -54,28 +53,29 @@ pub(super) struct Record {
     /// The pages that were made resident: from the top down to a hole, or to
     /// the end of what is watched.
     pub(super) held: Pages,
-    /// Those of them that are pinned, down from the top.
+    /// The pinned ones among them, from the top down.
     pub(super) locked: Pages,
     pub(super) thread: c_int,
     pub(super) place: Place,
-    /// How.
+    /// How they are held.
     pub(super) rung: Rung,
-    /// Filled a mapping of the program's own when it was adopted (see
-    /// [`origin`](crate::altstack::origin)), and has been locked by us ever since.
+    /// Whether it filled a mapping that the program made when it was adopted
+    /// (see [`origin`](crate::altstack::origin)), and we have kept it locked
+    /// ever since.
     pub(super) proven: bool,
-    /// How many memory calls are under way for which it is let go of.
+    /// For how many memory calls in progress it is released.
     pub(super) suspended: u32,
-    /// The pages that memory calls are watched on: what would be held if there
-    /// were no hole.
+    /// The pages on which memory calls are watched: those that would be held if
+    /// there were no hole.
     pub(super) watched: Pages,
-    /// Its thread's pointer.
+    /// The thread pointer of its thread.
     pub(super) pointer: usize,
-    /// The pages kept from being copied by the fork under way, or the last one:
-    /// who resets it after a fork has the kernel copy the table.
+    /// The pages that the current fork, or the last one, does not copy.
+    /// Resetting this after a fork would make the kernel copy the table.
     pub(super) wiped: Pages,
 }
 
-// The document has these.
+// `docs/published-block.md` states these offsets.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     assert!(offset_of!(Record, held) == 40);
@@ -86,7 +86,7 @@ const _: () = {
     assert!(offset_of!(Record, watched) == 88);
 };
 
-// SAFETY: zeroes are a record with key 0, which no thread has; `Rung::Lock`
+// SAFETY: zeroes are a record with key 0, which no thread has, and `Rung::Lock`
 // has discriminant 0.
 unsafe impl Entry for Record {
     fn key(&self) -> usize {
@@ -105,7 +105,7 @@ unsafe impl Entry for Record {
 }
 
 impl Record {
-    /// No stack: all zeroes, as the registry is to take no room in the file.
+    /// No stack. All zeroes, so that the registry takes no room in the file.
     pub(super) const NONE: Record = Record {
         key: 0,
         pointer: 0,
@@ -134,7 +134,7 @@ impl Record {
         self.place == Place::Ordinary
     }
 
-    /// Whether the first attempt of the ladder held.
+    /// Whether the first attempt of the ladder succeeded.
     pub(super) fn at_its_best(&self) -> bool {
         let best = self.attempts(self.watched).next();
         best.is_none_or(|best| best.rung == self.rung)
@@ -149,8 +149,8 @@ impl Record {
         !self.locked.is_empty()
     }
 
-    /// What must not be let go of while other threads run, if that can be
-    /// helped: what lies below it no frame needs but one nested deep.
+    /// The pages that should stay held while other threads run, if possible.
+    /// Only deeply nested frames need what lies below them.
     pub(super) fn firm(&self) -> Pages {
         if self.pinned() { self.locked } else { self.held }
     }

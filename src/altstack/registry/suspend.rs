@@ -1,5 +1,5 @@
-//! Letting go of stacks while something else is done to them: a memory call of
-//! the program's, or nothing for as long as we stand down.
+//! Releasing stacks during a memory call of the program's, or while we stand
+//! down.
 
 use core::ffi::c_int;
 
@@ -9,7 +9,7 @@ use crate::altstack::pins::Memory;
 use crate::altstack::{disturb, reach};
 use crate::sys::page::Pages;
 
-/// The memory calls that are under way, for which stacks are let go of. What is
+/// The memory calls in progress for which stacks are released. A stack that is
 /// adopted meanwhile must not make them fail.
 pub(super) struct Calls {
     pages: [Pages; 8],
@@ -20,7 +20,7 @@ impl Calls {
         Calls { pages: [Pages::NONE; 8] }
     }
 
-    /// One more, which is not told of if there are too many.
+    /// Records one more call; forgets it if there are too many.
     fn begin(&mut self, pages: Pages) {
         self.change(Pages::NONE, pages);
     }
@@ -35,7 +35,7 @@ impl Calls {
         }
     }
 
-    /// How many there are on `pages`; none if not each will end.
+    /// How many calls are in progress on `pages`; 0 if some call may never end.
     pub(super) fn on(&self, pages: Pages) -> u32 {
         let on = self.pages.iter().filter(|call| !call.common(pages).is_empty());
         if disturb::all_end() { on.count() as u32 } else { 0 }
@@ -43,10 +43,11 @@ impl Calls {
 }
 
 impl Registry {
-    /// Lets go of every stack that has one of `pages`, until as many calls of
-    /// [`Registry::resume`] with the same pages: other threads may be at the
-    /// same. Returns how many of them are not `own`: their threads may meet a
-    /// page that is not resident meanwhile.
+    /// Releases every stack that has any of `pages`, until [`Registry::resume`]
+    /// has been called equally often with the same pages: other threads may
+    /// make calls on the same ones. Returns how many of the stacks belong to
+    /// threads other than `own`, which may meet a page that is not resident
+    /// meanwhile.
     pub fn suspend(&mut self, pages: Pages, own: c_int, memory: &mut impl Memory) -> usize {
         self.calls.begin(pages);
         let mut others = 0_usize;
@@ -64,9 +65,9 @@ impl Registry {
         others
     }
 
-    /// Holds the suspended stacks that have one of `pages` again, as far as
-    /// the memory is still there and no other call needs them let go of. With
-    /// `replaced`, what was proven of it is forgotten.
+    /// Holds the suspended stacks that have any of `pages` again, as far as the
+    /// memory still exists and no other call needs them released. If
+    /// `replaced`, they are no longer proven.
     pub fn resume(&mut self, pages: Pages, replaced: bool, memory: &mut impl Memory) {
         self.calls.end(pages);
         self.each(|registry, record| {
@@ -82,13 +83,13 @@ impl Registry {
         });
     }
 
-    /// Lets go of every stack and watches none: memory calls pass from now on.
+    /// Releases every stack and watches none: memory calls pass from now on.
     pub fn let_go_of_all(&mut self, memory: &mut impl Memory) {
         self.each(|registry, record| registry.let_go(record, memory));
         reach::shut();
     }
 
-    /// Holds again what [`Registry::let_go_of_all`] let go of.
+    /// Holds again what [`Registry::let_go_of_all`] released.
     pub fn hold_all(&mut self, memory: &mut impl Memory) {
         self.each(|registry, record| {
             registry.let_go(record, memory);

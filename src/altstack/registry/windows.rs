@@ -1,4 +1,4 @@
-//! Ordinary stacks: a window is held of each, where a handler can run there.
+//! Ordinary stacks: a window of each is held if a handler can run there.
 
 use core::ffi::c_int;
 
@@ -8,8 +8,9 @@ use crate::altstack::pins::Memory;
 use crate::stats;
 
 impl Registry {
-    /// Has `decide` change what is wanted of each thread's own stack, given
-    /// whether the thread has an alternate one, and holds it so.
+    /// Lets `decide` change what is wanted of each thread's own stack, given
+    /// whether the thread has an alternate one, and holds the stack
+    /// accordingly.
     pub fn review_windows(&mut self, decide: impl Fn(&mut Wanted, bool), memory: &mut impl Memory) {
         self.each(|registry, record| {
             if record.ordinary() {
@@ -18,7 +19,7 @@ impl Registry {
         });
     }
 
-    /// The same for thread `tid` alone.
+    /// Like [`Registry::review_windows`], for thread `tid` only.
     pub fn review_window(
         &mut self,
         tid: c_int,
@@ -48,8 +49,8 @@ impl Registry {
         }
         record.wanted = wanted;
         if record.suspended > 0 {
-            // It is watched on, for the end of the call that is under way to
-            // find it and to hold it so.
+            // It stays watched, so that the end of the call in progress finds
+            // it and holds it as wanted.
             return;
         }
         self.let_go(record, memory);
@@ -59,9 +60,8 @@ impl Registry {
         }
     }
 
-    /// Takes the lock off the own stack of thread `tid`, for the sake of its
-    /// alternate one, whose handlers were meant to be safe. False if there is
-    /// none to take.
+    /// Removes the lock from thread `tid`'s own stack in favour of its
+    /// alternate one, whose handlers must be safe. False if there was no lock.
     pub(super) fn yield_ordinary(&mut self, tid: c_int, memory: &mut impl Memory) -> bool {
         let own = self.records.get(key(tid, Place::Ordinary)).copied();
         let Some(mut record) = own.filter(Record::pinned) else { return false };

@@ -1,9 +1,9 @@
-//! Stacks that are set or changed while a memory call is under way on them.
+//! Stacks that are set or changed during a memory call on them.
 
 use super::*;
 
-/// What concerns a stack changes while a memory call is under way on it: it is
-/// let go of until that has ended, and held then as is wanted by then.
+/// A stack that changes during a memory call on it stays released until the
+/// call ends, and is then held as wanted by that time.
 #[test]
 fn a_stack_that_changes_while_it_is_let_go_of_is_held_again() {
     let _alone = alone();
@@ -36,7 +36,7 @@ fn what_is_adopted_under_a_call_is_held_at_its_end() {
     let all = Pages::around(wanted.stack.base, wanted.stack.base + wanted.stack.size);
     registry.adopt(1, Place::Current, wanted, &mut kernel);
     registry.suspend(all, 2, &mut kernel);
-    // The same again; then that of another thread, under two calls.
+    // The same stack again; then another thread's, under two calls.
     registry.adopt(1, Place::Pending, wanted, &mut kernel);
     registry.promote(1, Place::Pending, Place::Current, &mut kernel);
     registry.suspend(Pages { first: all.first, end: all.first + 1 }, 3, &mut kernel);

@@ -28,7 +28,7 @@ fn of_the_forking_threads_own_stack_what_is_blank_is_spared() {
     let all = Pages::around(wanted.stack.base, wanted.stack.base + wanted.stack.size);
     origin::mapped(wanted.stack.base, wanted.stack.size);
     registry.adopt(1, Place::Current, wanted, &mut kernel);
-    // What is used of it, whether it stands there: what is copied.
+    // How many pages are used, the stack pointer, how many pages are copied.
     for (used, here, copied) in [(0, 0, 0), (6, 0, 6), (14, 0, 16), (0, wanted.stack.base + 1, 16)]
     {
         kernel = Noted { used, ..Noted::default() };
@@ -45,7 +45,7 @@ fn of_the_forking_threads_own_stack_what_is_blank_is_spared() {
     reach::clear();
 }
 
-/// One call for each, whoever's the memory is.
+/// One call for each stack, whoever owns the memory.
 #[test]
 fn a_stack_that_frames_fill_is_made_ready_at_once() {
     let _alone = alone();

@@ -1,4 +1,4 @@
-//! Tests of [`super`]: against a model of the kernel's pages, and one by one.
+//! Tests of [`super`], some against a model of the kernel's pages.
 
 mod calls;
 mod fork;
@@ -12,16 +12,16 @@ use super::*;
 use crate::altstack::ladder::{self, Stack};
 use crate::altstack::reach::tests::alone;
 
-/// Where the model's memory begins, by page.
+/// The first page of the model's memory.
 const BASE: usize = 0x20_0000;
-/// Its pages.
+/// How many pages it has.
 const PAGES: usize = 96;
-/// Bytes at the top of each stack that frames need.
+/// How many bytes at the top of each stack frames need.
 const WINDOW: usize = 9000;
-/// Threads that the model knows.
+/// How many threads the model has.
 const THREADS: c_int = 6;
 
-/// All memory is there, and locked; what is made present or flagged is noted.
+/// All memory exists and is locked; notes what is made present or flagged.
 #[derive(Default)]
 struct Noted {
     calls: usize,
@@ -66,10 +66,10 @@ fn sixteen_pages(number: usize) -> Wanted {
     Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false }
 }
 
-/// The work for one stack does not grow with their number.
+/// The work for one stack does not grow with the number of stacks.
 #[test]
 fn registration_is_as_cheap_with_ten_thousand_stacks() {
-    /// Stacks of two pages, one of guard between them.
+    /// Stacks of two pages, with one guard page between them.
     struct Counted(usize);
     impl Memory for Counted {
         fn lock(&mut self, _: Pages) -> Result<(), Errno> {

@@ -16,7 +16,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// False if it may not be written.
+    /// False if it is not writable.
     fn touch(&mut self) -> bool {
         let good = self.mapped && self.writable;
         if good {
@@ -58,7 +58,7 @@ impl PageMap {
         pages.numbers().all(|page| is(self.get(page)))
     }
 
-    /// Makes or takes away a mapping. Nothing of the old pages stays.
+    /// Maps or unmaps pages. Nothing of the old ones stays.
     pub(super) fn replace(&mut self, pages: Pages, mapped: bool) {
         self.slice(pages).fill(Page { mapped, writable: true, ..Page::default() });
     }
@@ -120,7 +120,7 @@ impl Memory for PageMap {
     }
 }
 
-/// Whether the page is taken to hold more than zeroes.
+/// Whether the model takes the page to hold more than zeroes.
 pub(super) fn is_used(page: usize) -> bool {
     page.is_multiple_of(9)
 }

@@ -1,13 +1,13 @@
-//! What may happen in a history, and how often.
+//! What can happen in a history, and how often.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What may happen. Places in memory are page numbers from [`BASE`] on.
+/// What can happen. Places in memory are page numbers from [`BASE`] on.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// A stack of so many bytes at that byte of the memory.
+    /// A stack of `size` bytes at address `base`.
     Adopt {
         tid: c_int,
         place: Place,
@@ -15,7 +15,7 @@ pub(super) enum Step {
         size: usize,
         start: Rung,
     },
-    /// A stack that fills the mapping that was made last around that page.
+    /// A stack that fills the mapping made last around that page.
     AdoptMapping {
         tid: c_int,
         place: Place,
@@ -33,13 +33,14 @@ pub(super) enum Step {
     ReleaseThread {
         tid: c_int,
     },
-    /// The thread ends, and nobody tells the registry.
+    /// The thread ends without the registry's knowledge.
     Die {
         tid: c_int,
     },
     Sweep,
     Climb,
-    /// Handlers come, or go: ordinary stacks are to be held, or not.
+    /// Handlers appear or go away, which changes whether ordinary stacks are
+    /// held.
     Review {
         tid: Option<c_int>,
         start: Rung,
@@ -56,7 +57,7 @@ pub(super) enum Step {
         pages: Pages,
         mapped: bool,
     },
-    /// The same by libc's own hand, on memory that libc mapped.
+    /// The same by libc itself, on memory that libc mapped.
     Behind {
         pages: Pages,
         mapped: bool,
@@ -69,7 +70,7 @@ pub(super) enum Step {
     DontNeed {
         pages: Pages,
     },
-    /// Goes on as the parent, or as the child.
+    /// Continues as the parent or as the child.
     Fork {
         tid: c_int,
         child: bool,

@@ -1,6 +1,6 @@
-//! The registry against a simple page map: after every step of a random
-//! history, the pages that are locked must be those that the program locked
-//! and those that an adopted stack holds, and no others.
+//! The registry against a simple page map. After every step of a random history
+//! the locked pages must be exactly those that the program locked and those
+//! that an adopted stack holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,23 +12,24 @@ use super::step::{Step, step};
 use super::*;
 use crate::altstack::table::Entry;
 
-/// The registry, the kernel, and what is true of the program.
+/// The registry, the kernel, and the expected state of the program.
 struct World {
     registry: Registry,
     kernel: PageMap,
     /// Pages that the program locked.
     programs: BTreeSet<usize>,
-    /// Pages that libc replaced behind our back since they were held.
+    /// Pages that libc replaced without our knowledge since they were held.
     stale: BTreeSet<usize>,
-    /// Pages that libc ever replaced behind our back.
+    /// Pages that libc ever replaced without our knowledge.
     unseen: BTreeSet<usize>,
-    /// The program's own mappings, whole.
+    /// The program's own mappings that are still whole.
     made: Vec<Pages>,
-    /// All that is left of them: pages which libc never uses for its heap.
+    /// What is left of the program's mappings: pages that libc never uses for
+    /// its heap.
     own: BTreeSet<usize>,
     /// What must be on record, by thread and place.
     adopted: BTreeMap<(c_int, u8), Wanted>,
-    /// Threads that ended unseen.
+    /// Threads that ended without our knowledge.
     dead: BTreeSet<c_int>,
 }
 
@@ -66,7 +67,7 @@ impl World {
                     && self.kernel.room_for(attempt.locked)
         };
         let attempts = |usable| ladder::attempts(wanted.stack, wanted.window, usable, wanted.start);
-        // Memory that is only unwritable is locked all the same.
+        // Memory that is just not writable is locked anyway.
         let whole = attempts(ladder::wished(wanted.stack, wanted.window)).take(1);
         let whole = whole.filter(|attempt| attempt.rung < Rung::Touch);
         let found = whole.chain(attempts(self.usable(wanted))).find(feasible);
@@ -80,7 +81,8 @@ impl World {
         let adopted = self.registry.adopt(tid, place, wanted, &mut self.kernel);
         prop_assert!(self.kernel.calls <= 150, "{} calls for one stack", self.kernel.calls);
         prop_assert_eq!(adopted.first, first);
-        // An alternate stack gets its own thread's other lock, if it needs it.
+        // An alternate stack takes over the lock of its thread's own stack if
+        // it needs it.
         let ordinary = self.adopted.get_mut(&(tid, Place::Ordinary as u8));
         let yields = place != Place::Ordinary && adopted.rung < best;
         if let Some(ordinary) = ordinary.filter(|_| yields) {
@@ -112,7 +114,7 @@ impl World {
         let everything = Pages { first: 0, end: usize::MAX };
         let mut locked = self.kernel.lock(pages).is_ok();
         if !locked {
-            // As `disturb::locking`: the program's locks win.
+            // As in `disturb::locking`: the program's locks take precedence.
             locked = self.suspended(everything, false, |world| world.kernel.lock(pages).is_ok());
         }
         if locked {
@@ -151,7 +153,7 @@ impl World {
                 self.kernel.pages[page].copied = true;
                 continue;
             }
-            // It is zeroes in the child: nothing may be lost by that.
+            // The child sees zeroes there: that must lose nothing.
             let page = BASE + page;
             prop_assert!(self.own.contains(&page), "{page:#x} may be heap");
             let own = |((owner, _), wanted): (&(c_int, u8), &Wanted)| {
@@ -168,7 +170,7 @@ impl World {
             }
             self.programs.clear();
             self.registry.in_child(tid + 100, &mut self.kernel);
-            // The model goes on with the old number.
+            // The model keeps the old number.
             self.adopted.retain(|known, _| known.0 == tid);
             for place in Place::ALL {
                 if let Some(record) = self.registry.records.remove(key(tid + 100, place)) {
@@ -222,7 +224,7 @@ impl World {
                 self.dead.insert(tid);
             }
             Step::Sweep => {
-                // As many adoptions as it takes to go once round.
+                // As many sweeps as it takes to go around once.
                 for _ in 0..self.registry.records.capacity() {
                     kernel.calls = 0;
                     self.registry.sweep(|tid| !self.dead.contains(&tid), kernel);
@@ -325,7 +327,7 @@ impl World {
         Ok(())
     }
 
-    /// Everything is let go of: nothing may be left.
+    /// Releases everything: nothing may be left.
     fn end(&mut self) -> TestCaseResult {
         for tid in 1..=THREADS {
             self.take(Step::ReleaseThread { tid })?;
@@ -350,8 +352,8 @@ proptest! {
     }
 }
 
-/// Nobody could be told to let go when the duty was given up, as a fork of
-/// another thread held the registry: taken up again, each page counts once.
+/// When we stood down, a fork of another thread held the registry, so nothing
+/// was released. When we stand up again, each page must count once.
 #[test]
 fn what_is_held_over_a_duty_given_up_is_in_reach_again() {
     let _alone = alone();
