@@ -2,6 +2,7 @@
 // calls return and what the memory then contains: the same with and without the library.
 // build: -ldl
 #include <dlfcn.h>
+#include <sched.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
@@ -26,6 +27,16 @@ enum { MIDDLE = 5 };
 static char *stack;
 // The memory around the stack: a stack's size below and above.
 static char *region;
+
+// The kernel evicts no page that another CPU still has in a list of its own: MADV_PAGEOUT empties
+// that of the CPU that it runs on.
+static void stay_on_this_cpu(void)
+{
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    MUST(sched_setaffinity(0, sizeof here, &here) == 0);
+}
 
 static void start_on(char *pages)
 {
@@ -411,6 +422,7 @@ static void dontneed_two(void)
 
 static void free_and_pageout(void)
 {
+    stay_on_this_cpu();
     start();
     TELL(madvise(stack, STACK_SIZE, MADV_FREE));
     TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
@@ -430,6 +442,7 @@ static void pageout(void)
 
 static void pageout_file(void)
 {
+    stay_on_this_cpu();
     start_on(file_pages(MAP_SHARED));
     stack[MIDDLE] = 7;
     MUST(msync(stack, STACK_SIZE, MS_SYNC) == 0);
@@ -524,6 +537,7 @@ static void by_process_madvise(void)
 
 static void by_process_madvise_file(void)
 {
+    stay_on_this_cpu();
     start_on(file_pages(MAP_SHARED));
     MUST(msync(stack, STACK_SIZE, MS_SYNC) == 0);
     advise_by_vector(MADV_PAGEOUT);
