@@ -2,7 +2,6 @@
 // calls return and what the memory then contains: the same with and without the library.
 // build: -ldl
 #include <dlfcn.h>
-#include <sched.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
@@ -28,14 +27,21 @@ static char *stack;
 // The memory around the stack: a stack's size below and above.
 static char *region;
 
-// The kernel evicts no page that another CPU still has in a list of its own: MADV_PAGEOUT empties
-// that of the CPU that it runs on.
-static void stay_on_this_cpu(void)
+// Repeats what is to evict the stack until it is gone: the kernel skips pages that it is busy with.
+// With the library they stay.
+static void until_evicted(void (*evict)(void))
 {
-    cpu_set_t here;
-    CPU_ZERO(&here);
-    CPU_SET(sched_getcpu(), &here);
-    MUST(sched_setaffinity(0, sizeof here, &here) == 0);
+    unsigned char present[STACK_SIZE / PAGE];
+    for (int i = 0; i < 40; i++) {
+        MUST(mincore(stack, STACK_SIZE, present) == 0);
+        int some = 0;
+        for (size_t page = 0; page < sizeof present; page++)
+            some |= present[page] & 1;
+        if (!some)
+            break;
+        usleep(500);
+        evict();
+    }
 }
 
 static void start_on(char *pages)
@@ -420,12 +426,18 @@ static void dontneed_two(void)
     end_worker(&second);
 }
 
+static void evict_freed(void)
+{
+    madvise(stack, STACK_SIZE, MADV_FREE);
+    madvise(stack, STACK_SIZE, MADV_PAGEOUT);
+}
+
 static void free_and_pageout(void)
 {
-    stay_on_this_cpu();
     start();
     TELL(madvise(stack, STACK_SIZE, MADV_FREE));
     TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
+    until_evicted(evict_freed);
     after();
 }
 
@@ -440,13 +452,19 @@ static void pageout(void)
     after();
 }
 
+static void evict_file(void)
+{
+    MUST(msync(stack, STACK_SIZE, MS_SYNC) == 0);
+    madvise(stack, STACK_SIZE, MADV_PAGEOUT);
+}
+
 static void pageout_file(void)
 {
-    stay_on_this_cpu();
     start_on(file_pages(MAP_SHARED));
     stack[MIDDLE] = 7;
     MUST(msync(stack, STACK_SIZE, MS_SYNC) == 0);
     TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
+    until_evicted(evict_file);
     after();
     printf("kept: %d\n", stack[MIDDLE]);
 }
@@ -537,10 +555,10 @@ static void by_process_madvise(void)
 
 static void by_process_madvise_file(void)
 {
-    stay_on_this_cpu();
     start_on(file_pages(MAP_SHARED));
     MUST(msync(stack, STACK_SIZE, MS_SYNC) == 0);
     advise_by_vector(MADV_PAGEOUT);
+    until_evicted(evict_file);
     after();
 }
 
