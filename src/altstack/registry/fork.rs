@@ -256,9 +256,11 @@ fn make_ready(record: &mut Record, memory: &mut impl Memory) -> bool {
 
 /// Whether memory that we locked is still the same: something else may have
 /// been mapped in its place without our seeing it. Checking the first page is
-/// enough, because no thread can use a stack whose top was replaced.
+/// enough, because no thread can use a stack whose top was replaced. A stack that
+/// is released for a memory call has no locked page.
 fn is_locked_still(locked: Pages, memory: &mut impl Memory) -> bool {
-    memory.locked(Pages { end: locked.first.wrapping_add(1), ..locked }) == Ok(true)
+    !locked.is_empty()
+        && memory.locked(Pages { end: locked.first.wrapping_add(1), ..locked }) == Ok(true)
 }
 
 /// Flags all of `pages` or none. True if `pages` is not empty and all were
