@@ -12,7 +12,7 @@ static pid_t _Fork(void) { return -1; }
 #endif
 
 void await_slow_fork(void);
-int fork_slowly(unsigned milliseconds, int (*work)(void));
+void fork_slowly(unsigned milliseconds);
 
 static long by_fork(void) { return fork(); }
 static long by_bare_fork(void) { return _Fork(); }
@@ -54,7 +54,7 @@ static void fork_here(int signal)
 
 static void *slow_thread(void *unused)
 {
-    fork_slowly(takes, NULL);
+    fork_slowly(takes);
     return unused;
 }
 

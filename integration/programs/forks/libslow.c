@@ -5,6 +5,7 @@
 static pthread_t slow;
 static _Atomic int amid, is_set;
 static useconds_t takes;
+static const volatile int *until;
 
 // Returns once that fork is under way.
 void await_slow_fork(void)
@@ -14,12 +15,9 @@ void await_slow_fork(void)
     amid = 0;
 }
 
-// Forks a child that runs `work`, if not null, and exits with what it returns; the fork takes the
-// given number of milliseconds. Returns the child's status.
-int fork_slowly(unsigned milliseconds, int (*work)(void))
+static int fork_now(int (*work)(void))
 {
     slow = pthread_self();
-    takes = milliseconds * 1000;
     is_set = 1;
     pid_t child = fork();
     MUST(child >= 0);
@@ -30,11 +28,28 @@ int fork_slowly(unsigned milliseconds, int (*work)(void))
     return status;
 }
 
+// Forks a child that ends at once; the fork takes the given number of milliseconds.
+void fork_slowly(unsigned milliseconds)
+{
+    takes = milliseconds * 1000;
+    fork_now(NULL);
+}
+
+// Forks a child that exits with what `work` returns; the fork takes until `*done`. Returns the
+// child's status.
+int fork_until(const volatile int *done, int (*work)(void))
+{
+    until = done;
+    return fork_now(work);
+}
+
 static void prepare(void)
 {
     if (is_set && pthread_equal(slow, pthread_self())) {
         amid = 1;
         usleep(takes);
+        while (until && !*until)
+            usleep(1000);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "common.h"
 
 void await_slow_fork(void);
-int fork_slowly(unsigned milliseconds, int (*work)(void));
+void fork_slowly(unsigned milliseconds);
 
 static void tell(const char *when)
 {
@@ -26,7 +26,7 @@ static void block(int signal)
 static void *slow_thread(void *unused)
 {
     block(SIGUSR2);
-    fork_slowly(1500, NULL);
+    fork_slowly(1500);
     return unused;
 }
 
