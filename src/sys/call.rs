@@ -82,13 +82,6 @@ pub fn gettid() -> c_int {
     harmless(libc::SYS_gettid, []).unwrap_or(0) as c_int
 }
 
-/// The calling process's group; 0 if the group has no number in our pid
-/// namespace.
-#[must_use]
-pub fn getpgrp() -> c_int {
-    harmless(libc::SYS_getpgrp, []).unwrap_or(0) as c_int
-}
-
 /// The status flags of descriptor `fd` (`F_GETFL`).
 ///
 /// # Errors

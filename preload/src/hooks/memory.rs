@@ -10,7 +10,7 @@ use libc::{off_t, size_t};
 use sigward_core::altstack;
 use sigward_core::sys::call;
 
-pub use crate::memory::{
+use crate::memory::{
     advise, advise_by_vector, attach, detach, end_heap, lock, locked_by_all, map, remap, unlock,
     unmap, weaken,
 };

@@ -13,8 +13,9 @@ use sigward_core::sys::errno;
 use sigward_core::sys::signals::KernelAction;
 use sigward_core::wait::gate;
 
-use super::{Arguments, confine, memory, process};
+use super::{Arguments, confine, process};
 use crate::arch;
+use crate::memory;
 use crate::originals::{self, Id};
 
 /// One bit for each system call number below 512 that a hook watches.
