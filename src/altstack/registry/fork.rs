@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use super::hold::ready;
+use super::hold::{is_locked_still, ready};
 use super::{Place, Record, Registry, key};
 use crate::altstack::pins::Memory;
 use crate::altstack::{ladder, origin, reach};
@@ -244,23 +244,13 @@ fn make_ready(record: &mut Record, memory: &mut impl Memory) -> bool {
     let frames = ladder::frames(record.wanted.stack, record.wanted.window).common(record.held);
     let locked = record.pinned() && frames.common(record.locked) == frames;
     if !(locked && memory.lock(frames).is_ok()) {
+        // One call copies them all, but does not report where it stopped.
         memory.touch(frames);
-        // That reports nothing, and stops at a hole.
-        let lowest = Pages { end: frames.first.wrapping_add(1), ..frames };
-        if record.pinned() || memory.touch_down(lowest).is_empty() {
+        if record.pinned() || memory.touch_down(frames) != frames {
             return false;
         }
     }
     frames == record.held
-}
-
-/// Whether memory that we locked is still the same: something else may have
-/// been mapped in its place without our seeing it. Checking the first page is
-/// enough, because no thread can use a stack whose top was replaced. A stack that
-/// is released for a memory call has no locked page.
-fn is_locked_still(locked: Pages, memory: &mut impl Memory) -> bool {
-    !locked.is_empty()
-        && memory.locked(Pages { end: locked.first.wrapping_add(1), ..locked }) == Ok(true)
 }
 
 /// Flags all of `pages` or none. True if `pages` is not empty and all were

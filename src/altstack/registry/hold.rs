@@ -34,6 +34,7 @@ impl Registry {
             }
             let next = record.attempts(usable).skip(usize::from(whole));
             refused = self.lock(record, next, memory).or(refused);
+            record.proven &= record.pinned();
             if !record.pinned() && !usable.is_empty() {
                 // The touch above has made these pages resident.
                 (record.held, record.rung) = (usable, Rung::Touch);
@@ -170,12 +171,19 @@ pub(super) fn ready(record: &Record, memory: &mut impl Memory) -> Pages {
     memory.touch_down(Pages { first, end }).with(record.locked)
 }
 
+/// Whether memory that we locked is still the same: something else may have
+/// been mapped in its place without our seeing it. Checking the first page is
+/// enough, because no thread can use a stack whose top was replaced. Of a stack
+/// that is released for a memory call nothing is locked.
+pub(super) fn is_locked_still(locked: Pages, memory: &mut impl Memory) -> bool {
+    !locked.is_empty()
+        && memory.locked(Pages { end: locked.first.wrapping_add(1), ..locked }) == Ok(true)
+}
+
 /// Drops the proof if the stack is no longer locked: then it was unmapped, and
 /// something else may have been mapped in its place without our seeing it.
 pub(super) fn doubt(record: &mut Record, memory: &mut impl Memory) {
-    let locked = record.locked;
-    let first = Pages { end: locked.first.wrapping_add(1), ..locked };
-    let last = Pages { first: locked.end.wrapping_sub(1), ..locked };
+    let last = Pages { first: record.locked.end.wrapping_sub(1), ..record.locked };
     record.proven =
-        record.proven && memory.locked(first) == Ok(true) && memory.locked(last) == Ok(true);
+        record.proven && is_locked_still(record.locked, memory) && memory.locked(last) == Ok(true);
 }

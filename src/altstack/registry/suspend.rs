@@ -77,7 +77,6 @@ impl Registry {
                 if record.suspended == 0 {
                     registry.let_go(record, memory);
                     let _ = registry.hold(record, memory);
-                    record.proven &= record.pinned();
                 }
             }
         });

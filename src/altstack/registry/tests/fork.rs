@@ -1,5 +1,6 @@
 //! What a fork costs, and in which order stacks are held after it.
 
+use super::page_map::{Page, PageMap};
 use super::*;
 
 #[test]
@@ -96,5 +97,28 @@ fn after_a_fork_the_next_frames_come_first() {
     );
     let last = [frames(1), whole(1), frames(4), whole(4)];
     assert_eq!(order.get(4..), Some(&last[..]), "their own stacks, and this thread's");
+    reach::clear();
+}
+
+/// The pages above a page that became read-only without our seeing it. A touch
+/// from below stops there.
+#[test]
+fn a_hole_in_a_touched_stack_keeps_no_frame_above_it_copied() {
+    let _alone = alone();
+    let pages = vec![Page { mapped: true, writable: true, ..Page::default() }; PAGES];
+    let mut kernel = PageMap { pages, limit: 0, calls: 0 };
+    let window = 16 * page::SIZE;
+    let wanted = Wanted { window, start: Rung::Touch, ..sixteen_pages(1) };
+    let mut registry = Registry::new();
+    let Adopted { held, .. } = registry.adopt(1, Place::Current, wanted, &mut kernel);
+    assert_eq!(held.count(), 16);
+    registry.before_fork(100, 0, |_| true, &mut kernel);
+    kernel.pages.iter_mut().for_each(|page| page.copied = true);
+    let hole = held.first + 9;
+    kernel.slice(Pages { first: hole, end: hole + 1 })[0].writable = false;
+    registry.after_fork(100, &mut kernel);
+    let copied = |page: &usize| kernel.get(*page).copied;
+    assert_eq!((hole..held.end).rev().find(copied), Some(hole));
+    registry.release_thread(1, &mut kernel);
     reach::clear();
 }
