@@ -19,8 +19,10 @@ impl Registry {
         self.watch.raise(record.watched);
         record.suspended = self.calls.on(record.watched);
         if record.suspended > 0 {
-            // A lock now would make a call fail. The end of the last call holds
-            // this stack.
+            // A lock now would make a call fail; a touch does not. The end of
+            // the last call holds this stack as wanted.
+            record.held = memory.touch_down(record.watched);
+            record.rung = if record.held.is_empty() { Rung::Report } else { Rung::Touch };
             return None;
         }
         let best = record.attempts(record.watched).take(1);
@@ -106,7 +108,7 @@ impl Registry {
         let mut refused = 0;
         self.each(|registry, record| {
             let low = record.rung == Rung::Touch && record.wanted.start < Rung::Touch;
-            if low && refused < REFUSALS {
+            if low && record.suspended == 0 && refused < REFUSALS {
                 registry.let_go(record, memory);
                 let _ = registry.hold(record, memory);
                 refused += usize::from(record.rung == Rung::Touch);

@@ -1,5 +1,6 @@
 //! Stacks that are set or changed during a memory call on them.
 
+use super::page_map::{Page, PageMap};
 use super::*;
 
 /// A stack that changes during a memory call on it stays released until the
@@ -15,7 +16,7 @@ fn a_stack_that_changes_while_it_is_let_go_of_is_held_again() {
     let mut decided = |registry: &mut Registry, start| {
         registry.review_window(1, |wanted, _| wanted.start = start, &mut kernel);
         registry.promote(1, Place::Pending, Place::Current, &mut kernel);
-        assert!(registry.records.iter().all(|record| record.held.is_empty()), "too early");
+        assert_eq!(registry.pinned_pages(), 0, "too early");
     };
     decided(&mut registry, Rung::Report);
     decided(&mut registry, Rung::Touch);
@@ -25,6 +26,32 @@ fn a_stack_that_changes_while_it_is_let_go_of_is_held_again() {
     }
     registry.release_thread(1, &mut kernel);
     assert!(reach::misses(BASE * page::SIZE, 60 * page::SIZE), "a count was lost");
+}
+
+/// The call may be over in the kernel and its end not yet recorded: a program
+/// may map its next stack where it has just unmapped another one.
+#[test]
+fn what_is_adopted_under_a_call_is_touched_at_once() {
+    let _alone = alone();
+    let pages = vec![Page { mapped: true, writable: true, ..Page::default() }; PAGES];
+    let mut kernel = PageMap { pages, limit: PAGES, calls: 0 };
+    let (mut registry, wanted) = (Registry::new(), sixteen_pages(1));
+    let all = Pages::around(wanted.stack.base, wanted.stack.base + wanted.stack.size);
+    registry.suspend(all, 2, &mut kernel);
+    let adopted = registry.adopt(1, Place::Current, wanted, &mut kernel);
+    assert_eq!((adopted.rung, adopted.held), (Rung::Touch, all));
+    assert!(kernel.all(all, |page| page.resident && !page.locked));
+    registry.climb(&mut kernel);
+    assert_eq!(kernel.locked_pages(), 0, "the call would fail");
+    // After another's fork the next frames find it writable.
+    registry.before_fork(9, 0, |_| true, &mut kernel);
+    kernel.pages.iter_mut().for_each(|page| page.copied = true);
+    registry.after_fork(9, &mut kernel);
+    assert!(kernel.all(ladder::frames(wanted.stack, WINDOW), |page| !page.copied));
+    registry.resume(all, true, &mut kernel);
+    assert!(kernel.all(all, |page| page.locked));
+    registry.release_thread(1, &mut kernel);
+    reach::clear();
 }
 
 /// A lock would make the call fail.
