@@ -61,9 +61,14 @@ fn are_empty(bits: &[AtomicU64]) -> bool {
 /// Sets or clears bit `at`. One thread at a time.
 pub(super) fn put(bits: &[AtomicU64], at: usize, set: bool) {
     if let Some(word) = bits.get(at / WORD) {
-        let (before, bit) = (word.load(Ordering::Relaxed), 1 << (at % WORD));
-        word.store(if set { before | bit } else { before & !bit }, Ordering::Relaxed);
+        put_in(word, at, set);
     }
+}
+
+/// Sets or clears bit `at % WORD`. One thread at a time.
+pub(super) fn put_in(word: &AtomicU64, at: usize, set: bool) {
+    let (before, bit) = (word.load(Ordering::Relaxed), 1 << (at % WORD));
+    word.store(if set { before | bit } else { before & !bit }, Ordering::Relaxed);
 }
 
 /// A part of the address space. All-zero bytes are a part without raised pages.
@@ -81,8 +86,8 @@ pub(super) trait Part: 'static {
 /// One bit for each page.
 #[repr(C)]
 pub(super) struct Leaf {
-    /// Which of `pages` are not 0.
-    pub(super) some: [AtomicU64; WORDS / WORD],
+    /// A bit for each of `pages` that is not 0.
+    pub(super) some: AtomicU64,
     pub(super) pages: [AtomicU64; WORDS],
 }
 
@@ -97,25 +102,29 @@ impl Part for Leaf {
         if low == high {
             return word(low) & head & up_to(last) != 0;
         }
+        let some = self.some.load(Ordering::Relaxed) & u64::MAX << low & up_to(high);
         // Usually this is enough.
-        if !some_of(&self.some, low, high) {
+        if some == 0 {
             return false;
         }
-        word(low) & head | word(high) & up_to(last) != 0
-            || low + 1 < high && some_of(&self.some, low + 1, high - 1)
+        let ends = 1 << low | 1 << high;
+        some & !ends != 0 || word(low) & head | word(high) & up_to(last) != 0
     }
 
     fn is_empty(&self) -> bool {
-        are_empty(&self.some)
+        self.some.load(Ordering::Relaxed) == 0
     }
 
     fn clear(&self) {
-        for (at, word) in self.pages.iter().enumerate() {
-            if some_of(&self.some, at, at) {
+        for at in bits(self.some.load(Ordering::Relaxed)) {
+            if let Some(word) = self.pages.get(at) {
                 word.store(0, Ordering::Relaxed);
             }
         }
-        clear_bits(&self.some);
+        if !self.is_empty() {
+            // Only where needed: a forked child shares its parent's pages.
+            self.some.store(0, Ordering::Relaxed);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use super::tree::{LEAVES, Part, ROOT, Root, WORD, WORDS, bits, put, up_to};
+use super::tree::{LEAVES, Part, ROOT, Root, WORD, WORDS, bits, put, put_in, up_to};
 use super::{ABOVE, ANSWER, EXACT, PERHAPS};
 use crate::altstack::table::{Entry, Table};
 use crate::sys::page::Pages;
@@ -58,7 +58,7 @@ impl Watch {
         let word = leaf.pages.get(number % WORDS)?;
         let before = word.load(Ordering::Relaxed);
         word.store(before | mask, Ordering::Relaxed);
-        put(&leaf.some, number % WORDS, true);
+        put_in(&leaf.some, number, true);
         put(&branch.some, leaf_number % LEAVES, true);
         put(&ROOT.some, leaf_number / LEAVES, true);
         for bit in bits(before & mask) {
@@ -97,7 +97,7 @@ impl Watch {
         let word = leaf.pages.get(number % WORDS)?;
         let after = word.load(Ordering::Relaxed) & !mask;
         word.store(after, Ordering::Relaxed);
-        put(&leaf.some, number % WORDS, after != 0);
+        put_in(&leaf.some, number, after != 0);
         put(&branch.some, leaf_number % LEAVES, !leaf.is_empty());
         put(&ROOT.some, leaf_number / LEAVES, !branch.is_empty());
         Some(())
