@@ -4,8 +4,8 @@ use core::fmt::Write;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::sys::line::Line;
-use crate::sys::{call, stderr};
+use crate::os::line::Line;
+use crate::os::{call, stderr};
 
 /// Async-signal-safe: a buffer on the stack, raw calls, no lock.
 struct Sink;

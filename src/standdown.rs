@@ -8,13 +8,13 @@
 //! the process. Before that filter goes in, all locks are given back; from then
 //! on nothing is done or logged ([`confining`]).
 
-use crate::altstack::{self, size};
 use crate::loaded::Table;
+use crate::os::errno::Errno;
+use crate::os::{stderr, trials};
 use crate::plan::Obstacle;
 use crate::summary;
-use crate::sys::errno::Errno;
-use crate::sys::{probe, stderr};
 use crate::wait::{self, Strategy};
+use crate::{residency, size};
 
 /// Names that a sanitizer's run-time defines. It keeps its own records of
 /// stacks and memory calls, and must be the first to see them.
@@ -35,10 +35,10 @@ pub static OVERRIDES: Table<1> = Table::new("sigaltstack\0");
 /// child. Only for use at load.
 #[must_use]
 pub fn filter() -> Option<Obstacle> {
-    match probe::attempt(probe::Calls::Work) {
-        Ok(probe::Finding::Able) => None,
-        Ok(probe::Finding::Killed(call)) => Some(Obstacle::Killed(call)),
-        Ok(probe::Finding::Refused(call, error)) => Some(Obstacle::Refused(call, error)),
+    match trials::attempt(trials::Calls::Work) {
+        Ok(trials::Finding::Able) => None,
+        Ok(trials::Finding::Killed(call)) => Some(Obstacle::Killed(call)),
+        Ok(trials::Finding::Refused(call, error)) => Some(Obstacle::Refused(call, error)),
         Err(error) => Some(Obstacle::Untried(error)),
     }
 }
@@ -49,14 +49,14 @@ pub fn filter() -> Option<Obstacle> {
 /// # Errors
 /// If that could not be tried out.
 pub fn words() -> Result<bool, Errno> {
-    probe::attempt(probe::Calls::Words).map(|finding| finding == probe::Finding::Able)
+    trials::attempt(trials::Calls::Words).map(|finding| finding == trials::Finding::Able)
 }
 
 /// Whether a filter that the program installs would change anything for us.
 /// Async-signal-safe.
 #[must_use]
 pub fn has_work() -> bool {
-    altstack::on_duty() || wait::strategy() != Strategy::Off || stderr::is_open()
+    residency::on_duty() || wait::strategy() != Strategy::Off || stderr::is_open()
 }
 
 /// Called when the program installs a seccomp filter by `commit`. Gives back
@@ -66,13 +66,13 @@ pub fn has_work() -> bool {
 /// The line of counts is written first: afterwards the filter may kill the
 /// process for a write too.
 pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> R {
-    if altstack::is_lent() {
+    if residency::is_lent() {
         // A filter in a vfork child is not its parent's.
         return commit();
     }
     // A filter that checks the architecture kills the process for `int 0x80`.
     let strategy = wait::stand_down();
-    let left = altstack::stand_down();
+    let left = residency::stand_down();
     let remedy = left.map(|_| size::stand_down());
     let worked = left.is_some() || strategy != Strategy::Off;
     if worked {
@@ -85,7 +85,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
         stderr::reopen(spoke);
         if let (Some(remedy), Some(left)) = (remedy, left) {
             size::take_charge(remedy);
-            altstack::stand_up(left);
+            residency::stand_up(left);
         }
         wait::stand_up(strategy);
         if worked {

@@ -3,11 +3,12 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::block::{self, names};
+use crate::os::line::Line;
+use crate::os::{call, page, stderr};
 use crate::plan::Rung;
-use crate::sys::line::Line;
-use crate::sys::{call, page, stderr};
-use crate::{altstack, stats};
+use crate::residency;
+use crate::state::block::{self, names};
+use crate::state::stats;
 
 static WANTED: AtomicBool = AtomicBool::new(false);
 
@@ -41,7 +42,7 @@ fn print() {
     let _ = write!(
         line,
         " live={} locked_kib={} most_locked_kib={} refused={} too_small={} windows={}",
-        altstack::stacks_on_record(),
+        residency::stacks_on_record(),
         kib(pinned),
         kib(most_pinned),
         stats::REFUSED.read(),

@@ -48,7 +48,7 @@ fn every_command_does_without_random_bytes() {
     }
     let program = build("altstack_threads", Libc::Glibc).unwrap();
     let root = container(&program, Libc::Glibc);
-    let check = sigward::sys::kernel::judge();
+    let check = sigward::os::kernel_texts::judge();
     let verdict = i32::from(check.standing == sigward::verdict::Standing::Affected);
     let library = ["--library", "/opt/sigward/libsigward.so"];
     let avx = std::arch::is_x86_feature_detected!("avx");

@@ -69,7 +69,7 @@ const COPIES_TARGET: f64 = 1.3;
 pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     let program = programs::build("bench_beside", Libc::Glibc)?;
     let window =
-        format!("window={}", sigward::plan::usual_extent(sigward::altstack::frame::size()));
+        format!("window={}", sigward::plan::usual_extent(sigward::residency::frame::size()));
     let mut rows = Vec::new();
     let mut missed = Vec::new();
     for Row { what, settings, target, copies } in ROWS {

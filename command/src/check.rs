@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use clap::Args;
 use serde::Serialize;
 use sigward::config::Config;
+use sigward::os::kernel_texts;
 use sigward::quirks;
-use sigward::sys::kernel;
 use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Reason, Standing, Verdict, judge};
 
 use super::exit::Exit;
@@ -50,7 +50,7 @@ impl Check {
     pub fn execute(&self) -> Result<Exit, Failure> {
         let verdict = match &self.release {
             Some(release) => self.judge_given(release),
-            None => kernel::judge(),
+            None => kernel_texts::judge(),
         };
         let reasons = verdict.reasons.iter().map(|reason| self.words(reason)).collect();
         let environ = environ();

@@ -4,13 +4,13 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sigward::arch;
 use sigward::config::{self, Config};
+use sigward::os::errno::Errno;
+use sigward::os::trials;
 use sigward::plan::{
     self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Obstacle, Ordinary, Plan, Process,
     Remedy, Why, Words,
 };
 use sigward::standdown;
-use sigward::sys::errno::Errno;
-use sigward::sys::probe;
 use sigward::verdict::Verdict;
 
 /// A plan, ready to print. As JSON, an object with a member for each part. The names are
@@ -207,7 +207,7 @@ impl Process for Heir {
     }
 
     fn is_filtered(&mut self) -> bool {
-        !probe::unfiltered()
+        !trials::unfiltered()
     }
 
     fn sanitizer(&mut self) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use sigward::sys::kernel;
+use sigward::os::kernel_texts;
 
 use super::exit::Exit;
 use super::failure::{self, Failure};
@@ -60,7 +60,7 @@ impl Probe {
             registers::measure(Pages::GivenBack, part, begin("signal frames that fault")),
             registers::measure(Pages::Locked, part, begin("signal frames that do not")),
             waits::measure(part, begin("waits that are restarted")),
-            &kernel::judge(),
+            &kernel_texts::judge(),
         )
     }
 }

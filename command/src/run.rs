@@ -14,8 +14,8 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 use serde::Serialize;
 use sigward::config::{self, BadValue, Config};
+use sigward::os::kernel_texts;
 use sigward::plan::Bad;
-use sigward::sys::kernel;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -119,11 +119,11 @@ impl Run {
                 program: program.display().to_string(),
                 library: library.path.display().to_string(),
                 ld_preload: preload.display().to_string(),
-                plan: plan::Report::of_heir(&config, Bad::default(), kernel::judge()),
+                plan: plan::Report::of_heir(&config, Bad::default(), kernel_texts::judge()),
             };
             return output::print(&report, self.json, DryRun::text).map(|()| Exit::Success);
         }
-        if plan::acts(&config, kernel::judge) {
+        if plan::acts(&config, kernel_texts::judge) {
             raise_memlock_limit();
         }
         Err(become_program(program, &self.command, environment))

@@ -2,11 +2,11 @@
 
 use sigward_core::arch;
 use sigward_core::config::{self, Config};
+use sigward_core::os::errno::Errno;
+use sigward_core::os::startup::Startup;
+use sigward_core::os::trials;
 use sigward_core::plan::{Bad, Environment, Obstacle, Process};
 use sigward_core::standdown;
-use sigward_core::sys::errno::Errno;
-use sigward_core::sys::probe;
-use sigward_core::sys::startup::Startup;
 
 use crate::{originals, weak};
 
@@ -75,7 +75,7 @@ impl Process for Here {
     }
 
     fn is_filtered(&mut self) -> bool {
-        !probe::unfiltered()
+        !trials::unfiltered()
     }
 
     fn sanitizer(&mut self) -> Option<&'static str> {

@@ -13,8 +13,8 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use sigward_core::config::{self, Mode, Wait};
-use sigward_core::sys::errno;
-use sigward_core::sys::freebsd::Outcome;
+use sigward_core::os::errno;
+use sigward_core::os::freebsd::Outcome;
 use sigward_core::wait::{self, Strategy};
 
 use crate::{arch, weak};

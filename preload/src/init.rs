@@ -3,13 +3,14 @@
 use core::fmt::Write;
 
 use log::LevelFilter;
-use sigward_core::altstack::{self, Policy, frame, ordinary, size};
-use sigward_core::block::{self, Published};
 use sigward_core::config::{self, BadValue, Config};
+use sigward_core::os::line::Line;
+use sigward_core::os::startup::Startup;
+use sigward_core::os::{call, kernel_texts, stderr};
 use sigward_core::plan::{self, Duty, Interrupted, LookUp, Ordinary, Plan, Seen, Strategy, Words};
-use sigward_core::sys::line::Line;
-use sigward_core::sys::startup::Startup;
-use sigward_core::sys::{call, kernel, stderr};
+use sigward_core::residency::{self, Policy, frame, ordinary};
+use sigward_core::size;
+use sigward_core::state::block::{self, Published};
 use sigward_core::{log as sink, summary, wait as core_wait};
 
 use crate::facts::Here;
@@ -30,7 +31,7 @@ extern "C" fn on_load() {
     originals::record();
     let mut here = Here::look();
     let (config, bad) = here.settings();
-    let plan = plan::plan(&config, bad, kernel::judge, &mut here);
+    let plan = plan::plan(&config, bad, kernel_texts::judge, &mut here);
     block::publish(&Published::from(&plan));
     obey(&plan, here.startup);
     announce(&config, &plan);
@@ -91,14 +92,14 @@ fn hold(plan: &Plan<'_>, startup: Startup) {
         main,
         fork_copies: plan.fork_copies.value,
     };
-    altstack::take_charge(plan.duty.value, policy, &EXIT_NOTICE);
+    residency::take_charge(plan.duty.value, policy, &EXIT_NOTICE);
     size::take_charge(plan.small_stacks.value);
     ordinary::take_charge(plan.ordinary.value);
     if plan.ordinary.value != Ordinary::Off {
         ordinary::adopt_main(main);
     }
     // Another constructor may have installed a stack before us.
-    altstack::adopt_current();
+    residency::adopt_current();
 }
 
 /// Chooses how the program waits for its children.

@@ -2,15 +2,15 @@
 //! of them can take away a page of a stack or its lock, or fail because of a
 //! lock of ours.
 //!
-//! They are hot in allocators: [`reach::misses`], a few loads, rejects calls
+//! They are hot in allocators: [`watched::misses`], a few loads, rejects calls
 //! that touch no held page. Hot functions take the original by value, and store
 //! it only if they need to.
 
 use core::ffi::{c_int, c_uint};
 
-use sigward_core::altstack::disturb::{self, Commit};
-use sigward_core::altstack::{self, origin, reach};
-use sigward_core::sys::{call, page, signals};
+use sigward_core::events::memory_calls::{self, Commit};
+use sigward_core::os::{call, page, user_memory};
+use sigward_core::residency::{self, origin, watched};
 
 #[inline]
 pub fn advise(
@@ -19,11 +19,13 @@ pub fn advise(
     advice: c_int,
     commit: impl Fn(usize, usize) -> isize + Copy,
 ) -> isize {
-    if reach::misses(start, length) && !(disturb::flags_a_fork(advice) && altstack::on_duty()) {
+    if watched::misses(start, length)
+        && !(memory_calls::flags_a_fork(advice) && residency::on_duty())
+    {
         return commit(start, length);
     }
     let stored = commit;
-    disturb::advise(start, length, advice, &stored)
+    memory_calls::advise(start, length, advice, &stored)
 }
 
 /// Whether the kernel refuses at once to map or unmap, whatever is there.
@@ -33,31 +35,31 @@ fn is_refused(start: usize, length: usize) -> bool {
 
 #[inline]
 pub fn unmap(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> isize {
-    if altstack::on_duty() {
+    if residency::on_duty() {
         origin::unmapped(start, length);
     }
-    if reach::misses(start, length) || is_refused(start, length) {
+    if watched::misses(start, length) || is_refused(start, length) {
         return commit();
     }
     let stored = commit;
-    disturb::replacing(&[(start, length)], &stored)
+    memory_calls::replacing(&[(start, length)], &stored)
 }
 
 #[expect(clippy::inline_always, reason = "it is hot")]
 #[inline(always)]
 pub fn map(start: usize, length: usize, flags: c_int, commit: impl Fn() -> isize + Copy) -> isize {
-    if !altstack::on_duty() {
+    if !residency::on_duty() {
         return commit();
     }
     let fixed = flags & libc::MAP_FIXED != 0;
     if fixed {
         origin::unmapped(start, length);
-        if !reach::misses(start, length) {
+        if !watched::misses(start, length) {
             let stored = commit;
             return map_over(start, length, flags, &stored);
         }
     }
-    let result = disturb::mapping(length, &[], commit);
+    let result = memory_calls::mapping(length, &[], commit);
     if result != -1 {
         made(result as usize, length, flags);
         if !fixed {
@@ -73,7 +75,7 @@ fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> is
     if is_refused(start, length) {
         return commit();
     }
-    let result = disturb::mapping(length, &[(start, length)], commit);
+    let result = memory_calls::mapping(length, &[(start, length)], commit);
     if result != -1 {
         made(result as usize, length, flags);
     }
@@ -95,8 +97,8 @@ fn made(start: usize, length: usize, flags: c_int) {
 /// A stack whose memory had disappeared may have been there.
 #[inline]
 fn appeared(start: usize, length: usize) {
-    if !reach::misses(start, length) {
-        disturb::appeared(start, length);
+    if !watched::misses(start, length) {
+        memory_calls::appeared(start, length);
     }
 }
 
@@ -104,16 +106,16 @@ fn appeared(start: usize, length: usize) {
 pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Commit<'_>) -> isize {
     let fixed = flags & libc::MREMAP_FIXED != 0;
     let refused = is_refused(from.0, to.1) || fixed && is_refused(to.0, to.1);
-    if refused || !altstack::on_duty() {
+    if refused || !residency::on_duty() {
         return commit();
     }
     origin::unmapped(from.0, from.1);
     let more = to.1.saturating_sub(from.1);
     if fixed {
         origin::unmapped(to.0, to.1);
-        return disturb::mapping(more, hit(&[from, to]), commit);
+        return memory_calls::mapping(more, hit(&[from, to]), commit);
     }
-    let result = disturb::mapping(more, hit(&[from]), commit);
+    let result = memory_calls::mapping(more, hit(&[from]), commit);
     if result != -1 {
         appeared(result as usize, to.1);
     }
@@ -122,7 +124,7 @@ pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Com
 
 /// Moves the end of the heap to `end`.
 pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
-    if !altstack::on_duty() {
+    if !residency::on_duty() {
         return commit();
     }
     let now = call::current_break();
@@ -131,30 +133,30 @@ pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
     for &(start, length) in hit {
         origin::unmapped(start, length);
     }
-    let result = disturb::ending_heap(now, end, hit, commit);
+    let result = memory_calls::ending_heap(now, end, hit, commit);
     appeared(now, end.saturating_sub(now));
     result
 }
 
 /// `ranges` if one of them may touch a stack; otherwise none.
 fn hit(ranges: &[(usize, usize)]) -> &[(usize, usize)] {
-    if ranges.iter().all(|&(start, length)| reach::misses(start, length)) { &[] } else { ranges }
+    if ranges.iter().all(|&(start, length)| watched::misses(start, length)) { &[] } else { ranges }
 }
 
 /// mprotect(2) and other calls that may make a page read-only or remove it.
 #[inline]
 pub fn weaken(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> isize {
-    if reach::misses(start, length) {
+    if watched::misses(start, length) {
         return commit();
     }
     let stored = commit;
-    disturb::weakening(start, length, &stored)
+    memory_calls::weakening(start, length, &stored)
 }
 
 /// mlock(2) and mlock2(2) lock a range. mlockall(2) locks all that is mapped
 /// now or, with `None`, all that will be.
 pub fn lock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    if altstack::on_duty() { disturb::locking(range, commit) } else { commit() }
+    if residency::on_duty() { memory_calls::locking(range, commit) } else { commit() }
 }
 
 /// The range that mlockall(2) with `flags` locks at once.
@@ -164,7 +166,7 @@ pub fn locked_by_all(flags: c_int) -> Option<(usize, usize)> {
 
 /// munlock(2) unlocks a range; `None` means munlockall(2).
 pub fn unlock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
-    if altstack::on_duty() { disturb::unlocking(range, commit) } else { commit() }
+    if residency::on_duty() { memory_calls::unlocking(range, commit) } else { commit() }
 }
 
 /// process_madvise(2). Calls that the kernel refuses at once are passed on.
@@ -178,11 +180,11 @@ pub fn advise_by_vector(
     const PIDFD_SELF: c_int = -10_000;
     let (pidfd, advice) = (pidfd as c_int, advice as c_int);
     let bad = flags as c_uint != 0 || count > MOST || (PIDFD_SELF + 1..0).contains(&pidfd);
-    if bad || !altstack::on_duty() {
+    if bad || !residency::on_duty() {
         return commit();
     }
     let vectors = vectors as *const libc::iovec;
-    if !signals::readable(vectors as usize, count * size_of::<libc::iovec>()) {
+    if !user_memory::readable(vectors as usize, count * size_of::<libc::iovec>()) {
         return commit();
     }
     let mut found = Ranges::new();
@@ -190,13 +192,13 @@ pub fn advise_by_vector(
         // SAFETY: readable a moment ago; the kernel accepts any alignment.
         let vector = unsafe { vectors.add(index).read_unaligned() };
         let (start, length) = (vector.iov_base as usize, vector.iov_len);
-        if disturb::flags_a_fork(advice) || !reach::misses(start, length) {
+        if memory_calls::flags_a_fork(advice) || !watched::misses(start, length) {
             found.add(start, length);
         }
     }
     match found.ranges() {
         [] => commit(),
-        ranges => disturb::advising_ranges(ranges, advice, commit),
+        ranges => memory_calls::advising_ranges(ranges, advice, commit),
     }
 }
 

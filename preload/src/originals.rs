@@ -13,8 +13,8 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use sigward_core::loaded::{Header, Name, Names, Object, Table};
+use sigward_core::os::errno;
 use sigward_core::recorded::Recorded;
-use sigward_core::sys::errno;
 
 use crate::{substitutes, weak};
 

@@ -4,7 +4,7 @@
 use core::ffi::{c_int, c_uint, c_void};
 
 use libc::{iovec, size_t, ssize_t};
-use sigward_core::sys::{call, errno};
+use sigward_core::os::{call, errno};
 
 /// process_madvise(2): not in musl; in glibc since 2.36.
 pub unsafe extern "C" fn process_madvise(

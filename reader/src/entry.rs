@@ -1,6 +1,6 @@
 //! One entry of the table of stacks.
 
-use sigward::block::names;
+use sigward::state::block::names;
 
 use crate::cursor::Cursor;
 

@@ -1,6 +1,6 @@
 //! One block, of any version and pointer width.
 
-use sigward::block::{MAGIC, Published, VERSION};
+use sigward::state::block::{MAGIC, Published, VERSION};
 
 use crate::Error;
 use crate::cursor::Cursor;
@@ -53,11 +53,11 @@ pub struct Record {
 pub struct Force {
     /// Odd while the plan or the table changes; 0 before there is a plan.
     pub generation: u32,
-    /// [`names::DUTY`](sigward::block::names::DUTY).
+    /// [`names::DUTY`](sigward::state::block::names::DUTY).
     pub duty: u8,
-    /// [`names::REMEDY`](sigward::block::names::REMEDY).
+    /// [`names::REMEDY`](sigward::state::block::names::REMEDY).
     pub remedy: u8,
-    /// [`names::WAIT`](sigward::block::names::WAIT).
+    /// [`names::WAIT`](sigward::state::block::names::WAIT).
     pub wait: u8,
 }
 
@@ -86,7 +86,7 @@ pub struct Table {
     pub published: u16,
 }
 
-/// The counters, described under the same names in [`sigward::block::Counters`].
+/// The counters, described under the same names in [`sigward::state::block::Counters`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "documented there")]
 pub struct Counters {
@@ -98,7 +98,7 @@ pub struct Counters {
     pub pinned: Option<u64>,
     /// The most pages pinned at one time.
     pub most_pinned: Option<u64>,
-    /// Stacks by [`names::RUNG`](sigward::block::names::RUNG).
+    /// Stacks by [`names::RUNG`](sigward::state::block::names::RUNG).
     pub rungs: [Option<u64>; 4],
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use sigward::block::VERSION;
+use sigward::state::block::VERSION;
 
 use crate::Error;
 use crate::entry::{Layout, Slot, Stack};

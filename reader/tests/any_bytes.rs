@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sigward::block::{MAGIC, NOTE_NAME, VERSION};
+use sigward::state::block::{MAGIC, NOTE_NAME, VERSION};
 use sigward_reader::entry::{Layout, Range, Slot};
 use sigward_reader::maps::Mapping;
 use sigward_reader::record::Record;

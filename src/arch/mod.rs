@@ -22,12 +22,12 @@
 //! Only x86-64 needs the rows from `int80` on, for a defect of its own.
 //! `FreeBSD` needs two items: `syscall6` and `int80`.
 //!
-//! [`call`]: crate::sys::call
-//! [`altstack`]: crate::altstack
-//! [`signals`]: crate::sys::signals
-//! [`lock`]: crate::sys::lock
-//! [`frame`]: crate::altstack::frame
-//! [`kernel`]: crate::sys::kernel
+//! [`call`]: crate::os::call
+//! [`altstack`]: crate::residency
+//! [`signals`]: crate::os::signals
+//! [`lock`]: crate::os::lock
+//! [`frame`]: crate::residency::frame
+//! [`kernel`]: crate::os::kernel
 //! [`probe`]: crate::wait::probe
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate

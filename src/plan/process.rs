@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::Duty;
-use crate::sys::errno::Errno;
+use crate::os::errno::Errno;
 
 /// What in a process makes our work dangerous or useless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::config::{Altstack, Fork, Log, SmallStacks, Stack, Stats, Wait, WaitEintr};
-use crate::sys::errno::Errno;
+use crate::os::errno::Errno;
 use crate::verdict::{CpuTraits, KernelTexts, judge};
 
 const GCC9: &[u8] = b"Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827 (Red Hat 9.2.1-1)) #1";

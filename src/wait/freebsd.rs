@@ -13,9 +13,9 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::AtomicU8;
 
 use crate::config::Wait;
+use crate::os::errno::Errno;
+use crate::os::freebsd::{self, Outcome, SYS_WAIT4, SYS_WAIT6};
 use crate::quirks::{FREEBSD_RELEASES, Int80};
-use crate::sys::errno::Errno;
-use crate::sys::freebsd::{self, Outcome, SYS_WAIT4, SYS_WAIT6};
 use strategy::put_in_force;
 pub use strategy::{Strategy, strategy};
 

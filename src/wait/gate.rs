@@ -26,8 +26,9 @@ use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::sleep::{EVERY, Waiter};
 use crate::arch::{self, Interrupted};
-use crate::sys::owner::Owner;
-use crate::sys::signals::{self, Blocked};
+use crate::os::owner::Owner;
+use crate::os::signals::{self, Blocked};
+use crate::os::user_memory;
 
 /// Signals on Linux are 1 to 64.
 const SIGNALS: usize = 65;
@@ -225,7 +226,7 @@ pub unsafe fn action(
     commit: &dyn Fn(*const libc::sigaction, *mut libc::sigaction) -> c_int,
 ) -> c_int {
     let Some(before) = Memory::of(signal) else { return commit(new, old) };
-    let Some(wanted) = signals::read(new) else {
+    let Some(wanted) = user_memory::read(new) else {
         let result = commit(new, old);
         if result == 0 {
             // SAFETY: the caller's contract. The handler is the first field.

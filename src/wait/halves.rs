@@ -35,9 +35,9 @@ use super::cancel::{Cancellation, Disabled};
 use super::gate;
 use super::request::Request;
 use super::sleep::{End, Waiter};
-use crate::sys::call::Outcome;
-use crate::sys::errno::Errno;
-use crate::sys::signals;
+use crate::os::call::Outcome;
+use crate::os::errno::Errno;
+use crate::os::signals;
 
 /// In milliseconds.
 const LONGEST_NAP: c_int = 16;

@@ -28,10 +28,10 @@ mod strategy;
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::block::BLOCK;
+use crate::os::call::Outcome;
+use crate::os::errno::Errno;
 pub use crate::plan::Interrupted;
-use crate::sys::call::Outcome;
-use crate::sys::errno::Errno;
+use crate::state::block::BLOCK;
 use cancel::Cancellation;
 use halves::Bed;
 use request::Request;

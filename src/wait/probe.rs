@@ -3,9 +3,9 @@
 use core::fmt;
 
 use crate::arch;
-use crate::sys::call;
-use crate::sys::errno::Errno;
-use crate::sys::probe::unfiltered;
+use crate::os::call;
+use crate::os::errno::Errno;
+use crate::os::trials::unfiltered;
 
 /// Why `int 0x80` must not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ mod tests {
         // SAFETY: a live status.
         let child = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
         assert_eq!(child, -1, "the probe's child was reaped");
-        let filtered = !crate::sys::probe::unfiltered();
+        let filtered = !crate::os::trials::unfiltered();
         assert!(works || filtered || !entry_exists());
     }
 

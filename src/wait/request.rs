@@ -2,8 +2,8 @@
 
 use core::ffi::{c_int, c_void};
 
-use crate::sys::call::{self, Outcome};
-use crate::sys::errno::{self, Errno};
+use crate::os::call::{self, Outcome};
+use crate::os::errno::{self, Errno};
 
 /// The options that wait4(2) accepts; with any other it fails at once.
 const WAIT4_OPTIONS: c_int = libc::WNOHANG

@@ -21,9 +21,9 @@ use core::mem::offset_of;
 use super::cancel::{Disabled, Own};
 use super::request::{Event, Request};
 use crate::arch;
-use crate::sys::call::Outcome;
-use crate::sys::errno::Errno;
-use crate::sys::signals::{Blocked, Mask};
+use crate::os::call::Outcome;
+use crate::os::errno::Errno;
+use crate::os::signals::{Blocked, Mask};
 
 /// The kernel's set of all signals, which are blocked while a wait is awake.
 pub(super) static EVERY: Mask = !0;

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, alarm, fork};
 use object::{Object, ObjectSymbol};
-use sigward::sys::call;
+use sigward::os::call;
 
 use super::compat;
 

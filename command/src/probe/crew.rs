@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, fork, getpid, getppid};
-use sigward::sys::call;
+use sigward::os::call;
 
 /// How much longer than asked a process may take, on a slow machine.
 const GRACE: Duration = Duration::from_secs(60);

@@ -7,9 +7,9 @@
 
 use core::ffi::{c_int, c_long};
 
-use sigward_core::altstack::disturb::Commit;
+use sigward_core::events::memory_calls::Commit;
+use sigward_core::os::{errno, user_memory};
 use sigward_core::standdown;
-use sigward_core::sys::{errno, signals};
 
 use crate::arch;
 use crate::originals::{self, Id};
@@ -52,11 +52,11 @@ fn confines(number: c_long, [first, second, third]: [usize; 3]) -> bool {
 fn may_be_a_filter(address: usize) -> bool {
     /// BPF_MAXINSNS.
     const LONGEST: u16 = 4096;
-    let program = signals::read(address as *const libc::sock_fprog);
+    let program = user_memory::read(address as *const libc::sock_fprog);
     program.is_some_and(|program| {
         let first = program.filter as usize;
         (1..=LONGEST).contains(&program.len)
-            && signals::readable(first, size_of::<libc::sock_filter>())
+            && user_memory::readable(first, size_of::<libc::sock_filter>())
     })
 }
 

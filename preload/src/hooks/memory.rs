@@ -7,8 +7,8 @@
 use core::ffi::{c_int, c_uint, c_void};
 
 use libc::{off_t, size_t};
-use sigward_core::altstack;
-use sigward_core::sys::call;
+use sigward_core::os::call;
+use sigward_core::residency;
 
 use crate::memory::{
     advise, advise_by_vector, attach, detach, end_heap, lock, locked_by_all, map, remap, unlock,
@@ -83,7 +83,7 @@ hook! {
     |original| {
         // SAFETY: the caller's own argument.
         let commit = || unsafe { original(increment) as isize };
-        let result = if increment != 0 && altstack::on_duty() {
+        let result = if increment != 0 && residency::on_duty() {
             end_heap(call::current_break().saturating_add_signed(increment), &commit)
         } else {
             commit()

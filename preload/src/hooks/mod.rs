@@ -24,7 +24,7 @@ macro_rules! hook {
             type Original = unsafe extern "C" fn($($type),*) -> $result;
             $(const _: Original = $declared;)?
             let Some(address) = $crate::originals::$find($crate::originals::Id::$name) else {
-                sigward_core::sys::errno::set(libc::ENOSYS);
+                sigward_core::os::errno::set(libc::ENOSYS);
                 return $failure;
             };
             // SAFETY: found under this name, which has this type.

@@ -7,8 +7,9 @@
 
 use core::ffi::{c_int, c_long, c_void};
 
-use sigward_core::altstack::{self, fork};
-use sigward_core::sys::signals;
+use sigward_core::events::fork;
+use sigward_core::os::user_memory;
+use sigward_core::residency;
 use sigward_core::wait::{self, gate};
 
 use super::Arguments;
@@ -86,8 +87,8 @@ pub fn forks(number: c_long, arguments: Arguments) -> bool {
         libc::SYS_fork => true,
         libc::SYS_clone => copies(a as u64, b as u64),
         // Reading the argument takes a system call.
-        libc::SYS_clone3 if altstack::on_duty() || wait::acts() => {
-            let asked = signals::read(a as *const Asked).filter(|_| b >= size_of::<Asked>());
+        libc::SYS_clone3 if residency::on_duty() || wait::acts() => {
+            let asked = user_memory::read(a as *const Asked).filter(|_| b >= size_of::<Asked>());
             asked.is_some_and(|[flags, _, _, _, _, stack, ..]| copies(flags, stack))
         }
         _ => false,

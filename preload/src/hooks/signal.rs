@@ -9,7 +9,9 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
-use sigward_core::altstack::{self, ordinary, size};
+use sigward_core::events::{handlers, registration};
+use sigward_core::residency::{self, ordinary};
+use sigward_core::size;
 use sigward_core::wait::gate;
 
 hook! {
@@ -20,8 +22,8 @@ hook! {
     |original| {
         // SAFETY: the caller's own arguments, or a larger stack of ours.
         let commit = |new| unsafe { original(new, old) };
-        if altstack::on_duty() && !new.is_null() {
-            altstack::set(new, old, commit)
+        if residency::on_duty() && !new.is_null() {
+            registration::set(new, old, commit)
         } else if size::fixing() {
             size::query(old, || commit(new))
         } else {
@@ -45,8 +47,8 @@ hook! {
     |original| {
         // SAFETY: the caller's own arguments.
         let result = unsafe { original(new, old) };
-        if altstack::on_duty() {
-            altstack::adopt_current();
+        if residency::on_duty() {
+            residency::adopt_current();
         }
         result
     }
@@ -60,14 +62,14 @@ hook! {
         as libc::sigaction;
     failing -1;
     |original| {
-        if altstack::on_duty() {
-            altstack::before_handler(new);
+        if residency::on_duty() {
+            handlers::before_handler(new);
         }
         // SAFETY: the caller's own arguments; libc writes `old` if it succeeds.
         let result = unsafe {
             gate::action(signal, new, old, &|new, old| original(signal, new, old))
         };
-        if !altstack::on_duty() && result == 0 && !new.is_null() {
+        if !residency::on_duty() && result == 0 && !new.is_null() {
             // SAFETY: libc has just read it. We may not be on duty yet.
             let action = unsafe { new.read_unaligned() };
             ordinary::handler(action.sa_sigaction, action.sa_flags);

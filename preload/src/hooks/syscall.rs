@@ -8,9 +8,11 @@
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use sigward_core::altstack::{self, size};
-use sigward_core::sys::errno;
-use sigward_core::sys::signals::KernelAction;
+use sigward_core::events::{self, handlers, registration};
+use sigward_core::os::errno;
+use sigward_core::os::signals::KernelAction;
+use sigward_core::residency;
+use sigward_core::size;
 use sigward_core::wait::gate;
 
 use super::{Arguments, confine, process};
@@ -130,7 +132,7 @@ fn act(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long {
         process::without_handlers(|| commit(arguments))
     } else if HANDLERS.contains(&number) {
         set_handler(arguments, commit)
-    } else if !altstack::on_duty() {
+    } else if !residency::on_duty() {
         commit(arguments)
     } else if number == libc::SYS_sigaltstack {
         set_stack(arguments, commit)
@@ -142,8 +144,8 @@ fn act(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long {
 #[inline(never)]
 fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
     let &[signal, new, old, ..] = arguments;
-    if altstack::on_duty() {
-        altstack::before_kernel_handler(new as *const KernelAction);
+    if residency::on_duty() {
+        handlers::before_kernel_handler(new as *const KernelAction);
     }
     let change = || commit(arguments) as isize;
     // SAFETY: the kernel checks the pointers, and writes the old action.
@@ -157,7 +159,7 @@ fn set_stack(&[new, old, c, d, e, f]: &Arguments, commit: Commit<'_>) -> c_long 
     let result = if new == 0 {
         size::query(old, || told(core::ptr::null()))
     } else {
-        altstack::set(new as *const _, old, told)
+        registration::set(new as *const _, old, told)
     };
     result.into()
 }
@@ -186,7 +188,7 @@ fn change_memory(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c
         libc::SYS_exit => {
             // This bypasses libc, whose destructors would have released the
             // stacks.
-            altstack::thread_exit();
+            events::thread_end();
             whole()
         }
         _ => whole(),

@@ -4,7 +4,7 @@
 //! A thread-specific data key, made at load, reports the end of a thread: this
 //! needs no hook and no TLS of our own. glibc allocates for keys from 32 on.
 //! With such a key, or with none, dead threads are found by sweeping
-//! (`altstack::registry`).
+//! (`residency::registry`).
 //!
 //! A thread starts in [`enter`], which jumps to the program's function: nothing
 //! of ours stays on the stack for pthread_exit(3) to unwind.
@@ -13,9 +13,10 @@ use core::ffi::{c_int, c_uint, c_void};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use libc::{pthread_attr_t, pthread_t, size_t};
-use sigward_core::altstack::{fork, ordinary};
-use sigward_core::bounds::Attributes;
-use sigward_core::{altstack, sys::errno};
+use sigward_core::events;
+use sigward_core::os::errno;
+use sigward_core::residency::bounds::Attributes;
+use sigward_core::residency::{self, ordinary};
 
 use crate::arch;
 use crate::originals::{self, Id};
@@ -50,13 +51,13 @@ pub fn make_key() {
     let cheap = result == 0 && key < CHEAP_KEYS;
     KEY.store(if cheap { key } else { NONE }, Ordering::Relaxed);
     if cheap {
-        fork::ends_are_told();
+        residency::promise_thread_ends();
     }
 }
 
 /// Makes the key before the first thread, if that was not possible at load.
 fn make_late_key() {
-    if KEY.load(Ordering::Relaxed) == NOT_YET && altstack::on_duty() {
+    if KEY.load(Ordering::Relaxed) == NOT_YET && residency::on_duty() {
         make_key();
     }
 }
@@ -84,7 +85,7 @@ fn set(round: usize) {
 /// round.
 unsafe extern "C" fn one_round(round: *mut c_void) {
     match round as usize {
-        ROUNDS.. => altstack::thread_exit(),
+        ROUNDS.. => events::thread_end(),
         earlier => set(earlier + 1),
     }
 }

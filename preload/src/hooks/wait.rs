@@ -9,7 +9,7 @@ use core::ffi::{c_int, c_long, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
-use sigward_core::sys::errno::{self, Errno};
+use sigward_core::os::errno::{self, Errno};
 use sigward_core::wait::cancel::Cancellation;
 use sigward_core::wait::request::{Other, Request};
 use sigward_core::wait::{self, Strategy};

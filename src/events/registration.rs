@@ -1,0 +1,174 @@
+//! sigaltstack(2) with a new stack.
+
+use core::ffi::c_int;
+
+use crate::os::page::Pages;
+use crate::os::signals::Blocked;
+use crate::os::{call, touch, user_memory};
+use crate::residency::adopt::{adopt_altstack, adopt_current, is_disable, report};
+use crate::residency::charge::{Caller, OWNER, State, known_here, make_known};
+use crate::residency::forks::have_copied;
+use crate::residency::known::Steady;
+use crate::residency::ladder::Stack;
+use crate::residency::ordinary;
+use crate::residency::page_locks::{Memory, ThisProcess};
+use crate::residency::registry::{Adopted, Role};
+use crate::size;
+use crate::state::stats;
+
+/// Whether the kernel installed what was asked for although the call failed: if
+/// the address for the old stack is bad, it returns EFAULT *and* installs the
+/// new one.
+fn installed(asked: &libc::stack_t) -> bool {
+    call::current_altstack().is_ok_and(|now| {
+        if is_disable(asked) { is_disable(&now) } else { Stack::of(&now) == Stack::of(asked) }
+    })
+}
+
+/// sigaltstack(2) with a new stack. Makes the stack resident *before* `commit`,
+/// the original call, passes it to the kernel; then releases the previous
+/// stack. `commit` is given the stack to register, which may be larger than the
+/// program's ([`size`]). Returns what `commit` returns. Async-signal-safe.
+///
+/// Replacing a stack with one that can be locked whole takes nine system calls;
+/// setting the stack that is already in force takes four.
+pub fn set(
+    new: *const libc::stack_t,
+    old: *mut libc::stack_t,
+    commit: impl Fn(*const libc::stack_t) -> c_int,
+) -> c_int {
+    let Some(asked) = user_memory::read(new) else { return commit(new) };
+    if !is_disable(&asked) {
+        size::judge(Stack::of(&asked));
+    }
+    if let Some(result) = set_again(&asked, || commit(new)) {
+        return result;
+    }
+    let blocked = Blocked::all();
+    let caller = Caller::ask();
+    let Caller { tid, .. } = caller;
+    let previous = follow_disarming(caller, &blocked);
+    let mut registered = asked;
+    let (mut given, before) = (None, size::in_force(tid, &blocked));
+    let mut adopted = None;
+    if !is_disable(&asked) {
+        given = size::serve(tid, Stack::of(&asked), &blocked);
+        if let Some(Stack { base, size }) = given {
+            (registered.ss_sp, registered.ss_size) = (base as *mut _, size);
+        }
+        adopted = adopt_altstack(&blocked, caller, Role::Pending, &registered);
+    }
+    if is_disable(&asked) {
+        ordinary::before_disabling(caller, &blocked);
+    }
+    let result = commit(if given.is_some() { &raw const registered } else { new });
+    let installed = result == 0 || installed(&registered);
+    match settle(caller, &registered, installed, &blocked) {
+        Some(true) => {}
+        Some(false) => adopted = adopt_altstack(&blocked, caller, Role::Current, &registered),
+        // A fork that began meanwhile takes too long, and the program may now use
+        // the stack before for something else.
+        None => previous.into_iter().for_each(have_copied),
+    }
+    size::settle(tid, Stack::of(&asked), given, installed, &blocked);
+    drop(blocked);
+    if let Some(before) = before {
+        size::translate(old, before);
+    }
+    if installed && !is_disable(&asked) {
+        stats::STACKS.count();
+        if let Some(adopted) = &adopted {
+            report(adopted);
+        }
+    }
+    result
+}
+
+/// Handles the stack that is already in force for this thread and locked as
+/// well as possible: nothing has to change, and signals need not be blocked
+/// during the commit. Returns `None`, before the commit, if that is not the
+/// case.
+///
+/// This locks nothing: another thread's memory call may have released the stack
+/// meanwhile, and must not find it locked.
+fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_int> {
+    // The kernel treats SS_ONSTACK as no flag at all.
+    let plain = asked.ss_flags & !libc::SS_ONSTACK == 0;
+    if !plain || size::fixing() {
+        return None;
+    }
+    let known = known_here()?;
+    let Steady { held, rung, .. } =
+        known.steady().filter(|steady| steady.stack == Stack::of(asked))?;
+    // The memory may have been copied by a fork, or replaced or unlocked past
+    // our hooks. The touch undoes the copy. For the other two, checking the
+    // page where the next frame begins is enough.
+    touch::run(OWNER.pid(), held);
+    if ThisProcess.locked(Pages { first: held.end.wrapping_sub(1), ..held }) != Ok(true) {
+        return None;
+    }
+    let result = commit();
+    if known.holds_still() {
+        if result == 0 {
+            stats::STACKS.count();
+            report(&Adopted { rung, held, refused: None, first: false });
+        }
+    } else {
+        // A handler has set another stack, or a memory call affects this one.
+        adopt_current();
+    }
+    Some(result)
+}
+
+/// With `SS_AUTODISARM` the kernel disables a stack while its handler runs, and
+/// restores it afterwards. Brings the records up to date with what happened
+/// since the last call, and returns the current stack on record.
+fn follow_disarming(caller: Caller, blocked: &Blocked) -> Option<Stack> {
+    let Caller { tid, .. } = caller;
+    caller.charge(blocked, |State { registry, .. }| {
+        let current = registry.wanted(tid, Role::Current);
+        let disarms = current.is_some_and(|current| current.disarms);
+        let current = current.map(|current| current.stack);
+        let disarmed = registry.wanted(tid, Role::Disarmed).map(|disarmed| disarmed.stack);
+        if !disarms && disarmed.is_none() {
+            return current;
+        }
+        let Ok(now) = call::current_altstack() else { return current };
+        if is_disable(&now) {
+            if disarms {
+                registry.promote(tid, Role::Current, Role::Disarmed, &mut ThisProcess);
+            }
+        } else if disarmed == Some(Stack::of(&now)) {
+            registry.promote(tid, Role::Disarmed, Role::Current, &mut ThisProcess);
+        }
+        registry.wanted(tid, Role::Current).map(|current| current.stack)
+    })?
+}
+
+/// Updates the records after the call. False if the installed stack still has
+/// to be adopted, because a fork prevented that before; `None` if a fork
+/// prevents the update now.
+fn settle(
+    caller: Caller,
+    asked: &libc::stack_t,
+    installed: bool,
+    blocked: &Blocked,
+) -> Option<bool> {
+    let Caller { tid, .. } = caller;
+    caller.charge(blocked, |state| {
+        let registry = &mut state.registry;
+        let pending = registry.wanted(tid, Role::Pending).map(|pending| pending.stack);
+        match (installed, is_disable(asked)) {
+            (true, true) => registry.release(tid, Role::Current, &mut ThisProcess),
+            (true, false) if pending == Some(Stack::of(asked)) => {
+                registry.promote(tid, Role::Pending, Role::Current, &mut ThisProcess);
+            }
+            (true, false) => return false,
+            (false, _) => registry.release(tid, Role::Pending, &mut ThisProcess),
+        }
+        ordinary::follow(state, tid);
+        make_known(tid, &state.registry);
+        stats::PINNED.set(state.registry.pinned_pages());
+        true
+    })
+}

@@ -1,0 +1,224 @@
+//! The tree: parts of the address space, with a bit for each page or part that
+//! is raised.
+
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use crate::os::call;
+
+/// Bits in a word.
+pub(super) const WORD: usize = 64;
+/// Words of pages in a leaf: one word has a bit for each of them.
+pub(super) const WORDS: usize = WORD;
+/// Leaves in a branch.
+pub(super) const LEAVES: usize = 1024;
+/// Branches in all. They cover the 47 address bits that a program has unless it
+/// asks for more.
+const BRANCHES: usize = 8192;
+
+/// Bytes mapped at once for tables.
+const PIECE: usize = 16 << 10;
+
+pub(super) type Branch = Tables<Leaf, LEAVES, { LEAVES / WORD }>;
+pub(super) type Root = Tables<Branch, BRANCHES, { BRANCHES / WORD }>;
+
+pub(super) static ROOT: Root = Root {
+    some: [const { AtomicU64::new(0) }; BRANCHES / WORD],
+    tables: [const { AtomicPtr::new(core::ptr::null_mut()) }; BRANCHES],
+};
+
+/// What is left of the piece that was mapped last: its start and its size in
+/// bytes.
+static PIECE_START: AtomicUsize = AtomicUsize::new(0);
+static PIECE_LEFT: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any bit from `first` to `last` is set.
+#[inline]
+fn some_of(bits: &[AtomicU64], first: usize, last: usize) -> bool {
+    let (mut at, high) = (first / WORD, last / WORD);
+    let mut mask = u64::MAX << (first % WORD);
+    while let Some(word) = bits.get(at) {
+        let word = word.load(Ordering::Relaxed) & mask;
+        if at >= high {
+            return word & up_to(last) != 0;
+        }
+        if word != 0 {
+            return true;
+        }
+        (mask, at) = (u64::MAX, at + 1);
+    }
+    false
+}
+
+/// The bits of a word up to and including that of `last`.
+pub(super) const fn up_to(last: usize) -> u64 {
+    u64::MAX >> (WORD - 1 - last % WORD)
+}
+
+fn are_empty(bits: &[AtomicU64]) -> bool {
+    bits.iter().all(|word| word.load(Ordering::Relaxed) == 0)
+}
+
+/// Sets or clears bit `at`. One thread at a time.
+pub(super) fn put(bits: &[AtomicU64], at: usize, set: bool) {
+    if let Some(word) = bits.get(at / WORD) {
+        put_in(word, at, set);
+    }
+}
+
+/// Sets or clears bit `at % WORD`. One thread at a time.
+pub(super) fn put_in(word: &AtomicU64, at: usize, set: bool) {
+    let (before, bit) = (word.load(Ordering::Relaxed), 1 << (at % WORD));
+    word.store(if set { before | bit } else { before & !bit }, Ordering::Relaxed);
+}
+
+/// A part of the address space. All-zero bytes are a part without raised pages.
+pub(super) trait Part: 'static {
+    /// How many pages it covers.
+    const PAGES: usize;
+    /// Whether any of its pages from `first` to `last` is raised.
+    fn touches(&self, first: usize, last: usize) -> bool;
+    /// Whether no page is raised.
+    fn is_empty(&self) -> bool;
+    /// Lowers all pages.
+    fn clear(&self);
+}
+
+/// One bit for each page.
+#[repr(C)]
+pub(super) struct Leaf {
+    /// A bit for each of `pages` that is not 0.
+    pub(super) some: AtomicU64,
+    pub(super) pages: [AtomicU64; WORDS],
+}
+
+impl Part for Leaf {
+    const PAGES: usize = WORDS * WORD;
+
+    #[inline]
+    fn touches(&self, first: usize, last: usize) -> bool {
+        let (low, high) = (first / WORD % WORDS, last / WORD % WORDS);
+        let word = |at: usize| self.pages.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
+        let head = u64::MAX << (first % WORD);
+        if low == high {
+            return word(low) & head & up_to(last) != 0;
+        }
+        let some = self.some.load(Ordering::Relaxed) & u64::MAX << low & up_to(high);
+        // Usually this is enough.
+        if some == 0 {
+            return false;
+        }
+        let ends = 1 << low | 1 << high;
+        some & !ends != 0 || word(low) & head | word(high) & up_to(last) != 0
+    }
+
+    fn is_empty(&self) -> bool {
+        self.some.load(Ordering::Relaxed) == 0
+    }
+
+    fn clear(&self) {
+        for at in bits(self.some.load(Ordering::Relaxed)) {
+            if let Some(word) = self.pages.get(at) {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
+        if !self.is_empty() {
+            // Only where needed: a forked child shares its parent's pages.
+            self.some.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Writes only where needed: a forked child shares its parent's pages.
+fn clear_bits(bits: &[AtomicU64]) {
+    for word in bits.iter().filter(|word| word.load(Ordering::Relaxed) != 0) {
+        word.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Pointers to parts, each null until it is needed, and `W` words of bits.
+#[repr(C)]
+pub(super) struct Tables<P, const N: usize, const W: usize> {
+    /// Which of `tables` have a raised page.
+    pub(super) some: [AtomicU64; W],
+    tables: [AtomicPtr<P>; N],
+}
+
+impl<P: Part, const N: usize, const W: usize> Tables<P, N, W> {
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> Option<&P> {
+        // SAFETY: null, or a table that is never unmapped.
+        unsafe { self.tables.get(at)?.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Like [`Part::touches`], for pages that are in several parts.
+    #[inline]
+    pub(super) fn touches_parts(&self, first: usize, last: usize) -> bool {
+        let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
+        some_of(&self.some, low, high) && self.touches_some(first, last)
+    }
+
+    #[inline(never)] // so that the fast path needs few registers
+    fn touches_some(&self, first: usize, last: usize) -> bool {
+        let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
+        let (low_last, high_first) = (first | (P::PAGES - 1), last & !(P::PAGES - 1));
+        self.get(low).is_some_and(|part| part.touches(first, low_last))
+            || self.get(high).is_some_and(|part| part.touches(high_first, last))
+            || low + 1 < high && some_of(&self.some, low + 1, high - 1)
+    }
+
+    /// The part at `at`, made if necessary. One thread at a time.
+    pub(super) fn make(&self, at: usize) -> Option<&P> {
+        if self.get(at).is_none() {
+            let table = room_for::<P>()?;
+            self.tables.get(at)?.store(table, Ordering::Release);
+        }
+        self.get(at)
+    }
+}
+
+impl<P: Part, const N: usize, const W: usize> Part for Tables<P, N, W> {
+    const PAGES: usize = N * P::PAGES;
+
+    #[inline]
+    fn touches(&self, first: usize, last: usize) -> bool {
+        let (low, high) = (first / P::PAGES % N, last / P::PAGES % N);
+        if low != high {
+            return self.touches_parts(first, last);
+        }
+        self.get(low).is_some_and(|part| part.touches(first, last))
+    }
+
+    fn is_empty(&self) -> bool {
+        are_empty(&self.some)
+    }
+
+    fn clear(&self) {
+        for (number, word) in self.some.iter().enumerate() {
+            for bit in bits(word.load(Ordering::Relaxed)) {
+                if let Some(part) = self.get(number * WORD + bit) {
+                    part.clear();
+                }
+            }
+        }
+        clear_bits(&self.some);
+    }
+}
+
+/// Zeroed memory for a table, never freed. One thread at a time.
+fn room_for<P>() -> Option<*mut P> {
+    let size = size_of::<P>().next_multiple_of(WORD);
+    if PIECE_LEFT.load(Ordering::Relaxed) < size {
+        let piece = call::map_memory(PIECE).ok()?;
+        // This fails before Linux 4.14: see `clear`.
+        let _ = call::wipe_on_fork(piece, PIECE, true);
+        PIECE_START.store(piece, Ordering::Relaxed);
+        PIECE_LEFT.store(PIECE, Ordering::Relaxed);
+    }
+    PIECE_LEFT.fetch_sub(size, Ordering::Relaxed);
+    Some(PIECE_START.fetch_add(size, Ordering::Relaxed) as *mut P)
+}
+
+/// The numbers of the bits that are set.
+pub(super) fn bits(word: u64) -> impl Iterator<Item = usize> {
+    (0..WORD).filter(move |bit| word >> bit & 1 != 0)
+}
