@@ -6,20 +6,21 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`config`] | every `SIGWARD_*` variable: one table, one parser |
-//! | [`quirks`] | the table of kernel defects, as data |
-//! | [`verdict`] | which kernel this is, whether it is affected, and why (pure) |
-//! | [`plan`] | what to do in a process, and why (pure) |
 //! | [`arch`] | what depends on the processor |
+//! | [`quirks`] | the table of kernel defects, as data |
+//! | [`config`] | every `SIGWARD_*` variable: one table, one parser |
+//! | [`verdict`] | which kernel this is, whether it is affected, and why (pure) |
 //! | [`os`] | what may run in a hook: rules, raw calls, guards, lock |
+//! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
+//! | [`log`] | messages, off by default |
+//! | [`plan`] | what to do in a process, and why (pure) |
 //! | [`state`] | what other processes may read of this one: the block, the counters |
 //! | [`residency`] | `linux-sigframe-fpu`: which stacks are held, and how; `stack-bounds` |
 //! | [`size`] | `altstack-size`: stacks too small for a frame |
 //! | [`events`] | what may undo residency: sigaltstack, memory calls, forks, ends of threads |
 //! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
+//! | [`summary`] | the line of counts at exit, off by default |
 //! | [`standdown`] | what in a process makes us stand down |
-//! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
-//! | [`log`], [`summary`] | the two kinds of output, both off by default |
 #![cfg_attr(not(test), no_std)]
 
 pub mod arch;

@@ -194,12 +194,12 @@ fn a_refused_lock_is_logged_once_with_its_remedies() {
     const REMEDY: &str = "this one is held by rung touch. Remedy: ulimit -l 65536; docker run \
                           --ulimit memlock=67108864; LimitMEMLOCK=64M";
     for &libc in libcs() {
-        for (limit, errno, bought) in [(64 << 10, "ENOMEM", 1), (0, "EPERM", 0)] {
+        for (limit, errno, stacks) in [(64 << 10, "ENOMEM", 1), (0, "EPERM", 0)] {
             let outcome = refused(libc, limit).env("SIGWARD_LOG", "warn").output().unwrap();
             assert!(outcome.success(), "{outcome:?}");
             let expected = format!(
                 "WARN: locking a signal stack was refused ({errno}): RLIMIT_MEMLOCK is {limit} \
-                 bytes and bought {bought} stacks; {REMEDY}"
+                 bytes, enough for {stacks} stacks; {REMEDY}"
             );
             assert_eq!(said(&outcome), [expected]);
         }

@@ -8,12 +8,12 @@
 //! | what | used by |
 //! |---|---|
 //! | `syscall0` to `syscall6`: enter the kernel, by number of arguments | [`call`] |
-//! | `thread_pointer`, `stack_pointer` | [`altstack`], [`signals`] |
+//! | `thread_pointer`, `stack_pointer` | [`residency`], [`signals`] |
 //! | `call_on`: calls a function on another stack | [`lock`] |
 //! | `write_below`: a write further down the caller's stack | [`signals`] |
 //! | `RED_ZONE`, `largest_frame`: the signal frame | [`frame`] |
 //! | `is_under_valgrind` | the library's constructor |
-//! | `IS_X86_64`, `features` | [`kernel`] |
+//! | `IS_X86_64`, `features` | [`kernel_texts`] |
 //! | `int80`, `INT80_WAITID` | [`probe`] |
 //! | `sleep_stretch`: the body of the function in which a wait sleeps | [`sleep`] |
 //! | `gate`, `other_gate`: what runs in front of handlers | [`gate`] |
@@ -23,11 +23,11 @@
 //! `FreeBSD` needs two items: `syscall6` and `int80`.
 //!
 //! [`call`]: crate::os::call
-//! [`altstack`]: crate::residency
+//! [`residency`]: crate::residency
 //! [`signals`]: crate::os::signals
 //! [`lock`]: crate::os::lock
 //! [`frame`]: crate::residency::frame
-//! [`kernel`]: crate::os::kernel
+//! [`kernel_texts`]: crate::os::kernel_texts
 //! [`probe`]: crate::wait::probe
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate

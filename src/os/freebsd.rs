@@ -87,9 +87,9 @@ pub fn some_handler_interrupts() -> bool {
         let mut action = Action { handler: 0, flags: 0, mask: [0; 4] };
         let old = (&raw mut action) as usize;
         // SAFETY: no new action, and a live destination for the old one.
-        let told = unsafe { by_syscall(SYS_SIGACTION, [signal, 0, old, 0, 0, 0]) };
+        let asked = unsafe { by_syscall(SYS_SIGACTION, [signal, 0, old, 0, 0, 0]) };
         // SIG_DFL is 0, SIG_IGN 1.
-        told.is_ok() && action.handler > 1 && action.flags & libc::SA_RESTART == 0
+        asked.is_ok() && action.handler > 1 && action.flags & libc::SA_RESTART == 0
     })
 }
 

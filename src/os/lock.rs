@@ -250,5 +250,4 @@ fn take_up(word: &impl Word) {
 }
 
 #[cfg(test)]
-#[path = "lock_tests.rs"]
 mod tests;

@@ -147,8 +147,8 @@ pub fn pending() -> Mask {
     let mut now: Mask = 0;
     let to = core::ptr::from_mut(&mut now) as usize;
     // SAFETY: a live destination for the set, of the size given.
-    let told = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE]) };
-    told.map_or(ALL, |_| now)
+    let answer = unsafe { call::raw(libc::SYS_rt_sigpending, [to, SET_SIZE]) };
+    answer.map_or(ALL, |_| now)
 }
 
 /// Takes one pending signal of `set`, which is never delivered then. All of

@@ -32,11 +32,11 @@ pub fn run(pid: c_int, pages: Pages) {
     while !rest.is_empty() {
         let part = Pages { end: rest.end.min(rest.first.saturating_add(AT_ONCE)), ..rest };
         let one = part.count() == 1;
-        let told = nowhere()
+        let outcome = nowhere()
             .filter(|_| !one)
             .map(|nowhere| call::write_from_nowhere(pid, nowhere, part.address(), part.bytes()));
         // If that call is not available, or if the first thread has ended.
-        if told != Some(Err(Errno::EFAULT)) {
+        if outcome != Some(Err(Errno::EFAULT)) {
             let _ = down(part);
         }
         rest.first = part.end;

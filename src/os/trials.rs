@@ -111,8 +111,8 @@ fn none_pending() -> Outcome {
 fn block_all() -> Outcome {
     core::mem::forget(Blocked::all());
     let mut mask: Mask = 0;
-    let told = user_memory::write_mask(core::ptr::from_mut(&mut mask) as usize);
-    if told && mask.count_ones() > 60 { Ok(0) } else { Err(Errno::EPERM) }
+    let written = user_memory::write_mask(core::ptr::from_mut(&mut mask) as usize);
+    if written && mask.count_ones() > 60 { Ok(0) } else { Err(Errno::EPERM) }
 }
 
 fn known(id: c_int) -> Outcome {

@@ -88,10 +88,10 @@ pub(crate) fn report(adopted: &Adopted) {
     // Memory that cannot even be touched was not refused because of a limit.
     if adopted.rung < Rung::Report && stats::REFUSED.count() == 0 {
         let limit = call::getrlimit(libc::RLIMIT_MEMLOCK).map_or(0, |limit| limit.rlim_cur);
-        let bought = charge(&Blocked::all(), |state| state.registry.locked_stacks()).unwrap_or(0);
+        let stacks = charge(&Blocked::all(), |state| state.registry.locked_stacks()).unwrap_or(0);
         log::warn!(
-            "locking a signal stack was refused ({error}): RLIMIT_MEMLOCK is {limit} bytes and \
-             bought {bought} stacks; this one is held by rung {}. Remedy: ulimit -l 65536; \
+            "locking a signal stack was refused ({error}): RLIMIT_MEMLOCK is {limit} bytes, \
+             enough for {stacks} stacks; this one is held by rung {}. Remedy: ulimit -l 65536; \
              docker run --ulimit memlock=67108864; LimitMEMLOCK=64M",
             adopted.rung.name(),
         );

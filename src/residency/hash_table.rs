@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 
 use crate::os::{call, page};
 
-/// An entry of a [`Table`]. A zeroed value is the empty slot.
+/// An entry of a [`HashTable`]. A zeroed value is the empty slot.
 ///
 /// # Safety
 /// All-zero bytes must be a valid value, and its key must be 0.
@@ -29,7 +29,7 @@ pub struct HashTable<E: Entry> {
     /// A power of two, or 0 before the first insertion.
     capacity: usize,
     used: usize,
-    /// See [`Table::leave_behind`].
+    /// See [`HashTable::leave_behind`].
     left_behind: bool,
     entries: PhantomData<E>,
 }
@@ -62,7 +62,7 @@ impl<E: Entry> HashTable<E> {
         self.used == 0
     }
 
-    /// How many slots [`Table::at`] walks over.
+    /// How many slots [`HashTable::at`] walks over.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.capacity

@@ -2,8 +2,8 @@
 //!
 //! [`frame`] gives the size of a frame. [`ladder`] chooses the pages to keep
 //! resident and how. [`page_locks`] counts locked pages. [`registry`] records
-//! whose stacks they are. [`charge`] is the process's state and who may use it;
-//! [`adopt`](mod@adopt) brings stacks into it, and [`known`] answers from it
+//! whose stacks they are. `charge` is the process's state and who may use it;
+//! `adopt` brings stacks into it, and [`known`] answers from it
 //! without a lock. [`ordinary`] holds a thread's own stack where a handler may
 //! run on it, within the [`bounds`] of that stack. [`watched`] says at once
 //! which memory calls concern no stack, and [`origin`] which stacks are memory

@@ -128,7 +128,7 @@ impl PageLocks {
     }
 
     /// Leaves the counts behind at a fork: the child has no locks and needs no
-    /// counts. See [`Table::leave_behind`].
+    /// counts. See [`HashTable::leave_behind`].
     pub fn leave_behind(&mut self) {
         self.pages.leave_behind(true);
     }

@@ -1,4 +1,4 @@
-//! The wait's stretch and the gate, and what the registers of a delivery tell
+//! The wait's stretch and the gate, and what the registers of a delivery say
 //! about them. [`crate::wait`] documents their purpose; they do not name its
 //! items but take them as arguments.
 

@@ -1,4 +1,4 @@
-//! What a fork does to the recorded stacks: see [`crate::residency::fork`].
+//! What a fork does to the recorded stacks: see [`crate::events::fork`].
 
 use core::ffi::c_int;
 

@@ -6,7 +6,7 @@ use super::*;
 /// A stack that changes during a memory call on it stays released until the
 /// call ends, and is then held as wanted by that time.
 #[test]
-fn a_stack_that_changes_while_it_is_let_go_of_is_held_again() {
+fn a_stack_that_changes_while_it_is_released_is_held_again() {
     let _alone = alone();
     let (mut registry, mut kernel) = (Registry::new(), Noted::default());
     let everything = Pages { first: 0, end: usize::MAX };

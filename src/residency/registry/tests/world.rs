@@ -114,7 +114,7 @@ impl World {
         let everything = Pages { first: 0, end: usize::MAX };
         let mut locked = self.kernel.lock(pages).is_ok();
         if !locked {
-            // As in `disturb::locking`: the program's locks take precedence.
+            // As in `memory_calls::locking`: the program's locks take precedence.
             locked = self.suspended(everything, false, |world| world.kernel.lock(pages).is_ok());
         }
         if locked {
@@ -321,7 +321,7 @@ impl World {
             }
         }
         for number in &held {
-            prop_assert!(!watched::misses(number * page::SIZE, 1), "{number:#x} is out of reach");
+            prop_assert!(!watched::misses(number * page::SIZE, 1), "{number:#x} is not watched");
         }
         self.stale.retain(|page| held.contains(page));
         Ok(())

@@ -192,8 +192,8 @@ fn a_holder_is_on_the_stack_of_the_lock() {
     lock!(LOCK: () = ());
     let within = |at: usize| (at.wrapping_sub(LOCK.stack.0.get() as usize)) < STACK;
     let here = arch::stack_pointer;
-    let text = String::from("what work takes along, and gives");
+    let text = String::from("what work takes, and returns");
     let given = LOCK.with(&Blocked::all(), move |()| (within(here()), text)).unwrap();
-    assert_eq!(given, (true, String::from("what work takes along, and gives")));
+    assert_eq!(given, (true, String::from("what work takes, and returns")));
     assert!(!within(here()));
 }
