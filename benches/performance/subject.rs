@@ -143,7 +143,7 @@ pub fn least_ns<const MODES: usize>(
 /// Runs pairs, one run right after the other. Returns the median over pairs of the median time
 /// with the library (`on`) relative to that without, and the minimum nanoseconds without.
 pub fn paired(program: &Path, args: &[&str], libraries: &Libraries) -> io::Result<(f64, f64)> {
-    const PAIRS: usize = 7;
+    const PAIRS: usize = 11;
     let mut ratios = Vec::new();
     let mut least = f64::INFINITY;
     for _ in 0..PAIRS {

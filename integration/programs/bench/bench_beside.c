@@ -95,6 +95,18 @@ static void map_fixed(void)
     MUST(mmap(memory, size, PROT_READ | PROT_WRITE, flags, -1, 0) == memory);
 }
 
+// Where page tables begin and end decides how many of them a call on `bytes` walks over. It must
+// not differ from run to run.
+static char *aligned_pages(size_t bytes)
+{
+    size_t step = 64 << 20;
+    char *all = plain_pages(bytes + 2 * step);
+    char *start = (char *)(((uintptr_t)all + step - 1) / step * step);
+    MUST(start == all || munmap(all, start - all) == 0);
+    MUST(munmap(start + bytes, all + bytes + 2 * step - (start + bytes)) == 0);
+    return start;
+}
+
 static void advise(void) { MUST(madvise(memory, size, MADV_DONTNEED) == 0); }
 
 static void protect(void)
@@ -200,7 +212,7 @@ int main(int argc, char **argv)
     start_threads();
     if (own_kib)
         MUST(set_altstack(plain_pages(own_kib << 10), own_kib << 10) == 0);
-    memory = fresh_pages(size);
+    memory = aligned_pages(size);
     for (int i = 0; i < 2; i++)
         two[i] = fresh_pages(set_size);
 

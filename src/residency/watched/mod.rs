@@ -10,6 +10,9 @@
 //! time writes; it raises a page before the page is held, and lowers it after
 //! the page is released.
 //!
+//! Before that, the lowest page ever raised rejects most calls: the kernel maps
+//! new memory below what is there.
+//!
 //! Memory: a leaf takes half a KiB and covers 16 MiB of addresses, a branch
 //! takes 8 KiB and covers 16 GiB. So a stack takes at most 1 KiB besides its
 //! branch, and its neighbours take nothing more. Tables are mapped in pieces of
@@ -24,8 +27,12 @@ mod watch;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use crate::os::page;
-use tree::{Branch, LEAVES, Leaf, Part, ROOT, Root};
+use tree::{LEAVES, Leaf, Part, ROOT, Root, WORD_BITS};
 pub use watch::Watch;
+
+/// No page below this address has been raised since [`clear`]. The kernel maps
+/// new memory below what is there, and so below most stacks.
+static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// How many raised ranges have pages above the tree's.
 static ABOVE: AtomicUsize = AtomicUsize::new(0);
@@ -51,6 +58,7 @@ pub fn shut() {
 /// a reader.
 pub fn clear() {
     shut();
+    LOWEST.store(usize::MAX, Ordering::Relaxed);
     ABOVE.store(0, Ordering::Relaxed);
     ROOT.clear();
 }
@@ -68,34 +76,38 @@ pub fn misses(start: usize, length: usize) -> bool {
 
 #[inline(never)] // saves code size: every hook calls this
 fn touches(start: usize, length: usize) -> bool {
-    const LEAF: usize = Leaf::PAGES * page::SIZE;
     // The kernel refuses a range that wraps around at once.
     let last = start.wrapping_add(length).wrapping_sub(1);
+    if last < LOWEST.load(Ordering::Relaxed) {
+        return false;
+    }
     // Usually the range is in one leaf.
-    let at = start / LEAF;
-    if at != last / LEAF || start >= ROOT_END {
+    let at = start >> Leaf::BITS;
+    if at != last >> Leaf::BITS || start >= ROOT_END {
         return length > 0 && touches_leaves(start, last);
     }
     let leaf = ROOT.get(at / LEAVES).and_then(|branch| branch.get(at % LEAVES));
     leaf.is_some_and(|leaf| leaf.touches(start / page::SIZE, last / page::SIZE))
 }
 
+#[inline(never)] // so that the caller needs few registers
+fn touches_leaves(start: usize, last: usize) -> bool {
+    // Often they share a word of bits.
+    if (start ^ last) >> (Leaf::BITS + WORD_BITS) != 0 || start >= ROOT_END {
+        return touches_branches(start, last);
+    }
+    let at = start >> Leaf::BITS;
+    let more = (last >> Leaf::BITS).wrapping_sub(at);
+    ROOT.get(at / LEAVES).is_some_and(|branch| {
+        branch.touches_near(at % LEAVES, more, start / page::SIZE, last / page::SIZE)
+    })
+}
+
 /// The first address after the tree's.
 const ROOT_END: usize = Root::PAGES * page::SIZE;
 
-#[inline(never)] // so that the caller needs few registers
-fn touches_leaves(start: usize, last: usize) -> bool {
-    const BRANCH: usize = Branch::PAGES * page::SIZE;
-    let at = start / BRANCH;
-    if at != last / BRANCH || start >= ROOT_END {
-        return touches_branches(start, last);
-    }
-    let branch = ROOT.get(at);
-    branch.is_some_and(|branch| branch.touches_parts(start / page::SIZE, last / page::SIZE))
-}
-
 #[cold]
-#[inline(never)] // as above
+#[inline(never)] // so that the caller needs few registers
 fn touches_branches(start: usize, last: usize) -> bool {
     let (first, last) = (start / page::SIZE, last / page::SIZE);
     let above = last >= Root::PAGES && ABOVE.load(Ordering::Relaxed) != 0;

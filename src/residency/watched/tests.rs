@@ -1,6 +1,6 @@
 //! Tests of [`super`] against a set of pages, which must give the same answers.
 
-use super::tree::WORD;
+use super::tree::{Branch, WORD};
 use super::*;
 use crate::os::page::Pages;
 use proptest::prelude::*;
@@ -67,7 +67,7 @@ fn what_lies_between_stacks_is_missed_at_any_size() {
 }
 
 #[test]
-fn addresses_above_the_usual_ones_are_told_of() {
+fn addresses_above_the_usual_ones_are_watched_too() {
     let _alone = alone();
     let mut watch = Watch::new();
     let pages = Pages { first: Root::PAGES - 1, end: Root::PAGES + 1 };
@@ -99,8 +99,9 @@ fn without_memory_anything_may_be_touched() {
 
 /// A place where something begins or ends.
 fn edge() -> impl Strategy<Value = usize> {
-    let sizes = [1, WORD, Leaf::PAGES, Branch::PAGES, Root::PAGES / 2];
-    (prop::sample::select(sizes.to_vec()), 0..4_usize, -3..3_isize)
+    let leaves = WORD * Leaf::PAGES;
+    let sizes = [1, WORD, Leaf::PAGES, leaves, Branch::PAGES, Root::PAGES / 2];
+    (prop::sample::select(sizes.to_vec()), 0..70_usize, -3..3_isize)
         .prop_map(|(size, count, off)| (size * count).saturating_add_signed(off).min(Root::PAGES))
 }
 

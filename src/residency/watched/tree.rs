@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use crate::os::call;
+use crate::os::{call, page};
 
 /// Bits in a word.
 pub(super) const WORD: usize = 64;
@@ -83,6 +83,9 @@ pub(super) trait Part: 'static {
     fn clear(&self);
 }
 
+/// How many parts share a word of bits, and the address bits that they cover.
+pub(super) const WORD_BITS: u32 = WORD.ilog2();
+
 /// One bit for each page.
 #[repr(C)]
 pub(super) struct Leaf {
@@ -91,16 +94,62 @@ pub(super) struct Leaf {
     pub(super) pages: [AtomicU64; WORDS],
 }
 
+impl Leaf {
+    /// Bits of an address within a leaf.
+    pub(super) const BITS: u32 = (Leaf::PAGES * page::SIZE).ilog2();
+
+    #[inline]
+    fn word(&self, at: usize) -> u64 {
+        self.pages.get(at).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    /// Whether any page from `first` to the end of the leaf is raised.
+    #[inline]
+    fn touches_from(&self, first: usize) -> bool {
+        let at = first / WORD % WORDS;
+        // The lowest bit is that of the word with `first`.
+        let some = self.some.load(Ordering::Relaxed) >> at;
+        some > 1 || some == 1 && self.word(at) & u64::MAX << (first % WORD) != 0
+    }
+
+    /// Whether any page from the start of the leaf to `last` is raised.
+    #[inline]
+    fn touches_up_to(&self, last: usize) -> bool {
+        let at = last / WORD % WORDS;
+        // The highest bit is that of the word with `last`.
+        let some = self.some.load(Ordering::Relaxed) << (WORDS - 1 - at);
+        some << 1 != 0 || some != 0 && self.word(at) & up_to(last) != 0
+    }
+}
+
+impl Branch {
+    /// Whether any page from `first` in leaf `low` to `last` in leaf `low +
+    /// more` is raised. `more` is at least 1, and the leaves share a word of
+    /// bits.
+    #[inline]
+    pub(super) fn touches_near(&self, low: usize, more: usize, first: usize, last: usize) -> bool {
+        let word = self.some.get(low / WORD).map_or(0, |word| word.load(Ordering::Relaxed));
+        // The lowest bit is that of the first leaf, then the highest one is
+        // that of the last.
+        let from_low = word >> (low % WORD);
+        let some = from_low << ((WORD - 1).wrapping_sub(more) % WORD);
+        some != 0
+            && (some << 1 & !(1 << (WORD.wrapping_sub(more) % WORD)) != 0
+                || from_low & 1 != 0 && self.get(low).is_some_and(|leaf| leaf.touches_from(first))
+                || some.cast_signed() < 0
+                    && self.get(low + more).is_some_and(|leaf| leaf.touches_up_to(last)))
+    }
+}
+
 impl Part for Leaf {
     const PAGES: usize = WORDS * WORD;
 
     #[inline]
     fn touches(&self, first: usize, last: usize) -> bool {
         let (low, high) = (first / WORD % WORDS, last / WORD % WORDS);
-        let word = |at: usize| self.pages.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
         let head = u64::MAX << (first % WORD);
         if low == high {
-            return word(low) & head & up_to(last) != 0;
+            return self.word(low) & head & up_to(last) != 0;
         }
         let some = self.some.load(Ordering::Relaxed) & u64::MAX << low & up_to(high);
         // Usually this is enough.
@@ -108,7 +157,7 @@ impl Part for Leaf {
             return false;
         }
         let ends = 1 << low | 1 << high;
-        some & !ends != 0 || word(low) & head | word(high) & up_to(last) != 0
+        some & !ends != 0 || self.word(low) & head | self.word(high) & up_to(last) != 0
     }
 
     fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use super::tree::{LEAVES, Part, ROOT, Root, WORD, WORDS, bits, put, put_in, up_to};
-use super::{ABOVE, ANSWER, EXACT, PERHAPS};
+use super::{ABOVE, ANSWER, EXACT, LOWEST, PERHAPS};
 use crate::os::page::Pages;
 use crate::residency::hash_table::{Entry, HashTable};
 
@@ -42,6 +42,7 @@ impl Watch {
         if pages.is_empty() {
             return;
         }
+        LOWEST.fetch_min(pages.address(), Ordering::Relaxed);
         if pages.end > Root::PAGES {
             ABOVE.fetch_add(1, Ordering::Relaxed);
         }
