@@ -7,17 +7,17 @@
 //! A caller can save work by asking [`needs_proc`] first: if that is false, the
 //! verdict from `uname` alone is final, and no file has to be opened.
 
+mod argument;
 mod build;
 mod judge;
-mod reason;
 mod scan;
 mod version;
 
 use core::fmt;
 
 use crate::quirks::{Confidence, Quirk, Version};
+pub use argument::{Argument, Compiler, Step, Text};
 pub use judge::{judge, judge_running, needs_proc};
-pub use reason::{Compiler, Reason, Reasons, Text};
 
 /// What the processor supports, from CPUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub struct Verdict {
     /// The compiler that built the kernel.
     pub compiler: Option<Compiler>,
     /// The argument, step by step.
-    pub reasons: Reasons,
+    pub argument: Argument,
 }
 
 impl Verdict {
@@ -135,14 +135,14 @@ impl Verdict {
             gvisor: false,
             upstream: None,
             compiler: None,
-            reasons: Reasons::NONE,
+            argument: Argument::NONE,
         }
     }
 
-    fn concluded(mut self, standing: Standing, confidence: Confidence, reason: Reason) -> Self {
+    fn concluded(mut self, standing: Standing, confidence: Confidence, step: Step) -> Self {
         self.standing = standing;
         self.confidence = confidence;
-        self.reasons.push(reason);
+        self.argument.push(step);
         self
     }
 }

@@ -209,9 +209,9 @@ fn table_of_kernels() {
         assert_eq!(verdict.standing, kernel.standing, "{context:?}");
         assert_eq!(verdict.acts(), kernel.acts, "{context:?}");
         assert_eq!(verdict.preempt, kernel.preempt, "{context:?}");
-        assert!(verdict.reasons.iter().next().is_some(), "{context:?}");
-        for reason in verdict.reasons.iter() {
-            assert!(!reason.to_string().is_empty());
+        assert!(verdict.argument.iter().next().is_some(), "{context:?}");
+        for step in verdict.argument.iter() {
+            assert!(!step.to_string().is_empty());
         }
     }
 }
@@ -239,13 +239,13 @@ fn named(name: &str) -> &'static Kernel {
 fn preemptible_affected_kernel_is_told_that_risk_remains() {
     let verdict = judge(&texts(named("Arch")));
     assert!(verdict.only_reduces());
-    assert!(verdict.reasons.contains(Reason::Preemptible));
-    let said: Vec<String> = verdict.reasons.iter().map(|reason| reason.to_string()).collect();
+    assert!(verdict.argument.contains(Step::Preemptible));
+    let said: Vec<String> = verdict.argument.iter().map(|step| step.to_string()).collect();
     assert!(said.join("\n").contains("upgrade the kernel"), "{said:?}");
 
     let healthy = judge(&texts(named("Debian 12")));
     assert!(healthy.preempt && !healthy.only_reduces());
-    assert!(!healthy.reasons.contains(Reason::Preemptible));
+    assert!(!healthy.argument.contains(Step::Preemptible));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn other_processors_and_systems() {
     assert!(!judge(&KernelTexts { sysname: b"", ..affected }).acts());
     let no_avx = CpuTraits { avx: false, ..CpuTraits::MODERN };
     let verdict = judge(&KernelTexts { cpu: no_avx, ..affected });
-    assert!(verdict.acts() && verdict.reasons.contains(Reason::NoAvx));
+    assert!(verdict.acts() && verdict.argument.contains(Step::NoAvx));
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn ten_kilobytes_of_anything() {
                 version_signature: Some(&long),
                 cpu: CpuTraits::MODERN,
             });
-            assert!(verdict.reasons.iter().next().is_some());
+            assert!(verdict.argument.iter().next().is_some());
         }
     }
 }
@@ -398,7 +398,7 @@ proptest! {
             cpu: CpuTraits::MODERN,
         };
         let verdict = judge(&full);
-        prop_assert!(verdict.reasons.iter().next().is_some());
+        prop_assert!(verdict.argument.iter().next().is_some());
         if !needs_proc(&release) {
             prop_assert!(!verdict.acts());
             let bare = judge(&KernelTexts { proc_version: None, version_signature: None, ..full });
