@@ -16,7 +16,7 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
 pub use crate::plan::names;
-use crate::plan::{Obstacle, Ordinary, Plan as Decided, Why};
+use crate::plan::{Ordinary, Plan as Decided};
 use crate::sys::owner::Owner;
 use crate::sys::page;
 
@@ -225,7 +225,7 @@ impl From<&Decided<'_>> for Published {
         };
         Published {
             duty: plan.duty.value as u8,
-            reason: reason(plan) as u8,
+            reason: plan.duty.reason as u8,
             rung: plan.start.value as u8,
             remedy: plan.small_stacks.value as u8,
             wait: plan.wait.value as u8,
@@ -236,33 +236,6 @@ impl From<&Decided<'_>> for Published {
             window: plan.window as u32,
             extent: extent as u32,
         }
-    }
-}
-
-/// The reason for the process's duty.
-fn reason(plan: &Decided<'_>) -> names::Reason {
-    use names::Reason;
-    match (plan.duty.why, plan.obstacle) {
-        (Why::Set, _) => Reason::Set,
-        (Why::Excluded, _) => Reason::Excluded,
-        (Why::Secure, _) => Reason::SecureExecution,
-        (Why::NoEnvironment, _) => Reason::NoEnvironment,
-        (Why::Affected, _) => Reason::KernelAffected,
-        (Why::InRange, _) => Reason::KernelInRange,
-        (Why::NotAffected, _) => Reason::KernelNotAffected,
-        (Why::UnknownKernel, _) => Reason::KernelUnknown,
-        (Why::SmallStacks, _) => Reason::SmallStacks,
-        (Why::Obstacle, Some(obstacle)) => match obstacle {
-            Obstacle::Sanitizer(_) => Reason::Sanitizer,
-            Obstacle::Valgrind => Reason::Valgrind,
-            Obstacle::Overridden(_) => Reason::Overridden,
-            Obstacle::Gvisor => Reason::Gvisor,
-            Obstacle::UnknownLibc => Reason::UnknownLibc,
-            Obstacle::Killed(_) => Reason::FilterKills,
-            Obstacle::Refused(..) => Reason::FilterRefuses,
-            Obstacle::Untried(_) => Reason::FilterNotTried,
-        },
-        _ => Reason::Undecided,
     }
 }
 
