@@ -46,8 +46,4 @@ pub mod stats;
 pub mod summary;
 pub mod sys;
 pub mod verdict;
-#[cfg(target_os = "linux")]
-pub mod wait;
-#[cfg(target_os = "freebsd")]
-#[path = "wait/freebsd.rs"]
 pub mod wait;

@@ -106,7 +106,7 @@ fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
     if (wanted, interrupted) == (Strategy::Off, Interrupted::Keep) {
         return;
     }
-    let (chosen, unusable) = core_wait::choose(wanted, interrupted);
+    let (chosen, unusable) = core_wait::take_charge(wanted, interrupted);
     if let Some(why) = unusable {
         let (wanted, chosen) = (wanted.name(), chosen.name());
         log::warn!("SIGWARD_WAIT={wanted}: not usable here ({why}), {chosen} instead");

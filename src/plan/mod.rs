@@ -11,6 +11,7 @@
 //! answer matters, and at most once. [`Facts`] has the answers as plain values,
 //! to make a plan for another process.
 
+pub mod freebsd;
 pub mod names;
 mod parts;
 mod process;

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::{Duty, Reason};
+use super::parts::Duty;
+use super::reason::Reason;
 use crate::sys::errno::Errno;
 
 /// What in a process makes our work dangerous or useless.

@@ -28,6 +28,7 @@ use super::sleep::{EVERY, Waiter};
 use crate::arch::{self, Interrupted};
 use crate::sys::owner::Owner;
 use crate::sys::signals::{self, Blocked};
+use crate::wait::strategy::{Strategy, strategy};
 
 /// Signals on Linux are 1 to 64.
 const SIGNALS: usize = 65;
@@ -181,7 +182,7 @@ impl Memory {
     fn stand_in(&mut self, handler: usize, restarts: bool) -> usize {
         let handler = self.own(handler);
         // A vfork child's handlers are its own, but this table is its parent's.
-        if super::strategy() == super::Strategy::Off || !is_real(handler) || !OWNER.is_us() {
+        if strategy() == Strategy::Off || !is_real(handler) || !OWNER.is_us() {
             return handler;
         }
         let wanted = handler | if restarts { RESTARTS } else { 0 };
@@ -203,7 +204,7 @@ impl Memory {
     ///
     /// # Safety
     /// `*old` has just been written, at any alignment.
-    unsafe fn tell(&self, old: *mut usize) {
+    unsafe fn show_own(&self, old: *mut usize) {
         if !old.is_null() {
             // SAFETY: the caller's contract.
             unsafe { old.write_unaligned(self.own(old.read_unaligned())) };
@@ -229,7 +230,7 @@ pub unsafe fn action(
         let result = commit(new, old);
         if result == 0 {
             // SAFETY: the caller's contract. The handler is the first field.
-            unsafe { before.tell(old.cast()) };
+            unsafe { before.show_own(old.cast()) };
         }
         return result;
     };
@@ -251,7 +252,7 @@ pub unsafe fn action(
         }
     }
     // SAFETY: the caller's contract. The handler is the first field.
-    unsafe { before.tell(old.cast()) };
+    unsafe { before.show_own(old.cast()) };
     0
 }
 
@@ -273,7 +274,7 @@ pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize)
     }
     settle(signal);
     // SAFETY: the caller's contract.
-    unsafe { before.tell(old) };
+    unsafe { before.show_own(old) };
     before.own(result as usize) as isize
 }
 
