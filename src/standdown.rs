@@ -9,27 +9,27 @@
 //! on nothing is done or logged ([`confining`]).
 
 use crate::altstack::{self, size};
-use crate::loaded::Table;
+use crate::loaded::SymbolList;
 use crate::plan::Obstacle;
 use crate::summary;
 use crate::sys::errno::Errno;
 use crate::sys::{probe, stderr};
 use crate::wait::{self, Strategy};
 
-/// Names that a sanitizer's run-time defines. It keeps its own records of
+/// SymbolNames that a sanitizer's run-time defines. It keeps its own records of
 /// stacks and memory calls, and must be the first to see them.
-pub static SANITIZERS: Table<4> =
-    Table::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
+pub static SANITIZERS: SymbolList<4> =
+    SymbolList::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
 
 /// The name that valgrind's memory tools define (memcheck, helgrind, drd,
 /// massif, dhat), and no others: their substitute for malloc. They would report
 /// our accesses to stacks as the program's errors. Besides, valgrind writes
 /// signal frames itself, so there is nothing to hold.
-pub static VALGRIND: Table<1> = Table::new("_vgr10010ZU_libcZdsoZa_malloc\0");
+pub static VALGRIND: SymbolList<1> = SymbolList::new("_vgr10010ZU_libcZdsoZa_malloc\0");
 
 /// A name that the program itself defines, ahead of us, if it is statically
 /// linked with a sanitizer or contains a layer like ours.
-pub static OVERRIDES: Table<1> = Table::new("sigaltstack\0");
+pub static OVERRIDES: SymbolList<1> = SymbolList::new("sigaltstack\0");
 
 /// Whether the seccomp filter in place prevents our work. Asks a short-lived
 /// child. Only for use at load.
@@ -89,7 +89,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
         }
         wait::stand_up(strategy);
         if worked {
-            log::warn!("the filter was not installed: work goes on");
+            log::warn!("resuming: the seccomp filter was not installed");
         }
     }
     result

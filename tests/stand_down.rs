@@ -218,7 +218,7 @@ fn a_program_that_confines_itself_gets_its_locks_back_first() {
         // The filter was refused: sigward acts again. The counts are written once.
         let outcome = same(&confined(libc, "refused").env("SIGWARD_STATS", "1"));
         assert_eq!((reason(&outcome), locked(&outcome)), (SAID, (16, 16)));
-        assert!(outcome.stderr.contains(" WARN: the filter was not installed: work goes on\n"));
+        assert!(outcome.stderr.contains(" WARN: resuming: the seccomp filter was not installed\n"));
         assert_eq!(outcome.stderr.matches(" stacks=1 ").count(), 1, "{outcome:?}");
         // The filter could not be installed: nothing to do, and nothing to log.
         let outcome = same(&confined(libc, "asks").env("SIGWARD_STATS", "1"));

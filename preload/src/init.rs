@@ -109,7 +109,7 @@ fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
     let (chosen, unusable) = core_wait::take_charge(wanted, interrupted);
     if let Some(why) = unusable {
         let (wanted, chosen) = (wanted.name(), chosen.name());
-        log::warn!("SIGWARD_WAIT={wanted}: not usable here ({why}), {chosen} instead");
+        log::warn!("SIGWARD_WAIT={wanted} is not usable: {why}; using {chosen}");
     }
 }
 

@@ -93,12 +93,12 @@ pub struct Force {
     /// The process whose kernel state the table describes.
     pub owner: Owner,
     /// The table of recorded stacks.
-    pub table: Table,
+    pub table: StackTable,
 }
 
 /// Where the recorded stacks are.
 #[repr(C)]
-pub struct Table {
+pub struct StackTable {
     address: AtomicUsize,
     capacity: AtomicUsize,
     entry: AtomicU16,
@@ -264,7 +264,7 @@ pub fn planned_duty() -> u8 {
 
 /// The layout of an entry in the table of stacks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Entry {
+pub struct EntryLayout {
     /// Bytes from one entry to the next.
     pub size: usize,
     /// How many of those bytes, from the first one on, other processes may
@@ -294,7 +294,7 @@ impl Block {
                 remedy: AtomicU8::new(0),
                 wait: AtomicU8::new(0),
                 owner: Owner::nobody(),
-                table: Table {
+                table: StackTable {
                     address: AtomicUsize::new(0),
                     capacity: AtomicUsize::new(0),
                     entry: AtomicU16::new(0),
@@ -314,7 +314,7 @@ impl Block {
 
     /// Publishes that the table of recorded stacks is at `address` and has
     /// `capacity` entries. For the registry; the caller holds its lock.
-    pub fn table_is_at(&self, address: usize, capacity: usize, entry: Entry) {
+    pub fn table_is_at(&self, address: usize, capacity: usize, entry: EntryLayout) {
         let table = &self.force.table;
         self.change(|| {
             table.address.store(address, Ordering::Relaxed);
@@ -328,7 +328,7 @@ impl Block {
     /// the registry's lock.
     pub fn table_was_at(&self, address: usize) {
         if self.force.table.address.load(Ordering::Relaxed) == address {
-            self.table_is_at(0, 0, Entry::default());
+            self.table_is_at(0, 0, EntryLayout::default());
         }
     }
 
@@ -350,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_seen_by_who_reads_meanwhile() {
+    fn a_reader_notices_a_change() {
         let block = Block::new();
         let generation = || block.force.generation.load(Ordering::Relaxed);
         assert_eq!(generation(), 0);
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(generation(), 2);
 
         let address = || block.force.table.address.load(Ordering::Relaxed);
-        block.table_is_at(4096, 64, Entry { size: 120, published: 88 });
+        block.table_is_at(4096, 64, EntryLayout { size: 120, published: 88 });
         assert_eq!((generation(), address()), (4, 4096));
         // The old table, after its entries were copied and it was unmapped.
         block.table_was_at(8192);
