@@ -1,9 +1,11 @@
 //! The judgement itself: one function for each operating system.
 
+use super::answer::{Standing, Verdict};
+use super::argument::{Compiler, Step, Text};
 use super::build::{compiler, fixed_build, has_vendor_suffix, preemptible};
 use super::scan::find;
+use super::texts::KernelTexts;
 use super::version::{faked, in_range, parse_version, upstream};
-use super::{Compiler, KernelTexts, Standing, Step, Text, Verdict};
 use crate::quirks::{self, Arch, BuiltBy, Confidence, FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
 
 /// Whether `/proc/version` and `/proc/version_signature` can change the

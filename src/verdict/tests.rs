@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::quirks::{Confidence, Version};
 use Standing::{Affected, NotAffected, Unknown};
 
 /// One kernel: `uname -r`, `uname -v`, `/proc/version`,
