@@ -3,9 +3,9 @@
 //! If in doubt, do nothing. Each reason is logged at `SIGWARD_LOG=warn`.
 //!
 //! A seccomp filter that is in place at load is tried out in disposable
-//! children ([`filter`], [`words`]). A filter that the program installs on
+//! children ([`filter`], [`may_write`]). A filter that the program installs on
 //! itself later is not: the trial needs clone(2), for which such filters kill
-//! the process. Before that filter goes in, all locks are given back; from then
+//! the process. Before that filter goes in, all locks are released; from then
 //! on nothing is done or logged ([`confining`]).
 
 use crate::altstack::{self, size};
@@ -48,7 +48,7 @@ pub fn filter() -> Option<Obstacle> {
 ///
 /// # Errors
 /// If that could not be tried out.
-pub fn words() -> Result<bool, Errno> {
+pub fn may_write() -> Result<bool, Errno> {
     probe::attempt(probe::Calls::Words).map(|finding| finding == probe::Finding::Able)
 }
 
@@ -59,7 +59,7 @@ pub fn has_work() -> bool {
     altstack::on_duty() || wait::strategy() != Strategy::Off || stderr::is_open()
 }
 
-/// Called when the program installs a seccomp filter by `commit`. Gives back
+/// Called when the program installs a seccomp filter by `commit`. Releases
 /// all locks and stands down: for good, or until `commit` has `failed`.
 /// Async-signal-safe.
 ///

@@ -5,8 +5,8 @@ use serde_json::Value;
 use sigward::arch;
 use sigward::config::{self, Config};
 use sigward::plan::{
-    self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Obstacle, Ordinary, Plan, Process,
-    Reason, Remedy, Words,
+    self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Messages, Obstacle, Ordinary, Plan,
+    Process, Reason, Remedy,
 };
 use sigward::standdown;
 use sigward::sys::errno::Errno;
@@ -92,13 +92,13 @@ impl Report {
         };
         let reason = plan.interrupted.reason;
         add("interrupted_wait", part(interrupted.into(), reason, "SIGWARD_WAIT_EINTR"));
-        let words = match plan.words.value {
-            Words::None => "none",
-            Words::Last => "last",
-            Words::All => "all",
+        let words = match plan.messages.value {
+            Messages::None => "none",
+            Messages::Last => "last",
+            Messages::All => "all",
         };
-        add("messages", part(words.into(), plan.words.reason, ""));
-        let speaks = plan.words.value != Words::None;
+        add("messages", part(words.into(), plan.messages.reason, ""));
+        let speaks = plan.messages.value != Messages::None;
         add("log", Row::that_follows(plan.level.as_str().into(), speaks, "SIGWARD_LOG"));
         add("stats", Row::that_follows(plan.stats.into(), speaks, "SIGWARD_STATS"));
         let complaint = plan.complaint.map(|bad| bad.to_string());
@@ -240,7 +240,7 @@ impl Process for Heir {
     }
 
     fn may_write(&mut self) -> Result<bool, Errno> {
-        standdown::words()
+        standdown::may_write()
     }
 }
 

@@ -100,6 +100,6 @@ impl Process for Here {
     }
 
     fn may_write(&mut self) -> Result<bool, Errno> {
-        standdown::words()
+        standdown::may_write()
     }
 }

@@ -6,7 +6,9 @@ use log::LevelFilter;
 use sigward_core::altstack::{self, Policy, frame, ordinary, size};
 use sigward_core::block::{self, Published};
 use sigward_core::config::{self, BadValue, Config};
-use sigward_core::plan::{self, Duty, Interrupted, LookUp, Ordinary, Plan, Seen, Strategy, Words};
+use sigward_core::plan::{
+    self, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
+};
 use sigward_core::sys::line::Line;
 use sigward_core::sys::startup::Startup;
 use sigward_core::sys::{call, kernel, stderr};
@@ -44,7 +46,7 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
     if let Some(obstacle) = plan.obstacle {
         log::warn!("standing down: {obstacle}; duty: {}", plan.duty.value.name());
     }
-    if plan.words.value == Words::Last {
+    if plan.messages.value == Messages::Last {
         stderr::close();
     }
     if let (Some(bad), true) = (&plan.complaint, stderr::is_open()) {
@@ -65,7 +67,7 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
 /// Enables the messages that the plan allows. Does not write a variable that
 /// keeps its value: each write may cost a page of memory.
 fn speak(plan: &Plan<'_>) {
-    if plan.words.value == Words::None {
+    if plan.messages.value == Messages::None {
         return;
     }
     stderr::open();

@@ -20,7 +20,9 @@ mod reason;
 use crate::arch;
 use crate::config::{self, BadValue, Config, Mode};
 use crate::verdict::{Standing, Verdict};
-pub use parts::{Duty, Interrupted, LookUp, Ordinary, Part, Remedy, Rung, Seen, Strategy, Words};
+pub use parts::{
+    Duty, Interrupted, LookUp, Messages, Ordinary, Part, Remedy, Rung, Seen, Strategy,
+};
 pub use process::{Environment, Facts, Obstacle, Process};
 pub use reason::Reason;
 
@@ -51,7 +53,7 @@ pub struct Plan<'a> {
     /// What an interrupted wait does.
     pub interrupted: Part<Interrupted>,
     /// What may be written to standard error.
-    pub words: Part<Words>,
+    pub messages: Part<Messages>,
     /// The most detailed level of messages.
     pub level: config::Log,
     /// Whether the line of counts is written at exit.
@@ -154,7 +156,7 @@ fn plan_work<'a>(
     plan.stats = config.stats == config::Stats::On;
     let speaks = plan.level != config::Log::Off || plan.stats || plan.complaint.is_some();
     let filtered = (speaks || asked != Duty::Inert) && process.is_filtered();
-    plan.words = words(speaks, filtered, process);
+    plan.messages = messages(speaks, filtered, process);
 
     if asked != Duty::Inert {
         plan.obstacle = obstacle(&verdict, filtered, process);
@@ -212,16 +214,16 @@ fn waits(config: &Config) -> (Part<Strategy>, Part<Interrupted>) {
     (strategy, interrupted)
 }
 
-fn words(speaks: bool, filtered: bool, process: &mut impl Process) -> Part<Words> {
+fn messages(speaks: bool, filtered: bool, process: &mut impl Process) -> Part<Messages> {
     if !speaks {
-        return Part::new(Words::None, Reason::NoMessages);
+        return Part::new(Messages::None, Reason::NoMessages);
     }
     match filtered.then(|| process.may_write()) {
-        None | Some(Ok(true)) => Part::new(Words::All, Reason::Messages),
-        Some(Ok(false)) => Part::new(Words::None, Reason::WriteForbidden),
+        None | Some(Ok(true)) => Part::new(Messages::All, Reason::Messages),
+        Some(Ok(false)) => Part::new(Messages::None, Reason::WriteForbidden),
         // The filter did not kill the process for clone(2), so it may not kill
         // it for a write either; and nothing else would report this.
-        Some(Err(_)) => Part::new(Words::Last, Reason::WriteNotTried),
+        Some(Err(_)) => Part::new(Messages::Last, Reason::WriteNotTried),
     }
 }
 
@@ -260,7 +262,7 @@ impl Plan<'_> {
             small_stacks: Part::new(Remedy::None, Reason::Duty),
             wait: Part::new(Strategy::Off, Reason::Duty),
             interrupted: Part::new(Interrupted::Keep, Reason::Duty),
-            words: Part::new(Words::None, Reason::Duty),
+            messages: Part::new(Messages::None, Reason::Duty),
             level: config::Log::Off,
             stats: false,
             complaint: None,
@@ -329,7 +331,7 @@ impl Plan<'_> {
             handlers: stacks || waits,
             forks: stacks || waits,
             waits,
-            filters: stacks || waits || self.words.value == Words::All,
+            filters: stacks || waits || self.messages.value == Messages::All,
         };
         let fixes = self.small_stacks.value == Remedy::Fix;
         self.fork_handlers = self.duty.value == Duty::Act || fixes || reaps;

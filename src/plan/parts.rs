@@ -128,7 +128,7 @@ pub enum Interrupted {
 
 /// What may be written to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
+pub enum Messages {
     /// Nothing.
     None,
     /// Only why nothing is done.

@@ -216,7 +216,7 @@ fn obstacles_in_their_order_and_what_they_leave() {
 }
 
 #[test]
-fn whose_business_it_is_not() {
+fn without_consent_nothing_is_done() {
     let on = Config { stats: Stats::On, log: Log::Debug, wait: Wait::Int80, ..mode(Mode::On) };
     let excluded = Config { mode: Mode::Off, excluded: true, ..on };
     let off = Config { mode: Mode::Off, ..on };
@@ -248,12 +248,12 @@ fn what_costs_is_asked_only_where_it_matters() {
     assert_eq!(questions(&mode(Mode::Observe), healthy(), FACTS), at_work);
 
     let filtered = Facts { filtered: true, kernel_frame: None, ..FACTS };
-    let talkative = set(|it| it.stats = Stats::On);
-    assert_eq!(questions(&talkative, healthy(), filtered), ["is_filtered", "may_write"]);
+    let stats = set(|it| it.stats = Stats::On);
+    assert_eq!(questions(&stats, healthy(), filtered), ["is_filtered", "may_write"]);
     let rest = [&OBSTACLES[..], &["filter", "kernel_frame", "cpu_frame"]].concat();
     assert_eq!(questions(&auto, affected(), filtered), [&["is_filtered"], &rest[..]].concat());
     let all = [&["is_filtered", "may_write"], &rest[..]].concat();
-    assert_eq!(questions(&talkative, affected(), filtered), all);
+    assert_eq!(questions(&stats, affected(), filtered), all);
     // The first obstacle ends the search.
     let sanitized = Facts { sanitizer: Some("__tsan_init"), ..filtered };
     assert_eq!(questions(&auto, affected(), sanitized), ["is_filtered", "sanitizer"]);
@@ -359,25 +359,25 @@ fn waits_by_what_was_set_and_by_what_stands_in_the_way() {
 }
 
 #[test]
-fn what_may_be_said() {
+fn which_messages_may_be_written() {
     let refused = Facts { filtered: true, may_write: Ok(false), ..FACTS };
     let untried = Facts { filtered: true, may_write: Err(Errno::EPERM), ..FACTS };
     let allowed = Facts { filtered: true, ..FACTS };
     for config in [set(|it| it.log = Log::Warn), set(|it| it.stats = Stats::On)] {
         for (facts, value, reason) in [
-            (FACTS, Words::All, Reason::Messages),
-            (allowed, Words::All, Reason::Messages),
-            (refused, Words::None, Reason::WriteForbidden),
-            (untried, Words::Last, Reason::WriteNotTried),
+            (FACTS, Messages::All, Reason::Messages),
+            (allowed, Messages::All, Reason::Messages),
+            (refused, Messages::None, Reason::WriteForbidden),
+            (untried, Messages::Last, Reason::WriteNotTried),
         ] {
             let plan = make(&config, healthy(), facts);
-            assert_eq!(plan.words, Part { value, reason });
+            assert_eq!(plan.messages, Part { value, reason });
             // A filter installed by the program might prevent writing lines.
-            assert_eq!(plan.seen.filters, value == Words::All);
+            assert_eq!(plan.seen.filters, value == Messages::All);
         }
     }
     let plan = make(&Config::DEFAULT, affected(), refused);
-    assert_eq!(plan.words, Part { value: Words::None, reason: Reason::NoMessages });
+    assert_eq!(plan.messages, Part { value: Messages::None, reason: Reason::NoMessages });
 }
 
 #[test]
@@ -406,7 +406,7 @@ fn a_bad_value_is_worth_a_line_and_a_bad_name_where_we_act() {
     ] {
         let plan = plan(&config, bad, || verdict, &mut { FACTS });
         assert_eq!(plan.complaint, complaint, "{config:?}");
-        assert_eq!(plan.words.value == Words::All, complaint.is_some());
+        assert_eq!(plan.messages.value == Messages::All, complaint.is_some());
     }
 }
 

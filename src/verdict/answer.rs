@@ -12,7 +12,7 @@ pub enum Standing {
     Affected,
     /// The kernel does not have the defect.
     NotAffected,
-    /// The texts do not tell.
+    /// The texts do not say.
     Unknown,
 }
 

@@ -237,12 +237,12 @@ fn named(name: &str) -> &'static Kernel {
 }
 
 #[test]
-fn preemptible_affected_kernel_is_told_that_risk_remains() {
+fn for_a_preemptible_affected_kernel_the_risk_that_remains_is_reported() {
     let verdict = judge(&texts(named("Arch")));
     assert!(verdict.only_reduces());
     assert!(verdict.argument.contains(Step::Preemptible));
-    let said: Vec<String> = verdict.argument.iter().map(|step| step.to_string()).collect();
-    assert!(said.join("\n").contains("upgrade the kernel"), "{said:?}");
+    let shown: Vec<String> = verdict.argument.iter().map(|step| step.to_string()).collect();
+    assert!(shown.join("\n").contains("upgrade the kernel"), "{shown:?}");
 
     let healthy = judge(&texts(named("Debian 12")));
     assert!(healthy.preempt && !healthy.only_reduces());
@@ -268,7 +268,7 @@ fn vendor_builds_are_less_sure_than_plain_ones() {
 }
 
 #[test]
-fn gvisor_is_told_apart_from_a_true_4_4() {
+fn gvisor_is_distinguished_from_a_true_4_4() {
     assert!(judge(&texts(named("gVisor, seen"))).gvisor);
     assert!(judge(&texts(named("gVisor today, seen"))).gvisor);
     let true_4_4 = KernelTexts {

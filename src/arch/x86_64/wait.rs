@@ -1,4 +1,4 @@
-//! The wait's stretch and the gate, and what the registers of a delivery tell
+//! The wait's stretch and the gate, and what the registers of a delivery say
 //! about them. [`crate::wait`] documents their purpose; they do not name its
 //! items but take them as arguments.
 
@@ -16,7 +16,6 @@ use core::ffi::c_int;
 ///
 /// The stretch runs from `begin` to the last instruction before `end`,
 /// inclusive. R12 holds the waiter throughout.
-/// `end`. All the while R12 has the waiter.
 macro_rules! sleep_stretch {
     (
         blocked = $blocked:expr,

@@ -324,7 +324,7 @@ pub fn in_child() {
 static LAST_PRIVATE: AtomicI32 = AtomicI32::new(33);
 
 /// Records that libc is musl, which keeps three.
-pub fn keep_musls() {
+pub fn reserve_for_musl() {
     LAST_PRIVATE.store(34, Ordering::Relaxed);
 }
 

@@ -93,9 +93,9 @@ mod tests {
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: at worst the kernel kills this child.
-            let said = unsafe { arch::int80(20, [0; 5]) };
+            let pid = unsafe { arch::int80(20, [0; 5]) };
             // SAFETY: none of the arguments is an address.
-            unsafe { libc::_exit(i32::from(said != libc::getpid())) };
+            unsafe { libc::_exit(i32::from(pid != libc::getpid())) };
         }
         let mut status = 0;
         // SAFETY: a live status.

@@ -30,7 +30,7 @@ pub use crate::plan::Interrupted;
 use crate::sys::call::Outcome;
 use crate::sys::errno::Errno;
 use cancel::Cancellation;
-use halves::Bed;
+use halves::SleepBy;
 use request::Request;
 use sleep::End;
 
@@ -105,8 +105,8 @@ pub unsafe fn run(request: &Request, cancellation: Cancellation) -> Outcome {
         let end = unsafe {
             match strategy() {
                 Strategy::Off => End::Over(request.plain()),
-                Strategy::Int80 => halves::attempt(request, cancellation, Bed::Int80),
-                Strategy::TwoPhase => halves::attempt(request, cancellation, Bed::Naps),
+                Strategy::Int80 => halves::attempt(request, cancellation, SleepBy::Int80),
+                Strategy::TwoPhase => halves::attempt(request, cancellation, SleepBy::Naps),
             }
         };
         let outcome = match end {
