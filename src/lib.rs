@@ -47,8 +47,4 @@ pub mod state;
 #[cfg(target_os = "linux")]
 pub mod summary;
 pub mod verdict;
-#[cfg(target_os = "linux")]
-pub mod wait;
-#[cfg(target_os = "freebsd")]
-#[path = "wait/freebsd.rs"]
 pub mod wait;

@@ -3,8 +3,8 @@
 //! There is one [`Quirk`] per defect; tests, documents and the command refer to
 //! it by its id. Distribution builds that carry the fix under an old version
 //! number are rows of [`FIXED_BUILDS`]. `FreeBSD` releases are rows of
-//! [`FREEBSD_RELEASES`]. There is no code here: [`crate::verdict`] decides what
-//! the rows mean for the running kernel.
+//! [`FREEBSD_RELEASES`]. Nothing is decided here: [`crate::verdict`] says what the
+//! rows mean for the running kernel.
 //!
 //! Two cases are left out on purpose. RHEL 8 took the broken change into its
 //! 4.18 kernel (RHSA-2020:4431 fixes CVE-2019-19602 there), but is built by GCC
@@ -341,6 +341,12 @@ pub fn freebsd_release(version: Version) -> Option<&'static FreeBsdRelease> {
     FREEBSD_RELEASES.iter().rev().find(|row| row.from <= version)
 }
 
+/// The row for a kernel with this `kern.osreldate`, likewise.
+#[must_use]
+pub fn freebsd_release_of(osreldate: i32) -> Option<&'static FreeBsdRelease> {
+    FREEBSD_RELEASES.iter().rev().find(|row| i64::from(row.osreldate) <= i64::from(osreldate))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,6 +375,10 @@ mod tests {
             let in_range = FREEBSD_RESTART_R10.ranges.iter().any(|range| range.contains(row.from));
             assert_eq!(in_range, row.affected, "FreeBSD {}", row.from);
         }
+        for row in FREEBSD_RELEASES {
+            assert_eq!(freebsd_release_of(row.osreldate as i32), freebsd_release(row.from));
+        }
+        assert!(freebsd_release_of(699_999).is_none() && freebsd_release_of(-1).is_none());
         assert!(freebsd_release(Version::new(6, 4, 0)).is_none());
         assert_eq!(freebsd_release(Version::new(9, 2, 0)).map(|row| row.affected), Some(true));
         assert_eq!(freebsd_release(Version::new(14, 1, 0)).map(|row| row.affected), Some(false));

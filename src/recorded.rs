@@ -14,19 +14,19 @@ use crate::loaded::{Header, Name, Object};
 pub struct Recorded<const MOST: usize> {
     complete: AtomicBool,
     taken: AtomicUsize,
-    places: [Place; MOST],
+    slots: [Slot; MOST],
 }
 
-struct Place {
+struct Slot {
     bias: AtomicUsize,
     count: AtomicUsize,
     /// Null until the other fields are written.
     headers: AtomicPtr<Header>,
 }
 
-impl Place {
+impl Slot {
     const fn empty() -> Self {
-        Place {
+        Slot {
             bias: AtomicUsize::new(0),
             count: AtomicUsize::new(0),
             headers: AtomicPtr::new(ptr::null_mut()),
@@ -55,7 +55,7 @@ impl<const MOST: usize> Recorded<MOST> {
         Recorded {
             complete: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
-            places: [const { Place::empty() }; MOST],
+            slots: [const { Slot::empty() }; MOST],
         }
     }
 
@@ -77,19 +77,18 @@ impl<const MOST: usize> Recorded<MOST> {
     pub unsafe fn add(&self, bias: usize, headers: &[Header]) -> bool {
         let next = |taken| (taken < MOST).then_some(taken + 1);
         let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        let Some(place) = taken.ok().and_then(|taken| self.places.get(taken)) else { return false };
-        place.bias.store(bias, Ordering::Relaxed);
-        place.count.store(headers.len(), Ordering::Relaxed);
-        place.headers.store(headers.as_ptr().cast_mut(), Ordering::Release);
+        let Some(slot) = taken.ok().and_then(|taken| self.slots.get(taken)) else { return false };
+        slot.bias.store(bias, Ordering::Relaxed);
+        slot.count.store(headers.len(), Ordering::Relaxed);
+        slot.headers.store(headers.as_ptr().cast_mut(), Ordering::Release);
         true
     }
 
     /// Drops all objects after the last one that defines `name`, if one does.
     /// Call this before the list is complete.
     pub fn end_behind(&self, name: Name<'_>) {
-        let defines =
-            |place: &Place| place.object().is_some_and(|object| object.find(name).is_some());
-        if let Some(last) = self.places().iter().rposition(defines) {
+        let defines = |slot: &Slot| slot.object().is_some_and(|object| object.find(name).is_some());
+        if let Some(last) = self.slots().iter().rposition(defines) {
             self.taken.store(last + 1, Ordering::Relaxed);
         }
     }
@@ -99,14 +98,14 @@ impl<const MOST: usize> Recorded<MOST> {
     #[inline]
     #[must_use]
     pub fn find(&self, name: Name<'_>) -> Option<(usize, Object<'static>)> {
-        self.places().iter().find_map(|place| {
-            let object = place.object()?;
+        self.slots().iter().find_map(|slot| {
+            let object = slot.object()?;
             Some((object.find(name)?, object))
         })
     }
 
-    fn places(&self) -> &[Place] {
-        self.places.get(..self.taken.load(Ordering::Relaxed)).unwrap_or_default()
+    fn slots(&self) -> &[Slot] {
+        self.slots.get(..self.taken.load(Ordering::Relaxed)).unwrap_or_default()
     }
 }
 
@@ -137,9 +136,9 @@ mod tests {
         assert!(libc(&object));
 
         list.end_behind(ABSENT);
-        assert_eq!(list.places().len(), 3);
+        assert_eq!(list.slots().len(), 3);
         list.end_behind(SIGACTION);
-        assert_eq!(list.places().len(), 2);
+        assert_eq!(list.slots().len(), 2);
         assert!(add(other) && list.find(SIGACTION).is_some());
     }
 }

@@ -3,12 +3,12 @@
 //! If in doubt, do nothing. Each reason is logged at `SIGWARD_LOG=warn`.
 //!
 //! A seccomp filter that is in place at load is tried out in disposable
-//! children ([`filter`], [`words`]). A filter that the program installs on
+//! children ([`filter`], [`may_write`]). A filter that the program installs on
 //! itself later is not: the trial needs clone(2), for which such filters kill
-//! the process. Before that filter goes in, all locks are given back; from then
+//! the process. Before that filter goes in, all locks are released; from then
 //! on nothing is done or logged ([`confining`]).
 
-use crate::loaded::Table;
+use crate::loaded::SymbolList;
 use crate::os::errno::Errno;
 use crate::os::{stderr, trials};
 use crate::plan::Obstacle;
@@ -18,18 +18,18 @@ use crate::{residency, size};
 
 /// Names that a sanitizer's run-time defines. It keeps its own records of
 /// stacks and memory calls, and must be the first to see them.
-pub static SANITIZERS: Table<4> =
-    Table::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
+pub static SANITIZERS: SymbolList<4> =
+    SymbolList::new("__asan_init\0__tsan_init\0__msan_init\0__hwasan_init\0");
 
 /// The name that valgrind's memory tools define (memcheck, helgrind, drd,
 /// massif, dhat), and no others: their substitute for malloc. They would report
 /// our accesses to stacks as the program's errors. Besides, valgrind writes
 /// signal frames itself, so there is nothing to hold.
-pub static VALGRIND: Table<1> = Table::new("_vgr10010ZU_libcZdsoZa_malloc\0");
+pub static VALGRIND: SymbolList<1> = SymbolList::new("_vgr10010ZU_libcZdsoZa_malloc\0");
 
 /// A name that the program itself defines, ahead of us, if it is statically
 /// linked with a sanitizer or contains a layer like ours.
-pub static OVERRIDES: Table<1> = Table::new("sigaltstack\0");
+pub static OVERRIDES: SymbolList<1> = SymbolList::new("sigaltstack\0");
 
 /// Whether the seccomp filter in place prevents our work. Asks a short-lived
 /// child. Only for use at load.
@@ -48,7 +48,7 @@ pub fn filter() -> Option<Obstacle> {
 ///
 /// # Errors
 /// If that could not be tried out.
-pub fn words() -> Result<bool, Errno> {
+pub fn may_write() -> Result<bool, Errno> {
     trials::attempt(trials::Calls::Words).map(|finding| finding == trials::Finding::Able)
 }
 
@@ -59,7 +59,7 @@ pub fn has_work() -> bool {
     residency::on_duty() || wait::strategy() != Strategy::Off || stderr::is_open()
 }
 
-/// Called when the program installs a seccomp filter by `commit`. Gives back
+/// Called when the program installs a seccomp filter by `commit`. Releases
 /// all locks and stands down: for good, or until `commit` has `failed`.
 /// Async-signal-safe.
 ///
@@ -89,7 +89,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
         }
         wait::stand_up(strategy);
         if worked {
-            log::warn!("the filter was not installed: work goes on");
+            log::warn!("resuming: the seccomp filter was not installed");
         }
     }
     result

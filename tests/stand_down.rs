@@ -73,7 +73,9 @@ fn a_filter_that_kills_for_a_call_of_ours_is_survived() {
                 if run.output().unwrap().success() {
                     shown += 1;
                     let outcome = same(&run);
-                    let expected = format!("a seccomp filter kills for {name}; duty: inert");
+                    let expected = format!(
+                        "a seccomp filter kills the process when it calls {name}; duty: inert"
+                    );
                     // Without these calls no line can be written safely.
                     let silent = ["getpid", "gettid", "rt_sigprocmask"].contains(&name);
                     assert_eq!(reason(&outcome), (!silent).then_some(&*expected));
@@ -216,7 +218,7 @@ fn a_program_that_confines_itself_gets_its_locks_back_first() {
         // The filter was refused: sigward acts again. The counts are written once.
         let outcome = same(&confined(libc, "refused").env("SIGWARD_STATS", "1"));
         assert_eq!((reason(&outcome), locked(&outcome)), (SAID, (16, 16)));
-        assert!(outcome.stderr.contains(" WARN: the filter was not installed: work goes on\n"));
+        assert!(outcome.stderr.contains(" WARN: resuming: the seccomp filter was not installed\n"));
         assert_eq!(outcome.stderr.matches(" stacks=1 ").count(), 1, "{outcome:?}");
         // The filter could not be installed: nothing to do, and nothing to log.
         let outcome = same(&confined(libc, "asks").env("SIGWARD_STATS", "1"));
@@ -255,7 +257,7 @@ fn a_sanitized_program_is_left_alone() {
 /// tools do not mind, and our benchmarks count instructions with one of them.
 #[test]
 fn under_valgrinds_memory_tools_nothing_is_done() {
-    const SAID: &str = "valgrind keeps books of the program's memory; duty: inert";
+    const SAID: &str = "valgrind tracks the program's memory; duty: inert";
     let Some(valgrind) = need::program("valgrind") else { return };
     let program = build("altstack_threads", Libc::Glibc).unwrap();
     for (tool, said) in

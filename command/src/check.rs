@@ -8,7 +8,7 @@ use serde::Serialize;
 use sigward::config::Config;
 use sigward::os::kernel_texts;
 use sigward::quirks;
-use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Reason, Standing, Verdict, judge};
+use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Standing, Step, Verdict, judge};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -52,7 +52,7 @@ impl Check {
             Some(release) => self.judge_given(release),
             None => kernel_texts::judge(),
         };
-        let reasons = verdict.reasons.iter().map(|reason| self.words(reason)).collect();
+        let reasons = verdict.argument.iter().map(|step| self.words(step)).collect();
         let environ = environ();
         let report = Report::of(&verdict, reasons, self.plan(verdict, &environ));
         output::print(&report, self.json, Report::text)?;
@@ -87,13 +87,13 @@ impl Check {
         })
     }
 
-    fn words(&self, reason: Reason) -> String {
+    fn words(&self, step: Step) -> String {
         let unread = self.release.is_some() && self.proc_version.is_none();
-        match reason {
-            Reason::CompilerUnknown if unread => {
-                "the compiler is not known: give --proc-version".to_owned()
+        match step {
+            Step::CompilerUnknown if unread => {
+                "the compiler is unknown: give --proc-version".to_owned()
             }
-            _ => reason.to_string(),
+            _ => step.to_string(),
         }
     }
 }

@@ -7,8 +7,8 @@ use sigward::config::{self, Config};
 use sigward::os::errno::Errno;
 use sigward::os::trials;
 use sigward::plan::{
-    self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Obstacle, Ordinary, Plan, Process,
-    Remedy, Why, Words,
+    self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Messages, Obstacle, Ordinary, Plan,
+    Process, Reason, Remedy,
 };
 use sigward::standdown;
 use sigward::verdict::Verdict;
@@ -59,46 +59,46 @@ impl Report {
 
     fn of(config: &Config, plan: &Plan<'_>) -> Self {
         let mut report = Report { rows: Vec::new() };
-        let part = |value: Value, why, variable| {
-            let because = because(why, variable, config, plan);
-            Row { value, bytes: None, because, matters: why != Why::Duty }
+        let part = |value: Value, reason, variable| {
+            let because = because(reason, variable, config, plan);
+            Row { value, bytes: None, because, matters: reason != Reason::Duty }
         };
         let mut add = |name, row| report.rows.push((name, row));
-        add("duty", part(plan.duty.value.name().into(), plan.duty.why, "SIGWARD"));
+        add("duty", part(plan.duty.value.name().into(), plan.duty.reason, "SIGWARD"));
         let rung = plan.start.value.name().into();
-        add("rung", part(rung, plan.start.why, "SIGWARD_ALTSTACK"));
-        add("frame", part(plan.frame.value.into(), plan.frame.why, "SIGWARD_FRAME"));
+        add("rung", part(rung, plan.start.reason, "SIGWARD_ALTSTACK"));
+        add("frame", part(plan.frame.value.into(), plan.frame.reason, "SIGWARD_FRAME"));
         let why = "two frames, and the stack that the first frame's handler may use";
         add("window", Row::that_follows(plan.window.into(), plan.window > 0, why));
         let fork = if plan.fork_copies.value { "copy" } else { "wipe" };
-        add("fork", part(fork.into(), plan.fork_copies.why, "SIGWARD_FORK"));
+        add("fork", part(fork.into(), plan.fork_copies.reason, "SIGWARD_FORK"));
         let (stacks, bytes) = match plan.ordinary.value {
             Ordinary::Off => ("off", None),
             Ordinary::Armed(bytes) => ("armed", Some(bytes)),
             Ordinary::Locked(bytes) => ("locked", Some(bytes)),
         };
-        let stacks = part(stacks.into(), plan.ordinary.why, "SIGWARD_STACK");
+        let stacks = part(stacks.into(), plan.ordinary.reason, "SIGWARD_STACK");
         add("ordinary_stacks", Row { bytes, ..stacks });
         let remedy = match plan.small_stacks.value {
             Remedy::None => "off",
             Remedy::Report => "report",
             Remedy::Fix => "fix",
         };
-        add("small_stacks", part(remedy.into(), plan.small_stacks.why, "SIGWARD_SIZE"));
-        add("wait", part(plan.wait.value.name().into(), plan.wait.why, "SIGWARD_WAIT"));
+        add("small_stacks", part(remedy.into(), plan.small_stacks.reason, "SIGWARD_SIZE"));
+        add("wait", part(plan.wait.value.name().into(), plan.wait.reason, "SIGWARD_WAIT"));
         let interrupted = match plan.interrupted.value {
             Interrupted::Keep => "keep",
             Interrupted::Retry => "retry",
         };
-        let why = plan.interrupted.why;
-        add("interrupted_wait", part(interrupted.into(), why, "SIGWARD_WAIT_EINTR"));
-        let words = match plan.words.value {
-            Words::None => "none",
-            Words::Last => "last",
-            Words::All => "all",
+        let reason = plan.interrupted.reason;
+        add("interrupted_wait", part(interrupted.into(), reason, "SIGWARD_WAIT_EINTR"));
+        let words = match plan.messages.value {
+            Messages::None => "none",
+            Messages::Last => "last",
+            Messages::All => "all",
         };
-        add("messages", part(words.into(), plan.words.why, ""));
-        let speaks = plan.words.value != Words::None;
+        add("messages", part(words.into(), plan.messages.reason, ""));
+        let speaks = plan.messages.value != Messages::None;
         add("log", Row::that_follows(plan.level.as_str().into(), speaks, "SIGWARD_LOG"));
         add("stats", Row::that_follows(plan.stats.into(), speaks, "SIGWARD_STATS"));
         let complaint = plan.complaint.map(|bad| bad.to_string());
@@ -120,7 +120,7 @@ impl Report {
             LookUp::Lazy => "lazy",
             LookUp::AtLoad => "at load",
         };
-        add("look_up", part(look_up.into(), plan.look_up.why, ""));
+        add("look_up", part(look_up.into(), plan.look_up.reason, ""));
         report
     }
 
@@ -150,35 +150,44 @@ impl Serialize for Report {
 }
 
 /// The reason for a part that `variable` may set.
-fn because(why: Why, variable: &str, config: &Config, plan: &Plan<'_>) -> String {
-    let words = match why {
-        Why::Default => "by default",
-        Why::Set => {
+fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> String {
+    let words = match reason {
+        Reason::Undecided => "not decided yet",
+        Reason::Default => "by default",
+        Reason::Set => {
             let shown = config.describe().find(|(name, _)| *name == variable);
             return shown.map_or(String::new(), |(name, value)| format!("{name}={value}"));
         }
-        Why::Excluded => "SIGWARD_ONLY or SIGWARD_EXCEPT leaves the program out",
-        Why::Secure => "a setuid program ignores its caller's environment",
-        Why::NoEnvironment => "the environment was not found",
-        Why::Affected => "the kernel is affected",
-        Why::InRange => "the kernel may be affected",
-        Why::NotAffected => "the kernel is not affected",
-        Why::UnknownKernel => "nothing is known about this kernel",
-        Why::WaitsAreRight => "Linux restarts waits correctly",
-        Why::SmallStacks => "SIGWARD_SIZE asks for it, on every kernel",
-        Why::Obstacle => match plan.obstacle {
+        Reason::Excluded => "SIGWARD_ONLY or SIGWARD_EXCEPT leaves the program out",
+        Reason::SecureExecution => "a setuid program ignores its caller's environment",
+        Reason::NoEnvironment => "the environment was not found",
+        Reason::KernelAffected => "the kernel is affected",
+        Reason::KernelInRange => "the kernel may be affected",
+        Reason::KernelNotAffected => "the kernel is not affected",
+        Reason::KernelUnknown => "nothing is known about this kernel",
+        Reason::WaitsAreRight => "Linux restarts waits correctly",
+        Reason::SmallStacks => "SIGWARD_SIZE asks for it, on every kernel",
+        Reason::Sanitizer
+        | Reason::Valgrind
+        | Reason::Overridden
+        | Reason::Gvisor
+        | Reason::UnknownLibc
+        | Reason::FilterKills
+        | Reason::FilterRefuses
+        | Reason::FilterNotTried => match plan.obstacle {
             Some(obstacle) => return format!("standing down: {obstacle}"),
             None => "standing down",
         },
-        Why::Duty => return format!("the duty is {}", plan.duty.value.name()),
-        Why::AtWork => "the library acts on stacks anyway",
-        Why::Talkative => "SIGWARD_LOG, SIGWARD_STATS or a bad setting needs them",
-        Why::Silent => "nothing needs any",
-        Why::Filter => "a seccomp filter forbids writing a line",
-        Why::Untried => "a seccomp filter could not be tried",
-        Why::Told => "the kernel's AT_MINSIGSTKSZ",
-        Why::Cpu => "this processor's CPUID, because the kernel gives no size",
-        Why::BookKeeper => "valgrind tracks memory",
+        Reason::Duty => return format!("the duty is {}", plan.duty.value.name()),
+        Reason::StacksWatched => "the library acts on stacks anyway",
+        Reason::NoInt80 => "int 0x80 is not usable",
+        Reason::Messages => "SIGWARD_LOG, SIGWARD_STATS or a bad setting needs them",
+        Reason::NoMessages => "nothing needs any",
+        Reason::WriteForbidden => "a seccomp filter forbids writing a line",
+        Reason::WriteNotTried => "a seccomp filter could not be tried",
+        Reason::AuxiliaryVector => "the kernel's AT_MINSIGSTKSZ",
+        Reason::Cpuid => "this processor's CPUID, because the kernel gives no size",
+        Reason::RaceDetector => "valgrind tracks memory",
     };
     words.to_owned()
 }
@@ -192,11 +201,11 @@ impl Process for Heir {
         Environment::Trusted
     }
 
-    fn is_book_kept(&mut self) -> bool {
+    fn runs_under_valgrind_tool(&mut self) -> bool {
         false
     }
 
-    fn told_frame(&mut self) -> Option<usize> {
+    fn kernel_frame(&mut self) -> Option<usize> {
         // SAFETY: a plain query; it returns 0 if the kernel does not provide the size.
         let size = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
         Some(size as usize).filter(|size| *size > 0)
@@ -214,7 +223,7 @@ impl Process for Heir {
         None
     }
 
-    fn has_book_keeper(&mut self) -> bool {
+    fn has_valgrind_tool(&mut self) -> bool {
         false
     }
 
@@ -222,7 +231,7 @@ impl Process for Heir {
         None
     }
 
-    fn knows_libc(&mut self) -> bool {
+    fn is_libc_known(&mut self) -> bool {
         true
     }
 
@@ -231,7 +240,7 @@ impl Process for Heir {
     }
 
     fn may_write(&mut self) -> Result<bool, Errno> {
-        standdown::words()
+        standdown::may_write()
     }
 }
 

@@ -65,7 +65,7 @@ fn undecided_texts_exit_2() {
     check(&["--release", "5.3.5"])
         .assert()
         .code(2)
-        .stdout(contains("compiler is not known: give --proc-version"));
+        .stdout(contains("compiler is unknown: give --proc-version"));
     check(&["--release", "mystery"]).assert().code(2).stdout(contains("SIGWARD=auto does nothing"));
 }
 

@@ -57,7 +57,7 @@ impl Process for Here {
     /// Such tools preload a library of their own beside valgrind's. A search
     /// for the names that it defines would cost more, and show when we are
     /// measured under another tool.
-    fn is_book_kept(&mut self) -> bool {
+    fn runs_under_valgrind_tool(&mut self) -> bool {
         const NAME: &[u8] = b"/vgpreload_";
         let names = |list: &[u8]| list.windows(NAME.len()).filter(|part| *part == NAME).count();
         arch::is_under_valgrind()
@@ -66,7 +66,7 @@ impl Process for Here {
             })
     }
 
-    fn told_frame(&mut self) -> Option<usize> {
+    fn kernel_frame(&mut self) -> Option<usize> {
         self.startup?.auxiliary(libc::AT_MINSIGSTKSZ).map(|size| size as usize)
     }
 
@@ -82,7 +82,7 @@ impl Process for Here {
         originals::first_defined(&standdown::SANITIZERS, true)
     }
 
-    fn has_book_keeper(&mut self) -> bool {
+    fn has_valgrind_tool(&mut self) -> bool {
         originals::first_defined(&standdown::VALGRIND, true).is_some()
     }
 
@@ -91,7 +91,7 @@ impl Process for Here {
     }
 
     /// If there is no `__errno_location`, the libc is unknown.
-    fn knows_libc(&mut self) -> bool {
+    fn is_libc_known(&mut self) -> bool {
         originals::get(originals::Id::__errno_location).is_some()
     }
 
@@ -100,6 +100,6 @@ impl Process for Here {
     }
 
     fn may_write(&mut self) -> Result<bool, Errno> {
-        standdown::words()
+        standdown::may_write()
     }
 }

@@ -12,10 +12,10 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use sigward_core::config::{self, Mode, Wait};
 use sigward_core::os::errno;
-use sigward_core::os::freebsd::Outcome;
+use sigward_core::os::freebsd::{self, Outcome};
 use sigward_core::wait::{self, Strategy};
+use sigward_core::{config, plan, quirks};
 
 use crate::{arch, weak};
 
@@ -26,8 +26,10 @@ extern "C" fn sigward_on_load() {
     // SAFETY: found under that name, or 0.
     unsafe { errno::locate(weak::error_location().unwrap_or(0)) };
     let config = config::parse(environment(), b"", |_| {});
-    let wanted = if config.mode == Mode::Off { Wait::Off } else { config.wait };
-    direct(wait::choose(wanted));
+    let release = freebsd::release_date().ok().and_then(quirks::freebsd_release_of);
+    let strategy = plan::freebsd::waits(&config, release, freebsd::has_int80).value;
+    wait::take_charge(strategy);
+    direct(strategy);
 }
 
 /// The entries `NAME=VALUE`.

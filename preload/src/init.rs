@@ -7,7 +7,9 @@ use sigward_core::config::{self, BadValue, Config};
 use sigward_core::os::line::Line;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::{call, kernel_texts, stderr};
-use sigward_core::plan::{self, Duty, Interrupted, LookUp, Ordinary, Plan, Seen, Strategy, Words};
+use sigward_core::plan::{
+    self, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
+};
 use sigward_core::residency::{self, Policy, frame, ordinary};
 use sigward_core::size;
 use sigward_core::state::block::{self, Published};
@@ -45,7 +47,7 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
     if let Some(obstacle) = plan.obstacle {
         log::warn!("standing down: {obstacle}; duty: {}", plan.duty.value.name());
     }
-    if plan.words.value == Words::Last {
+    if plan.messages.value == Messages::Last {
         stderr::close();
     }
     if let (Some(bad), true) = (&plan.complaint, stderr::is_open()) {
@@ -66,7 +68,7 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
 /// Enables the messages that the plan allows. Does not write a variable that
 /// keeps its value: each write may cost a page of memory.
 fn speak(plan: &Plan<'_>) {
-    if plan.words.value == Words::None {
+    if plan.messages.value == Messages::None {
         return;
     }
     stderr::open();
@@ -107,10 +109,10 @@ fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
     if (wanted, interrupted) == (Strategy::Off, Interrupted::Keep) {
         return;
     }
-    let (chosen, unusable) = core_wait::choose(wanted, interrupted);
+    let (chosen, unusable) = core_wait::take_charge(wanted, interrupted);
     if let Some(why) = unusable {
         let (wanted, chosen) = (wanted.name(), chosen.name());
-        log::warn!("SIGWARD_WAIT={wanted}: not usable here ({why}), {chosen} instead");
+        log::warn!("SIGWARD_WAIT={wanted} is not usable: {why}; using {chosen}");
     }
 }
 

@@ -12,7 +12,7 @@
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use sigward_core::loaded::{Header, Name, Names, Object, Table};
+use sigward_core::loaded::{Header, Name, Object, SymbolList, SymbolNames};
 use sigward_core::os::errno;
 use sigward_core::recorded::Recorded;
 
@@ -28,7 +28,7 @@ macro_rules! names {
 
         const COUNT: usize = [$(Id::$hooked,)* $(Id::$needed,)*].len();
 
-        static NAMES: Table<COUNT> = Table::new(concat!(
+        static NAMES: SymbolList<COUNT> = SymbolList::new(concat!(
             $(stringify!($hooked), "\0",)*
             $(stringify!($needed), "\0",)*
         ));
@@ -262,7 +262,7 @@ unsafe extern "C" fn one<V: FnMut(bool, usize, &[Header]) -> bool>(
 
 /// The first of `names` that is defined: by the program, or, with `any`, by any
 /// loaded object.
-pub fn first_defined(names: &'static Names, any: bool) -> Option<&'static str> {
+pub fn first_defined(names: &'static SymbolNames, any: bool) -> Option<&'static str> {
     let mut found = None;
     walk(|_, bias, headers| {
         // SAFETY: the object is loaded, and stays loaded during the walk.

@@ -14,7 +14,7 @@
 //! | `RED_ZONE`, `largest_frame`: the signal frame | [`frame`] |
 //! | `is_under_valgrind` | the library's constructor |
 //! | `IS_X86_64`, `features` | [`kernel_texts`] |
-//! | `int80`, `INT80_WAITID` | [`probe`] |
+//! | `int80`, `INT80_WAITID` | [`int80`] |
 //! | `sleep_stretch`: the body of the function in which a wait sleeps | [`sleep`] |
 //! | `gate`, `other_gate`: what runs in front of handlers | [`gate`] |
 //! | `Interrupted`: the registers that the gate finds | [`gate`] |
@@ -28,7 +28,7 @@
 //! [`lock`]: crate::os::lock
 //! [`frame`]: crate::residency::frame
 //! [`kernel_texts`]: crate::os::kernel_texts
-//! [`probe`]: crate::wait::probe
+//! [`int80`]: crate::wait::int80
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate
 

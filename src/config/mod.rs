@@ -6,132 +6,14 @@
 //! without `SIGWARD` variables it costs one prefix comparison per variable.
 
 mod parse;
+mod settings;
 mod table;
 mod values;
 
-use core::fmt;
-
 pub use parse::{BadValue, PREFIX, base_name, glob_matches, parse};
-use table::Field;
+pub use settings::{Config, Shown};
 pub use table::{Accepted, TABLE, Variable};
-use values::bytes;
 pub use values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr};
-
-/// The settings of one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// `SIGWARD`; also [`Mode::Off`] if `SIGWARD_ONLY` or `SIGWARD_EXCEPT`
-    /// exclude the program.
-    pub mode: Mode,
-    /// `SIGWARD_ALTSTACK`.
-    pub altstack: Altstack,
-    /// `SIGWARD_STACK`.
-    pub stack: Stack,
-    /// `SIGWARD_FORK`.
-    pub fork: Fork,
-    /// `SIGWARD_WAIT`.
-    pub wait: Wait,
-    /// `SIGWARD_WAIT_EINTR`.
-    pub wait_eintr: WaitEintr,
-    /// `SIGWARD_SIZE`.
-    pub small_stacks: SmallStacks,
-    /// `SIGWARD_FRAME`, in bytes.
-    pub frame: Option<usize>,
-    /// `SIGWARD_LOG`.
-    pub log: Log,
-    /// `SIGWARD_STATS`.
-    pub stats: Stats,
-    /// Whether `SIGWARD_ONLY` or `SIGWARD_EXCEPT` excluded the program.
-    pub excluded: bool,
-}
-
-impl Config {
-    /// The settings for an empty environment.
-    pub const DEFAULT: Self = Self {
-        mode: Mode::Auto,
-        altstack: Altstack::Auto,
-        stack: Stack::Auto,
-        fork: Fork::Auto,
-        wait: Wait::Auto,
-        wait_eintr: WaitEintr::Keep,
-        small_stacks: SmallStacks::Auto,
-        frame: None,
-        log: Log::Off,
-        stats: Stats::Off,
-        excluded: false,
-    };
-
-    /// The effective value of each variable, in the order of [`TABLE`]. Leaves
-    /// out the two pattern lists: the mode shows their result.
-    pub fn describe(self) -> impl Iterator<Item = (&'static str, Shown)> {
-        TABLE.iter().filter_map(move |variable| {
-            let shown = match variable.field {
-                Field::Mode => Shown::Word(self.mode.as_str()),
-                Field::Altstack => Shown::Word(self.altstack.as_str()),
-                Field::Stack => match self.stack {
-                    Stack::Auto => Shown::Word("auto"),
-                    Stack::Off => Shown::Word("off"),
-                    Stack::Full => Shown::Word("full"),
-                    Stack::Bytes(bytes) => Shown::Bytes(bytes),
-                },
-                Field::Fork => Shown::Word(self.fork.as_str()),
-                Field::Wait => Shown::Word(self.wait.as_str()),
-                Field::WaitEintr => Shown::Word(self.wait_eintr.as_str()),
-                Field::SmallStacks => Shown::Word(self.small_stacks.as_str()),
-                Field::Frame => self.frame.map_or(Shown::Word(""), Shown::Bytes),
-                Field::Log => Shown::Word(self.log.as_str()),
-                Field::Stats => Shown::Word(self.stats.as_str()),
-                Field::Only | Field::Except => return None,
-            };
-            Some((variable.name, shown))
-        })
-    }
-
-    /// Sets a field. False if the value is not accepted; the field then keeps
-    /// its default.
-    fn set(&mut self, field: Field, value: &[u8]) -> bool {
-        fn put<T>(place: &mut T, value: Option<T>) -> bool {
-            value.map(|value| *place = value).is_some()
-        }
-        match field {
-            Field::Mode => put(&mut self.mode, Mode::from_word(value)),
-            Field::Altstack => put(&mut self.altstack, Altstack::from_word(value)),
-            Field::Stack => put(&mut self.stack, Stack::from_value(value)),
-            Field::Fork => put(&mut self.fork, Fork::from_word(value)),
-            Field::Wait => put(&mut self.wait, Wait::from_word(value)),
-            Field::WaitEintr => put(&mut self.wait_eintr, WaitEintr::from_word(value)),
-            Field::SmallStacks => put(&mut self.small_stacks, SmallStacks::from_word(value)),
-            Field::Frame => put(&mut self.frame, bytes(value).map(Some)),
-            Field::Log => put(&mut self.log, Log::from_word(value)),
-            Field::Stats => put(&mut self.stats, Stats::from_word(value)),
-            Field::Only | Field::Except => true,
-        }
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
-/// An effective value, ready to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// A word; empty if not set.
-    Word(&'static str),
-    /// A number of bytes.
-    Bytes(usize),
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Word(word) => f.write_str(word),
-            Self::Bytes(bytes) => write!(f, "{bytes}"),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

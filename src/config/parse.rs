@@ -2,8 +2,9 @@
 
 use core::fmt;
 
+use super::settings::Config;
 use super::table::{Accepted, Field, TABLE};
-use super::{Config, Mode};
+use super::values::Mode;
 
 /// A variable that is ignored because of its value or its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::values::bytes;
 use super::*;
 
 fn parsed(environ: &[&str], program: &str) -> (Config, Vec<String>) {

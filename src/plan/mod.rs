@@ -11,17 +11,20 @@
 //! answer matters, and at most once. [`Facts`] has the answers as plain values,
 //! to make a plan for another process.
 
+pub mod freebsd;
 pub mod names;
 mod parts;
 mod process;
+mod reason;
 
 use crate::arch;
 use crate::config::{self, BadValue, Config, Mode};
 use crate::verdict::{Standing, Verdict};
 pub use parts::{
-    Duty, Interrupted, LookUp, Ordinary, Part, Remedy, Rung, Seen, Strategy, Why, Words,
+    Duty, Interrupted, LookUp, Messages, Ordinary, Part, Remedy, Rung, Seen, Strategy,
 };
 pub use process::{Environment, Facts, Obstacle, Process};
+pub use reason::Reason;
 
 /// What to do in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub struct Plan<'a> {
     /// What an interrupted wait does.
     pub interrupted: Part<Interrupted>,
     /// What may be written to standard error.
-    pub words: Part<Words>,
+    pub messages: Part<Messages>,
     /// The most detailed level of messages.
     pub level: config::Log,
     /// Whether the line of counts is written at exit.
@@ -115,22 +118,22 @@ pub fn plan<'a>(
     process: &mut impl Process,
 ) -> Plan<'a> {
     let mut plan = match left_alone(config, process.environment()) {
-        Some(why) => Plan::idle(why),
+        Some(reason) => Plan::idle(reason),
         None => plan_work(config, bad, verdict(), process),
     };
-    if process.is_book_kept() {
-        plan.look_up = Part::new(LookUp::AtLoad, Why::BookKeeper);
+    if process.runs_under_valgrind_tool() {
+        plan.look_up = Part::new(LookUp::AtLoad, Reason::RaceDetector);
     }
     plan
 }
 
 /// Why to leave the process alone, if that is so.
-fn left_alone(config: &Config, environment: Environment) -> Option<Why> {
+fn left_alone(config: &Config, environment: Environment) -> Option<Reason> {
     match environment {
-        Environment::Missing => Some(Why::NoEnvironment),
-        Environment::Secure => Some(Why::Secure),
-        Environment::Trusted if config.excluded => Some(Why::Excluded),
-        Environment::Trusted if config.mode == Mode::Off => Some(Why::Set),
+        Environment::Missing => Some(Reason::NoEnvironment),
+        Environment::Secure => Some(Reason::SecureExecution),
+        Environment::Trusted if config.excluded => Some(Reason::Excluded),
+        Environment::Trusted if config.mode == Mode::Off => Some(Reason::Set),
         Environment::Trusted => None,
     }
 }
@@ -141,7 +144,7 @@ fn plan_work<'a>(
     verdict: Verdict,
     process: &mut impl Process,
 ) -> Plan<'a> {
-    let mut plan = Plan::idle(Why::Default);
+    let mut plan = Plan::idle(Reason::Undecided);
     plan.kernel = Some(verdict.standing);
     plan.duty = asked(config, &verdict);
     (plan.wait, plan.interrupted) = waits(config);
@@ -153,16 +156,16 @@ fn plan_work<'a>(
     plan.stats = config.stats == config::Stats::On;
     let speaks = plan.level != config::Log::Off || plan.stats || plan.complaint.is_some();
     let filtered = (speaks || asked != Duty::Inert) && process.is_filtered();
-    plan.words = words(speaks, filtered, process);
+    plan.messages = messages(speaks, filtered, process);
 
     if asked != Duty::Inert {
         plan.obstacle = obstacle(&verdict, filtered, process);
         if let Some(obstacle) = plan.obstacle {
-            plan.duty = Part::new(asked.min(obstacle.leaves()), Why::Obstacle);
+            plan.duty = Part::new(asked.min(obstacle.leaves()), obstacle.reason());
         }
         if plan.duty.value == Duty::Inert {
-            plan.wait = Part::new(Strategy::Off, Why::Obstacle);
-            plan.interrupted = Part::new(Interrupted::Keep, Why::Obstacle);
+            plan.wait = Part::new(Strategy::Off, plan.duty.reason);
+            plan.interrupted = Part::new(Interrupted::Keep, plan.duty.reason);
         } else {
             plan.hold(config, process);
         }
@@ -174,17 +177,17 @@ fn plan_work<'a>(
 /// The duty that the environment and the kernel ask for.
 fn asked(config: &Config, verdict: &Verdict) -> Part<Duty> {
     match config.mode {
-        Mode::On => Part::new(Duty::Act, Why::Set),
-        Mode::Observe => Part::new(Duty::Observe, Why::Set),
-        Mode::Off => Part::new(Duty::Inert, Why::Set),
+        Mode::On => Part::new(Duty::Act, Reason::Set),
+        Mode::Observe => Part::new(Duty::Observe, Reason::Set),
+        Mode::Off => Part::new(Duty::Inert, Reason::Set),
         Mode::Auto if verdict.acts() => match verdict.standing {
-            Standing::Affected => Part::new(Duty::Act, Why::Affected),
-            _ => Part::new(Duty::Act, Why::InRange),
+            Standing::Affected => Part::new(Duty::Act, Reason::KernelAffected),
+            _ => Part::new(Duty::Act, Reason::KernelInRange),
         },
-        Mode::Auto if asks_for_remedy(config) => Part::new(Duty::Observe, Why::SmallStacks),
+        Mode::Auto if asks_for_remedy(config) => Part::new(Duty::Observe, Reason::SmallStacks),
         Mode::Auto => match verdict.standing {
-            Standing::Unknown => Part::new(Duty::Inert, Why::UnknownKernel),
-            _ => Part::new(Duty::Inert, Why::NotAffected),
+            Standing::Unknown => Part::new(Duty::Inert, Reason::KernelUnknown),
+            _ => Part::new(Duty::Inert, Reason::KernelNotAffected),
         },
     }
 }
@@ -199,28 +202,28 @@ fn asks_for_remedy(config: &Config) -> bool {
 /// so `auto` is `off`.
 fn waits(config: &Config) -> (Part<Strategy>, Part<Interrupted>) {
     let strategy = match config.wait {
-        config::Wait::Auto => Part::new(Strategy::Off, Why::WaitsAreRight),
-        config::Wait::Off => Part::new(Strategy::Off, Why::Set),
-        config::Wait::Int80 => Part::new(Strategy::Int80, Why::Set),
-        config::Wait::TwoPhase => Part::new(Strategy::TwoPhase, Why::Set),
+        config::Wait::Auto => Part::new(Strategy::Off, Reason::WaitsAreRight),
+        config::Wait::Off => Part::new(Strategy::Off, Reason::Set),
+        config::Wait::Int80 => Part::new(Strategy::Int80, Reason::Set),
+        config::Wait::TwoPhase => Part::new(Strategy::TwoPhase, Reason::Set),
     };
     let interrupted = match config.wait_eintr {
-        config::WaitEintr::Keep => Part::new(Interrupted::Keep, Why::Default),
-        config::WaitEintr::Retry => Part::new(Interrupted::Retry, Why::Set),
+        config::WaitEintr::Keep => Part::new(Interrupted::Keep, Reason::Default),
+        config::WaitEintr::Retry => Part::new(Interrupted::Retry, Reason::Set),
     };
     (strategy, interrupted)
 }
 
-fn words(speaks: bool, filtered: bool, process: &mut impl Process) -> Part<Words> {
+fn messages(speaks: bool, filtered: bool, process: &mut impl Process) -> Part<Messages> {
     if !speaks {
-        return Part::new(Words::None, Why::Silent);
+        return Part::new(Messages::None, Reason::NoMessages);
     }
     match filtered.then(|| process.may_write()) {
-        None | Some(Ok(true)) => Part::new(Words::All, Why::Talkative),
-        Some(Ok(false)) => Part::new(Words::None, Why::Filter),
+        None | Some(Ok(true)) => Part::new(Messages::All, Reason::Messages),
+        Some(Ok(false)) => Part::new(Messages::None, Reason::WriteForbidden),
         // The filter did not kill the process for clone(2), so it may not kill
         // it for a write either; and nothing else would report this.
-        Some(Err(_)) => Part::new(Words::Last, Why::Untried),
+        Some(Err(_)) => Part::new(Messages::Last, Reason::WriteNotTried),
     }
 }
 
@@ -229,7 +232,7 @@ fn obstacle(verdict: &Verdict, filtered: bool, process: &mut impl Process) -> Op
     if let Some(name) = process.sanitizer() {
         return Some(Obstacle::Sanitizer(name));
     }
-    if process.has_book_keeper() {
+    if process.has_valgrind_tool() {
         return Some(Obstacle::Valgrind);
     }
     if let Some(name) = process.overridden() {
@@ -238,7 +241,7 @@ fn obstacle(verdict: &Verdict, filtered: bool, process: &mut impl Process) -> Op
     if verdict.gvisor {
         return Some(Obstacle::Gvisor);
     }
-    if !process.knows_libc() {
+    if !process.is_libc_known() {
         return Some(Obstacle::UnknownLibc);
     }
     if filtered { process.filter() } else { None }
@@ -246,20 +249,20 @@ fn obstacle(verdict: &Verdict, filtered: bool, process: &mut impl Process) -> Op
 
 impl Plan<'_> {
     /// A plan to do nothing, for this reason.
-    const fn idle(why: Why) -> Self {
+    const fn idle(reason: Reason) -> Self {
         Plan {
             kernel: None,
-            duty: Part::new(Duty::Inert, why),
+            duty: Part::new(Duty::Inert, reason),
             obstacle: None,
-            start: Part::new(Rung::Report, Why::Duty),
-            frame: Part::new(0, Why::Duty),
+            start: Part::new(Rung::Report, Reason::Duty),
+            frame: Part::new(0, Reason::Duty),
             window: 0,
-            fork_copies: Part::new(false, Why::Duty),
-            ordinary: Part::new(Ordinary::Off, Why::Duty),
-            small_stacks: Part::new(Remedy::None, Why::Duty),
-            wait: Part::new(Strategy::Off, Why::Duty),
-            interrupted: Part::new(Interrupted::Keep, Why::Duty),
-            words: Part::new(Words::None, Why::Duty),
+            fork_copies: Part::new(false, Reason::Duty),
+            ordinary: Part::new(Ordinary::Off, Reason::Duty),
+            small_stacks: Part::new(Remedy::None, Reason::Duty),
+            wait: Part::new(Strategy::Off, Reason::Duty),
+            interrupted: Part::new(Interrupted::Keep, Reason::Duty),
+            messages: Part::new(Messages::None, Reason::Duty),
             level: config::Log::Off,
             stats: false,
             complaint: None,
@@ -271,7 +274,7 @@ impl Plan<'_> {
                 filters: false,
             },
             fork_handlers: false,
-            look_up: Part::new(LookUp::Lazy, Why::Default),
+            look_up: Part::new(LookUp::Lazy, Reason::Default),
         }
     }
 
@@ -279,40 +282,42 @@ impl Plan<'_> {
     fn hold(&mut self, config: &Config, process: &mut impl Process) {
         let acts = self.duty.value == Duty::Act;
         self.frame = match config.frame.filter(|bytes| *bytes > 0) {
-            Some(bytes) => Part::new(bytes, Why::Set),
-            None => match process.told_frame().filter(|bytes| *bytes > 0) {
-                Some(bytes) => Part::new(bytes, Why::Told),
-                None => Part::new(process.cpu_frame(), Why::Cpu),
+            Some(bytes) => Part::new(bytes, Reason::Set),
+            None => match process.kernel_frame().filter(|bytes| *bytes > 0) {
+                Some(bytes) => Part::new(bytes, Reason::AuxiliaryVector),
+                None => Part::new(process.cpu_frame(), Reason::Cpuid),
             },
         };
         self.window = window(self.frame.value);
         self.small_stacks = match config.small_stacks {
-            config::SmallStacks::Auto if acts => Part::new(Remedy::Report, Why::AtWork),
-            config::SmallStacks::Auto => Part::new(Remedy::None, Why::Duty),
-            config::SmallStacks::Off => Part::new(Remedy::None, Why::Set),
-            config::SmallStacks::Report => Part::new(Remedy::Report, Why::Set),
-            config::SmallStacks::Fix => Part::new(Remedy::Fix, Why::Set),
+            config::SmallStacks::Auto if acts => Part::new(Remedy::Report, Reason::StacksWatched),
+            config::SmallStacks::Auto => Part::new(Remedy::None, Reason::Duty),
+            config::SmallStacks::Off => Part::new(Remedy::None, Reason::Set),
+            config::SmallStacks::Report => Part::new(Remedy::Report, Reason::Set),
+            config::SmallStacks::Fix => Part::new(Remedy::Fix, Reason::Set),
         };
         if !acts {
             return;
         }
         self.start = match config.altstack {
-            config::Altstack::Auto => Part::new(Rung::Lock, Why::Default),
-            config::Altstack::Lock => Part::new(Rung::Lock, Why::Set),
-            config::Altstack::Frame => Part::new(Rung::Frame, Why::Set),
-            config::Altstack::Touch => Part::new(Rung::Touch, Why::Set),
-            config::Altstack::Off => Part::new(Rung::Report, Why::Set),
+            config::Altstack::Auto => Part::new(Rung::Lock, Reason::Default),
+            config::Altstack::Lock => Part::new(Rung::Lock, Reason::Set),
+            config::Altstack::Frame => Part::new(Rung::Frame, Reason::Set),
+            config::Altstack::Touch => Part::new(Rung::Touch, Reason::Set),
+            config::Altstack::Off => Part::new(Rung::Report, Reason::Set),
         };
         self.fork_copies = match config.fork {
-            config::Fork::Auto => Part::new(false, Why::Default),
-            config::Fork::Copy => Part::new(true, Why::Set),
+            config::Fork::Auto => Part::new(false, Reason::Default),
+            config::Fork::Copy => Part::new(true, Reason::Set),
         };
         let usual = usual_extent(self.frame.value);
         self.ordinary = match config.stack {
-            config::Stack::Auto => Part::new(Ordinary::Armed(usual.min(MOST)), Why::Default),
-            config::Stack::Off | config::Stack::Bytes(0) => Part::new(Ordinary::Off, Why::Set),
-            config::Stack::Bytes(bytes) => Part::new(Ordinary::Locked(bytes.min(MOST)), Why::Set),
-            config::Stack::Full => Part::new(Ordinary::Locked(MOST), Why::Set),
+            config::Stack::Auto => Part::new(Ordinary::Armed(usual.min(MOST)), Reason::Default),
+            config::Stack::Off | config::Stack::Bytes(0) => Part::new(Ordinary::Off, Reason::Set),
+            config::Stack::Bytes(bytes) => {
+                Part::new(Ordinary::Locked(bytes.min(MOST)), Reason::Set)
+            }
+            config::Stack::Full => Part::new(Ordinary::Locked(MOST), Reason::Set),
         };
     }
 
@@ -326,7 +331,7 @@ impl Plan<'_> {
             handlers: stacks || waits,
             forks: stacks || waits,
             waits,
-            filters: stacks || waits || self.words.value == Words::All,
+            filters: stacks || waits || self.messages.value == Messages::All,
         };
         let fixes = self.small_stacks.value == Remedy::Fix;
         self.fork_handlers = self.duty.value == Duty::Act || fixes || reaps;

@@ -40,54 +40,12 @@ impl Names {
 /// What the hooks do.
 pub const DUTY: Names = Names("inert observe act");
 
-/// The reason for that: [`Reason`].
+/// The reason for that: [`Reason`](super::Reason).
 pub const REASON: Names = Names(
     "undecided set excluded secure-execution no-environment kernel-affected kernel-in-range \
      kernel-not-affected kernel-unknown small-stacks sanitizer valgrind overridden gvisor \
      unknown-libc filter-kills filter-refuses filter-not-tried",
 );
-
-/// Why a process has its duty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Reason {
-    /// The constructor has not decided yet.
-    Undecided,
-    /// `SIGWARD` is set to it.
-    Set,
-    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` excludes the program.
-    Excluded,
-    /// The environment of a setuid program's caller must not control it.
-    SecureExecution,
-    /// Without an environment the user's wishes are unknown.
-    NoEnvironment,
-    /// The kernel has the defect.
-    KernelAffected,
-    /// The kernel may have the defect: its version is in a range.
-    KernelInRange,
-    /// The kernel does not have the defect.
-    KernelNotAffected,
-    /// The kernel is not recognised.
-    KernelUnknown,
-    /// Stacks that are too small are to be reported or replaced.
-    SmallStacks,
-    /// A sanitizer is in the process.
-    Sanitizer,
-    /// A valgrind tool tracks the program's memory.
-    Valgrind,
-    /// The program itself defines a function that we hook.
-    Overridden,
-    /// gVisor writes the frames.
-    Gvisor,
-    /// A libc that we do not know.
-    UnknownLibc,
-    /// A seccomp filter kills the process for one of our calls.
-    FilterKills,
-    /// A seccomp filter refuses one of our calls.
-    FilterRefuses,
-    /// A seccomp filter could not be tried out.
-    FilterNotTried,
-}
 
 /// How a stack is held, best first.
 pub const RUNG: Names = Names("lock frame touch report");
@@ -110,7 +68,7 @@ pub const PLACE: Names = Names("current pending disarmed ordinary");
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Strategy;
+    use crate::plan::{Reason, Strategy};
 
     #[test]
     fn names_and_values_are_each_others() {
@@ -123,11 +81,36 @@ mod tests {
             assert_eq!(names.of(all.len() as u8), None);
             assert_eq!(names.own(u8::MAX), "");
         }
-        let last = Reason::FilterNotTried as u8;
-        assert!(REASON.of(last).is_some() && REASON.of(last + 1).is_none());
-        assert_eq!(REASON.of(Reason::Gvisor as u8), Some("gvisor"));
         for strategy in [Strategy::Off, Strategy::Int80, Strategy::TwoPhase] {
             assert_eq!(WAIT.of(strategy as u8), Some(strategy.name()));
         }
+    }
+    /// Readers of other versions rely on these numbers.
+    #[test]
+    fn the_reasons_for_a_duty_keep_their_values() {
+        let rows = [
+            (Reason::Undecided, 0, "undecided"),
+            (Reason::Set, 1, "set"),
+            (Reason::Excluded, 2, "excluded"),
+            (Reason::SecureExecution, 3, "secure-execution"),
+            (Reason::NoEnvironment, 4, "no-environment"),
+            (Reason::KernelAffected, 5, "kernel-affected"),
+            (Reason::KernelInRange, 6, "kernel-in-range"),
+            (Reason::KernelNotAffected, 7, "kernel-not-affected"),
+            (Reason::KernelUnknown, 8, "kernel-unknown"),
+            (Reason::SmallStacks, 9, "small-stacks"),
+            (Reason::Sanitizer, 10, "sanitizer"),
+            (Reason::Valgrind, 11, "valgrind"),
+            (Reason::Overridden, 12, "overridden"),
+            (Reason::Gvisor, 13, "gvisor"),
+            (Reason::UnknownLibc, 14, "unknown-libc"),
+            (Reason::FilterKills, 15, "filter-kills"),
+            (Reason::FilterRefuses, 16, "filter-refuses"),
+            (Reason::FilterNotTried, 17, "filter-not-tried"),
+        ];
+        for (reason, value, name) in rows {
+            assert_eq!((reason as u8, REASON.of(value)), (value, Some(name)));
+        }
+        assert_eq!(REASON.of(rows.len() as u8), None);
     }
 }

@@ -1,56 +1,7 @@
-//! The possible values of a plan's parts, and the reasons for them. Their names
-//! are in [`names`].
+//! The possible values of a plan's parts. Their names are in [`names`].
 
 use super::names;
-
-/// The reason for a part of the plan. The command has the words for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Why {
-    /// Nothing was set: this is the default.
-    Default,
-    /// Its variable is set to it.
-    Set,
-    /// `SIGWARD_ONLY` or `SIGWARD_EXCEPT` excludes the program.
-    Excluded,
-    /// The environment of a setuid program's caller must not control it.
-    Secure,
-    /// Without an environment the user's wishes are unknown.
-    NoEnvironment,
-    /// The kernel is affected.
-    Affected,
-    /// The kernel may be affected: its version is in a range.
-    InRange,
-    /// The kernel is not affected.
-    NotAffected,
-    /// The kernel is not recognised, and its version is in no range.
-    UnknownKernel,
-    /// The kernel restarts waits correctly.
-    WaitsAreRight,
-    /// `SIGWARD_SIZE` asks for it, on every kernel.
-    SmallStacks,
-    /// See [`Plan::obstacle`](super::Plan::obstacle).
-    Obstacle,
-    /// The duty does not need it.
-    Duty,
-    /// Stacks are watched anyway.
-    AtWork,
-    /// There is something to write.
-    Talkative,
-    /// There is nothing to write.
-    Silent,
-    /// A seccomp filter does not allow a line to be written.
-    Filter,
-    /// A seccomp filter could not be tried out: it may kill the process for a
-    /// write.
-    Untried,
-    /// The kernel reported it at exec.
-    Told,
-    /// The processor reports it.
-    Cpu,
-    /// A tool that looks for races would report a look-up at first use as one.
-    BookKeeper,
-}
+use super::reason::Reason;
 
 /// One part of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +9,12 @@ pub struct Part<T> {
     /// What to do.
     pub value: T,
     /// Why.
-    pub why: Why,
+    pub reason: Reason,
 }
 
 impl<T> Part<T> {
-    pub(super) const fn new(value: T, why: Why) -> Self {
-        Part { value, why }
+    pub(super) const fn new(value: T, reason: Reason) -> Self {
+        Part { value, reason }
     }
 }
 
@@ -177,7 +128,7 @@ pub enum Interrupted {
 
 /// What may be written to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
+pub enum Messages {
     /// Nothing.
     None,
     /// Only why nothing is done.

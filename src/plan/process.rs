@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::Duty;
+use super::parts::Duty;
+use super::reason::Reason;
 use crate::os::errno::Errno;
 
 /// What in a process makes our work dangerous or useless.
@@ -27,6 +28,21 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// The reason without its details.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Obstacle::Sanitizer(_) => Reason::Sanitizer,
+            Obstacle::Valgrind => Reason::Valgrind,
+            Obstacle::Overridden(_) => Reason::Overridden,
+            Obstacle::Gvisor => Reason::Gvisor,
+            Obstacle::UnknownLibc => Reason::UnknownLibc,
+            Obstacle::Killed(_) => Reason::FilterKills,
+            Obstacle::Refused(..) => Reason::FilterRefuses,
+            Obstacle::Untried(_) => Reason::FilterNotTried,
+        }
+    }
+
     /// The most that may still be done.
     #[must_use]
     pub const fn leaves(self) -> Duty {
@@ -41,11 +57,13 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Obstacle::Sanitizer(name) => write!(f, "a sanitizer is in the process ({name})"),
-            Obstacle::Valgrind => f.write_str("valgrind keeps books of the program's memory"),
+            Obstacle::Valgrind => f.write_str("valgrind tracks the program's memory"),
             Obstacle::Overridden(name) => write!(f, "the program defines {name} itself"),
             Obstacle::Gvisor => f.write_str("this is gVisor, which writes signal frames itself"),
-            Obstacle::UnknownLibc => f.write_str("no libc that is known"),
-            Obstacle::Killed(call) => write!(f, "a seccomp filter kills for {call}"),
+            Obstacle::UnknownLibc => f.write_str("the libc is unknown"),
+            Obstacle::Killed(call) => {
+                write!(f, "a seccomp filter kills the process when it calls {call}")
+            }
             Obstacle::Refused(call, error) => {
                 write!(f, "a seccomp filter refuses {call} ({error})")
             }
@@ -74,9 +92,9 @@ pub trait Process {
     fn environment(&mut self) -> Environment;
     /// Whether valgrind runs it under a tool that tracks memory, as far as that
     /// can be found out without looking at the loaded objects.
-    fn is_book_kept(&mut self) -> bool;
+    fn runs_under_valgrind_tool(&mut self) -> bool;
     /// The size of a signal frame according to `AT_MINSIGSTKSZ`.
-    fn told_frame(&mut self) -> Option<usize>;
+    fn kernel_frame(&mut self) -> Option<usize>;
     /// The size of a signal frame according to CPUID.
     fn cpu_frame(&mut self) -> usize;
     /// Whether a seccomp filter is in place, or may be.
@@ -84,11 +102,11 @@ pub trait Process {
     /// A name that shows that a sanitizer is in the process.
     fn sanitizer(&mut self) -> Option<&'static str>;
     /// Whether a valgrind tool that tracks memory is in the process.
-    fn has_book_keeper(&mut self) -> bool;
+    fn has_valgrind_tool(&mut self) -> bool;
     /// A hooked name that the program itself defines, ahead of us.
     fn overridden(&mut self) -> Option<&'static str>;
     /// Whether the libc is known.
-    fn knows_libc(&mut self) -> bool;
+    fn is_libc_known(&mut self) -> bool;
     /// What makes the filter in place prevent our work, if anything.
     fn filter(&mut self) -> Option<Obstacle>;
     /// Whether the filter in place allows a line to be written.
@@ -104,9 +122,9 @@ pub struct Facts {
     /// Whose environment holds the settings.
     pub environment: Environment,
     /// Whether a valgrind tool tracks memory.
-    pub book_keeper: bool,
+    pub valgrind_tool: bool,
     /// `AT_MINSIGSTKSZ`.
-    pub told_frame: Option<usize>,
+    pub kernel_frame: Option<usize>,
     /// The size of a signal frame according to CPUID.
     pub cpu_frame: usize,
     /// Whether a seccomp filter is in place.
@@ -126,11 +144,11 @@ pub struct Facts {
 impl Facts {
     /// A process without obstacles, with frames of this size.
     #[must_use]
-    pub const fn plain(told_frame: Option<usize>, cpu_frame: usize) -> Self {
+    pub const fn plain(kernel_frame: Option<usize>, cpu_frame: usize) -> Self {
         Facts {
             environment: Environment::Trusted,
-            book_keeper: false,
-            told_frame,
+            valgrind_tool: false,
+            kernel_frame,
             cpu_frame,
             filtered: false,
             sanitizer: None,
@@ -146,11 +164,11 @@ impl Process for Facts {
     fn environment(&mut self) -> Environment {
         self.environment
     }
-    fn is_book_kept(&mut self) -> bool {
-        self.book_keeper
+    fn runs_under_valgrind_tool(&mut self) -> bool {
+        self.valgrind_tool
     }
-    fn told_frame(&mut self) -> Option<usize> {
-        self.told_frame
+    fn kernel_frame(&mut self) -> Option<usize> {
+        self.kernel_frame
     }
     fn cpu_frame(&mut self) -> usize {
         self.cpu_frame
@@ -161,13 +179,13 @@ impl Process for Facts {
     fn sanitizer(&mut self) -> Option<&'static str> {
         self.sanitizer
     }
-    fn has_book_keeper(&mut self) -> bool {
-        self.book_keeper
+    fn has_valgrind_tool(&mut self) -> bool {
+        self.valgrind_tool
     }
     fn overridden(&mut self) -> Option<&'static str> {
         self.overridden
     }
-    fn knows_libc(&mut self) -> bool {
+    fn is_libc_known(&mut self) -> bool {
         self.known_libc
     }
     fn filter(&mut self) -> Option<Obstacle> {

@@ -77,14 +77,14 @@ macro_rules! watched {
 
 watched! {
     environment: Environment,
-    is_book_kept: bool,
-    told_frame: Option<usize>,
+    runs_under_valgrind_tool: bool,
+    kernel_frame: Option<usize>,
     cpu_frame: usize,
     is_filtered: bool,
     sanitizer: Option<&'static str>,
-    has_book_keeper: bool,
+    has_valgrind_tool: bool,
     overridden: Option<&'static str>,
-    knows_libc: bool,
+    is_libc_known: bool,
     filter: Option<Obstacle>,
     may_write: Result<bool, Errno>
 }
@@ -94,7 +94,7 @@ watched! {
 fn questions(config: &Config, verdict: Verdict, facts: Facts) -> Vec<&'static str> {
     let mut watched = Watched { facts, asked: Vec::new() };
     plan(config, Bad::default(), || verdict, &mut watched);
-    let always = ["environment", "is_book_kept"];
+    let always = ["environment", "runs_under_valgrind_tool"];
     assert!(always.iter().all(|question| watched.asked.contains(question)));
     watched.asked.retain(|question| !always.contains(question));
     watched.asked
@@ -103,26 +103,26 @@ fn questions(config: &Config, verdict: Verdict, facts: Facts) -> Vec<&'static st
 #[test]
 fn duty_by_mode_and_kernel() {
     use Duty::{Act, Inert, Observe};
-    type Row = (Mode, fn() -> Verdict, Duty, Why);
+    type Row = (Mode, fn() -> Verdict, Duty, Reason);
     let rows: [Row; 14] = [
-        (Mode::Auto, healthy, Inert, Why::NotAffected),
-        (Mode::Auto, affected, Act, Why::Affected),
-        (Mode::Auto, doubtful, Act, Why::InRange),
-        (Mode::Auto, unreadable, Inert, Why::UnknownKernel),
-        (Mode::Auto, gvisor, Inert, Why::NotAffected),
-        (Mode::On, healthy, Act, Why::Set),
-        (Mode::On, affected, Act, Why::Set),
-        (Mode::On, unreadable, Act, Why::Set),
-        (Mode::On, gvisor, Observe, Why::Obstacle),
-        (Mode::Observe, healthy, Observe, Why::Set),
-        (Mode::Observe, affected, Observe, Why::Set),
-        (Mode::Observe, gvisor, Observe, Why::Obstacle),
-        (Mode::Off, healthy, Inert, Why::Set),
-        (Mode::Off, affected, Inert, Why::Set),
+        (Mode::Auto, healthy, Inert, Reason::KernelNotAffected),
+        (Mode::Auto, affected, Act, Reason::KernelAffected),
+        (Mode::Auto, doubtful, Act, Reason::KernelInRange),
+        (Mode::Auto, unreadable, Inert, Reason::KernelUnknown),
+        (Mode::Auto, gvisor, Inert, Reason::KernelNotAffected),
+        (Mode::On, healthy, Act, Reason::Set),
+        (Mode::On, affected, Act, Reason::Set),
+        (Mode::On, unreadable, Act, Reason::Set),
+        (Mode::On, gvisor, Observe, Reason::Gvisor),
+        (Mode::Observe, healthy, Observe, Reason::Set),
+        (Mode::Observe, affected, Observe, Reason::Set),
+        (Mode::Observe, gvisor, Observe, Reason::Gvisor),
+        (Mode::Off, healthy, Inert, Reason::Set),
+        (Mode::Off, affected, Inert, Reason::Set),
     ];
-    for (setting, verdict, duty, why) in rows {
+    for (setting, verdict, duty, reason) in rows {
         let plan = make(&mode(setting), verdict(), FACTS);
-        assert_eq!(plan.duty, Part { value: duty, why }, "{setting:?} {:?}", verdict().standing);
+        assert_eq!(plan.duty, Part { value: duty, reason }, "{setting:?} {:?}", verdict().standing);
         assert_eq!(plan.kernel, (setting != Mode::Off).then_some(verdict().standing));
     }
 }
@@ -131,34 +131,34 @@ fn duty_by_mode_and_kernel() {
 fn small_stacks_by_what_was_set_mode_and_kernel() {
     use Duty::{Act, Inert, Observe};
     use SmallStacks::{Auto, Fix, Off, Report};
-    type Row = (Mode, SmallStacks, fn() -> Verdict, Duty, Remedy, Why);
+    type Row = (Mode, SmallStacks, fn() -> Verdict, Duty, Remedy, Reason);
     let rows: [Row; 15] = [
-        (Mode::Auto, Auto, healthy, Inert, Remedy::None, Why::Duty),
-        (Mode::Auto, Off, healthy, Inert, Remedy::None, Why::Duty),
-        (Mode::Auto, Report, healthy, Observe, Remedy::Report, Why::Set),
-        (Mode::Auto, Fix, healthy, Observe, Remedy::Fix, Why::Set),
-        (Mode::Auto, Fix, unreadable, Observe, Remedy::Fix, Why::Set),
-        (Mode::Auto, Auto, affected, Act, Remedy::Report, Why::AtWork),
-        (Mode::Auto, Off, affected, Act, Remedy::None, Why::Set),
-        (Mode::Auto, Fix, affected, Act, Remedy::Fix, Why::Set),
-        (Mode::On, Auto, healthy, Act, Remedy::Report, Why::AtWork),
-        (Mode::On, Off, healthy, Act, Remedy::None, Why::Set),
-        (Mode::On, Report, healthy, Act, Remedy::Report, Why::Set),
-        (Mode::Observe, Auto, affected, Observe, Remedy::None, Why::Duty),
-        (Mode::Observe, Fix, healthy, Observe, Remedy::Fix, Why::Set),
-        (Mode::Off, Fix, affected, Inert, Remedy::None, Why::Duty),
-        (Mode::On, Fix, gvisor, Observe, Remedy::Fix, Why::Set),
+        (Mode::Auto, Auto, healthy, Inert, Remedy::None, Reason::Duty),
+        (Mode::Auto, Off, healthy, Inert, Remedy::None, Reason::Duty),
+        (Mode::Auto, Report, healthy, Observe, Remedy::Report, Reason::Set),
+        (Mode::Auto, Fix, healthy, Observe, Remedy::Fix, Reason::Set),
+        (Mode::Auto, Fix, unreadable, Observe, Remedy::Fix, Reason::Set),
+        (Mode::Auto, Auto, affected, Act, Remedy::Report, Reason::StacksWatched),
+        (Mode::Auto, Off, affected, Act, Remedy::None, Reason::Set),
+        (Mode::Auto, Fix, affected, Act, Remedy::Fix, Reason::Set),
+        (Mode::On, Auto, healthy, Act, Remedy::Report, Reason::StacksWatched),
+        (Mode::On, Off, healthy, Act, Remedy::None, Reason::Set),
+        (Mode::On, Report, healthy, Act, Remedy::Report, Reason::Set),
+        (Mode::Observe, Auto, affected, Observe, Remedy::None, Reason::Duty),
+        (Mode::Observe, Fix, healthy, Observe, Remedy::Fix, Reason::Set),
+        (Mode::Off, Fix, affected, Inert, Remedy::None, Reason::Duty),
+        (Mode::On, Fix, gvisor, Observe, Remedy::Fix, Reason::Set),
     ];
-    for (mode, small_stacks, verdict, duty, value, why) in rows {
+    for (mode, small_stacks, verdict, duty, value, reason) in rows {
         let config = Config { mode, small_stacks, ..Config::DEFAULT };
         let plan = make(&config, verdict(), FACTS);
         let row = format!("{mode:?} {small_stacks:?} {:?}", verdict().standing);
-        assert_eq!((plan.duty.value, plan.small_stacks), (duty, Part { value, why }), "{row}");
+        assert_eq!((plan.duty.value, plan.small_stacks), (duty, Part { value, reason }), "{row}");
         let fork_handlers = duty == Act || value == Remedy::Fix;
         assert_eq!(plan.fork_handlers, fork_handlers, "{row}");
     }
     let plan = make(&set(|config| config.small_stacks = Fix), healthy(), FACTS);
-    assert_eq!(plan.duty.why, Why::SmallStacks);
+    assert_eq!(plan.duty.reason, Reason::SmallStacks);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn obstacles_in_their_order_and_what_they_leave() {
             Obstacle::Overridden("sigaltstack"),
             Duty::Inert,
         ),
-        (|facts| facts.book_keeper = true, Obstacle::Valgrind, Duty::Inert),
+        (|facts| facts.valgrind_tool = true, Obstacle::Valgrind, Duty::Inert),
         (
             |facts| facts.sanitizer = Some("__asan_init"),
             Obstacle::Sanitizer("__asan_init"),
@@ -195,14 +195,14 @@ fn obstacles_in_their_order_and_what_they_leave() {
         for (config, verdict) in [(mode(Mode::On), healthy()), (Config::DEFAULT, affected())] {
             let plan = make(&config, verdict, facts);
             assert_eq!(plan.obstacle, Some(obstacle));
-            assert_eq!(plan.duty, Part { value: left, why: Why::Obstacle });
+            assert_eq!(plan.duty, Part { value: left, reason: obstacle.reason() });
             assert_eq!(plan.start.value, Rung::Report);
             assert_eq!(plan.seen.stacks, left == Duty::Observe);
             assert!(!plan.fork_handlers);
         }
         // Without a request there is no obstacle.
         let plan = make(&Config::DEFAULT, healthy(), facts);
-        assert_eq!((plan.obstacle, plan.duty.why), (None, Why::NotAffected));
+        assert_eq!((plan.obstacle, plan.duty.reason), (None, Reason::KernelNotAffected));
     }
     // gVisor comes after what the program brings with it, and before its libc.
     let plain = Facts { known_libc: false, ..FACTS };
@@ -216,30 +216,30 @@ fn obstacles_in_their_order_and_what_they_leave() {
 }
 
 #[test]
-fn whose_business_it_is_not() {
+fn without_consent_nothing_is_done() {
     let on = Config { stats: Stats::On, log: Log::Debug, wait: Wait::Int80, ..mode(Mode::On) };
     let excluded = Config { mode: Mode::Off, excluded: true, ..on };
     let off = Config { mode: Mode::Off, ..on };
     let rows = [
-        (on, Environment::Secure, Why::Secure),
-        (on, Environment::Missing, Why::NoEnvironment),
-        (excluded, Environment::Secure, Why::Secure),
-        (excluded, Environment::Trusted, Why::Excluded),
-        (off, Environment::Trusted, Why::Set),
+        (on, Environment::Secure, Reason::SecureExecution),
+        (on, Environment::Missing, Reason::NoEnvironment),
+        (excluded, Environment::Secure, Reason::SecureExecution),
+        (excluded, Environment::Trusted, Reason::Excluded),
+        (off, Environment::Trusted, Reason::Set),
     ];
-    for (config, environment, why) in rows {
+    for (config, environment, reason) in rows {
         let mut facts = Facts { environment, ..FACTS };
         let never = || unreachable!("the kernel is not asked");
         let plan = plan(&config, Bad::default(), never, &mut facts);
-        assert_eq!(plan, Plan::idle(why));
+        assert_eq!(plan, Plan::idle(reason));
         assert_eq!(questions(&config, affected(), facts), [""; 0]);
     }
 }
 
 #[test]
 fn what_costs_is_asked_only_where_it_matters() {
-    const OBSTACLES: [&str; 4] = ["sanitizer", "has_book_keeper", "overridden", "knows_libc"];
-    let at_work = [&["is_filtered"][..], &OBSTACLES, &["told_frame"]].concat();
+    const OBSTACLES: [&str; 4] = ["sanitizer", "has_valgrind_tool", "overridden", "is_libc_known"];
+    let at_work = [&["is_filtered"][..], &OBSTACLES, &["kernel_frame"]].concat();
     let auto = Config::DEFAULT;
     assert_eq!(questions(&auto, healthy(), FACTS), [""; 0]);
     assert_eq!(questions(&set(|it| it.wait = Wait::TwoPhase), healthy(), FACTS), [""; 0]);
@@ -247,13 +247,13 @@ fn what_costs_is_asked_only_where_it_matters() {
     assert_eq!(questions(&auto, affected(), FACTS), at_work);
     assert_eq!(questions(&mode(Mode::Observe), healthy(), FACTS), at_work);
 
-    let filtered = Facts { filtered: true, told_frame: None, ..FACTS };
-    let talkative = set(|it| it.stats = Stats::On);
-    assert_eq!(questions(&talkative, healthy(), filtered), ["is_filtered", "may_write"]);
-    let rest = [&OBSTACLES[..], &["filter", "told_frame", "cpu_frame"]].concat();
+    let filtered = Facts { filtered: true, kernel_frame: None, ..FACTS };
+    let stats = set(|it| it.stats = Stats::On);
+    assert_eq!(questions(&stats, healthy(), filtered), ["is_filtered", "may_write"]);
+    let rest = [&OBSTACLES[..], &["filter", "kernel_frame", "cpu_frame"]].concat();
     assert_eq!(questions(&auto, affected(), filtered), [&["is_filtered"], &rest[..]].concat());
     let all = [&["is_filtered", "may_write"], &rest[..]].concat();
-    assert_eq!(questions(&talkative, affected(), filtered), all);
+    assert_eq!(questions(&stats, affected(), filtered), all);
     // The first obstacle ends the search.
     let sanitized = Facts { sanitizer: Some("__tsan_init"), ..filtered };
     assert_eq!(questions(&auto, affected(), sanitized), ["is_filtered", "sanitizer"]);
@@ -261,36 +261,36 @@ fn what_costs_is_asked_only_where_it_matters() {
 
 #[test]
 fn the_rung_to_start_from() {
-    for (altstack, value, why) in [
-        (Altstack::Auto, Rung::Lock, Why::Default),
-        (Altstack::Lock, Rung::Lock, Why::Set),
-        (Altstack::Frame, Rung::Frame, Why::Set),
-        (Altstack::Touch, Rung::Touch, Why::Set),
-        (Altstack::Off, Rung::Report, Why::Set),
+    for (altstack, value, reason) in [
+        (Altstack::Auto, Rung::Lock, Reason::Default),
+        (Altstack::Lock, Rung::Lock, Reason::Set),
+        (Altstack::Frame, Rung::Frame, Reason::Set),
+        (Altstack::Touch, Rung::Touch, Reason::Set),
+        (Altstack::Off, Rung::Report, Reason::Set),
     ] {
         let config = Config { altstack, ..Config::DEFAULT };
-        assert_eq!(make(&config, affected(), FACTS).start, Part { value, why }, "{altstack:?}");
+        assert_eq!(make(&config, affected(), FACTS).start, Part { value, reason }, "{altstack:?}");
         let idle = make(&config, healthy(), FACTS).start;
-        assert_eq!(idle, Part { value: Rung::Report, why: Why::Duty });
+        assert_eq!(idle, Part { value: Rung::Report, reason: Reason::Duty });
     }
 }
 
 #[test]
 fn the_frame_and_what_follows_from_it() {
-    let silent = Facts { told_frame: None, ..FACTS };
-    for (pretended, facts, value, why) in [
-        (None, FACTS, 3376, Why::Told),
-        (None, silent, 2000, Why::Cpu),
-        (None, Facts { told_frame: Some(0), ..FACTS }, 2000, Why::Cpu),
-        (Some(11_952), FACTS, 11_952, Why::Set),
-        (Some(0), FACTS, 3376, Why::Told),
+    let silent = Facts { kernel_frame: None, ..FACTS };
+    for (pretended, facts, value, reason) in [
+        (None, FACTS, 3376, Reason::AuxiliaryVector),
+        (None, silent, 2000, Reason::Cpuid),
+        (None, Facts { kernel_frame: Some(0), ..FACTS }, 2000, Reason::Cpuid),
+        (Some(11_952), FACTS, 11_952, Reason::Set),
+        (Some(0), FACTS, 3376, Reason::AuxiliaryVector),
     ] {
         let config = Config { frame: pretended, ..mode(Mode::On) };
         let plan = make(&config, healthy(), facts);
-        assert_eq!(plan.frame, Part { value, why });
+        assert_eq!(plan.frame, Part { value, reason });
         assert_eq!(plan.window, 2 * value + 2048 + 128);
         let armed = Ordinary::Armed(plan.window + (32 << 10));
-        assert_eq!(plan.ordinary, Part { value: armed, why: Why::Default });
+        assert_eq!(plan.ordinary, Part { value: armed, reason: Reason::Default });
         // The frame does not matter if nothing is held or counted.
         assert_eq!(make(&Config::DEFAULT, healthy(), facts).frame.value, 0);
     }
@@ -310,33 +310,35 @@ fn ordinary_stacks() {
     ] {
         let config = Config { stack, ..mode(Mode::On) };
         let plan = make(&config, healthy(), FACTS);
-        assert_eq!(plan.ordinary, Part { value, why: Why::Set }, "{stack:?}");
+        assert_eq!(plan.ordinary, Part { value, reason: Reason::Set }, "{stack:?}");
         for config in [Config { mode: Mode::Observe, ..config }, mode(Mode::Auto)] {
             let plan = make(&config, healthy(), FACTS);
-            assert_eq!(plan.ordinary, Part { value: Ordinary::Off, why: Why::Duty });
+            assert_eq!(plan.ordinary, Part { value: Ordinary::Off, reason: Reason::Duty });
         }
     }
 }
 
 #[test]
 fn forks_copy_if_that_was_asked_for() {
-    for (fork, value, why) in [(Fork::Auto, false, Why::Default), (Fork::Copy, true, Why::Set)] {
+    for (fork, value, reason) in
+        [(Fork::Auto, false, Reason::Default), (Fork::Copy, true, Reason::Set)]
+    {
         let config = Config { fork, ..mode(Mode::On) };
-        assert_eq!(make(&config, healthy(), FACTS).fork_copies, Part { value, why });
+        assert_eq!(make(&config, healthy(), FACTS).fork_copies, Part { value, reason });
     }
 }
 
 #[test]
 fn waits_by_what_was_set_and_by_what_stands_in_the_way() {
-    for (wait, value, why) in [
-        (Wait::Auto, Strategy::Off, Why::WaitsAreRight),
-        (Wait::Off, Strategy::Off, Why::Set),
-        (Wait::Int80, Strategy::Int80, Why::Set),
-        (Wait::TwoPhase, Strategy::TwoPhase, Why::Set),
+    for (wait, value, reason) in [
+        (Wait::Auto, Strategy::Off, Reason::WaitsAreRight),
+        (Wait::Off, Strategy::Off, Reason::Set),
+        (Wait::Int80, Strategy::Int80, Reason::Set),
+        (Wait::TwoPhase, Strategy::TwoPhase, Reason::Set),
     ] {
         let config = Config { wait, ..Config::DEFAULT };
         let plan = make(&config, healthy(), FACTS);
-        assert_eq!(plan.wait, Part { value, why });
+        assert_eq!(plan.wait, Part { value, reason });
         assert_eq!(
             (plan.seen.waits, plan.fork_handlers),
             (value != Strategy::Off, plan.seen.waits)
@@ -346,36 +348,36 @@ fn waits_by_what_was_set_and_by_what_stands_in_the_way() {
         let on = Config { mode: Mode::On, ..config };
         let sanitized = Facts { sanitizer: Some("__asan_init"), ..FACTS };
         let plan = make(&on, healthy(), sanitized);
-        assert_eq!(plan.wait, Part { value: Strategy::Off, why: Why::Obstacle });
+        assert_eq!(plan.wait, Part { value: Strategy::Off, reason: Reason::Sanitizer });
         // Only observing does not.
-        assert_eq!(make(&on, gvisor(), FACTS).wait, Part { value, why });
+        assert_eq!(make(&on, gvisor(), FACTS).wait, Part { value, reason });
     }
     let retry = set(|config| config.wait_eintr = WaitEintr::Retry);
     let plan = make(&retry, healthy(), FACTS);
-    assert_eq!(plan.interrupted, Part { value: Interrupted::Retry, why: Why::Set });
+    assert_eq!(plan.interrupted, Part { value: Interrupted::Retry, reason: Reason::Set });
     assert!(plan.seen.waits && plan.seen.handlers && !plan.fork_handlers);
 }
 
 #[test]
-fn what_may_be_said() {
+fn which_messages_may_be_written() {
     let refused = Facts { filtered: true, may_write: Ok(false), ..FACTS };
     let untried = Facts { filtered: true, may_write: Err(Errno::EPERM), ..FACTS };
     let allowed = Facts { filtered: true, ..FACTS };
     for config in [set(|it| it.log = Log::Warn), set(|it| it.stats = Stats::On)] {
-        for (facts, value, why) in [
-            (FACTS, Words::All, Why::Talkative),
-            (allowed, Words::All, Why::Talkative),
-            (refused, Words::None, Why::Filter),
-            (untried, Words::Last, Why::Untried),
+        for (facts, value, reason) in [
+            (FACTS, Messages::All, Reason::Messages),
+            (allowed, Messages::All, Reason::Messages),
+            (refused, Messages::None, Reason::WriteForbidden),
+            (untried, Messages::Last, Reason::WriteNotTried),
         ] {
             let plan = make(&config, healthy(), facts);
-            assert_eq!(plan.words, Part { value, why });
+            assert_eq!(plan.messages, Part { value, reason });
             // A filter installed by the program might prevent writing lines.
-            assert_eq!(plan.seen.filters, value == Words::All);
+            assert_eq!(plan.seen.filters, value == Messages::All);
         }
     }
     let plan = make(&Config::DEFAULT, affected(), refused);
-    assert_eq!(plan.words, Part { value: Words::None, why: Why::Silent });
+    assert_eq!(plan.messages, Part { value: Messages::None, reason: Reason::NoMessages });
 }
 
 #[test]
@@ -404,7 +406,7 @@ fn a_bad_value_is_worth_a_line_and_a_bad_name_where_we_act() {
     ] {
         let plan = plan(&config, bad, || verdict, &mut { FACTS });
         assert_eq!(plan.complaint, complaint, "{config:?}");
-        assert_eq!(plan.words.value == Words::All, complaint.is_some());
+        assert_eq!(plan.messages.value == Messages::All, complaint.is_some());
     }
 }
 
@@ -427,12 +429,12 @@ fn what_is_seen_of_the_programs_system_calls() {
 }
 
 #[test]
-fn functions_are_looked_up_at_load_for_a_book_keeper_only() {
-    let kept = Facts { book_keeper: true, ..FACTS };
+fn functions_are_looked_up_at_load_for_a_race_detector_only() {
+    let kept = Facts { valgrind_tool: true, ..FACTS };
     for config in [Config::DEFAULT, mode(Mode::On), mode(Mode::Off)] {
         let lazy = make(&config, healthy(), FACTS).look_up;
-        assert_eq!(lazy, Part { value: LookUp::Lazy, why: Why::Default });
+        assert_eq!(lazy, Part { value: LookUp::Lazy, reason: Reason::Default });
         let eager = make(&config, healthy(), kept).look_up;
-        assert_eq!(eager, Part { value: LookUp::AtLoad, why: Why::BookKeeper });
+        assert_eq!(eager, Part { value: LookUp::AtLoad, reason: Reason::RaceDetector });
     }
 }

@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, 
 use crate::os::owner::Owner;
 use crate::os::page;
 pub use crate::plan::names;
-use crate::plan::{Obstacle, Ordinary, Plan as Decided, Why};
+use crate::plan::{Ordinary, Plan as Decided};
 
 /// The first bytes of a block.
 pub const MAGIC: [u8; 8] = *b"SIGWARD\n";
@@ -93,12 +93,12 @@ pub struct Force {
     /// The process whose kernel state the table describes.
     pub owner: Owner,
     /// The table of recorded stacks.
-    pub table: Table,
+    pub table: StackTable,
 }
 
 /// Where the recorded stacks are.
 #[repr(C)]
-pub struct Table {
+pub struct StackTable {
     address: AtomicUsize,
     capacity: AtomicUsize,
     entry: AtomicU16,
@@ -225,7 +225,7 @@ impl From<&Decided<'_>> for Published {
         };
         Published {
             duty: plan.duty.value as u8,
-            reason: reason(plan) as u8,
+            reason: plan.duty.reason as u8,
             rung: plan.start.value as u8,
             remedy: plan.small_stacks.value as u8,
             wait: plan.wait.value as u8,
@@ -236,33 +236,6 @@ impl From<&Decided<'_>> for Published {
             window: plan.window as u32,
             extent: extent as u32,
         }
-    }
-}
-
-/// The reason for the process's duty.
-fn reason(plan: &Decided<'_>) -> names::Reason {
-    use names::Reason;
-    match (plan.duty.why, plan.obstacle) {
-        (Why::Set, _) => Reason::Set,
-        (Why::Excluded, _) => Reason::Excluded,
-        (Why::Secure, _) => Reason::SecureExecution,
-        (Why::NoEnvironment, _) => Reason::NoEnvironment,
-        (Why::Affected, _) => Reason::KernelAffected,
-        (Why::InRange, _) => Reason::KernelInRange,
-        (Why::NotAffected, _) => Reason::KernelNotAffected,
-        (Why::UnknownKernel, _) => Reason::KernelUnknown,
-        (Why::SmallStacks, _) => Reason::SmallStacks,
-        (Why::Obstacle, Some(obstacle)) => match obstacle {
-            Obstacle::Sanitizer(_) => Reason::Sanitizer,
-            Obstacle::Valgrind => Reason::Valgrind,
-            Obstacle::Overridden(_) => Reason::Overridden,
-            Obstacle::Gvisor => Reason::Gvisor,
-            Obstacle::UnknownLibc => Reason::UnknownLibc,
-            Obstacle::Killed(_) => Reason::FilterKills,
-            Obstacle::Refused(..) => Reason::FilterRefuses,
-            Obstacle::Untried(_) => Reason::FilterNotTried,
-        },
-        _ => Reason::Undecided,
     }
 }
 
@@ -291,7 +264,7 @@ pub fn planned_duty() -> u8 {
 
 /// The layout of an entry in the table of stacks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Entry {
+pub struct EntryLayout {
     /// Bytes from one entry to the next.
     pub size: usize,
     /// How many of those bytes, from the first one on, other processes may
@@ -321,7 +294,7 @@ impl Block {
                 remedy: AtomicU8::new(0),
                 wait: AtomicU8::new(0),
                 owner: Owner::nobody(),
-                table: Table {
+                table: StackTable {
                     address: AtomicUsize::new(0),
                     capacity: AtomicUsize::new(0),
                     entry: AtomicU16::new(0),
@@ -341,7 +314,7 @@ impl Block {
 
     /// Publishes that the table of recorded stacks is at `address` and has
     /// `capacity` entries. For the registry; the caller holds its lock.
-    pub fn table_is_at(&self, address: usize, capacity: usize, entry: Entry) {
+    pub fn table_is_at(&self, address: usize, capacity: usize, entry: EntryLayout) {
         let table = &self.force.table;
         self.change(|| {
             table.address.store(address, Ordering::Relaxed);
@@ -355,7 +328,7 @@ impl Block {
     /// the registry's lock.
     pub fn table_was_at(&self, address: usize) {
         if self.force.table.address.load(Ordering::Relaxed) == address {
-            self.table_is_at(0, 0, Entry::default());
+            self.table_is_at(0, 0, EntryLayout::default());
         }
     }
 
@@ -377,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_seen_by_who_reads_meanwhile() {
+    fn a_reader_notices_a_change() {
         let block = Block::new();
         let generation = || block.force.generation.load(Ordering::Relaxed);
         assert_eq!(generation(), 0);
@@ -385,7 +358,7 @@ mod tests {
         assert_eq!(generation(), 2);
 
         let address = || block.force.table.address.load(Ordering::Relaxed);
-        block.table_is_at(4096, 64, Entry { size: 120, published: 88 });
+        block.table_is_at(4096, 64, EntryLayout { size: 120, published: 88 });
         assert_eq!((generation(), address()), (4, 4096));
         // The old table, after its entries were copied and it was unmapped.
         block.table_was_at(8192);

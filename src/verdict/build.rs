@@ -1,9 +1,10 @@
 //! How a kernel was built: by which vendor and compiler, and whether it is
 //! preemptible.
 
+use super::argument::Compiler;
 use super::scan::{after, find, number};
+use super::texts::KernelTexts;
 use super::version::{faked, parse_version, proc_release};
-use super::{Compiler, KernelTexts};
 use crate::quirks::{FIXED_BUILDS, FixedBuild, Version};
 
 /// The row that lists this build as fixed.

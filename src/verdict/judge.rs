@@ -1,9 +1,11 @@
 //! The judgement itself: one function for each operating system.
 
+use super::answer::{Standing, Verdict};
+use super::argument::{Compiler, Step, Text};
 use super::build::{compiler, fixed_build, has_vendor_suffix, preemptible};
 use super::scan::find;
+use super::texts::KernelTexts;
 use super::version::{faked, in_range, parse_version, upstream};
-use super::{Compiler, KernelTexts, Reason, Standing, Text, Verdict};
 use crate::quirks::{self, Arch, BuiltBy, Confidence, FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
 
 /// Whether `/proc/version` and `/proc/version_signature` can change the
@@ -21,7 +23,7 @@ pub fn judge(texts: &KernelTexts<'_>) -> Verdict {
     match texts.sysname {
         b"Linux" => judge_linux(texts),
         b"FreeBSD" => judge_freebsd(texts),
-        _ => Verdict::new(None).concluded(Standing::Unknown, Confidence::Low, Reason::OtherSystem),
+        _ => Verdict::new(None).concluded(Standing::Unknown, Confidence::Low, Step::OtherSystem),
     }
 }
 
@@ -37,39 +39,39 @@ fn judge_linux(texts: &KernelTexts<'_>) -> Verdict {
     verdict.preempt = preemptible(texts.version);
     if is_gvisor(texts) {
         verdict.gvisor = true;
-        return verdict.concluded(Standing::NotAffected, Confidence::High, Reason::Gvisor);
+        return verdict.concluded(Standing::NotAffected, Confidence::High, Step::Gvisor);
     }
     if !runs_on(LINUX_SIGFRAME_FPU.arch, texts) {
-        return verdict.concluded(Standing::NotAffected, Confidence::High, Reason::OtherProcessor);
+        return verdict.concluded(Standing::NotAffected, Confidence::High, Step::OtherProcessor);
     }
     let Some(release) = parse_version(texts.release) else {
-        return verdict.concluded(Standing::Unknown, Confidence::Low, Reason::ReleaseUnreadable);
+        return verdict.concluded(Standing::Unknown, Confidence::Low, Step::ReleaseUnreadable);
     };
     if !needs_proc(texts.release) {
         verdict.upstream = Some((release, Text::UnameRelease));
-        verdict.reasons.push(Reason::Upstream(release, Text::UnameRelease));
-        return verdict.concluded(Standing::NotAffected, Confidence::High, Reason::OutOfRange);
+        verdict.argument.push(Step::Upstream(release, Text::UnameRelease));
+        return verdict.concluded(Standing::NotAffected, Confidence::High, Step::OutOfRange);
     }
     if faked(release) {
-        verdict.reasons.push(Reason::ReleaseFaked);
+        verdict.argument.push(Step::ReleaseFaked);
     }
 
     let Some((upstream, text)) = upstream(texts, release) else {
         // The release is faked and nothing else is known: 2.6.63 is 4.3, 5.3 or
         // 6.3.
         verdict.in_range = true;
-        return verdict.concluded(Standing::Unknown, Confidence::Low, Reason::CompilerUnknown);
+        return verdict.concluded(Standing::Unknown, Confidence::Low, Step::CompilerUnknown);
     };
     verdict.upstream = Some((upstream, text));
-    verdict.reasons.push(Reason::Upstream(upstream, text));
+    verdict.argument.push(Step::Upstream(upstream, text));
     let Some(range) = LINUX_SIGFRAME_FPU.ranges.iter().find(|range| range.contains(upstream))
     else {
-        return verdict.concluded(Standing::NotAffected, Confidence::High, Reason::OutOfRange);
+        return verdict.concluded(Standing::NotAffected, Confidence::High, Step::OutOfRange);
     };
-    verdict.reasons.push(Reason::InRange(range.fixed));
+    verdict.argument.push(Step::InRange(range.fixed));
     if let Some(row) = fixed_build(texts, release) {
-        let reason = Reason::FixedByVendor(row);
-        return verdict.concluded(Standing::NotAffected, Confidence::Medium, reason);
+        let step = Step::FixedByVendor(row);
+        return verdict.concluded(Standing::NotAffected, Confidence::Medium, step);
     }
     verdict.in_range = true;
     judge_build(verdict, texts)
@@ -85,9 +87,9 @@ fn judge_build(mut verdict: Verdict, texts: &KernelTexts<'_>) -> Verdict {
         (BuiltBy::GccFrom(_), Some(Compiler::Clang)) => Some(false),
         (BuiltBy::GccFrom(_), None) => None,
     };
-    verdict.reasons.push(match (verdict.compiler, guilty) {
-        (Some(built_by), guilty) => Reason::BuiltBy(built_by, guilty == Some(true)),
-        (None, _) => Reason::CompilerUnknown,
+    verdict.argument.push(match (verdict.compiler, guilty) {
+        (Some(built_by), guilty) => Step::BuiltBy(built_by, guilty == Some(true)),
+        (None, _) => Step::CompilerUnknown,
     });
     if guilty == Some(false) {
         verdict.in_range = false;
@@ -97,7 +99,7 @@ fn judge_build(mut verdict: Verdict, texts: &KernelTexts<'_>) -> Verdict {
     }
     let vendor = has_vendor_suffix(texts);
     if vendor {
-        verdict.reasons.push(Reason::VendorMayHaveFixed);
+        verdict.argument.push(Step::VendorMayHaveFixed);
     }
     (verdict.standing, verdict.confidence) = match (guilty, vendor) {
         (Some(true), false) => (Standing::Affected, Confidence::High),
@@ -105,10 +107,10 @@ fn judge_build(mut verdict: Verdict, texts: &KernelTexts<'_>) -> Verdict {
         _ => (Standing::Unknown, Confidence::Low),
     };
     if !(texts.cpu.xsave && texts.cpu.avx) {
-        verdict.reasons.push(Reason::NoAvx);
+        verdict.argument.push(Step::NoAvx);
     }
     if verdict.preempt {
-        verdict.reasons.push(Reason::Preemptible);
+        verdict.argument.push(Step::Preemptible);
     }
     verdict
 }
@@ -116,24 +118,24 @@ fn judge_build(mut verdict: Verdict, texts: &KernelTexts<'_>) -> Verdict {
 fn judge_freebsd(texts: &KernelTexts<'_>) -> Verdict {
     let mut verdict = Verdict::new(Some(&FREEBSD_RESTART_R10));
     if !runs_on(FREEBSD_RESTART_R10.arch, texts) {
-        return verdict.concluded(Standing::NotAffected, Confidence::High, Reason::OtherProcessor);
+        return verdict.concluded(Standing::NotAffected, Confidence::High, Step::OtherProcessor);
     }
     let Some(release) = parse_version(texts.release) else {
-        return verdict.concluded(Standing::Unknown, Confidence::Low, Reason::ReleaseUnreadable);
+        return verdict.concluded(Standing::Unknown, Confidence::Low, Step::ReleaseUnreadable);
     };
     verdict.upstream = Some((release, Text::UnameRelease));
-    verdict.reasons.push(Reason::Upstream(release, Text::UnameRelease));
+    verdict.argument.push(Step::Upstream(release, Text::UnameRelease));
     let Some(row) = quirks::freebsd_release(release) else {
-        return verdict.concluded(Standing::Unknown, Confidence::Low, Reason::OutOfRange);
+        return verdict.concluded(Standing::Unknown, Confidence::Low, Step::OutOfRange);
     };
     let range = FREEBSD_RESTART_R10.ranges.iter().find(|range| range.contains(release));
     match range {
         Some(range) if row.affected => {
             verdict.in_range = true;
-            let reason = Reason::InRange(range.fixed);
-            verdict.concluded(Standing::Affected, row.confidence, reason)
+            let step = Step::InRange(range.fixed);
+            verdict.concluded(Standing::Affected, row.confidence, step)
         }
-        _ => verdict.concluded(Standing::NotAffected, row.confidence, Reason::OutOfRange),
+        _ => verdict.concluded(Standing::NotAffected, row.confidence, Step::OutOfRange),
     }
 }
 

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::quirks::{Confidence, Version};
 use Standing::{Affected, NotAffected, Unknown};
 
 /// One kernel: `uname -r`, `uname -v`, `/proc/version`,
@@ -209,9 +210,9 @@ fn table_of_kernels() {
         assert_eq!(verdict.standing, kernel.standing, "{context:?}");
         assert_eq!(verdict.acts(), kernel.acts, "{context:?}");
         assert_eq!(verdict.preempt, kernel.preempt, "{context:?}");
-        assert!(verdict.reasons.iter().next().is_some(), "{context:?}");
-        for reason in verdict.reasons.iter() {
-            assert!(!reason.to_string().is_empty());
+        assert!(verdict.argument.iter().next().is_some(), "{context:?}");
+        for step in verdict.argument.iter() {
+            assert!(!step.to_string().is_empty());
         }
     }
 }
@@ -236,16 +237,16 @@ fn named(name: &str) -> &'static Kernel {
 }
 
 #[test]
-fn preemptible_affected_kernel_is_told_that_risk_remains() {
+fn for_a_preemptible_affected_kernel_the_risk_that_remains_is_reported() {
     let verdict = judge(&texts(named("Arch")));
     assert!(verdict.only_reduces());
-    assert!(verdict.reasons.contains(Reason::Preemptible));
-    let said: Vec<String> = verdict.reasons.iter().map(|reason| reason.to_string()).collect();
-    assert!(said.join("\n").contains("upgrade the kernel"), "{said:?}");
+    assert!(verdict.argument.contains(Step::Preemptible));
+    let shown: Vec<String> = verdict.argument.iter().map(|step| step.to_string()).collect();
+    assert!(shown.join("\n").contains("upgrade the kernel"), "{shown:?}");
 
     let healthy = judge(&texts(named("Debian 12")));
     assert!(healthy.preempt && !healthy.only_reduces());
-    assert!(!healthy.reasons.contains(Reason::Preemptible));
+    assert!(!healthy.argument.contains(Step::Preemptible));
 }
 
 #[test]
@@ -267,7 +268,7 @@ fn vendor_builds_are_less_sure_than_plain_ones() {
 }
 
 #[test]
-fn gvisor_is_told_apart_from_a_true_4_4() {
+fn gvisor_is_distinguished_from_a_true_4_4() {
     assert!(judge(&texts(named("gVisor, seen"))).gvisor);
     assert!(judge(&texts(named("gVisor today, seen"))).gvisor);
     let true_4_4 = KernelTexts {
@@ -287,7 +288,7 @@ fn other_processors_and_systems() {
     assert!(!judge(&KernelTexts { sysname: b"", ..affected }).acts());
     let no_avx = CpuTraits { avx: false, ..CpuTraits::MODERN };
     let verdict = judge(&KernelTexts { cpu: no_avx, ..affected });
-    assert!(verdict.acts() && verdict.reasons.contains(Reason::NoAvx));
+    assert!(verdict.acts() && verdict.argument.contains(Step::NoAvx));
 }
 
 #[test]
@@ -343,7 +344,7 @@ fn ten_kilobytes_of_anything() {
                 version_signature: Some(&long),
                 cpu: CpuTraits::MODERN,
             });
-            assert!(verdict.reasons.iter().next().is_some());
+            assert!(verdict.argument.iter().next().is_some());
         }
     }
 }
@@ -398,7 +399,7 @@ proptest! {
             cpu: CpuTraits::MODERN,
         };
         let verdict = judge(&full);
-        prop_assert!(verdict.reasons.iter().next().is_some());
+        prop_assert!(verdict.argument.iter().next().is_some());
         if !needs_proc(&release) {
             prop_assert!(!verdict.acts());
             let bare = judge(&KernelTexts { proc_version: None, version_signature: None, ..full });

@@ -1,7 +1,8 @@
 //! The upstream version of a kernel, from its texts.
 
+use super::argument::Text;
 use super::scan::{after, number};
-use super::{KernelTexts, Text};
+use super::texts::KernelTexts;
 use crate::quirks::{LINUX_SIGFRAME_FPU, Version};
 
 pub(super) fn in_range(version: Version) -> bool {

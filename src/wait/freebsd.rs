@@ -7,43 +7,19 @@
 //! that entry: reap with `WNOHANG`, which never sleeps, and sleep in
 //! nanosleep(2), which has two arguments. `docs/wait.md` has the details.
 
-mod strategy;
-
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::AtomicU8;
 
-use crate::config::Wait;
+use super::strategy::{Strategy, put_in_force, strategy};
 use crate::os::errno::Errno;
 use crate::os::freebsd::{self, Outcome, SYS_WAIT4, SYS_WAIT6};
-use crate::quirks::{FREEBSD_RELEASES, Int80};
-use strategy::put_in_force;
-pub use strategy::{Strategy, strategy};
-
-/// The [`Strategy`] in force.
-static IN_FORCE: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
 
 /// In milliseconds.
 const LONGEST_NAP: u32 = 16;
 
-/// Chooses the strategy; called at load. `auto` means off on a kernel that the
-/// table calls fixed or does not list.
-pub fn choose(wanted: Wait) -> Strategy {
-    let row = freebsd::release_date().ok().and_then(|date| {
-        FREEBSD_RELEASES.iter().rev().find(|row| i64::from(row.osreldate) <= i64::from(date))
-    });
-    let affected = row.is_some_and(|row| row.affected);
-    let entry_is_right = row.is_some_and(|row| row.int80 == Int80::Right);
-    let by_entry = || {
-        if entry_is_right && freebsd::has_int80() { Strategy::Int80 } else { Strategy::TwoPhase }
-    };
-    let strategy = match wanted {
-        Wait::Off => Strategy::Off,
-        Wait::Auto if !affected => Strategy::Off,
-        Wait::Auto | Wait::Int80 => by_entry(),
-        Wait::TwoPhase => Strategy::TwoPhase,
-    };
+/// Puts the strategy of the [plan](crate::plan::freebsd) in force; called at
+/// load.
+pub fn take_charge(strategy: Strategy) {
     put_in_force(strategy);
-    strategy
 }
 
 /// Makes a restartable call with up to six arguments: by INT 0x80 if that is

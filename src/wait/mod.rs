@@ -1,126 +1,29 @@
 //! The second defect, id `freebsd-restart-r10`: a wait that the kernel restarts
 //! loses arguments. `docs/wait.md` argues why the cure is correct.
 //!
-//! The cure is never to sleep in a call whose lost arguments matter. A wait is
-//! split: [`sleep`] until a child has something to report, in a call that a
-//! restart cannot harm, then [`reap`](request::Request::reap) with the
-//! program's own pointers and `WNOHANG`, which never sleeps and so is never
-//! restarted. The sleep consumes nothing, so nothing can be lost between the
-//! two; only the one reap reports anything, so nothing is reported twice.
+//! The plan selects a [`Strategy`]; here it is put in force and obeyed. The
+//! affected kernels are `FreeBSD`'s, where the whole call can be made by
+//! another entry. Linux has the same cure for a kernel that is given the same
+//! defect, and for tests; it has to be imitated there.
 //!
 //! | module | |
 //! | --- | --- |
 //! | [`Strategy`] | the ways to carry out a wait, and the one in force |
-//! | [`request`] | what the program asked for, as two halves |
-//! | [`halves`] | the loop: sleeps in `int 0x80` waitid or in naps, then reaps |
-//! | [`sleep`] | the instructions that sleep, which handlers may interrupt |
-//! | [`gate`] | runs in front of handlers and ends the wait that they interrupt |
-//! | [`cancel`] | makes the sleep a cancellation point |
-//! | [`probe`] | whether this process may use `int 0x80` |
+//! | `freebsd` | waits on `FreeBSD` |
+//! | `linux` | waits on Linux: sleep, then reap |
 
-pub mod cancel;
-pub mod gate;
-pub mod halves;
-pub mod probe;
-pub mod request;
-pub mod sleep;
 mod strategy;
-
-use core::sync::atomic::{AtomicU8, Ordering};
-
-use crate::os::call::Outcome;
-use crate::os::errno::Errno;
-pub use crate::plan::Interrupted;
-use crate::state::block::BLOCK;
-use cancel::Cancellation;
-use halves::Bed;
-use request::Request;
-use sleep::End;
-use strategy::put_in_force;
 pub use strategy::{Strategy, strategy};
 
-/// The [`Strategy`] in force.
-const IN_FORCE: &AtomicU8 = &BLOCK.force.wait;
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "freebsd")]
+pub use freebsd::{run, take_charge, wait4, wait6};
 
-static INTERRUPTED: AtomicU8 = AtomicU8::new(Interrupted::Keep as u8);
-
-/// Chooses the strategy; called at load. `int80` becomes `two-phase` if
-/// [`probe::int80_works`] fails. Returns the strategy in force and the reason
-/// for the change.
-pub fn choose(wanted: Strategy, interrupted: Interrupted) -> (Strategy, Option<probe::Unusable>) {
-    let unusable = match wanted {
-        Strategy::Int80 => probe::int80_works().err(),
-        Strategy::Off | Strategy::TwoPhase => None,
-    };
-    let strategy = unusable.map_or(wanted, |_| Strategy::TwoPhase);
-    if strategy != Strategy::Off {
-        gate::raise();
-    }
-    INTERRUPTED.store(interrupted as u8, Ordering::Relaxed);
-    put_in_force(strategy);
-    (strategy, unusable)
-}
-
-/// Gives up the strategy and leaves waits to libc, because the program is about
-/// to install a seccomp filter. A filter that checks the architecture kills the
-/// process for `int 0x80`; one that allows the program's own calls kills it for
-/// any other call of ours. Returns what was given up, for [`stand_up`]. In a
-/// vfork child nothing is given up, as the memory is its parent's.
-/// Async-signal-safe.
-#[must_use]
-pub fn stand_down() -> Strategy {
-    let before = strategy();
-    if before == Strategy::Off || gate::in_vfork_child() {
-        return Strategy::Off;
-    }
-    put_in_force(Strategy::Off);
-    before
-}
-
-/// Restores what [`stand_down`] gave up. Async-signal-safe.
-pub fn stand_up(given_up: Strategy) {
-    if given_up != Strategy::Off {
-        put_in_force(given_up);
-    }
-}
-
-/// Whether the wait hooks do anything but jump to the original.
-#[must_use]
-pub fn acts() -> bool {
-    strategy() != Strategy::Off || retries()
-}
-
-/// Whether EINTR is hidden from the program.
-#[must_use]
-pub fn retries() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed) == Interrupted::Retry as u8
-}
-
-/// Carries out `request`. Async-signal-safe and re-entrant. A cancellation acts
-/// while it sleeps, and only then.
-///
-/// # Errors
-/// Those of the requested call.
-///
-/// # Safety
-/// The same as for the call: the kernel checks its pointers.
-pub unsafe fn run(request: &Request, cancellation: Cancellation) -> Outcome {
-    loop {
-        // SAFETY: the caller's contract.
-        let end = unsafe {
-            match strategy() {
-                Strategy::Off => End::Over(request.plain()),
-                Strategy::Int80 => halves::attempt(request, cancellation, Bed::Int80),
-                Strategy::TwoPhase => halves::attempt(request, cancellation, Bed::Naps),
-            }
-        };
-        let outcome = match end {
-            End::Restarted => continue,
-            End::Interrupted => Err(Errno::EINTR),
-            End::Over(outcome) => outcome,
-        };
-        if !(retries() && outcome == Err(Errno::EINTR)) {
-            return outcome;
-        }
-    }
-}
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub use linux::{
+    Interrupted, acts, cancel, gate, halves, int80, request, retries, run, sleep, stand_down,
+    stand_up, take_charge,
+};

@@ -1,10 +1,16 @@
-//! How a blocking call is carried out, and which way is in force.
+//! The strategy in force.
 
-use core::sync::atomic::Ordering;
-
-use super::IN_FORCE;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 pub use crate::plan::Strategy;
+#[cfg(target_os = "linux")]
+use crate::state::block::BLOCK;
+
+/// On Linux other processes may read it.
+#[cfg(target_os = "linux")]
+const IN_FORCE: &AtomicU8 = &BLOCK.force.wait;
+#[cfg(target_os = "freebsd")]
+static IN_FORCE: AtomicU8 = AtomicU8::new(Strategy::Off as u8);
 
 /// The strategy in force. Async-signal-safe.
 #[must_use]

@@ -26,8 +26,8 @@ fn the_reason_for_giving_up_is_logged() {
     let told = |run: Run| run.env("SIGWARD_LOG", "warn").output().unwrap().stderr;
     let run = |strategy: &str| program("wait_confined", Libc::Glibc, Some(strategy));
     let early = told(run("int80").arg("early").filter(Filter::new()));
-    let why = "SIGWARD_WAIT=int80: not usable here (/proc shows a seccomp filter, or shows \
-               nothing), two-phase instead\n";
+    let why = "SIGWARD_WAIT=int80 is not usable: /proc/self/status shows a seccomp filter or \
+               cannot be read; using two-phase\n";
     assert!(early.contains(why), "{early}");
     for strategy in STRATEGIES {
         let late = told(run(strategy).arg("late"));

@@ -199,7 +199,7 @@ pub fn ready() {
         }
     }
     if weak::libc_stack_end().is_none() {
-        wait::gate::keep_musls();
+        wait::gate::reserve_for_musl();
     }
     if wait::strategy() != Strategy::Off {
         look_behind();

@@ -57,16 +57,13 @@ mod tests {
     #[test]
     fn the_cpu_and_the_kernel_agree() {
         // SAFETY: a plain query; 0 if the kernel does not report it.
-        let said = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+        let reported = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
         let computed = largest_frame();
         assert!(computed >= LEGACY + AROUND_XSAVE);
         // If the kernel reports a size, ours is neither smaller nor wasteful.
-        if said != 0 {
-            assert!(computed >= said, "computed {computed}, but {said} by the kernel");
-            assert!(
-                computed < said + AROUND_XSAVE,
-                "computed {computed}, but {said} by the kernel"
-            );
+        if reported != 0 {
+            assert!(computed >= reported, "computed {computed}, reported {reported}");
+            assert!(computed < reported + AROUND_XSAVE, "computed {computed}, reported {reported}");
         }
     }
 }

@@ -16,7 +16,6 @@ use core::ffi::c_int;
 ///
 /// The stretch runs from `begin` to the last instruction before `end`,
 /// inclusive. R12 holds the waiter throughout.
-/// `end`. All the while R12 has the waiter.
 macro_rules! sleep_stretch {
     (
         blocked = $blocked:expr,

@@ -94,8 +94,10 @@ unsafe impl Entry for Record {
     }
 
     fn moved_to(address: usize, capacity: usize) {
-        let entry =
-            block::Entry { size: size_of::<Record>(), published: offset_of!(Record, watched) };
+        let entry = block::EntryLayout {
+            size: size_of::<Record>(),
+            published: offset_of!(Record, watched),
+        };
         BLOCK.table_is_at(address, capacity, entry);
     }
 

@@ -48,7 +48,7 @@ const LAST_LOSS: u32 = LOSSES_BEFORE_NAP - 1;
 
 /// How a wait sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bed {
+pub enum SleepBy {
     /// In `int 0x80`, until there is something to reap.
     Int80,
     /// In naps.
@@ -60,8 +60,8 @@ pub enum Bed {
 /// # Safety
 /// As for [`super::run`].
 #[must_use]
-pub unsafe fn attempt(request: &Request, cancellation: Cancellation, bed: Bed) -> End {
-    let mut napping = bed == Bed::Naps;
+pub unsafe fn attempt(request: &Request, cancellation: Cancellation, by: SleepBy) -> End {
+    let mut napping = by == SleepBy::Naps;
     if napping && request.is_nonblocking() {
         // SAFETY: the caller's contract. EAGAIN is returned only without
         // `WNOHANG`.
@@ -114,9 +114,9 @@ unsafe fn fail(request: &Request, error: Errno) -> Option<Outcome> {
     // A handler that bypassed the gate: the kernel looked for a child before it
     // acted on the signal.
     // SAFETY: the caller's contract.
-    let said = if error == Errno::EINTR { None } else { unsafe { request.reap() } };
+    let outcome = if error == Errno::EINTR { None } else { unsafe { request.reap() } };
     // SAFETY: as above.
-    said.or_else(|| Some(unsafe { request.fail(error) }))
+    outcome.or_else(|| Some(unsafe { request.fail(error) }))
 }
 
 /// Looks for something to reap after a nap; `None` if the wait goes on.

@@ -29,6 +29,7 @@ use crate::arch::{self, Interrupted};
 use crate::os::owner::Owner;
 use crate::os::signals::{self, Blocked};
 use crate::os::user_memory;
+use crate::wait::strategy::{Strategy, strategy};
 
 /// Signals on Linux are 1 to 64.
 const SIGNALS: usize = 65;
@@ -182,7 +183,7 @@ impl Memory {
     fn stand_in(&mut self, handler: usize, restarts: bool) -> usize {
         let handler = self.own(handler);
         // A vfork child's handlers are its own, but this table is its parent's.
-        if super::strategy() == super::Strategy::Off || !is_real(handler) || !OWNER.is_us() {
+        if strategy() == Strategy::Off || !is_real(handler) || !OWNER.is_us() {
             return handler;
         }
         let wanted = handler | if restarts { RESTARTS } else { 0 };
@@ -204,7 +205,7 @@ impl Memory {
     ///
     /// # Safety
     /// `*old` has just been written, at any alignment.
-    unsafe fn tell(&self, old: *mut usize) {
+    unsafe fn show_own(&self, old: *mut usize) {
         if !old.is_null() {
             // SAFETY: the caller's contract.
             unsafe { old.write_unaligned(self.own(old.read_unaligned())) };
@@ -230,7 +231,7 @@ pub unsafe fn action(
         let result = commit(new, old);
         if result == 0 {
             // SAFETY: the caller's contract. The handler is the first field.
-            unsafe { before.tell(old.cast()) };
+            unsafe { before.show_own(old.cast()) };
         }
         return result;
     };
@@ -252,7 +253,7 @@ pub unsafe fn action(
         }
     }
     // SAFETY: the caller's contract. The handler is the first field.
-    unsafe { before.tell(old.cast()) };
+    unsafe { before.show_own(old.cast()) };
     0
 }
 
@@ -274,7 +275,7 @@ pub unsafe fn around(signal: c_int, old: *mut usize, change: &dyn Fn() -> isize)
     }
     settle(signal);
     // SAFETY: the caller's contract.
-    unsafe { before.tell(old) };
+    unsafe { before.show_own(old) };
     before.own(result as usize) as isize
 }
 
@@ -324,7 +325,7 @@ pub fn in_child() {
 static LAST_PRIVATE: AtomicI32 = AtomicI32::new(33);
 
 /// Records that libc is musl, which keeps three.
-pub fn keep_musls() {
+pub fn reserve_for_musl() {
     LAST_PRIVATE.store(34, Ordering::Relaxed);
 }
 

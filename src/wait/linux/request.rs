@@ -150,11 +150,11 @@ impl Request {
         let Event { kind, id, options } = self.event;
         let options = (options | libc::WNOHANG) as usize;
         // SAFETY: the record is as long as the kernel's siginfo, 128 bytes.
-        let told =
+        let asked =
             unsafe { call::raw(libc::SYS_waitid, [kind as usize, id as usize, place, options, 0]) };
         let [signal, ..] = record;
         // Errors are for the reap to report.
-        told.is_err() || signal != 0
+        asked.is_err() || signal != 0
     }
 
     /// The second half: reaps if there is something to reap, and never sleeps.

@@ -70,20 +70,20 @@ const fn gnu_hash(text: &[u8]) -> u32 {
 }
 
 /// Start and end of a name, and its hash.
-type Place = (u16, u16, u32);
+type Span = (u16, u16, u32);
 
-/// Names in one text, each followed by a NUL, with hashes computed at compile
+/// SymbolNames in one text, each followed by a NUL, with hashes computed at compile
 /// time. (A table of `&str` would need relocations at each exec.)
-pub struct Names<P: ?Sized = [Place]> {
+pub struct SymbolNames<P: ?Sized = [Span]> {
     text: &'static str,
-    places: P,
+    spans: P,
 }
 
-/// A table of `N` names.
-pub type Table<const N: usize> = Names<[Place; N]>;
+/// `N` names.
+pub type SymbolList<const N: usize> = SymbolNames<[Span; N]>;
 
-impl<const N: usize> Table<N> {
-    /// Makes a table from `N` names that each end with a NUL.
+impl<const N: usize> SymbolList<N> {
+    /// Makes a list of `N` names that each end with a NUL.
     ///
     /// # Panics
     /// At compile time, if there are not exactly `N` names, or if the text is
@@ -92,7 +92,7 @@ impl<const N: usize> Table<N> {
     pub const fn new(text: &'static str) -> Self {
         let bytes = text.as_bytes();
         assert!(bytes.len() <= u16::MAX as usize);
-        let mut places = [(0, 0, 0); N];
+        let mut spans = [(0, 0, 0); N];
         let (mut which, mut start) = (0, 0);
         while which < N {
             let mut end = start;
@@ -100,28 +100,28 @@ impl<const N: usize> Table<N> {
                 end += 1;
             }
             let name = bytes.split_at(start).1.split_at(end - start).0;
-            places[which] = (start as u16, end as u16, gnu_hash(name));
+            spans[which] = (start as u16, end as u16, gnu_hash(name));
             start = end + 1;
             which += 1;
         }
         assert!(start == bytes.len());
-        Names { text, places }
+        SymbolNames { text, spans }
     }
 }
 
-impl<P: AsRef<[Place]> + ?Sized> Names<P> {
+impl<P: AsRef<[Span]> + ?Sized> SymbolNames<P> {
     /// The names, in order.
     pub fn iter(&self) -> impl Iterator<Item = Name<'static>> {
-        self.places.as_ref().iter().map(|&place| self.name(place))
+        self.spans.as_ref().iter().map(|&span| self.name(span))
     }
 
     /// The name at `index`.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Name<'static>> {
-        self.places.as_ref().get(index).map(|&place| self.name(place))
+        self.spans.as_ref().get(index).map(|&span| self.name(span))
     }
 
-    fn name(&self, (start, end, gnu): Place) -> Name<'static> {
+    fn name(&self, (start, end, gnu): Span) -> Name<'static> {
         Name { text: self.text.get(start.into()..end.into()).unwrap_or_default(), gnu }
     }
 }
@@ -363,5 +363,4 @@ impl<'a> Object<'a> {
 }
 
 #[cfg(test)]
-#[path = "loaded_tests.rs"]
 pub(crate) mod tests;

@@ -23,9 +23,11 @@ pub enum Unusable {
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unusable::Filter => f.write_str("/proc shows a seccomp filter, or shows nothing"),
-            Unusable::Untried(error) => write!(f, "no child could try it out ({error})"),
-            Unusable::NoEntry => f.write_str("the kernel has no 32-bit entry"),
+            Unusable::Filter => {
+                f.write_str("/proc/self/status shows a seccomp filter or cannot be read")
+            }
+            Unusable::Untried(error) => write!(f, "no child could be made to try it: {error}"),
+            Unusable::NoEntry => f.write_str("the kernel has no 32-bit system calls"),
         }
     }
 }
@@ -36,7 +38,7 @@ impl fmt::Display for Unusable {
 ///
 /// # Errors
 /// The reason if not.
-pub fn int80_works() -> Result<(), Unusable> {
+pub fn works() -> Result<(), Unusable> {
     if unfiltered() { disposable_child_survives() } else { Err(Unusable::Filter) }
 }
 
@@ -72,14 +74,14 @@ mod tests {
     use crate::arch;
 
     #[test]
-    fn int80_is_probed_without_a_trace() {
+    fn the_trial_leaves_no_trace() {
         // Debian's kernels have the entry; a test under a filter may not use
         // it.
-        let works = super::int80_works().is_ok();
+        let works = super::works().is_ok();
         let mut status = 0;
         // SAFETY: a live status.
         let child = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
-        assert_eq!(child, -1, "the probe's child was reaped");
+        assert_eq!(child, -1, "the trial's child was reaped");
         let filtered = !crate::os::trials::unfiltered();
         assert!(works || filtered || !entry_exists());
     }
@@ -91,9 +93,9 @@ mod tests {
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: at worst the kernel kills this child.
-            let said = unsafe { arch::int80(20, [0; 5]) };
+            let pid = unsafe { arch::int80(20, [0; 5]) };
             // SAFETY: none of the arguments is an address.
-            unsafe { libc::_exit(i32::from(said != libc::getpid())) };
+            unsafe { libc::_exit(i32::from(pid != libc::getpid())) };
         }
         let mut status = 0;
         // SAFETY: a live status.

@@ -37,8 +37,8 @@ fn hashes_are_those_of_the_specifications() {
 }
 
 #[test]
-fn a_table_holds_its_names() {
-    const NAMES: Table<2> = Table::new("printf\0wait\0");
+fn a_list_holds_its_names() {
+    const NAMES: SymbolList<2> = SymbolList::new("printf\0wait\0");
     let names: Vec<_> = NAMES.iter().map(|name| (name.text(), name.gnu)).collect();
     assert_eq!(names, [("printf", 0x156b_2bb8), ("wait", Name::new("wait").gnu)]);
     assert_eq!(NAMES.get(1).map(Name::text), Some("wait"));

@@ -41,7 +41,7 @@ pub enum Compiler {
 
 /// One step of the argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum Step {
     /// The table has no row for this operating system.
     OtherSystem,
     /// The defect needs another processor.
@@ -73,30 +73,30 @@ pub enum Reason {
     Preemptible,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::OtherSystem => f.write_str("no known defect of this operating system"),
+            Self::OtherSystem => f.write_str("no defect of this operating system is known"),
             Self::OtherProcessor => f.write_str("the defect needs an x86 processor"),
             Self::Gvisor => f.write_str(
                 "this is gVisor: it writes signal frames itself, the host kernel does not",
             ),
-            Self::ReleaseUnreadable => f.write_str("the kernel release is no version number"),
+            Self::ReleaseUnreadable => f.write_str("uname -r is not a version number"),
             Self::ReleaseFaked => {
-                f.write_str("uname -r is faked (setarch --uname-2.6), other texts decide")
+                f.write_str("uname -r is faked (setarch --uname-2.6), so it is not used")
             }
             Self::Upstream(version, text) => {
                 write!(f, "upstream version {version}, from {}", text.as_str())
             }
-            Self::OutOfRange => f.write_str("no affected range holds this version"),
+            Self::OutOfRange => f.write_str("this version is in no affected range"),
             Self::InRange(fixed) => {
-                write!(f, "an affected range holds this version, fixed in {fixed}")
+                write!(f, "this version is in an affected range; fixed in {fixed}")
             }
             Self::FixedByVendor(row) => {
                 write!(f, "the vendor fixed this series in build {} ({})", row.build, row.source())
             }
             Self::VendorMayHaveFixed => {
-                f.write_str("a vendor's build: it may carry the fix without being listed")
+                f.write_str("a vendor's build: it may have the fix without being listed")
             }
             Self::BuiltBy(Compiler::Gcc(major), true) => {
                 write!(f, "built by GCC {major}, whose code shows the defect")
@@ -105,10 +105,10 @@ impl fmt::Display for Reason {
                 write!(f, "built by GCC {major}, whose code does not show the defect")
             }
             Self::BuiltBy(Compiler::Clang, _) => {
-                f.write_str("built by Clang; the defect is known of GCC only")
+                f.write_str("built by Clang; only GCC is known to show the defect")
             }
             Self::CompilerUnknown => {
-                f.write_str("the compiler is not known (/proc/version unreadable?)")
+                f.write_str("the compiler is unknown (is /proc/version readable?)")
             }
             Self::NoAvx => {
                 f.write_str("no AVX: only x87 and SSE registers are at risk on this processor")
@@ -122,32 +122,33 @@ impl fmt::Display for Reason {
 }
 
 /// The most steps that an argument has.
-const MOST_REASONS: usize = 8;
+const MOST_STEPS: usize = 8;
 
-/// The steps of an argument, in order. Holds eight; further ones are dropped.
+/// Why the verdict is what it is: steps, in order. Holds eight; further ones are
+/// dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Reasons {
-    steps: [Option<Reason>; MOST_REASONS],
+pub struct Argument {
+    steps: [Option<Step>; MOST_STEPS],
 }
 
-impl Reasons {
+impl Argument {
     /// No steps.
-    pub(super) const NONE: Self = Self { steps: [None; MOST_REASONS] };
+    pub(super) const NONE: Self = Self { steps: [None; MOST_STEPS] };
 
-    pub(super) fn push(&mut self, reason: Reason) {
+    pub(super) fn push(&mut self, step: Step) {
         if let Some(free) = self.steps.iter_mut().find(|step| step.is_none()) {
-            *free = Some(reason);
+            *free = Some(step);
         }
     }
 
-    /// The reasons, in the order in which they were found.
-    pub fn iter(&self) -> impl Iterator<Item = Reason> + '_ {
+    /// The steps, in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = Step> + '_ {
         self.steps.iter().flatten().copied()
     }
 
-    /// Whether `reason` is among them.
+    /// Whether `step` is among them.
     #[must_use]
-    pub fn contains(&self, reason: Reason) -> bool {
-        self.iter().any(|step| step == reason)
+    pub fn contains(&self, step: Step) -> bool {
+        self.iter().any(|each| each == step)
     }
 }
