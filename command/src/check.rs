@@ -10,11 +10,11 @@ use sigward::quirks;
 use sigward::sys::kernel;
 use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Reason, Standing, Verdict, judge};
 
+use super::environment::environ;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output;
-use super::plan;
-use super::run::environ;
+use super::plan::{self, PlanReport};
 
 /// Say whether this kernel is affected, and why
 ///
@@ -54,8 +54,8 @@ impl Check {
         };
         let reasons = verdict.reasons.iter().map(|reason| self.words(reason)).collect();
         let environ = environ();
-        let report = Report::of(&verdict, reasons, self.plan(verdict, &environ));
-        output::print(&report, self.json, Report::text)?;
+        let report = CheckReport::of(&verdict, reasons, self.plan(verdict, &environ));
+        output::print(&report, self.json, CheckReport::text)?;
         Ok(match verdict.standing {
             Standing::NotAffected => Exit::Success,
             Standing::Affected => Exit::Affected,
@@ -64,12 +64,12 @@ impl Check {
     }
 
     /// What the library would do on Linux; `None` for another system.
-    fn plan(&self, verdict: Verdict, environ: &[OsString]) -> Option<plan::Report> {
+    fn plan(&self, verdict: Verdict, environ: &[OsString]) -> Option<PlanReport> {
         let (config, bad) = plan::settings(environ.iter().map(|entry| entry.as_bytes()));
         match self.release {
-            None => Some(plan::Report::of_heir(&config, bad, verdict)),
+            None => Some(PlanReport::of_next_program(&config, bad, verdict)),
             Some(_) if self.sysname == "Linux" => {
-                Some(plan::Report::elsewhere(&config, bad, verdict))
+                Some(PlanReport::elsewhere(&config, bad, verdict))
             }
             Some(_) => None,
         }
@@ -101,7 +101,7 @@ impl Check {
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an independent fact")]
-struct Report {
+struct CheckReport {
     standing: &'static str,
     confidence: &'static str,
     defect: Option<&'static str>,
@@ -116,11 +116,11 @@ struct Report {
     auto_acts: bool,
     only_reduces: bool,
     reasons: Vec<String>,
-    plan: Option<plan::Report>,
+    plan: Option<PlanReport>,
 }
 
-impl Report {
-    fn of(verdict: &Verdict, reasons: Vec<String>, plan: Option<plan::Report>) -> Self {
+impl CheckReport {
+    fn of(verdict: &Verdict, reasons: Vec<String>, plan: Option<PlanReport>) -> Self {
         let account = verdict.quirk.and_then(quirks::account);
         let auto_acts = match plan {
             Some(_) => plan::acts(&Config::DEFAULT, || *verdict),

@@ -108,7 +108,8 @@ macro_rules! calls {
                 /// The targets of the outer two names, and of the innermost.
                 pub static OUTER: [AtomicPtr<()>; 2] =
                     [const { AtomicPtr::new(replacement as *const () as *mut ()) }; 2];
-                pub static INNER: AtomicPtr<()> = AtomicPtr::new(replacement as *const () as *mut ());
+                pub static INNER: AtomicPtr<()> =
+                    AtomicPtr::new(replacement as *const () as *mut ());
 
                 pub unsafe extern "C" fn replacement($($argument: $type),*) -> $result {
                     as_libc_returns($body) as $result
@@ -124,9 +125,11 @@ macro_rules! calls {
                 let names = [name!($name), name!($wrapper)];
                 let inner = original(name!($inner));
                 let replaces = matches!(strategy, $replacing);
-                $name::INNER.store(choose(replaces, inner, inner, $name::replacement as *const ()), Ordering::Relaxed);
+                let replacement = $name::replacement as *const ();
+                let next = choose(replaces, inner, inner, replacement);
+                $name::INNER.store(next, Ordering::Relaxed);
                 for (name, target) in names.into_iter().zip(&$name::OUTER) {
-                    let next = choose(replaces, original(name), inner, $name::replacement as *const ());
+                    let next = choose(replaces, original(name), inner, replacement);
                     target.store(next, Ordering::Relaxed);
                 }
             )*
