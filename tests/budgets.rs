@@ -113,8 +113,8 @@ fn system_calls_at_load() {
     ];
     let run = Run::new("/bin/true");
     let with = run.clone().sigward("auto");
-    let told = with.clone().env("SIGWARD_STATS", "1").output().unwrap();
-    if !need::optional(told.figure("duty") == "inert", "a healthy kernel", "upgrade it") {
+    let counted = with.clone().env("SIGWARD_STATS", "1").output().unwrap();
+    if !need::optional(counted.figure("duty") == "inert", "a healthy kernel", "upgrade it") {
         return;
     }
     let bare = calls(&run);

@@ -71,7 +71,7 @@ fn several_bad_values_make_one_line() {
 
 #[test]
 fn a_bad_name_is_reported_unless_it_may_be_other_softwares() {
-    for (name, told) in [
+    for (name, is_reported) in [
         ("SIGWARD_FOO", true),
         ("SIGWARD_", true),
         ("SIGWARD_SERVICE_HOST", false),
@@ -83,7 +83,7 @@ fn a_bad_name_is_reported_unless_it_may_be_other_softwares() {
             let outcome = run.output().unwrap();
             assert!(outcome.success());
             let expected = format!("ignored: {name}=1: no such variable; see `sigward run --help`");
-            assert_eq!(said(&outcome), vec![expected; usize::from(told)]);
+            assert_eq!(said(&outcome), vec![expected; usize::from(is_reported)]);
         }
     }
 }
@@ -97,8 +97,8 @@ fn a_bad_name_costs_nothing_where_nothing_is_done() {
     assert_eq!(named.output().unwrap().stderr, "");
     assert_eq!(named.calls().unwrap(), run.calls().unwrap());
     // The control: writing a message does cost a call.
-    let told = run.clone().env("SIGWARD_SIZE", "x");
-    assert!(told.calls().unwrap().len() > run.calls().unwrap().len());
+    let reported = run.clone().env("SIGWARD_SIZE", "x");
+    assert!(reported.calls().unwrap().len() > run.calls().unwrap().len());
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_refused_lock_is_logged_once_with_its_remedies() {
 
 #[test]
 fn memory_that_cannot_be_locked_uses_up_no_warning() {
-    for (program, kind, limit, told) in [
+    for (program, kind, limit, expected) in [
         ("residency", "PROT_NONE", 0, 0),
         ("residency", "after a bad one", 0, 1),
         ("residency", "has a hole", 8 << 20, 0),
@@ -223,7 +223,7 @@ fn memory_that_cannot_be_locked_uses_up_no_warning() {
         let outcome = run.output().unwrap();
         assert!(outcome.success(), "{outcome:?}");
         let refusals = said(&outcome).iter().filter(|line| line.contains("was refused")).count();
-        assert_eq!(refusals, told, "{program} {kind}: {outcome:?}");
+        assert_eq!(refusals, expected, "{program} {kind}: {outcome:?}");
     }
 }
 

@@ -52,7 +52,7 @@ impl Check {
             Some(release) => self.judge_given(release),
             None => kernel::judge(),
         };
-        let reasons = verdict.reasons.iter().map(|reason| self.words(reason)).collect();
+        let reasons = verdict.reasons.iter().map(|reason| self.reason_text(reason)).collect();
         let environ = environ();
         let report = CheckReport::of(&verdict, reasons, self.plan(verdict, &environ));
         output::print(&report, self.json, CheckReport::text)?;
@@ -87,7 +87,7 @@ impl Check {
         })
     }
 
-    fn words(&self, reason: Reason) -> String {
+    fn reason_text(&self, reason: Reason) -> String {
         let unread = self.release.is_some() && self.proc_version.is_none();
         match reason {
             Reason::CompilerUnknown if unread => {

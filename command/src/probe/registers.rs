@@ -165,7 +165,7 @@ fn work(
         // Before this thread is bound to its processor, so that the new one may run
         // elsewhere.
         thread::Builder::new()
-            .spawn(hold_up_faults)
+            .spawn(delay_faults)
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
     }
     stay_on(cpu)?;
@@ -217,7 +217,7 @@ fn map(length: usize) -> Result<NonNull<c_void>, Errno> {
 /// Keeps this process's address-space lock busy, so that a page fault sleeps on it, as it
 /// would for a disk. Then another task gets the processor; without kernel preemption
 /// hardly anything else causes that.
-fn hold_up_faults() -> Result<Infallible, Errno> {
+fn delay_faults() -> Result<Infallible, Errno> {
     /// Many pages, but not a huge one, which could be changed in one step.
     const MEMORY: usize = 1 << 20;
     let memory = map(MEMORY)?;

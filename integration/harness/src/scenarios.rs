@@ -267,7 +267,7 @@ pub enum With {
     Nothing,
     /// The library.
     Library,
-    /// The library, told that a frame has this many bytes. The real size depends on the CPU,
+    /// The library, which is set to assume that a frame has this many bytes. The real size depends on the CPU,
     /// and determines how much of a stack is held.
     Frames(&'static str),
 }

@@ -10,7 +10,7 @@ void end_worker_of_library(void) __asm__("end_worker");
 
 enum { FORKS = 3 };
 
-static void fork_amid(enum rest how)
+static void fork_during(enum rest how)
 {
     warm_up(plain_pages(STACK_SIZE), STACK_SIZE);
     start_worker_of_library(how);
@@ -26,9 +26,9 @@ static void fork_amid(enum rest how)
     end_worker_of_library();
 }
 
-static void by_lock(void) { fork_amid(BY_LOCK); }
-static void by_join(void) { fork_amid(BY_JOINING); }
-static void by_round(void) { fork_amid(BY_ROUNDS); }
+static void by_lock(void) { fork_during(BY_LOCK); }
+static void by_join(void) { fork_during(BY_JOINING); }
+static void by_round(void) { fork_during(BY_ROUNDS); }
 
 int main(int argc, char **argv)
 {

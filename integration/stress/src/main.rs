@@ -255,14 +255,14 @@ fn main() -> ExitCode {
     let threads = (0..count).map(|index| spawn(shared, index)).collect();
     let mut run = Run { options, shared, threads, rng: Rng::with_seed(seed), steps: 0 };
 
-    let (began, mut told) = (Instant::now(), Instant::now());
+    let (began, mut reported) = (Instant::now(), Instant::now());
     let mut outcome = Ok(());
     while outcome.is_ok() && began.elapsed().as_secs() < run.options.seconds {
         // SAFETY: the default action ends a program that does not return here.
         unsafe { libc::alarm(DEAD_MAN) };
         outcome = run.round();
-        if told.elapsed() > Duration::from_secs(10) {
-            told = Instant::now();
+        if reported.elapsed() > Duration::from_secs(10) {
+            reported = Instant::now();
             run.figures(began);
         }
     }

@@ -21,7 +21,7 @@ pub struct Shared {
     /// The number of steps in progress that disturb others' pages, and of all so far.
     disturbing: AtomicUsize,
     disturbances: AtomicUsize,
-    /// Whoever has a frame on a stack holds the read lock.
+    /// A thread with a frame on a stack holds the read lock.
     frames: RwLock<()>,
     /// The total number of forks.
     pub forks: AtomicUsize,
