@@ -132,7 +132,7 @@ fn stacks(
             let looks = if torn < SECOND_LOOKS { LOOKS } else { 1 };
             match settle(source, at, once, again, layout, looks)? {
                 Slot::Empty => {}
-                // An entry that moved up during the read is met twice.
+                // An entry that moved up during the read is read twice.
                 Slot::Stack(stack) if !seen.insert(stack.key) => {}
                 Slot::Stack(stack) => stacks.push(stack),
                 Slot::Torn => torn += 1,

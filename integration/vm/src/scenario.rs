@@ -142,7 +142,7 @@ pub fn all() -> Vec<Scenario> {
     .concat()
 }
 
-/// The scenarios that can strike on a kernel that has the defect itself. Omits those that
+/// The scenarios that can show the defect on a kernel that has the defect itself. Omits those that
 /// only take away from 6.1 what the kernels of 2019 did not have.
 pub fn genuine() -> Vec<Scenario> {
     let meters = [programs(), deep_stacks(), surroundings(), with_old_glibc(), bounds()];

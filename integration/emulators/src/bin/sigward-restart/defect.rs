@@ -70,7 +70,7 @@ impl Arguments {
 
 impl Defect {
     /// Whether the call with this number can lose arguments.
-    pub fn strikes(&self, number: i64) -> bool {
+    pub fn affects(&self, number: i64) -> bool {
         if self.calls.is_empty() { !SPARED.contains(&number) } else { self.calls.contains(&number) }
     }
 

@@ -1,9 +1,9 @@
 // Forks while a library's fork handlers wait for the library's threads, which are in our hooks: on
 // a lock ("lock"), by joining them ("join"), or for their next round ("round").
-// links: libquiet
+// links: libpausing
 #include "scenario.h"
 
-// How the library pauses its thread; libquiet.c has the same order.
+// How the library pauses its thread; libpausing.c has the same order.
 enum rest { BY_LOCK, BY_JOINING, BY_ROUNDS };
 void start_worker_of_library(enum rest how) __asm__("start_worker");
 void end_worker_of_library(void) __asm__("end_worker");
