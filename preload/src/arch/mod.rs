@@ -20,6 +20,6 @@
 //! `FreeBSD` needs `jump`, `bound_address` and the last row.
 
 #[cfg(target_arch = "x86_64")]
-mod x86_64;
+pub(crate) mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::*;

@@ -15,7 +15,7 @@ macro_rules! resolve_and_jump {
             "jmp r11",
             ".cfi_endproc",
             resolve = sym $resolve,
-            call_r11 = sym $crate::arch::call_r11,
+            call_r11 = sym $crate::arch::x86_64::linux::call_r11,
         )
     };
 }
@@ -105,7 +105,7 @@ macro_rules! jump_by_number {
             index = const $index,
             original = sym $original,
             route = sym $route,
-            call_r11 = sym $crate::arch::call_r11,
+            call_r11 = sym $crate::arch::x86_64::linux::call_r11,
         )
     };
 }
