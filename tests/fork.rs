@@ -105,8 +105,8 @@ fn a_reporting_child_finds_the_stacks_that_are_copied() {
         );
         let run = run.sigward("on");
         assert_eq!(run.clone().env("SIGWARD_FORK", "copy").output().unwrap(), without);
-        let spared = run.env("SIGWARD_FORK", "auto").output().unwrap();
-        assert!(spared.stdout.starts_with("signal 0 "), "the limit no longer exists: {spared:?}");
+        let wiped = run.env("SIGWARD_FORK", "auto").output().unwrap();
+        assert!(wiped.stdout.starts_with("signal 0 "), "the limit no longer exists: {wiped:?}");
     }
 }
 

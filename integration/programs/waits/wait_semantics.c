@@ -529,7 +529,7 @@ static void nesting(void)
 
 static volatile int taken;
 
-/* Reaps whatever has news. */
+/* Reaps every child that has changed state. */
 static void collect(int signal)
 {
     int saved = errno;
@@ -596,7 +596,7 @@ static void *collected(void *argument)
     return 0;
 }
 
-/* A handler that reaps whatever has news comes too late for a sleeping waiter. */
+/* A handler that does so runs too late to reap the child of a sleeping wait. */
 static void collectors(void)
 {
     pthread_t thread;

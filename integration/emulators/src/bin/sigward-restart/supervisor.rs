@@ -25,8 +25,8 @@ pub struct Counts {
     pub int80: u64,
     /// Interrupted calls that are continued without arguments.
     pub continued: u64,
-    /// Restarts of calls that the defect spares.
-    pub spared: u64,
+    /// Restarts of calls that the defect does not affect.
+    pub unaffected: u64,
 }
 
 impl fmt::Display for Counts {
@@ -36,7 +36,7 @@ impl fmt::Display for Counts {
         writeln!(to, "affected_handler {}", self.affected_handler)?;
         writeln!(to, "int80 {}", self.int80)?;
         writeln!(to, "continued {}", self.continued)?;
-        writeln!(to, "spared {}", self.spared)
+        writeln!(to, "unaffected {}", self.unaffected)
     }
 }
 
@@ -215,7 +215,7 @@ impl Supervisor {
                 false
             }
             _ => {
-                self.counts.spared += 1;
+                self.counts.unaffected += 1;
                 false
             }
         }
