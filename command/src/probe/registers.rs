@@ -65,7 +65,7 @@ struct Counts {
 /// Signals taken in this process.
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn take(_: c_int) {
+extern "C" fn count_signal(_: c_int) {
     TAKEN.fetch_add(1, Relaxed);
 }
 
@@ -131,14 +131,14 @@ fn stay_on(cpu: usize) -> Result<(), Errno> {
 fn make_noise(cpu: usize, wakes: bool) -> Result<(), Errno> {
     stay_on(cpu)?;
     loop {
-        hold(&[0xa5; 32], if wakes { 1 } else { 100_000 });
+        keep_in_registers(&[0xa5; 32], if wakes { 1 } else { 100_000 });
         if wakes {
             thread::sleep(Duration::from_micros(100));
         }
     }
 }
 
-fn hold(value: &[u8; 32], turns: u64) {
+fn keep_in_registers(value: &[u8; 32], turns: u64) {
     // SAFETY: reads 32 bytes of `value`. AVX is there.
     unsafe {
         asm!(
@@ -182,7 +182,8 @@ fn work(
     let alternate = libc::stack_t { ss_sp: stack.as_ptr(), ss_flags: 0, ss_size: STACK };
     // SAFETY: a live structure; its memory lives as long as the process.
     Errno::result(unsafe { libc::sigaltstack(&raw const alternate, std::ptr::null_mut()) })?;
-    let action = SigAction::new(SigHandler::Handler(take), SaFlags::SA_ONSTACK, SigSet::empty());
+    let action =
+        SigAction::new(SigHandler::Handler(count_signal), SaFlags::SA_ONSTACK, SigSet::empty());
     // SAFETY: the handler adds to an atomic.
     unsafe { sigaction(Signal::SIGUSR1, &action)? };
 

@@ -65,7 +65,7 @@ pub fn compare(
     let mut calls = Calls::new();
     for _ in 0..*plain.start() {
         let result = bench.run(suite, &PLAIN)?;
-        learn(&mut usual, result.verdicts);
+        add_verdicts(&mut usual, result.verdicts);
         calls = result.calls;
     }
     let waits = calls::waits(&calls);
@@ -82,7 +82,7 @@ pub fn compare(
         if differing(&usual, &hardened).is_empty() {
             break;
         }
-        learn(&mut usual, bench.run(suite, &PLAIN)?.verdicts);
+        add_verdicts(&mut usual, bench.run(suite, &PLAIN)?.verdicts);
         runs += 1;
     }
     let always = |verdict: &str| {
@@ -108,7 +108,7 @@ pub fn compare(
 
 const ABSENT: &str = "did not run";
 
-fn learn(usual: &mut Usual, verdicts: BTreeMap<String, String>) {
+fn add_verdicts(usual: &mut Usual, verdicts: BTreeMap<String, String>) {
     let first = usual.is_empty();
     for (test, all) in &mut *usual {
         if !verdicts.contains_key(test) {
@@ -151,7 +151,7 @@ mod tests {
     fn seen(plain: &[&[(&str, &str)]], with: &[(&str, &str)]) -> Vec<String> {
         let mut usual = Usual::new();
         for run in plain {
-            learn(&mut usual, verdicts(run));
+            add_verdicts(&mut usual, verdicts(run));
         }
         let result = RunResult { verdicts: verdicts(with), calls: Calls::new() };
         differing(&usual, &[("on", result)]).into_iter().map(|found| found.test).collect()
