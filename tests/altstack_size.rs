@@ -52,13 +52,13 @@ fn the_kernel_gets_a_larger_one() {
 #[test]
 fn it_is_reported_once_with_both_sizes_and_counted() {
     for &libc in libcs() {
-        let told = small(libc, "auto", "report").env("SIGWARD_LOG", "warn").output().unwrap();
-        let lines: Vec<_> = told.stderr.lines().filter(|line| line.contains("WARN")).collect();
-        assert_eq!(lines.len(), 1, "{told:?}");
+        let reported = small(libc, "auto", "report").env("SIGWARD_LOG", "warn").output().unwrap();
+        let lines: Vec<_> = reported.stderr.lines().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(lines.len(), 1, "{reported:?}");
         for what in ["8192 bytes", "11952", "SIGWARD_SIZE=fix"] {
             assert!(lines[0].contains(what), "{what}: {}", lines[0]);
         }
-        assert!(told.stderr.contains(" too_small=1 "), "{}", told.stderr);
+        assert!(reported.stderr.contains(" too_small=1 "), "{}", reported.stderr);
         // A stack that is large enough is not reported.
         let large = small(libc, "auto", "report").env(FRAME.0, "4096").env("SIGWARD_LOG", "warn");
         let large = large.output().unwrap();

@@ -10,14 +10,10 @@ use std::time::Duration;
 use object::Endianness;
 use object::elf::{FileHeader64, SHN_UNDEF};
 use object::read::elf::{ElfFile64, FileHeader, SectionHeader, Sym};
+use sigward_harness::counter::Counter;
 use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::steps::Steps;
 use sigward_harness::{Run, artifacts, need};
-
-#[path = "../benches/performance/counter.rs"]
-#[allow(dead_code, reason = "the benches use the rest")]
-mod counter;
-use counter::Counter;
 
 /// User instructions added to an exec, relative to those that an empty library adds.
 const EXEC: f64 = 2.2;
@@ -113,8 +109,8 @@ fn system_calls_at_load() {
     ];
     let run = Run::new("/bin/true");
     let with = run.clone().sigward("auto");
-    let told = with.clone().env("SIGWARD_STATS", "1").output().unwrap();
-    if !need::optional(told.figure("duty") == "inert", "a healthy kernel", "upgrade it") {
+    let counted = with.clone().env("SIGWARD_STATS", "1").output().unwrap();
+    if !need::optional(counted.figure("duty") == "inert", "a healthy kernel", "upgrade it") {
         return;
     }
     let bare = calls(&run);

@@ -86,9 +86,9 @@ fn a_program_is_hardened_as_the_first_process() {
         unshare.arg("chroot").arg(root.path());
         unshare.args(["/opt/sigward/sigward", "run", "--mode", "on", "--set", "SIGWARD_STATS=1"]);
         let output = unshare.args(["--", "/program", "8"]).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "threads: 8, signals: 8\n", "{told}");
-        assert!(told.starts_with("sigward[1]: duty=act stacks=8 lock=8 "), "{libc:?}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "threads: 8, signals: 8\n", "{stderr}");
+        assert!(stderr.starts_with("sigward[1]: duty=act stacks=8 lock=8 "), "{libc:?}: {stderr}");
         assert!(output.status.success());
     }
 }

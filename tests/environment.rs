@@ -20,7 +20,7 @@ fn preloaded(name: &str, libc: Libc) -> Run {
 }
 
 /// The lines of stderr without the prefix that differs from run to run: `sigward[PID]: `.
-fn said(outcome: &Outcome) -> Vec<&str> {
+fn messages(outcome: &Outcome) -> Vec<&str> {
     let words = |line| {
         str::strip_prefix(line, "sigward[")
             .and_then(|line| line.split_once("] ").or_else(|| line.split_once("]: ")))
@@ -49,7 +49,7 @@ fn a_bad_value_is_reported_once_and_does_no_harm() {
                 row.name,
                 row.accepted()
             );
-            assert_eq!(said(&outcome), [expected]);
+            assert_eq!(messages(&outcome), [expected]);
             assert_eq!((outcome.stdout, outcome.status), (plain.stdout.clone(), plain.status));
             tried += 1;
         }
@@ -64,14 +64,14 @@ fn several_bad_values_make_one_line() {
         let run = run.env("SIGWARD", "perhaps").env("SIGWARD_STATS", "2").env("SIGWARD_FOO", "");
         let outcome = run.output().unwrap();
         assert!(outcome.success());
-        let [line] = said(&outcome)[..] else { panic!("{outcome:?}") };
+        let [line] = messages(&outcome)[..] else { panic!("{outcome:?}") };
         assert!(line.starts_with("ignored: SIGWARD"), "{line}");
     }
 }
 
 #[test]
 fn a_bad_name_is_reported_unless_it_may_be_other_softwares() {
-    for (name, told) in [
+    for (name, is_reported) in [
         ("SIGWARD_FOO", true),
         ("SIGWARD_", true),
         ("SIGWARD_SERVICE_HOST", false),
@@ -83,7 +83,7 @@ fn a_bad_name_is_reported_unless_it_may_be_other_softwares() {
             let outcome = run.output().unwrap();
             assert!(outcome.success());
             let expected = format!("ignored: {name}=1: no such variable; see `sigward run --help`");
-            assert_eq!(said(&outcome), vec![expected; usize::from(told)]);
+            assert_eq!(messages(&outcome), vec![expected; usize::from(is_reported)]);
         }
     }
 }
@@ -97,8 +97,8 @@ fn a_bad_name_costs_nothing_where_nothing_is_done() {
     assert_eq!(named.output().unwrap().stderr, "");
     assert_eq!(named.calls().unwrap(), run.calls().unwrap());
     // The control: writing a message does cost a call.
-    let told = run.clone().env("SIGWARD_SIZE", "x");
-    assert!(told.calls().unwrap().len() > run.calls().unwrap().len());
+    let reported = run.clone().env("SIGWARD_SIZE", "x");
+    assert!(reported.calls().unwrap().len() > run.calls().unwrap().len());
 }
 
 #[test]
@@ -167,8 +167,9 @@ fn each_log_level_adds_to_the_one_before() {
     assert_eq!(refused(Libc::Glibc, 64 << 10).output().unwrap(), *off);
     assert_eq!((&*off.stderr, &*error.stderr), ("", ""));
 
-    let count =
-        |outcome, level: &str| said(outcome).iter().filter(|line| line.starts_with(level)).count();
+    let count = |outcome, level: &str| {
+        messages(outcome).iter().filter(|line| line.starts_with(level)).count()
+    };
     for (outcome, warns, infos, debugs) in [
         (warn, 1, false, false),
         (info, 1, true, false),
@@ -181,7 +182,7 @@ fn each_log_level_adds_to_the_one_before() {
         assert!(outcome.success() && outcome.stdout == off.stdout, "{outcome:?}");
     }
     // The effective settings and the verdict are logged as decisions.
-    let words = said(info);
+    let words = messages(info);
     for word in ["INFO: SIGWARD=on", "INFO: SIGWARD_ALTSTACK=auto", "INFO: SIGWARD_LOG=info"] {
         assert!(words.contains(&word), "{word}: {words:?}");
     }
@@ -201,7 +202,7 @@ fn a_refused_lock_is_logged_once_with_its_remedies() {
                 "WARN: locking a signal stack was refused ({errno}): RLIMIT_MEMLOCK is {limit} \
                  bytes, enough for {stacks} stacks; {REMEDY}"
             );
-            assert_eq!(said(&outcome), [expected]);
+            assert_eq!(messages(&outcome), [expected]);
         }
         let enough = refused(libc, 8 << 20).env("SIGWARD_LOG", "warn").output().unwrap();
         assert_eq!(enough.stderr, "");
@@ -210,7 +211,7 @@ fn a_refused_lock_is_logged_once_with_its_remedies() {
 
 #[test]
 fn memory_that_cannot_be_locked_uses_up_no_warning() {
-    for (program, kind, limit, told) in [
+    for (program, kind, limit, expected) in [
         ("residency", "PROT_NONE", 0, 0),
         ("residency", "after a bad one", 0, 1),
         ("residency", "has a hole", 8 << 20, 0),
@@ -222,8 +223,9 @@ fn memory_that_cannot_be_locked_uses_up_no_warning() {
         let run = run.env("SIGWARD", "on").env("SIGWARD_STACK", "off").env("SIGWARD_LOG", "warn");
         let outcome = run.output().unwrap();
         assert!(outcome.success(), "{outcome:?}");
-        let refusals = said(&outcome).iter().filter(|line| line.contains("was refused")).count();
-        assert_eq!(refusals, told, "{program} {kind}: {outcome:?}");
+        let refusals =
+            messages(&outcome).iter().filter(|line| line.contains("was refused")).count();
+        assert_eq!(refusals, expected, "{program} {kind}: {outcome:?}");
     }
 }
 

@@ -69,8 +69,8 @@ fn the_readme_knows_every_variable_and_no_other() {
     assert!(missing.is_empty(), "{missing:?}");
 
     let word = |c: char| !c.is_ascii_uppercase() && c != '_';
-    let stranger = readme
+    let unknown = readme
         .split(word)
         .find(|word| word.starts_with("SIGWARD_") && TABLE.iter().all(|row| row.name != *word));
-    assert_eq!(stranger, None);
+    assert_eq!(unknown, None);
 }

@@ -105,8 +105,8 @@ fn a_reporting_child_finds_the_stacks_that_are_copied() {
         );
         let run = run.sigward("on");
         assert_eq!(run.clone().env("SIGWARD_FORK", "copy").output().unwrap(), without);
-        let spared = run.env("SIGWARD_FORK", "auto").output().unwrap();
-        assert!(spared.stdout.starts_with("signal 0 "), "the limit no longer exists: {spared:?}");
+        let wiped = run.env("SIGWARD_FORK", "auto").output().unwrap();
+        assert!(wiped.stdout.starts_with("signal 0 "), "the limit no longer exists: {wiped:?}");
     }
 }
 
@@ -117,7 +117,7 @@ fn handlers_that_wait_for_threads_do_not_deadlock() {
     let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
         for scenario in ["lock", "join", "round"] {
-            let run = Run::new(build("quiet", libc).unwrap()).arg(scenario);
+            let run = Run::new(build("pausing", libc).unwrap()).arg(scenario);
             let without = run.output().unwrap();
             assert!(without.success(), "{without:?}");
             assert_eq!(run.clone().sigward("on").output().unwrap(), without, "{scenario}");
@@ -131,7 +131,7 @@ fn handlers_that_wait_for_threads_do_not_deadlock() {
 /// reaches the kernel after the fork, when the library holds its locks again.
 #[test]
 fn a_call_across_the_end_of_a_slow_fork_does_not_fail() {
-    let run = Run::new(build("quiet", Libc::Glibc).unwrap()).arg("round");
+    let run = Run::new(build("pausing", Libc::Glibc).unwrap()).arg("round");
     let late = run.preload(artifacts::initialised_late().unwrap()).preload(artifacts::chaos());
     let run = late.env("SIGWARD", "on").env("CHAOS", "madvise@DONTNEED:late");
     let outcome = run.output().unwrap();

@@ -107,7 +107,7 @@ const fn absent(libc: Libc) -> &'static [&'static str] {
 
 /// What is wrong with a program that runs with `library`, if anything; `bare` is its output
 /// without a library.
-fn amiss(run: &Run, shown: Shown, bare: &str, library: &Path) -> Option<String> {
+fn difference(run: &Run, shown: Shown, bare: &str, library: &Path) -> Option<String> {
     let with = run.clone().preload(library);
     let seen = match shown {
         Frames => with.env("SIGWARD", "on").frames().map(|trace| (trace.faulting(), trace.outcome)),
@@ -158,7 +158,7 @@ fn judge(row: &Row, libc: Libc) -> Result<Vec<&'static str>, String> {
     if !bare.success() {
         return Err(format!("{what}: does not run: {bare:?}"));
     }
-    let look = |library: &Path| amiss(&run, shown, &bare.stdout, library);
+    let look = |library: &Path| difference(&run, shown, &bare.stdout, library);
     if let Some(words) = look(artifacts::preload()) {
         return Err(format!("{what}: fails with the whole library: {words}"));
     }

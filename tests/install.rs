@@ -37,8 +37,8 @@ fn installed_files_work_and_can_be_removed() {
         let mut sigward = Command::new("chroot");
         sigward.arg(folder.path()).args(["/usr/local/bin/sigward", "check", "--release", "5.3.1"]);
         let output = sigward.output().unwrap();
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(told.contains("5.3.1"), "{output:?}");
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(stdout.contains("5.3.1"), "{output:?}");
     }
 
     make("uninstall", folder.path());

@@ -58,7 +58,7 @@ fn the_programs_locks_are_its_own() {
 }
 
 /// Scenario, and what is locked of the stack before the program asks for all that it may
-/// lock, after that, and after it has given that back.
+/// lock, after that, and after it has released that.
 const LIMITS: &[(&str, &[&str])] = &[
     ("whole-limit", &["16", "0", "16"]),
     ("whole-limit-by-mmap", &["0"]),
@@ -119,7 +119,7 @@ fn a_call_that_fails_by_itself_takes_no_lock() {
     }
 }
 
-/// The well-known reproducer gives away its own stack in a loop. It must not fail, as it does
+/// The well-known reproducer discards its own stack in a loop. It must not fail, as it does
 /// if the stack is simply locked, and must not fault. `make soak` runs it for a minute.
 #[test]
 fn the_reproducer_runs_on() {

@@ -15,11 +15,11 @@ const TALKATIVE: &[&[(&str, &str)]] = &[
     &[("SIGWARD", "auto"), ("SIGWARD_SIZE", "x")],
 ];
 
-fn words(kind: &str, libc: Libc) -> Run {
-    Run::new(build("words", libc).unwrap()).arg(kind)
+fn stderr_kind(kind: &str, libc: Libc) -> Run {
+    Run::new(build("stderr_kinds", libc).unwrap()).arg(kind)
 }
 
-fn talkative(run: &Run, settings: &[(&str, &str)]) -> Outcome {
+fn with_messages(run: &Run, settings: &[(&str, &str)]) -> Outcome {
     let run = run.clone().preload(sigward_harness::artifacts::preload());
     let run = settings.iter().fold(run, |run, (name, value)| run.env(name, value));
     run.output().unwrap()
@@ -28,11 +28,11 @@ fn talkative(run: &Run, settings: &[(&str, &str)]) -> Outcome {
 /// The program prints `expected` and exits with 3, with and without the library.
 fn unharmed(kind: &str, expected: &str) {
     for &libc in libcs() {
-        let run = words(kind, libc);
+        let run = stderr_kind(kind, libc);
         let plain = run.output().unwrap();
         assert_eq!((&*plain.stdout, plain.code()), (expected, 3), "{plain:?}");
         for settings in TALKATIVE {
-            let with = talkative(&run, settings);
+            let with = with_messages(&run, settings);
             let end = (with.stdout, with.status);
             assert_eq!(end, (plain.stdout.clone(), plain.status), "{kind} {libc:?} {settings:?}");
         }
@@ -82,13 +82,13 @@ fn stderr_may_be_of_any_kind() {
         ["pipe", "socket", "terminal", "file", "named pipe"].map(|kind| format!("{kind} {count}\n"))
     };
     for &libc in libcs() {
-        let run = words("count", libc);
+        let run = stderr_kind("count", libc);
         assert_eq!(run.output().unwrap().stdout, lines(0).concat());
         for errno in [None, Some(libc::ENOSYS), Some(libc::EOPNOTSUPP), Some(libc::EPERM)] {
             // As on a kernel that has no non-blocking write.
             let refused = |errno| Filter::new().refuse(libc::SYS_pwritev2, errno);
             let run = errno.map_or(run.clone(), |errno| run.clone().filter(refused(errno)));
-            assert_eq!(talkative(&run, &[("SIGWARD_STATS", "1")]).stdout, lines(1).concat());
+            assert_eq!(with_messages(&run, &[("SIGWARD_STATS", "1")]).stdout, lines(1).concat());
         }
     }
 }
@@ -97,7 +97,7 @@ fn stderr_may_be_of_any_kind() {
 #[test]
 fn lines_arrive_on_a_working_stderr() {
     for settings in TALKATIVE {
-        let outcome = talkative(&words("end", Libc::Glibc), settings);
+        let outcome = with_messages(&stderr_kind("end", Libc::Glibc), settings);
         assert_eq!(outcome.code(), 3);
         assert!(outcome.stderr.lines().count() > 0, "{settings:?}");
         assert!(outcome.stderr.lines().all(|line| line.starts_with("sigward[")), "{outcome:?}");

@@ -38,7 +38,7 @@ fn the_window_is_what_was_asked_for() {
 #[test]
 fn windows_are_locked_only_on_request_and_held_only_for_handlers() {
     for &libc in programs::libcs() {
-        let told = |scenario: &str, size: &str| {
+        let stdout = |scenario: &str, size: &str| {
             let run = Run::new(build("ordinary", libc).unwrap()).arg(scenario).sigward("on");
             let outcome = run.env("SIGWARD_STACK", size).output().unwrap();
             assert!(outcome.success(), "{libc:?} {scenario} {size}: {outcome:?}");
@@ -50,9 +50,9 @@ fn windows_are_locked_only_on_request_and_held_only_for_handlers() {
             ("48k", "6 present, 6 locked", "6 present, 6 locked"),
             ("full", "6 present, 6 locked", "6 present, 6 locked"),
         ] {
-            let with = told("tell-handler", size);
+            let with = stdout("report-with-handler", size);
             assert_eq!(with, format!("window: {handler}\nmeasured: 0\n"), "{libc:?} {size}");
-            let without = told("tell-no-handler", size);
+            let without = stdout("report-without-handler", size);
             let expected = format!("window: {none}\n").repeat(20) + "measured: 0\n";
             assert_eq!(without, expected, "{libc:?} {size}");
         }

@@ -8,14 +8,14 @@ use sigward_harness::programs::{Libc, build, build_with, libcs};
 use sigward_harness::{Outcome, Run};
 
 /// Two libraries that define what the libc lacks; they return 41 and 42.
-fn come_and_go() -> [PathBuf; 2] {
+fn two_libraries() -> [PathBuf; 2] {
     let other = build_with("liblate_names", Libc::Glibc, &["-DRESULT=42"]);
     [build("liblate_names", Libc::Glibc).unwrap(), other.unwrap()]
 }
 
-/// Checks the program's output. Two libraries come and go; in each, process_madvise(2) gives
-/// `in_library`. When they are gone, the program prints `then`.
-fn come_and_gone(outcome: &Outcome, in_library: [&str; 2], then: &str) {
+/// Checks the program's output. Two libraries are loaded and unloaded; in each, process_madvise(2) returns
+/// `in_library`. When they are unloaded, the program prints `then`.
+fn check_output(outcome: &Outcome, in_library: [&str; 2], then: &str) {
     let lines: Vec<_> =
         outcome.stdout.lines().filter(|line| !line.starts_with("at first:")).collect();
     let mut expected = Vec::new();
@@ -31,19 +31,19 @@ fn come_and_gone(outcome: &Outcome, in_library: [&str; 2], then: &str) {
 }
 
 const PLAIN: ([&str; 2], &str) = (["41 Success", "42 Success"], "");
-/// The program finds our functions first. `thrd_create` gives `thrd_error` if there is no other
+/// The program finds our functions first. `thrd_create` returns `thrd_error` if there is no other
 /// behind ours; the call that a signal handler may make always goes to the kernel.
 const OURS: ([&str; 2], &str) =
     (["-1 Bad file descriptor"; 2], " thrd_create 2 process_madvise -1 Bad file descriptor");
 
 #[test]
-fn a_function_of_a_library_that_has_gone_is_not_called() {
+fn a_function_of_a_library_that_was_unloaded_is_not_called() {
     let libc = glibc_without(&["thrd_create", "process_madvise"]).unwrap();
-    let run = Run::new(build("late_names", Libc::Glibc).unwrap()).args(come_and_go());
+    let run = Run::new(build("late_names", Libc::Glibc).unwrap()).args(two_libraries());
     let run = run.env("LD_LIBRARY_PATH", libc.path());
-    come_and_gone(&run.output().unwrap(), PLAIN.0, PLAIN.1);
+    check_output(&run.output().unwrap(), PLAIN.0, PLAIN.1);
     for mode in ["auto", "on"] {
-        come_and_gone(&run.clone().sigward(mode).output().unwrap(), OURS.0, OURS.1);
+        check_output(&run.clone().sigward(mode).output().unwrap(), OURS.0, OURS.1);
     }
 }
 
@@ -51,15 +51,15 @@ fn a_function_of_a_library_that_has_gone_is_not_called() {
 #[test]
 fn what_was_loaded_before_our_constructor_may_go() {
     let libc = glibc_without(&["thrd_create", "process_madvise"]).unwrap();
-    let [first, second] = come_and_go();
+    let [first, second] = two_libraries();
     let opener = build("libopener", Libc::Glibc).unwrap();
     let run = Run::new(build("late_names", Libc::Glibc).unwrap()).args([&first, &second]);
     let run = run.env("LD_LIBRARY_PATH", libc.path()).env("OPENS", first);
-    come_and_gone(&run.clone().preload(&opener).output().unwrap(), PLAIN.0, PLAIN.1);
+    check_output(&run.clone().preload(&opener).output().unwrap(), PLAIN.0, PLAIN.1);
     for mode in ["auto", "on"] {
         let late = artifacts::initialised_late().unwrap();
         let run = run.clone().preload(late).preload(&opener).env("SIGWARD", mode);
-        come_and_gone(&run.output().unwrap(), OURS.0, OURS.1);
+        check_output(&run.output().unwrap(), OURS.0, OURS.1);
     }
 }
 

@@ -15,9 +15,9 @@ use object::read::elf::{FileHeader, SectionHeader};
 use sigward::state::block::{FORK_COPIES, names};
 use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::{artifacts, need};
-use sigward_reader::entry::Stack;
 use sigward_reader::process::Block;
 use sigward_reader::record::Counters;
+use sigward_reader::stack::Stack;
 use sigward_reader::{Error, Process, Snapshot, Unreadable};
 
 /// A program with the library, which runs until its standard input ends.

@@ -53,7 +53,7 @@ fn threads_may_be_cancelled_in_a_call() {
 /// Each thread's call unlocks its own stack for a moment. Another thread's call must not lock it
 /// again meanwhile, or the kernel refuses the call.
 #[test]
-fn threads_may_give_their_stacks_away_together() {
+fn threads_may_discard_their_stacks_at_once() {
     same("advise_threads", &[], "refused with errno 0, kept 0, locked 0 pages\n");
 }
 

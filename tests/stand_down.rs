@@ -133,10 +133,10 @@ fn a_filter_that_refuses_a_needed_call_makes_us_inert() {
         ("munlock", libc::SYS_munlock, libc::EPERM, "EPERM"),
     ];
     for &libc in libcs() {
-        for &(name, number, errno, told) in ROWS {
+        for &(name, number, errno, shown) in ROWS {
             let run = confined(libc, "status").filter(Filter::new().refuse(number, errno));
             let outcome = same(&run);
-            let expected = format!("a seccomp filter refuses {name} ({told}); duty: inert");
+            let expected = format!("a seccomp filter refuses {name} ({shown}); duty: inert");
             // Without that call no line can be written safely.
             let expected = (name != "rt_sigprocmask").then_some(&*expected);
             assert_eq!((reason(&outcome), locked(&outcome)), (expected, (0, 0)));

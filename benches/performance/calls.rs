@@ -2,9 +2,9 @@
 
 use std::io;
 
+use sigward_harness::counter::Counter;
 use sigward_harness::programs::{self, Libc};
 
-use crate::counter::Counter;
 use crate::document::{Section, grouped, ratio};
 use crate::subject::{Libraries, Mode, borrowed, least_ns};
 

@@ -2,7 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use crate::counter::Counter;
+use sigward_harness::counter::Counter;
+
 use crate::subject::machine;
 
 /// The whole file.

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use crate::counter::Counter;
+use sigward_harness::counter::Counter;
+
 use crate::document::{Section, grouped, ratio};
 use crate::subject::Libraries;
 

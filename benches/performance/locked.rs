@@ -3,8 +3,8 @@
 use std::io;
 
 use sigward_harness::artifacts;
+use sigward_harness::counter::Counter;
 
-use crate::counter::Counter;
 use crate::document::Section;
 use crate::subject::{Libraries, Mode, printed};
 

@@ -3,14 +3,12 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`counter`] | counting user instructions, by perf or by callgrind |
 //! | [`subject`] | the libraries under test, and timed runs of the programs |
 //! | [`document`] | sections, tables, numbers |
 //! | [`forks`], [`exec`], [`calls`], [`operations`], [`memory`], [`live_stacks`], [`waits`], [`locked`], [`threads`], [`churn`] | one table each |
 
 mod calls;
 mod churn;
-mod counter;
 mod document;
 mod exec;
 mod forks;
@@ -27,8 +25,8 @@ use std::io;
 use std::process::ExitCode;
 
 use sigward_harness::artifacts::workspace;
+use sigward_harness::counter::Counter;
 
-use counter::Counter;
 use document::{Document, Section};
 use subject::Libraries;
 

@@ -10,11 +10,11 @@ use sigward::os::kernel_texts;
 use sigward::quirks;
 use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Standing, Step, Verdict, judge};
 
+use super::environment::environ;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output;
-use super::plan;
-use super::run::environ;
+use super::plan::{self, PlanReport};
 
 /// Say whether this kernel is affected, and why
 ///
@@ -52,10 +52,10 @@ impl Check {
             Some(release) => self.judge_given(release),
             None => kernel_texts::judge(),
         };
-        let reasons = verdict.argument.iter().map(|step| self.words(step)).collect();
+        let reasons = verdict.argument.iter().map(|step| self.step_text(step)).collect();
         let environ = environ();
-        let report = Report::of(&verdict, reasons, self.plan(verdict, &environ));
-        output::print(&report, self.json, Report::text)?;
+        let report = CheckReport::of(&verdict, reasons, self.plan(verdict, &environ));
+        output::print(&report, self.json, CheckReport::text)?;
         Ok(match verdict.standing {
             Standing::NotAffected => Exit::Success,
             Standing::Affected => Exit::Affected,
@@ -64,12 +64,12 @@ impl Check {
     }
 
     /// What the library would do on Linux; `None` for another system.
-    fn plan(&self, verdict: Verdict, environ: &[OsString]) -> Option<plan::Report> {
+    fn plan(&self, verdict: Verdict, environ: &[OsString]) -> Option<PlanReport> {
         let (config, bad) = plan::settings(environ.iter().map(|entry| entry.as_bytes()));
         match self.release {
-            None => Some(plan::Report::of_heir(&config, bad, verdict)),
+            None => Some(PlanReport::of_next_program(&config, bad, verdict)),
             Some(_) if self.sysname == "Linux" => {
-                Some(plan::Report::elsewhere(&config, bad, verdict))
+                Some(PlanReport::elsewhere(&config, bad, verdict))
             }
             Some(_) => None,
         }
@@ -87,7 +87,7 @@ impl Check {
         })
     }
 
-    fn words(&self, step: Step) -> String {
+    fn step_text(&self, step: Step) -> String {
         let unread = self.release.is_some() && self.proc_version.is_none();
         match step {
             Step::CompilerUnknown if unread => {
@@ -101,7 +101,7 @@ impl Check {
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an independent fact")]
-struct Report {
+struct CheckReport {
     standing: &'static str,
     confidence: &'static str,
     defect: Option<&'static str>,
@@ -116,11 +116,11 @@ struct Report {
     auto_acts: bool,
     only_reduces: bool,
     reasons: Vec<String>,
-    plan: Option<plan::Report>,
+    plan: Option<PlanReport>,
 }
 
-impl Report {
-    fn of(verdict: &Verdict, reasons: Vec<String>, plan: Option<plan::Report>) -> Self {
+impl CheckReport {
+    fn of(verdict: &Verdict, reasons: Vec<String>, plan: Option<PlanReport>) -> Self {
         let account = verdict.quirk.and_then(quirks::account);
         let auto_acts = match plan {
             Some(_) => plan::acts(&Config::DEFAULT, || *verdict),

@@ -13,7 +13,7 @@ pub enum Exit {
     /// `check`: the texts do not decide it; `probe`: not everything could be tried.
     Unknown = 2,
     /// sigward failed or refused: bad arguments, bad `SIGWARD_*` value, no
-    /// usable library, a program that cannot be covered.
+    /// usable library, a program into which the library cannot be loaded.
     Failed = 125,
     /// `run`: the program was found but cannot be executed.
     NotExecutable = 126,

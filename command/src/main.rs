@@ -7,6 +7,7 @@
 
 mod bench;
 mod check;
+mod environment;
 mod exit;
 mod failure;
 mod image;
@@ -14,9 +15,9 @@ mod library;
 mod output;
 mod plan;
 mod probe;
+mod program;
 mod progress;
 mod run;
-mod target;
 
 use std::process::ExitCode;
 

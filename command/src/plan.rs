@@ -15,7 +15,7 @@ use sigward::verdict::Verdict;
 
 /// A plan, ready to print. As JSON, an object with a member for each part. The names are
 /// an interface: add, do not rename.
-pub struct Report {
+pub struct PlanReport {
     rows: Vec<(&'static str, Row)>,
 }
 
@@ -33,7 +33,7 @@ struct Row {
 
 impl Row {
     /// A part without a reason of its own.
-    fn that_follows(value: Value, matters: bool, because: &str) -> Self {
+    fn implied(value: Value, matters: bool, because: &str) -> Self {
         Row { value, bytes: None, because: because.to_owned(), matters }
     }
 }
@@ -45,10 +45,10 @@ pub fn acts(config: &Config, verdict: impl FnOnce() -> Verdict) -> bool {
     plan::plan(config, Bad::default(), verdict, &mut facts).duty.value == Duty::Act
 }
 
-impl Report {
+impl PlanReport {
     /// What the library would do in a program that this process becomes.
-    pub fn of_heir(config: &Config, bad: Bad<'_>, verdict: Verdict) -> Self {
-        Self::of(config, &plan::plan(config, bad, || verdict, &mut Heir))
+    pub fn of_next_program(config: &Config, bad: Bad<'_>, verdict: Verdict) -> Self {
+        Self::of(config, &plan::plan(config, bad, || verdict, &mut NextProgram))
     }
 
     /// What the library would do on another machine.
@@ -58,7 +58,7 @@ impl Report {
     }
 
     fn of(config: &Config, plan: &Plan<'_>) -> Self {
-        let mut report = Report { rows: Vec::new() };
+        let mut report = PlanReport { rows: Vec::new() };
         let part = |value: Value, reason, variable| {
             let because = because(reason, variable, config, plan);
             Row { value, bytes: None, because, matters: reason != Reason::Duty }
@@ -69,7 +69,7 @@ impl Report {
         add("rung", part(rung, plan.start.reason, "SIGWARD_ALTSTACK"));
         add("frame", part(plan.frame.value.into(), plan.frame.reason, "SIGWARD_FRAME"));
         let why = "two frames, and the stack that the first frame's handler may use";
-        add("window", Row::that_follows(plan.window.into(), plan.window > 0, why));
+        add("window", Row::implied(plan.window.into(), plan.window > 0, why));
         let fork = if plan.fork_copies.value { "copy" } else { "wipe" };
         add("fork", part(fork.into(), plan.fork_copies.reason, "SIGWARD_FORK"));
         let (stacks, bytes) = match plan.ordinary.value {
@@ -98,12 +98,12 @@ impl Report {
             Messages::All => "all",
         };
         add("messages", part(words.into(), plan.messages.reason, ""));
-        let speaks = plan.messages.value != Messages::None;
-        add("log", Row::that_follows(plan.level.as_str().into(), speaks, "SIGWARD_LOG"));
-        add("stats", Row::that_follows(plan.stats.into(), speaks, "SIGWARD_STATS"));
+        let has_messages = plan.messages.value != Messages::None;
+        add("log", Row::implied(plan.level.as_str().into(), has_messages, "SIGWARD_LOG"));
+        add("stats", Row::implied(plan.stats.into(), has_messages, "SIGWARD_STATS"));
         let complaint = plan.complaint.map(|bad| bad.to_string());
-        let (complains, why) = (complaint.is_some(), "the default is used");
-        add("complaint", Row::that_follows(complaint.into(), complains, why));
+        let (is_shown, why) = (complaint.is_some(), "the default is used");
+        add("complaint", Row::implied(complaint.into(), is_shown, why));
         let seen = [
             ("stacks", plan.seen.stacks),
             ("handlers", plan.seen.handlers),
@@ -113,9 +113,9 @@ impl Report {
         ];
         let seen: Vec<&str> = seen.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         let (sees, why) = (!seen.is_empty(), "the calls that the parts above need to see");
-        add("syscalls_seen", Row::that_follows(seen.into(), sees, why));
+        add("syscalls_seen", Row::implied(seen.into(), sees, why));
         let why = "a forked child keeps what is held or hooked";
-        add("fork_handlers", Row::that_follows(plan.fork_handlers.into(), plan.fork_handlers, why));
+        add("fork_handlers", Row::implied(plan.fork_handlers.into(), plan.fork_handlers, why));
         let look_up = match plan.look_up.value {
             LookUp::Lazy => "lazy",
             LookUp::AtLoad => "at load",
@@ -143,7 +143,7 @@ impl Report {
     }
 }
 
-impl Serialize for Report {
+impl Serialize for PlanReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.rows.iter().map(|(name, row)| (name, row)))
     }
@@ -194,9 +194,9 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
 
 /// A program that this process becomes: it inherits the kernel and the seccomp filter.
 /// What it brings itself (a sanitizer, a libc) is not known.
-struct Heir;
+struct NextProgram;
 
-impl Process for Heir {
+impl Process for NextProgram {
     fn environment(&mut self) -> Environment {
         Environment::Trusted
     }

@@ -1,6 +1,6 @@
 //! `sigward probe`: tries the running kernel instead of reading its name.
 
-mod crew;
+mod children;
 mod registers;
 mod report;
 mod waits;
@@ -17,8 +17,8 @@ use super::exit::Exit;
 use super::failure::{self, Failure};
 use super::output;
 use super::progress::Progress;
-use registers::Pages;
-use report::Report;
+use registers::StackPages;
+use report::ProbeReport;
 
 /// Provoke the defects on the running kernel, and report what was seen
 ///
@@ -42,11 +42,11 @@ impl Probe {
     pub fn execute(&self) -> Result<Exit, Failure> {
         without_our_library()?;
         let report = self.measure();
-        output::print(&report, self.json, Report::text)?;
+        output::print(&report, self.json, ProbeReport::text)?;
         Ok(report.exit())
     }
 
-    fn measure(&self) -> Report {
+    fn measure(&self) -> ProbeReport {
         let all = Duration::from_secs(self.seconds.into());
         let part = all / 3;
         let progress = Progress::of(all.as_millis() as u64);
@@ -56,9 +56,9 @@ impl Probe {
             let progress = &progress;
             move || progress.reach(done + start.elapsed().min(part).as_millis() as u64)
         };
-        Report::new(
-            registers::measure(Pages::GivenBack, part, begin("signal frames that fault")),
-            registers::measure(Pages::Locked, part, begin("signal frames that do not")),
+        ProbeReport::new(
+            registers::measure(StackPages::Discarded, part, begin("signal frames that fault")),
+            registers::measure(StackPages::Locked, part, begin("signal frames that do not")),
             waits::measure(part, begin("waits that are restarted")),
             &kernel_texts::judge(),
         )

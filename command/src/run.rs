@@ -13,16 +13,17 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 use serde::Serialize;
-use sigward::config::{self, BadValue, Config};
+use sigward::config;
 use sigward::os::kernel_texts;
 use sigward::plan::Bad;
 
+use super::environment::{ProgramEnvironment, without_avx};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::library::Library;
 use super::output;
-use super::plan;
-use super::target;
+use super::plan::{self, PlanReport};
+use super::program;
 
 /// Run a program with libsigward.so preloaded
 ///
@@ -87,7 +88,7 @@ impl Run {
         let Some(command) = self.command.first() else {
             return Err(Failure::new("no program given"));
         };
-        let mut environment = Environment::inherited();
+        let mut environment = ProgramEnvironment::inherited();
         for setting in &self.set {
             let (name, value) = split_setting(setting)?;
             environment.set(name, value);
@@ -95,13 +96,13 @@ impl Run {
         if let Some(mode) = &self.mode {
             environment.set(b"SIGWARD", mode.as_bytes());
         }
-        let program = target::resolve(command, environment.get(b"PATH"))?;
+        let program = program::find(command, environment.get(b"PATH"))?;
         let config = environment.config(program.as_os_str())?;
 
         let library = Library::find(self.library.as_deref())?;
         // A program that sigward leaves alone loses nothing without the library.
         if config.mode != config::Mode::Off
-            && let Err(failure) = target::require_coverable(&program, &library)
+            && let Err(failure) = program::require_preloadable(&program, &library)
         {
             if !self.force {
                 return Err(failure);
@@ -119,7 +120,7 @@ impl Run {
                 program: program.display().to_string(),
                 library: library.path.display().to_string(),
                 ld_preload: preload.display().to_string(),
-                plan: plan::Report::of_heir(&config, Bad::default(), kernel_texts::judge()),
+                plan: PlanReport::of_next_program(&config, Bad::default(), kernel_texts::judge()),
             };
             return output::print(&report, self.json, DryRun::text).map(|()| Exit::Success);
         }
@@ -136,7 +137,7 @@ struct DryRun {
     program: String,
     library: String,
     ld_preload: String,
-    plan: plan::Report,
+    plan: PlanReport,
 }
 
 impl DryRun {
@@ -161,58 +162,6 @@ fn split_setting(setting: &OsStr) -> Result<(&[u8], &[u8]), Failure> {
     })
 }
 
-/// Our own environment, as `NAME=VALUE` strings.
-pub fn environ() -> Vec<OsString> {
-    let join = |(name, value): (OsString, OsString)| {
-        let mut entry = name;
-        entry.push("=");
-        entry.push(value);
-        entry
-    };
-    std::env::vars_os().map(join).collect()
-}
-
-/// The environment for the program, as `NAME=VALUE` strings in the inherited order.
-struct Environment {
-    entries: Vec<OsString>,
-}
-
-impl Environment {
-    fn inherited() -> Self {
-        Self { entries: environ() }
-    }
-
-    fn get(&self, name: &[u8]) -> Option<&OsStr> {
-        let value = |entry: &'_ OsString| -> Option<usize> {
-            entry.as_bytes().strip_prefix(name)?.strip_prefix(b"=").map(<[u8]>::len)
-        };
-        self.entries.iter().find_map(|entry| {
-            let length = value(entry)?;
-            entry.as_bytes().get(entry.len() - length..).map(OsStr::from_bytes)
-        })
-    }
-
-    fn set(&mut self, name: &[u8], value: &[u8]) {
-        let entry = OsString::from_vec([name, b"=", value].concat());
-        let same = |old: &OsString| {
-            old.as_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="))
-        };
-        self.entries.retain(|old| !same(old));
-        self.entries.push(entry);
-    }
-
-    /// The settings as the library will read them. Refuses a bad value.
-    fn config(&self, program: &OsStr) -> Result<Config, Failure> {
-        let mut bad = None;
-        let config = config::parse(
-            self.entries.iter().map(|entry| entry.as_bytes()),
-            program.as_bytes(),
-            |found| bad = bad.or(Some(found)),
-        );
-        bad.map_or(Ok(config), |found: BadValue<'_>| Err(Failure::new(found.to_string())))
-    }
-}
-
 /// Any process may raise its soft limit to the hard limit. If even that fails, the
 /// library logs what it could not lock.
 fn raise_memlock_limit() {
@@ -223,36 +172,13 @@ fn raise_memlock_limit() {
     }
 }
 
-/// A value of `GLIBC_TUNABLES` that keeps `existing` and switches off AVX in glibc.
-///
-/// It has both spellings: glibc 2.33 renamed `AVX2_Usable` to `AVX2`. glibc ignores names
-/// that it does not know.
-fn without_avx(existing: Option<&OsStr>) -> Vec<u8> {
-    const TUNABLE: &[u8] = b"glibc.cpu.hwcaps=";
-    const MASK: &[u8] = b"-AVX,-AVX2,-AVX_Usable,-AVX2_Usable,-AVX512F,-AVX512VL,-AVX512BW,\
-                          -AVX512F_Usable,-AVX_Fast_Unaligned_Load";
-    let existing = existing.map(OsStr::as_bytes).unwrap_or_default();
-    let mut tunables: Vec<Vec<u8>> = existing
-        .split(|byte| *byte == b':')
-        .filter(|tunable| !tunable.is_empty())
-        .map(<[u8]>::to_vec)
-        .collect();
-    // The last occurrence of a tunable wins: extend it rather than add another.
-    match tunables.iter_mut().rfind(|tunable| tunable.starts_with(TUNABLE)) {
-        Some(caps) => {
-            if caps.len() > TUNABLE.len() {
-                caps.push(b',');
-            }
-            caps.extend_from_slice(MASK);
-        }
-        None => tunables.push([TUNABLE, MASK].concat()),
-    }
-    tunables.join(&b':')
-}
-
 /// `execve`, and the shell for files that the kernel cannot execute, as `execvp` does.
 /// Not `std::process::Command`, which empties the signal mask.
-fn become_program(program: PathBuf, command: &[OsString], environment: Environment) -> Failure {
+fn become_program(
+    program: PathBuf,
+    command: &[OsString],
+    environment: ProgramEnvironment,
+) -> Failure {
     restore_sigpipe();
     let name = program.display().to_string();
     let c_strings = |strings: Vec<OsString>| -> Result<Vec<CString>, _> {
@@ -262,7 +188,7 @@ fn become_program(program: PathBuf, command: &[OsString], environment: Environme
         Ok::<_, std::ffi::NulError>((
             CString::new(program.into_os_string().into_vec())?,
             c_strings(command.to_vec())?,
-            c_strings(environment.entries)?,
+            c_strings(environment.into_entries())?,
         ))
     })();
     let Ok((path, mut arguments, environment)) = prepared else {
@@ -270,7 +196,7 @@ fn become_program(program: PathBuf, command: &[OsString], environment: Environme
     };
     let Err(mut error) = execve(&path, &arguments, &environment);
     if error == Errno::ENOEXEC {
-        let shell = CString::new(target::SHELL).unwrap_or_default();
+        let shell = CString::new(program::SHELL).unwrap_or_default();
         arguments.splice(..1, [shell.clone(), path]);
         Err(error) = execve(&shell, &arguments, &environment);
     }

@@ -82,7 +82,7 @@ fn json_has_the_counts_and_the_arms_differ() {
     assert!(rate("faulting") > 90 && rate("locked") < 10, "{report}");
 }
 
-/// Imitates a kernel with both defects: spoils a register in each signal frame, reaps the
+/// Imitates a kernel with both defects: corrupts a register in each signal frame, reaps the
 /// child and then returns EFAULT.
 const UNHEALTHY: &str = r#"
     #define _GNU_SOURCE
@@ -93,7 +93,7 @@ const UNHEALTHY: &str = r#"
     #include <sys/wait.h>
     #include <ucontext.h>
     static void (*theirs)(int);
-    static void spoil(int sig, siginfo_t *info, void *context) {
+    static void corrupt(int sig, siginfo_t *info, void *context) {
         ucontext_t *interrupted = context;
         (void)info;
         memset(&interrupted->uc_mcontext.fpregs->_xmm[3], 0x55, 16);
@@ -105,7 +105,7 @@ const UNHEALTHY: &str = r#"
         if (sig == SIGUSR1 && new && new->sa_flags & SA_ONSTACK) {
             theirs = new->sa_handler;
             mine = *new;
-            mine.sa_sigaction = spoil;
+            mine.sa_sigaction = corrupt;
             mine.sa_flags |= SA_SIGINFO;
             new = &mine;
         }

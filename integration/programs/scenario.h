@@ -51,7 +51,7 @@ __attribute__((unused, noinline)) static void deliver_deep(size_t depth)
 }
 
 // Prints what a call returned, and errno if it failed: the same with and without the library.
-__attribute__((unused)) static void tell(const char *call, long result)
+__attribute__((unused)) static void report(const char *call, long result)
 {
     int error = errno;
     if (result == -1)
@@ -62,7 +62,7 @@ __attribute__((unused)) static void tell(const char *call, long result)
 }
 
 // Prints the result of a call, which starts with errno cleared.
-#define TELL(call) (errno = 0, tell(#call, (long)(call)))
+#define REPORT(call) (errno = 0, report(#call, (long)(call)))
 
 // Functions that only newer glibcs have. musl is taken as it is.
 #ifdef __GLIBC__

@@ -8,23 +8,25 @@ use sigward_core::os::trials;
 use sigward_core::plan::{Bad, Environment, Obstacle, Process};
 use sigward_core::standdown;
 
-use crate::{originals, weak};
+use crate::{originals, weak_symbols};
 
 /// This process.
-pub struct Here {
+pub struct ThisProcess {
     /// What the kernel put on the stack, if libc lets us find it.
     pub startup: Option<Startup>,
     environment: Environment,
 }
 
-impl Here {
-    pub fn look() -> Self {
-        let startup = match weak::libc_stack_end() {
+impl ThisProcess {
+    pub fn read() -> Self {
+        let startup = match weak_symbols::libc_stack_end() {
             // SAFETY: glibc's variable points at the kernel's block.
             Some(argc) => Some(unsafe { Startup::from_stack(*(argc as *const *const usize)) }),
-            // SAFETY: while constructors run, musl's `environ` points into that
-            // block.
-            None => weak::environ().map(|environ| unsafe { Startup::from_environ(environ) }),
+            None => weak_symbols::environ().map(|environ| {
+                // SAFETY: while constructors run, musl's `environ` points into
+                // that block.
+                unsafe { Startup::from_environ(environ) }
+            }),
         };
         let secure = |startup: Startup| startup.auxiliary(libc::AT_SECURE).unwrap_or(0) != 0;
         let environment = match startup.map(secure) {
@@ -32,7 +34,7 @@ impl Here {
             Some(true) => Environment::Secure,
             None => Environment::Missing,
         };
-        Here { startup, environment }
+        ThisProcess { startup, environment }
     }
 
     /// What the user has set, and which of it is not obeyed.
@@ -49,7 +51,7 @@ impl Here {
     }
 }
 
-impl Process for Here {
+impl Process for ThisProcess {
     fn environment(&mut self) -> Environment {
         self.environment
     }

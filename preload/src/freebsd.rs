@@ -17,33 +17,33 @@ use sigward_core::os::freebsd::{self, Outcome};
 use sigward_core::wait::{self, Strategy};
 use sigward_core::{config, plan, quirks};
 
-use crate::{arch, weak};
+use crate::{arch, weak_symbols};
 
 /// Called by the loader: `build.rs` makes it `DT_INIT`, because loaders before
 /// 9.1 do not support `DT_INIT_ARRAY`.
 #[unsafe(no_mangle)]
 extern "C" fn sigward_on_load() {
     // SAFETY: found under that name, or 0.
-    unsafe { errno::locate(weak::error_location().unwrap_or(0)) };
+    unsafe { errno::locate(weak_symbols::error_location().unwrap_or(0)) };
     let config = config::parse(environment(), b"", |_| {});
     let release = freebsd::release_date().ok().and_then(quirks::freebsd_release_of);
     let strategy = plan::freebsd::waits(&config, release, freebsd::has_int80).value;
     wait::take_charge(strategy);
-    direct(strategy);
+    set_targets(strategy);
 }
 
 /// The entries `NAME=VALUE`.
 fn environment() -> impl Iterator<Item = &'static [u8]> {
-    let mut next = weak::environ();
+    let mut next = weak_symbols::environ();
     core::iter::from_fn(move || {
-        let place = next?;
+        let pointer = next?;
         // SAFETY: inside the environment, up to the null that ends it.
-        let entry = unsafe { *place };
+        let entry = unsafe { *pointer };
         if entry.is_null() {
             return None;
         }
         // SAFETY: not at the null yet.
-        next = Some(unsafe { place.add(1) });
+        next = Some(unsafe { pointer.add(1) });
         // SAFETY: the entries are NUL-terminated.
         Some(unsafe { CStr::from_ptr(entry) }.to_bytes())
     })
@@ -52,7 +52,7 @@ fn environment() -> impl Iterator<Item = &'static [u8]> {
 /// The next function of that name in search order.
 fn original(name: &CStr) -> *mut () {
     type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
-    let Some(address) = weak::dlsym() else { return core::ptr::null_mut() };
+    let Some(address) = weak_symbols::dlsym() else { return core::ptr::null_mut() };
     // SAFETY: the loader's `dlsym`.
     let dlsym = unsafe { core::mem::transmute::<usize, Dlsym>(address) };
     // SAFETY: a NUL-terminated name.
@@ -60,7 +60,7 @@ fn original(name: &CStr) -> *mut () {
 }
 
 /// Returns a raw outcome the way libc does.
-fn give(outcome: Outcome) -> isize {
+fn as_libc_returns(outcome: Outcome) -> isize {
     match outcome {
         Ok(value) => value as isize,
         Err(error) => {
@@ -71,8 +71,8 @@ fn give(outcome: Outcome) -> isize {
 }
 
 /// Where an export jumps to. `own` is its original, `inner` the original of the
-/// innermost name, `acting` our replacement.
-fn choose(cured: bool, own: *mut (), inner: *mut (), acting: *const ()) -> *mut () {
+/// innermost name, `replacement` our replacement.
+fn choose(replaces: bool, own: *mut (), inner: *mut (), replacement: *const ()) -> *mut () {
     if own.is_null() && inner.is_null() {
         // This libc, and perhaps its kernel, lacks the call: trying it could
         // raise SIGSYS.
@@ -81,7 +81,7 @@ fn choose(cured: bool, own: *mut (), inner: *mut (), acting: *const ()) -> *mut 
     // libc's own function is the innermost one under another name; libthr's is
     // a different function.
     let wrapper = !own.is_null() && !inner.is_null() && own != inner;
-    if !own.is_null() && (!cured || wrapper) { own } else { acting.cast_mut() }
+    if !own.is_null() && (!replaces || wrapper) { own } else { replacement.cast_mut() }
 }
 
 extern "C" fn missing() -> isize {
@@ -97,23 +97,24 @@ macro_rules! name {
     };
 }
 /// Defines the three exports of each call, what they do while a strategy is in
-/// force, and `direct`, which decides where each jumps to.
+/// force, and `set_targets`, which decides where each jumps to.
 macro_rules! calls {
     ($(
         $(#[$meta:meta])*
         fn $name:ident $wrapper:ident $inner:ident
-            ($($argument:ident: $type:ty),*) -> $result:ty, $cure:pat => $body:expr;
+            ($($argument:ident: $type:ty),*) -> $result:ty, $replacing:pat => $body:expr;
     )*) => {
         $(
             mod $name {
                 use super::*;
                 /// The targets of the outer two names, and of the innermost.
                 pub static OUTER: [AtomicPtr<()>; 2] =
-                    [const { AtomicPtr::new(acting as *const () as *mut ()) }; 2];
-                pub static INNER: AtomicPtr<()> = AtomicPtr::new(acting as *const () as *mut ());
+                    [const { AtomicPtr::new(replacement as *const () as *mut ()) }; 2];
+                pub static INNER: AtomicPtr<()> =
+                    AtomicPtr::new(replacement as *const () as *mut ());
 
-                pub unsafe extern "C" fn acting($($argument: $type),*) -> $result {
-                    give($body) as $result
+                pub unsafe extern "C" fn replacement($($argument: $type),*) -> $result {
+                    as_libc_returns($body) as $result
                 }
             }
             calls!(@export $(#[$meta])* $name jumps to $name::OUTER, 0);
@@ -121,15 +122,17 @@ macro_rules! calls {
             calls!(@export $(#[$meta])* $inner jumps to $name::INNER, 0);
         )*
 
-        fn direct(strategy: Strategy) {
+        fn set_targets(strategy: Strategy) {
             $(
                 let names = [name!($name), name!($wrapper)];
                 let inner = original(name!($inner));
-                let cured = matches!(strategy, $cure);
-                $name::INNER.store(choose(cured, inner, inner, $name::acting as *const ()), Ordering::Relaxed);
-                for (name, place) in names.into_iter().zip(&$name::OUTER) {
-                    let next = choose(cured, original(name), inner, $name::acting as *const ());
-                    place.store(next, Ordering::Relaxed);
+                let replaces = matches!(strategy, $replacing);
+                let replacement = $name::replacement as *const ();
+                let next = choose(replaces, inner, inner, replacement);
+                $name::INNER.store(next, Ordering::Relaxed);
+                for (name, target) in names.into_iter().zip(&$name::OUTER) {
+                    let next = choose(replaces, original(name), inner, replacement);
+                    target.store(next, Ordering::Relaxed);
                 }
             )*
         }

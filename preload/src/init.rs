@@ -15,8 +15,8 @@ use sigward_core::size;
 use sigward_core::state::block::{self, Published};
 use sigward_core::{log as sink, summary, wait as core_wait};
 
-use crate::facts::Here;
-use crate::hooks::{confine, process, syscall, thread, wait};
+use crate::facts::ThisProcess;
+use crate::hooks::{fork, seccomp, syscall, thread, wait};
 use crate::originals;
 
 #[used]
@@ -27,22 +27,22 @@ static ON_LOAD: extern "C" fn() = on_load;
 #[unsafe(link_section = ".fini_array")]
 static ON_EXIT: extern "C" fn() = summary::at_exit;
 
-static EXIT_NOTICE: fn() = thread::ask_for_notice;
+static EXIT_NOTICE: fn() = thread::request_exit_notice;
 
 extern "C" fn on_load() {
     originals::record();
-    let mut here = Here::look();
-    let (config, bad) = here.settings();
-    let plan = plan::plan(&config, bad, kernel_texts::judge, &mut here);
+    let mut process = ThisProcess::read();
+    let (config, bad) = process.settings();
+    let plan = plan::plan(&config, bad, kernel_texts::judge, &mut process);
     block::publish(&Published::from(&plan));
-    obey(&plan, here.startup);
-    announce(&config, &plan);
+    obey(&plan, process.startup);
+    log_plan(&config, &plan);
 }
 
 fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
-    speak(plan);
+    enable_messages(plan);
     if let (Some(startup), true) = (startup, plan.duty.value != Duty::Inert) {
-        hold(plan, startup);
+        hold_stacks(plan, startup);
     }
     if let Some(obstacle) = plan.obstacle {
         log::warn!("standing down: {obstacle}; duty: {}", plan.duty.value.name());
@@ -51,14 +51,14 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
         stderr::close();
     }
     if let (Some(bad), true) = (&plan.complaint, stderr::is_open()) {
-        complain(bad);
+        report_bad_setting(bad);
     }
     choose_wait(plan.wait.value, plan.interrupted.value);
     if plan.fork_handlers {
-        process::register();
+        fork::register();
     }
     wait::ready();
-    see(plan.seen);
+    watch_calls(plan.seen);
     if plan.look_up.value == LookUp::AtLoad {
         originals::find_all();
         wait::find_all();
@@ -67,7 +67,7 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
 
 /// Enables the messages that the plan allows. Does not write a variable that
 /// keeps its value: each write may cost a page of memory.
-fn speak(plan: &Plan<'_>) {
+fn enable_messages(plan: &Plan<'_>) {
     if plan.messages.value == Messages::None {
         return;
     }
@@ -84,7 +84,7 @@ fn speak(plan: &Plan<'_>) {
 }
 
 /// Holds signal stacks from now on.
-fn hold(plan: &Plan<'_>, startup: Startup) {
+fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
     frame::learn(plan.frame.value);
     thread::make_key();
     let main = ordinary::main_stack(startup.stack_end());
@@ -117,28 +117,28 @@ fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
 }
 
 /// Selects the calls that are watched in syscall(2).
-fn see(seen: Seen) {
+fn watch_calls(seen: Seen) {
     let numbers = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
     syscall::ready(
         numbers(syscall::ALTSTACK, seen.stacks)
             .iter()
             .chain(numbers(syscall::HANDLERS, seen.handlers))
-            .chain(numbers(process::NUMBERS, seen.forks))
+            .chain(numbers(fork::NUMBERS, seen.forks))
             .chain(numbers(wait::NUMBERS, seen.waits))
-            .chain(numbers(confine::NUMBERS, seen.filters)),
+            .chain(numbers(seccomp::NUMBERS, seen.filters)),
     );
 }
 
 /// Writes the only line that is on by default: the user set a variable that is
 /// not obeyed.
-fn complain(bad: &BadValue<'_>) {
+fn report_bad_setting(bad: &BadValue<'_>) {
     let mut line = Line::default();
     // Writing to a `Line` cannot fail.
     let _ = write!(line, "sigward[{}]: ignored: {bad}", call::getpid());
     line.emit();
 }
 
-fn announce(config: &Config, plan: &Plan<'_>) {
+fn log_plan(config: &Config, plan: &Plan<'_>) {
     let Some(standing) = plan.kernel.filter(|_| log::log_enabled!(log::Level::Info)) else {
         return;
     };

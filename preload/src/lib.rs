@@ -6,25 +6,25 @@
 //! exported symbols with that.
 //!
 //! The library is `no_std`, allocates nothing, needs no other library, and
-//! links only if it contains no panic path (see [`link`]).
+//! links only if it contains no panic path (see [`no_panic`]).
 #![no_std]
 
 mod arch;
 #[cfg(target_os = "linux")]
 mod facts;
+#[cfg(target_os = "linux")]
+mod fallbacks;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
 #[cfg(target_os = "linux")]
 mod hooks;
 #[cfg(target_os = "linux")]
 mod init;
-mod link;
 #[cfg(target_os = "linux")]
-mod memory;
+mod memory_calls;
+mod no_panic;
 #[cfg(target_os = "linux")]
 mod note;
 #[cfg(target_os = "linux")]
 mod originals;
-#[cfg(target_os = "linux")]
-mod substitutes;
-mod weak;
+mod weak_symbols;

@@ -4,8 +4,8 @@
 //! At load the objects that follow ours are recorded in the loader's search
 //! order; no name is looked up yet. A name is looked up in them when it is first
 //! needed. That takes no lock, as they are never unloaded. A name that none of
-//! them has gets a substitute that does the same ([`substitute`]), or is
-//! missing. It may come with a library that is loaded later (thread functions
+//! them has gets a fallback that does the same ([`fallback`]), or is missing.
+//! It may come with a library that is loaded later (thread functions
 //! do, before glibc 2.34): [`get_late`] searches that too, but under the
 //! loader's lock.
 
@@ -16,7 +16,7 @@ use sigward_core::loaded::{Header, Name, Object, SymbolList, SymbolNames};
 use sigward_core::os::errno;
 use sigward_core::recorded::Recorded;
 
-use crate::{substitutes, weak};
+use crate::{fallbacks, weak_symbols};
 
 /// Defines [`Id`] and the table of names.
 macro_rules! names {
@@ -52,9 +52,9 @@ names! {
         // hooks/memory.rs
         madvise process_madvise munmap mmap mmap64 mremap brk sbrk shmat shmdt
         mprotect pkey_mprotect mlock mlock2 mlockall munlock munlockall
-        // hooks/confine.rs
+        // hooks/seccomp.rs
         prctl
-        // hooks/process.rs
+        // hooks/fork.rs
         _Fork
         // hooks/thread.rs
         pthread_create thrd_create
@@ -89,7 +89,7 @@ pub fn record() {
     // glibc's own constructor sets `environ`. If it has run, other constructors
     // may have run too, and may have loaded objects that can be unloaded: those
     // come last.
-    if unloads() && weak::environ().is_some() {
+    if unloads() && weak_symbols::environ().is_some() {
         OBJECTS.end_behind(name(Id::__errno_location));
     }
     OBJECTS.complete();
@@ -97,7 +97,7 @@ pub fn record() {
 
 /// Registers the function that finds `errno` on first use, which is after the
 /// first use of some original.
-fn know_errno() {
+fn locate_errno() {
     // SAFETY: `get` finds that function.
     unsafe { errno::locate_by(|| get(Id::__errno_location).unwrap_or(0)) };
 }
@@ -106,16 +106,16 @@ fn know_errno() {
 /// before it lack.
 #[cold]
 fn search_now(object: &Object<'_>) {
-    for (name, place) in NAMES.iter().zip(&FOUND) {
-        if place.load(Ordering::Relaxed) == 0 && OBJECTS.find(name).is_none() {
-            place.store(object.find(name).unwrap_or(0), Ordering::Relaxed);
+    for (name, slot) in NAMES.iter().zip(&FOUND) {
+        if slot.load(Ordering::Relaxed) == 0 && OBJECTS.find(name).is_none() {
+            slot.store(object.find(name).unwrap_or(0), Ordering::Relaxed);
         }
     }
 }
 
 /// Whether objects are ever unloaded in this process: musl never unloads any.
 fn unloads() -> bool {
-    weak::libc_stack_end().is_some()
+    weak_symbols::libc_stack_end().is_some()
 }
 
 fn name(id: Id) -> Name<'static> {
@@ -136,16 +136,16 @@ pub fn get(id: Id) -> Option<usize> {
 #[cold]
 #[inline(never)] // for size: every hook asks
 fn search(id: Id) -> Option<usize> {
-    know_errno();
+    locate_errno();
     if !OBJECTS.is_complete() {
-        return look(id).or_else(|| substitute(id));
+        return search_loaded(id).or_else(|| fallback(id));
     }
     let found = OBJECTS.find(name(id)).map(|(address, _)| address);
-    let address = found.or_else(|| substitute(id))?;
-    if let Some(place) = FOUND.get(id as usize) {
+    let address = found.or_else(|| fallback(id))?;
+    if let Some(slot) = FOUND.get(id as usize) {
         // Helgrind and drd would report a plain store as a data race of the
         // program.
-        let _ = place.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = slot.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed);
     }
     Some(address)
 }
@@ -153,9 +153,9 @@ fn search(id: Id) -> Option<usize> {
 /// Finds all names at once. Call this at load.
 #[cold]
 pub fn find_all() {
-    for (name, place) in NAMES.iter().zip(&FOUND) {
+    for (name, slot) in NAMES.iter().zip(&FOUND) {
         if let Some((address, _)) = OBJECTS.find(name) {
-            place.store(address, Ordering::Relaxed);
+            slot.store(address, Ordering::Relaxed);
         }
     }
 }
@@ -164,7 +164,7 @@ pub fn find_all() {
 /// that was loaded later. Not async-signal-safe.
 #[inline]
 pub fn get_late(id: Id) -> Option<usize> {
-    get(id).or_else(|| look(id))
+    get(id).or_else(|| search_loaded(id))
 }
 
 /// Searches for a name in all objects that follow ours, under the loader's lock.
@@ -172,7 +172,7 @@ pub fn get_late(id: Id) -> Option<usize> {
 /// result is good only for a call whose caller knows that the object is loaded.
 #[cold]
 #[inline(never)]
-fn look(id: Id) -> Option<usize> {
+fn search_loaded(id: Id) -> Option<usize> {
     let mut found = None;
     walk(|behind, bias, headers| {
         if !behind {
@@ -183,7 +183,7 @@ fn look(id: Id) -> Option<usize> {
         found = object.find(name(id));
         let stays = object.stays() || !unloads();
         if found.is_some() && stays && OBJECTS.is_complete() {
-            // SAFETY: it is never unloaded. If there is no room, the next look
+            // SAFETY: it is never unloaded. If there is no room, the next search
             // finds it again.
             unsafe { OBJECTS.add(bias, headers) };
         }
@@ -199,9 +199,9 @@ pub fn behind_is_libc(id: Id) -> bool {
     OBJECTS.find(name(id)).is_none_or(|(_, object)| of_libc(object))
 }
 
-/// The substitute for a name that no object has. We export every name in every
+/// The fallback for a name that no object has. We export every name in every
 /// process, so a program may find one that its libc lacks.
-fn substitute(id: Id) -> Option<usize> {
+fn fallback(id: Id) -> Option<usize> {
     match id {
         Id::__sigaction => get(Id::sigaction),
         Id::ssignal | Id::bsd_signal => get(Id::signal),
@@ -211,9 +211,9 @@ fn substitute(id: Id) -> Option<usize> {
         Id::__waitpid => get(Id::waitpid),
         Id::mmap64 => get(Id::mmap),
 
-        Id::process_madvise => Some(substitutes::process_madvise as *const () as usize),
-        Id::pkey_mprotect => Some(substitutes::pkey_mprotect as *const () as usize),
-        Id::mlock2 => Some(substitutes::mlock2 as *const () as usize),
+        Id::process_madvise => Some(fallbacks::process_madvise as *const () as usize),
+        Id::pkey_mprotect => Some(fallbacks::pkey_mprotect as *const () as usize),
+        Id::mlock2 => Some(fallbacks::mlock2 as *const () as usize),
         _ => None,
     }
 }
@@ -222,11 +222,11 @@ fn substitute(id: Id) -> Option<usize> {
 /// returns `true`. The arguments are whether the object follows ours, its bias
 /// and its headers. Takes the loader's lock.
 fn walk<V: FnMut(bool, usize, &[Header]) -> bool>(visit: V) {
-    let Some(iterate) = weak::dl_iterate_phdr() else { return };
+    let Some(iterate) = weak_symbols::dl_iterate_phdr() else { return };
     let mut walk = Walk { behind: false, visit };
-    // SAFETY: the loader's own function; `one` has the type that it calls, and
-    // `walk` outlives the call.
-    unsafe { iterate(one::<V>, (&raw mut walk).cast()) };
+    // SAFETY: the loader's own function; `visit_one` has the type that it calls,
+    // and `walk` outlives the call.
+    unsafe { iterate(visit_one::<V>, (&raw mut walk).cast()) };
 }
 
 /// The state of one walk.
@@ -237,7 +237,7 @@ struct Walk<V> {
 }
 
 /// One loaded object. Returns non-zero to end the walk.
-unsafe extern "C" fn one<V: FnMut(bool, usize, &[Header]) -> bool>(
+unsafe extern "C" fn visit_one<V: FnMut(bool, usize, &[Header]) -> bool>(
     info: *mut libc::dl_phdr_info,
     _size: libc::size_t,
     walk: *mut c_void,

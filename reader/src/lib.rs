@@ -8,7 +8,7 @@
 //! | [`maps`] | what a process has mapped |
 //! | [`note`] | finds the blocks by the library's ELF note |
 //! | [`record`] | one block, of any version and pointer width |
-//! | [`entry`] | one entry of its table of stacks |
+//! | [`stack`] | one entry of its table of stacks |
 //! | [`snapshot`] | both, as they were at one time |
 //!
 //! For any bytes at all, nothing here panics, loops forever, or allocates without
@@ -16,13 +16,13 @@
 //! defect or on purpose. Where it matters, ask the kernel too.
 #![forbid(unsafe_code)]
 
-pub mod entry;
 pub mod maps;
 pub mod note;
 pub mod process;
 pub mod record;
 pub mod snapshot;
 pub mod source;
+pub mod stack;
 
 mod cursor;
 

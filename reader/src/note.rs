@@ -1,4 +1,4 @@
-//! Finds the blocks of a process: the library's ELF note gives their place, in the
+//! Finds the blocks of a process: the library's ELF note leads to them, in the
 //! headers that the loader has mapped.
 
 use object::elf::{FileHeader32, FileHeader64, PF_W, PT_LOAD, PT_NOTE};
@@ -34,7 +34,9 @@ pub struct Found {
 pub fn find(source: &impl Source, mappings: &[Mapping]) -> Vec<Found> {
     let mut all: Vec<Found> = Vec::new();
     for mapping in mappings.iter().filter(|it| it.offset == 0 && it.inode != 0) {
-        let Some(Place { address: block, offset }) = place(source, mapping.start) else { continue };
+        let Some(BlockLocation { address: block, offset }) = locate(source, mapping.start) else {
+            continue;
+        };
         // The loader's mapping of that part of the file.
         let is_data = |it: &Mapping| {
             it.writable
@@ -51,31 +53,31 @@ pub fn find(source: &impl Source, mappings: &[Mapping]) -> Vec<Found> {
     all
 }
 
-/// The place that the note gives for a block, in memory and in the file.
+/// Where the note says that the block is, in memory and in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct BlockLocation {
     /// Its address.
     pub address: u64,
     /// Its offset in the file.
     pub offset: u64,
 }
 
-/// The place of the block of the library whose ELF header is at `base`; `None` if that is
+/// Where the block is of the library whose ELF header is at `base`; `None` if that is
 /// not our library.
 #[must_use]
-pub fn place(source: &impl Source, base: u64) -> Option<Place> {
+pub fn locate(source: &impl Source, base: u64) -> Option<BlockLocation> {
     let mut bytes = vec![0; HEADERS];
     let length = source.read_at(base, &mut bytes).ok()?;
     bytes.truncate(length);
     match bytes.get(elf::ELFMAG.len()) {
         _ if !bytes.starts_with(&elf::ELFMAG) => None,
-        Some(&elf::ELFCLASS32) => place_by::<FileHeader32<LittleEndian>>(source, base, &bytes),
-        Some(&elf::ELFCLASS64) => place_by::<FileHeader64<LittleEndian>>(source, base, &bytes),
+        Some(&elf::ELFCLASS32) => locate_by::<FileHeader32<LittleEndian>>(source, base, &bytes),
+        Some(&elf::ELFCLASS64) => locate_by::<FileHeader64<LittleEndian>>(source, base, &bytes),
         _ => None,
     }
 }
 
-fn place_by<Elf>(source: &impl Source, base: u64, bytes: &[u8]) -> Option<Place>
+fn locate_by<Elf>(source: &impl Source, base: u64, bytes: &[u8]) -> Option<BlockLocation>
 where
     Elf: FileHeader<Endian = LittleEndian>,
 {
@@ -101,7 +103,7 @@ where
             holds.then(|| within.wrapping_add(load.p_offset(end).into()))
         };
         if let Some(offset) = loads().find_map(offset) {
-            return Some(Place { address: block, offset });
+            return Some(BlockLocation { address: block, offset });
         }
     }
     None

@@ -42,7 +42,7 @@ pub struct Record {
     /// The process that owns the block.
     pub owner: Option<Owner>,
     /// Where the stacks are.
-    pub table: Option<Table>,
+    pub table: Option<StackTable>,
     /// The counters.
     pub counters: Counters,
 }
@@ -75,7 +75,7 @@ pub struct Owner {
 
 /// Where the stacks are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct StackTable {
     /// The address of the first entry; 0 while there is no table.
     pub address: u64,
     /// The number of entries it has room for.
@@ -195,8 +195,8 @@ fn owner(cursor: &mut Cursor<'_>) -> Option<Owner> {
     Some(Owner { pid: cursor.i32()?, claims: cursor.u32()?, mark: cursor.word()? })
 }
 
-fn table(cursor: &mut Cursor<'_>) -> Option<Table> {
-    Some(Table {
+fn table(cursor: &mut Cursor<'_>) -> Option<StackTable> {
+    Some(StackTable {
         address: cursor.word()?,
         capacity: cursor.word()?,
         entry: cursor.u16()?,

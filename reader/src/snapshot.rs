@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use sigward::state::block::VERSION;
 
 use crate::Error;
-use crate::entry::{Layout, Slot, Stack};
-use crate::record::{HEAD, Head, LARGEST, Record, Table};
+use crate::record::{HEAD, Head, LARGEST, Record, StackTable};
 use crate::source::{Source, Unreadable};
+use crate::stack::{EntryLayout, Slot, Stack};
 
 /// Attempts to read everything before it counts as torn.
 const ATTEMPTS: usize = 16;
@@ -102,9 +102,9 @@ fn copied(source: &impl Source, record: &Record) -> Option<bool> {
 fn stacks(
     source: &impl Source,
     record: &Record,
-    table: Table,
+    table: StackTable,
 ) -> Result<(Vec<Stack>, usize), Error> {
-    let Table { address, capacity, entry, published } = table;
+    let StackTable { address, capacity, entry, published } = table;
     if address == 0 || capacity == 0 {
         return Ok((Vec::new(), 0));
     }
@@ -113,10 +113,10 @@ fn stacks(
     let end = all.and_then(|all| address.checked_add(all)).ok_or(Error::Table)?;
     let width = record.head.width;
     let beyond = width == 4 && end > 1 << 32;
-    if beyond || published > entry || usize::from(published) < Layout::least(width) {
+    if beyond || published > entry || usize::from(published) < EntryLayout::least(width) {
         return Err(Error::Table);
     }
-    let layout = Layout { width, page: record.head.page, newer: record.head.is_newer() };
+    let layout = EntryLayout { width, page: record.head.page, newer: record.head.is_newer() };
     let step = (AT_ONCE / entry_bytes).max(1) * entry_bytes;
     let (mut stacks, mut torn, mut seen) = (Vec::new(), 0, HashSet::new());
     let mut from = address;
@@ -132,7 +132,7 @@ fn stacks(
             let looks = if torn < SECOND_LOOKS { LOOKS } else { 1 };
             match settle(source, at, once, again, layout, looks)? {
                 Slot::Empty => {}
-                // An entry that moved up during the read is met twice.
+                // An entry that moved up during the read is read twice.
                 Slot::Stack(stack) if !seen.insert(stack.key) => {}
                 Slot::Stack(stack) => stacks.push(stack),
                 Slot::Torn => torn += 1,
@@ -149,7 +149,7 @@ fn settle(
     address: u64,
     once: &[u8],
     again: &[u8],
-    layout: Layout,
+    layout: EntryLayout,
     looks: usize,
 ) -> Result<Slot, Unreadable> {
     let (mut before, mut now) = (once.to_vec(), again.to_vec());

@@ -6,9 +6,9 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use sigward::state::block::{MAGIC, NOTE_NAME, VERSION};
-use sigward_reader::entry::{Layout, Range, Slot};
 use sigward_reader::maps::Mapping;
 use sigward_reader::record::Record;
+use sigward_reader::stack::{EntryLayout, Range, Slot};
 use sigward_reader::{Error, Source, Unreadable, note, read};
 
 const BLOCK: u64 = 0x1_0000;
@@ -186,7 +186,7 @@ fn future_fields_of_an_entry_are_read_if_published() {
     for (at, value) in [(104, 3000_u32), (108, 4400), (112, 2900)] {
         put(&mut entry, at, &value.to_le_bytes());
     }
-    let layout = Layout { width: 8, page: 4096, newer: true };
+    let layout = EntryLayout { width: 8, page: 4096, newer: true };
     let Slot::Stack(stack) = Slot::parse(&entry, layout) else { panic!() };
     assert_eq!(stack.substitute, Some((0x7000, 0x9000)));
     assert_eq!((stack.usable, stack.needed, stack.deepest), (Some(3000), Some(4400), Some(2900)));
@@ -362,7 +362,7 @@ proptest! {
         let _ = Record::parse(&bytes);
         let _ = read(&Memory(vec![(BLOCK, bytes.clone())]), BLOCK);
         for (width, page) in [(0, 0), (4, 4096), (8, 1 << 31), (255, u32::MAX)] {
-            let _ = Slot::parse(&bytes, Layout { width, page, newer: magic });
+            let _ = Slot::parse(&bytes, EntryLayout { width, page, newer: magic });
         }
     }
 
@@ -375,7 +375,7 @@ proptest! {
         damaged(&mut bytes[0x800..0x830], &notes);
         let base = if high { u64::MAX - 0xfff } else { LIBRARY };
         let memory = Memory(vec![(base, bytes)]);
-        if let Some(place) = note::place(&memory, base) {
+        if let Some(place) = note::locate(&memory, base) {
             let _ = read(&memory, place.address);
         }
     }

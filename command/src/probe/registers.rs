@@ -17,7 +17,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::unistd::{Pid, getpid, gettid};
 use serde::Serialize;
 
-use super::crew::{Crew, shared};
+use super::children::{Children, shared};
 
 /// Room for the largest known frame and a handler.
 const STACK: usize = 32 * 1024;
@@ -35,20 +35,20 @@ const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
 /// What is done to the pages of the alternate stack before each signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Pages {
+pub enum StackPages {
     /// `MADV_DONTNEED`: the frame faults.
-    GivenBack,
+    Discarded,
     /// Nothing. They were locked once, so the frame does not fault.
     Locked,
 }
 
 /// The result.
 #[derive(Serialize)]
-pub struct Arm {
+pub struct Trial {
     pub deliveries: u64,
-    /// Deliveries during which the thread's page-fault count rose.
+    /// Trial during which the thread's page-fault count rose.
     pub faulted: u64,
-    /// Deliveries after which a register held another value.
+    /// Trial after which a register held another value.
     pub corrupted: u64,
     pub seconds: f64,
     /// Why the figures are lower than they should be.
@@ -65,14 +65,14 @@ struct Counts {
 /// Signals taken in this process.
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn take(_: c_int) {
+extern "C" fn count_signal(_: c_int) {
     TAKEN.fetch_add(1, Relaxed);
 }
 
 /// Takes signals on all processors for `time`.
-pub fn measure(pages: Pages, time: Duration, progress: impl Fn()) -> Arm {
+pub fn measure(pages: StackPages, time: Duration, progress: impl Fn()) -> Trial {
     let start = Instant::now();
-    let mut result = Arm { deliveries: 0, faulted: 0, corrupted: 0, seconds: 0.0, trouble: None };
+    let mut result = Trial { deliveries: 0, faulted: 0, corrupted: 0, seconds: 0.0, trouble: None };
     let counts = match shared::<Counts>() {
         Ok(counts) if is_x86_feature_detected!("avx") => counts,
         Ok(_) => {
@@ -89,14 +89,14 @@ pub fn measure(pages: Pages, time: Duration, progress: impl Fn()) -> Arm {
     result.deliveries = counts.deliveries.load(Relaxed);
     result.faulted = counts.faulted.load(Relaxed);
     result.corrupted = counts.corrupted.load(Relaxed);
-    if pages == Pages::GivenBack && result.faulted == 0 && result.trouble.is_none() {
+    if pages == StackPages::Discarded && result.faulted == 0 && result.trouble.is_none() {
         result.trouble = Some("no frame faulted, although its pages were given back".to_owned());
     }
     result
 }
 
 fn run(
-    pages: Pages,
+    pages: StackPages,
     time: Duration,
     counts: &'static Counts,
     progress: impl Fn(),
@@ -105,7 +105,7 @@ fn run(
         .map_err(|error| format!("cannot find out which processors we may use: {error}"))?;
     let cpus = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu) == Ok(true));
     let deadline = Instant::now() + time;
-    let (mut noise, mut workers) = (Crew::new(time), Crew::new(time));
+    let (mut noise, mut workers) = (Children::new(time), Children::new(time));
     for cpu in cpus.take(MOST_CPUS) {
         for wakes in [false, true] {
             noise.start(|| make_noise(cpu, wakes))?;
@@ -131,14 +131,14 @@ fn stay_on(cpu: usize) -> Result<(), Errno> {
 fn make_noise(cpu: usize, wakes: bool) -> Result<(), Errno> {
     stay_on(cpu)?;
     loop {
-        hold(&[0xa5; 32], if wakes { 1 } else { 100_000 });
+        keep_in_registers(&[0xa5; 32], if wakes { 1 } else { 100_000 });
         if wakes {
             thread::sleep(Duration::from_micros(100));
         }
     }
 }
 
-fn hold(value: &[u8; 32], turns: u64) {
+fn keep_in_registers(value: &[u8; 32], turns: u64) {
     // SAFETY: reads 32 bytes of `value`. AVX is there.
     unsafe {
         asm!(
@@ -155,17 +155,22 @@ fn hold(value: &[u8; 32], turns: u64) {
     }
 }
 
-fn work(cpu: usize, pages: Pages, deadline: Instant, counts: &'static Counts) -> Result<(), Errno> {
-    if pages == Pages::GivenBack {
+fn work(
+    cpu: usize,
+    pages: StackPages,
+    deadline: Instant,
+    counts: &'static Counts,
+) -> Result<(), Errno> {
+    if pages == StackPages::Discarded {
         // Before this thread is bound to its processor, so that the new one may run
         // elsewhere.
         thread::Builder::new()
-            .spawn(hold_up_faults)
+            .spawn(delay_faults)
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
     }
     stay_on(cpu)?;
     let stack = map(STACK)?;
-    if pages == Pages::Locked {
+    if pages == StackPages::Locked {
         // SAFETY: the whole mapping, which nothing uses yet.
         unsafe {
             stack.cast::<u8>().write_bytes(1, STACK);
@@ -177,7 +182,8 @@ fn work(cpu: usize, pages: Pages, deadline: Instant, counts: &'static Counts) ->
     let alternate = libc::stack_t { ss_sp: stack.as_ptr(), ss_flags: 0, ss_size: STACK };
     // SAFETY: a live structure; its memory lives as long as the process.
     Errno::result(unsafe { libc::sigaltstack(&raw const alternate, std::ptr::null_mut()) })?;
-    let action = SigAction::new(SigHandler::Handler(take), SaFlags::SA_ONSTACK, SigSet::empty());
+    let action =
+        SigAction::new(SigHandler::Handler(count_signal), SaFlags::SA_ONSTACK, SigSet::empty());
     // SAFETY: the handler adds to an atomic.
     unsafe { sigaction(Signal::SIGUSR1, &action)? };
 
@@ -185,7 +191,7 @@ fn work(cpu: usize, pages: Pages, deadline: Instant, counts: &'static Counts) ->
     let mut warm = false;
     let mut serial = 0_u8;
     while Instant::now() < deadline || counts.deliveries.load(Relaxed) < LEAST {
-        if pages == Pages::GivenBack {
+        if pages == StackPages::Discarded {
             // SAFETY: no handler is running, so nothing on this stack is needed.
             unsafe { madvise(stack, STACK, MmapAdvise::MADV_DONTNEED)? };
         }
@@ -212,7 +218,7 @@ fn map(length: usize) -> Result<NonNull<c_void>, Errno> {
 /// Keeps this process's address-space lock busy, so that a page fault sleeps on it, as it
 /// would for a disk. Then another task gets the processor; without kernel preemption
 /// hardly anything else causes that.
-fn hold_up_faults() -> Result<Infallible, Errno> {
+fn delay_faults() -> Result<Infallible, Errno> {
     /// Many pages, but not a huge one, which could be changed in one step.
     const MEMORY: usize = 1 << 20;
     let memory = map(MEMORY)?;

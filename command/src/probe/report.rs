@@ -5,14 +5,14 @@ use sigward::config::Config;
 use sigward::quirks::{FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
 use sigward::verdict::{Standing, Verdict};
 
-use super::registers::Arm;
+use super::registers::Trial;
 use super::waits::Waits;
 use crate::exit::Exit;
 use crate::plan;
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
-pub struct Report {
+pub struct ProbeReport {
     /// The defects that were seen.
     seen: Vec<&'static str>,
     /// Whether every part ran to its end.
@@ -21,18 +21,18 @@ pub struct Report {
     registers: Registers,
     /// `freebsd-restart-r10`.
     waits: Waits,
-    check: Check,
+    check: CheckResult,
 }
 
 #[derive(Serialize)]
 struct Registers {
-    faulting: Arm,
-    locked: Arm,
+    faulting: Trial,
+    locked: Trial,
 }
 
 /// What `sigward check` says about the same kernel.
 #[derive(Serialize)]
-struct Check {
+struct CheckResult {
     standing: &'static str,
     confidence: &'static str,
     defect: Option<&'static str>,
@@ -40,8 +40,8 @@ struct Check {
     comparison: String,
 }
 
-impl Report {
-    pub fn new(faulting: Arm, locked: Arm, waits: Waits, verdict: &Verdict) -> Self {
+impl ProbeReport {
+    pub fn new(faulting: Trial, locked: Trial, waits: Waits, verdict: &Verdict) -> Self {
         let mut seen = Vec::new();
         if faulting.corrupted + locked.corrupted > 0 {
             seen.push(LINUX_SIGFRAME_FPU.id);
@@ -52,7 +52,7 @@ impl Report {
         let troubles = [&faulting.trouble, &locked.trouble, &waits.trouble];
         Self {
             complete: troubles.iter().all(|trouble| trouble.is_none()),
-            check: Check::new(verdict, &seen),
+            check: CheckResult::new(verdict, &seen),
             seen,
             registers: Registers { faulting, locked },
             waits,
@@ -70,8 +70,8 @@ impl Report {
     pub fn text(&self) -> String {
         let Registers { faulting, locked } = &self.registers;
         let mut lines = vec![format!("{}: vector registers after a signal", LINUX_SIGFRAME_FPU.id)];
-        lines.extend(arm("stack given back", faulting, "this kernel HAS the defect"));
-        lines.extend(arm(
+        lines.extend(trial("stack given back", faulting, "this kernel HAS the defect"));
+        lines.extend(trial(
             "stack locked",
             locked,
             "this kernel HAS the defect, and loses registers without a page fault: \
@@ -98,14 +98,14 @@ impl Report {
     }
 }
 
-fn arm(name: &str, arm: &Arm, seen: &str) -> Vec<String> {
-    let Arm { deliveries, faulted, corrupted, .. } = *arm;
+fn trial(name: &str, result: &Trial, seen: &str) -> Vec<String> {
+    let Trial { deliveries, faulted, corrupted, .. } = *result;
     let mut lines = vec![format!("  {name}: {deliveries} deliveries, {faulted} frames faulted")];
-    let how = if corrupted == 0 { not_seen(arm.seconds) } else { seen.to_owned() };
+    let how = if corrupted == 0 { not_seen(result.seconds) } else { seen.to_owned() };
     if deliveries > 0 {
         lines.push(format!("    corrupted {corrupted} of {deliveries}: {how}"));
     }
-    lines.extend(not_all(arm.trouble.as_deref()));
+    lines.extend(not_all(result.trouble.as_deref()));
     lines
 }
 
@@ -117,7 +117,7 @@ fn not_all(trouble: Option<&str>) -> Option<String> {
     trouble.map(|trouble| format!("    did not run to its end: {trouble}"))
 }
 
-impl Check {
+impl CheckResult {
     fn new(verdict: &Verdict, seen: &[&str]) -> Self {
         let says = format!(
             "sigward check calls this kernel {} ({} confidence)",
@@ -173,7 +173,7 @@ mod tests {
             version_signature: None,
             cpu: CpuTraits::MODERN,
         });
-        Check::new(&verdict, seen).comparison
+        CheckResult::new(&verdict, seen).comparison
     }
 
     #[test]

@@ -11,7 +11,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sig
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use super::crew::{self, Crew, shared};
+use super::children::{self, Children, shared};
 
 /// How long each awaited child lives.
 const LIFE: Duration = Duration::from_millis(5);
@@ -55,9 +55,9 @@ pub fn measure(time: Duration, progress: impl Fn()) -> Waits {
         Err(error) => return Waits { trouble: Some(error), ..Waits::default() },
     };
     let mut interruptions = 0;
-    let mut crew = Crew::new(time);
-    let ended = crew.start(|| wait_in_two_threads(start + time, counts)).and_then(|waiter| {
-        crew.finish(|| {
+    let mut children = Children::new(time);
+    let ended = children.start(|| wait_in_two_threads(start + time, counts)).and_then(|waiter| {
+        children.finish(|| {
             if counts.ready.load(Relaxed) {
                 interrupt(waiter, interruptions);
                 interruptions += 1;
@@ -116,7 +116,7 @@ fn wait_for_children(deadline: Instant, counts: &Counts) -> Result<(), Errno> {
         let child = Errno::result(unsafe { libc::fork() })?;
         if child == 0 {
             thread::sleep(LIFE);
-            crew::end(code);
+            children::exit(code);
         }
         let right = wait_for(child, code, counts)?;
         counts.failed.fetch_add(u64::from(!right), Relaxed);

@@ -7,7 +7,7 @@ mod dry_run;
 mod ending;
 mod environment;
 mod library;
-mod reach;
+mod preloadable;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;

@@ -41,13 +41,13 @@ fn set_errno(error: c_int) {
 }
 
 /// Writes hooks that first ask the schedule. `failing` is the return value of a failed
-/// call; `spoiling` corrupts a call's output.
+/// call; `corrupting` corrupts a call's output.
 macro_rules! hooks {
     ($(
         fn $name:ident as $hook:ident ($($argument:ident: $type:ty),*) -> $result:ty;
         failing $failure:expr;
         $(advice $advice:expr;)?
-        $(spoiling $spoil:expr;)?
+        $(corrupting $corrupt:expr;)?
     )*) => {
         /// The functions that can be made to fail.
         const CALLS: &[&str] = &[$(stringify!($name)),*];
@@ -76,7 +76,7 @@ macro_rules! hooks {
                         $failure
                     }
                     Some(Effect::Garbled) => {
-                        $($spoil;)?
+                        $($corrupt;)?
                         result
                     }
                     _ => result,
@@ -86,10 +86,10 @@ macro_rules! hooks {
     };
 }
 
-/// Inverts the bits of what `place` points to, unless it is null.
-unsafe fn spoil<T>(place: *mut T) {
-    if !place.is_null() {
-        let bytes = std::slice::from_raw_parts_mut(place.cast::<u8>(), size_of::<T>());
+/// Inverts the bits of what `output` points to, unless it is null.
+unsafe fn corrupt<T>(output: *mut T) {
+    if !output.is_null() {
+        let bytes = std::slice::from_raw_parts_mut(output.cast::<u8>(), size_of::<T>());
         bytes.iter_mut().for_each(|byte| *byte = !*byte);
     }
 }
@@ -100,12 +100,12 @@ hooks! {
     fn sigaltstack as chaotic_sigaltstack(
         new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int;
     failing -1;
-    spoiling spoil(old);
+    corrupting corrupt(old);
 
     fn sigaction as chaotic_sigaction(
         signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int;
     failing -1;
-    spoiling spoil(old);
+    corrupting corrupt(old);
 
     fn madvise as chaotic_madvise(start: *mut c_void, length: size_t, how: c_int) -> c_int;
     failing -1;
@@ -162,25 +162,25 @@ hooks! {
 
     fn wait as chaotic_wait(status: *mut c_int) -> pid_t;
     failing -1;
-    spoiling spoil(status);
+    corrupting corrupt(status);
 
     fn waitpid as chaotic_waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t;
     failing -1;
-    spoiling spoil(status);
+    corrupting corrupt(status);
 
     fn wait3 as chaotic_wait3(
         status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t;
     failing -1;
-    spoiling spoil(status);
+    corrupting corrupt(status);
 
     fn wait4 as chaotic_wait4(
         pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t;
     failing -1;
-    spoiling spoil(status);
+    corrupting corrupt(status);
 
     fn waitid as chaotic_waitid(
         kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t,
         options: c_int) -> c_int;
     failing -1;
-    spoiling spoil(info);
+    corrupting corrupt(info);
 }

@@ -23,14 +23,14 @@ fn an_architecture_filter_does_not_kill() {
 
 #[test]
 fn the_reason_for_giving_up_is_logged() {
-    let told = |run: Run| run.env("SIGWARD_LOG", "warn").output().unwrap().stderr;
+    let stderr = |run: Run| run.env("SIGWARD_LOG", "warn").output().unwrap().stderr;
     let run = |strategy: &str| program("wait_confined", Libc::Glibc, Some(strategy));
-    let early = told(run("int80").arg("early").filter(Filter::new()));
+    let early = stderr(run("int80").arg("early").filter(Filter::new()));
     let why = "SIGWARD_WAIT=int80 is not usable: /proc/self/status shows a seccomp filter or \
                cannot be read; using two-phase\n";
     assert!(early.contains(why), "{early}");
     for strategy in STRATEGIES {
-        let late = told(run(strategy).arg("late"));
+        let late = stderr(run(strategy).arg("late"));
         let why = " WARN: standing down: the program installs a seccomp filter\n";
         assert_eq!(late.matches(why).count(), 1, "{late}");
     }

@@ -17,8 +17,8 @@ fn forks() -> String {
     std::env::var("RESTART_FORKS").unwrap_or_else(|_| "2000".into())
 }
 
-fn struck(counts: &Counts) -> u64 {
-    counts["struck_plain"] + counts["struck_handler"]
+fn affected(counts: &Counts) -> u64 {
+    counts["affected_plain"] + counts["affected_handler"]
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn without_the_library_waits_fail_within_a_thousand_forks() {
             // A restart depends on timing; a run of 1,000 has dozens.
             let dirty = (0..3).any(|_| {
                 let (outcome, counts) = defective(&options, "wait_race", &[function, "1000"], None);
-                assert!(struck(&counts) > 0, "{function} {garbage}: {counts:?}");
+                assert!(affected(&counts) > 0, "{function} {garbage}: {counts:?}");
                 !outcome.success() && !outcome.stdout.contains(CLEAN)
             });
             assert!(dirty, "{function} {garbage}");
@@ -56,7 +56,7 @@ fn a_supervisor_that_loses_nothing_disturbs_nothing() {
     for function in FUNCTIONS {
         let (outcome, counts) = defective(&["--healthy"], "wait_race", &[function, "1000"], None);
         assert!(outcome.success(), "{function}: {outcome:?}");
-        assert!(struck(&counts) > 0, "{function}: {counts:?}");
+        assert!(affected(&counts) > 0, "{function}: {counts:?}");
     }
 }
 

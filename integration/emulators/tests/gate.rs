@@ -6,7 +6,7 @@ use sigward_harness::programs;
 use support::{STRATEGIES, program};
 
 /// What a part of wait_gate prints with each strategy.
-fn says(part: &str, expected: &str) {
+fn assert_prints(part: &str, expected: &str) {
     for &libc in programs::libcs() {
         for strategy in STRATEGIES {
             let outcome = program("wait_gate", libc, Some(strategy)).arg(part).output().unwrap();
@@ -19,30 +19,30 @@ fn says(part: &str, expected: &str) {
 #[test]
 fn simultaneous_signals_lose_no_child() {
     let expected = "restart 0: reported 20, handled 20\nrestart 1: reported 20, handled 20\n";
-    says("together", expected);
+    assert_prints("together", expected);
 }
 
 #[test]
 fn a_jump_out_of_a_wait_leaves_nothing_behind() {
-    says("jumps", "jumped 20, deferred 20, reported 20\n");
+    assert_prints("jumps", "jumped 20, deferred 20, reported 20\n");
 }
 
 #[test]
 fn a_handler_is_no_more_cancellable_in_a_wait() {
-    says("inside", "handled 1, type deferred\n");
+    assert_prints("inside", "handled 1, type deferred\n");
 }
 
 #[test]
 fn a_vfork_child_waits_in_its_parents_memory() {
-    says("vforked", "reported 40\n");
+    assert_prints("vforked", "reported 40\n");
 }
 
 #[test]
 fn handlers_that_threads_set_at_once_keep_their_own_flags() {
-    says("setters", "wrong 0\n");
+    assert_prints("setters", "wrong 0\n");
 }
 
 #[test]
 fn a_small_alternate_stack_has_room_for_the_gate() {
-    says("tight", "got -1, handled 2\n");
+    assert_prints("tight", "got -1, handled 2\n");
 }

@@ -31,7 +31,7 @@ use crate::outcome::Outcome;
 /// Where a signal frame was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Place {
+pub enum FrameStack {
     /// On the thread's alternate signal stack.
     Altstack,
     /// On the stack that the thread was running on.
@@ -54,7 +54,7 @@ pub struct Frame {
     /// Page faults, minor and major, taken while the frame was written.
     pub faults: u64,
     /// Where the frame lies.
-    pub place: Place,
+    pub stack: FrameStack,
 }
 
 /// A run under the meter.
@@ -75,7 +75,7 @@ impl Trace {
 
     /// The frames written to alternate stacks.
     pub fn on_altstack(&self) -> impl Iterator<Item = &Frame> {
-        self.frames.iter().filter(|frame| frame.place == Place::Altstack)
+        self.frames.iter().filter(|frame| frame.stack == FrameStack::Altstack)
     }
 }
 
@@ -228,7 +228,7 @@ impl Tracer {
                 return (libc::PTRACE_CONT, 0);
             }
             // The frame could not be written: this is the resulting SIGSEGV.
-            self.frames.push(delivery.frame(tid, 0, Place::Refused));
+            self.frames.push(delivery.frame(tid, 0, FrameStack::Refused));
         }
         match Delivery::begin(tid, signal) {
             Some(delivery) => {
@@ -247,8 +247,8 @@ impl Tracer {
         let faults = faults_after - delivery.faults_before;
         // None: another thread has just set the signal to SIG_IGN, and the step executed
         // an instruction of the program.
-        if let Some(place) = place(tid, delivery.signal) {
-            self.frames.push(delivery.frame(tid, faults, place));
+        if let Some(stack) = frame_stack(tid, delivery.signal) {
+            self.frames.push(delivery.frame(tid, faults, stack));
         }
     }
 }
@@ -270,8 +270,8 @@ impl Delivery {
         })
     }
 
-    fn frame(self, tid: i32, faults: u64, place: Place) -> Frame {
-        Frame { pid: self.pid, tid, name: self.name, signal: self.signal, faults, place }
+    fn frame(self, tid: i32, faults: u64, stack: FrameStack) -> Frame {
+        Frame { pid: self.pid, tid, name: self.name, signal: self.signal, faults, stack }
     }
 }
 
@@ -290,7 +290,7 @@ fn faults(tid: i32) -> Option<u64> {
 ///
 /// The kernel passes the signal in rdi and the `ucontext_t`, which names the alternate
 /// stack, in rdx. None if this is not the entry of a handler of `signal`.
-fn place(tid: i32, signal: i32) -> Option<Place> {
+fn frame_stack(tid: i32, signal: i32) -> Option<FrameStack> {
     // SAFETY: a user_regs_struct consists of integers.
     let mut regs: libc::user_regs_struct = unsafe { mem::zeroed() };
     // SAFETY: GETREGS writes one user_regs_struct through data.
@@ -314,7 +314,7 @@ fn place(tid: i32, signal: i32) -> Option<Place> {
     let base = peek(stack + offset_of!(libc::stack_t, ss_sp))?;
     let size = peek(stack + offset_of!(libc::stack_t, ss_size))?;
     let inside = regs.rsp.checked_sub(base).is_some_and(|depth| depth > 0 && depth <= size);
-    Some(if inside { Place::Altstack } else { Place::Ordinary })
+    Some(if inside { FrameStack::Altstack } else { FrameStack::Ordinary })
 }
 
 fn ptrace(request: libc::c_uint, tid: i32, data: i64) -> io::Result<()> {

@@ -12,6 +12,7 @@
 //! | [`frames`] | the ptrace meter: faults per signal delivery, from outside |
 //! | [`scenarios`] | what programs do between two signals: the table of `docs/faults.md` |
 //! | [`calls`] | the system calls of a program, from outside |
+//! | [`counter`] | the user instructions of a whole program, by perf or by callgrind |
 //! | [`steps`] | instructions and system calls of part of a program, by single-stepping |
 //!
 //! None of this is shipped. Functions return errors that name the command that failed;
@@ -19,6 +20,7 @@
 
 pub mod artifacts;
 pub mod calls;
+pub mod counter;
 mod deadman;
 pub mod filter;
 pub mod frames;

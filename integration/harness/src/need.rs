@@ -29,12 +29,12 @@ pub fn required(met: bool, what: &str, remedy: &str) -> bool {
 /// Like [`required`], for what may be missing in CI too.
 #[must_use]
 pub fn optional(met: bool, what: &str, remedy: &str) -> bool {
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if met {
         return true;
     }
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.insert(what.to_owned()) {
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if reported.insert(what.to_owned()) {
         let note = format!("SKIPPED: all tests with {what}: not available ({remedy})\n");
         // Not eprintln!: the test runner would capture it.
         let _ = io::stderr().write_all(note.as_bytes());

@@ -41,7 +41,7 @@ const fn faults(name: &'static str, does: &'static str) -> Scenario {
 }
 
 /// The kernel takes no fault here anyway: the test is that we add none.
-const fn quiet(name: &'static str, does: &'static str) -> Scenario {
+const fn no_faults(name: &'static str, does: &'static str) -> Scenario {
     Scenario { name, does, shown: false }
 }
 
@@ -67,17 +67,20 @@ pub const FORKS: Family = Family {
         faults("threads-in-a-storm", "in four threads that take signals all the time, 20 forks"),
         faults("from-a-thread", "in the child, the thread that forked, and four others"),
         faults("in-a-handler", "fork on the alternate stack: nested and afterwards, both sides"),
-        quiet("failing", "after a fork that failed"),
+        no_faults("failing", "after a fork that failed"),
         faults("ordinary-child", "in the child, on the ordinary stack"),
         faults("ordinary-parent", "in the parent, on the ordinary stack"),
-        quiet("vfork", "after vfork(2), whose child disabled its stack"),
-        quiet("vfork-new-stack", "after vfork(2), whose child set another stack"),
-        quiet("spawn", "after posix_spawn(3)"),
-        quiet("clone-vm", "after clone(2) with CLONE_VM and CLONE_VFORK"),
-        quiet("clone-vm-by-number", "the same by syscall(SYS_clone), onto another stack"),
-        quiet("clone3-vm-by-number", "the same by syscall(SYS_clone3)"),
-        quiet("clone-stack-by-number", "before syscall(SYS_clone) makes a copy on another stack"),
-        quiet("failing-by-number", "after such calls that failed"),
+        no_faults("vfork", "after vfork(2), whose child disabled its stack"),
+        no_faults("vfork-new-stack", "after vfork(2), whose child set another stack"),
+        no_faults("spawn", "after posix_spawn(3)"),
+        no_faults("clone-vm", "after clone(2) with CLONE_VM and CLONE_VFORK"),
+        no_faults("clone-vm-by-number", "the same by syscall(SYS_clone), onto another stack"),
+        no_faults("clone3-vm-by-number", "the same by syscall(SYS_clone3)"),
+        no_faults(
+            "clone-stack-by-number",
+            "before syscall(SYS_clone) makes a copy on another stack",
+        ),
+        no_faults("failing-by-number", "after such calls that failed"),
     ],
 };
 
@@ -90,11 +93,11 @@ pub const MEMORY_CALLS: Family = Family {
         faults("dontneed-all-zero", "the same three times; every byte reads as zero"),
         faults("dontneed-around", "MADV_DONTNEED of a mapping with the stack in its middle"),
         faults("dontneed-part", "MADV_DONTNEED over the stack's top pages and what is above"),
-        quiet("dontneed-posix", "posix_madvise(3) with DONTNEED, which libc ignores"),
-        quiet("dontneed-refused", "MADV_DONTNEED in ways that the kernel refuses"),
+        no_faults("dontneed-posix", "posix_madvise(3) with DONTNEED, which libc ignores"),
+        no_faults("dontneed-refused", "MADV_DONTNEED in ways that the kernel refuses"),
         faults("dontneed-over-a-hole", "MADV_DONTNEED over the stack and a hole: ENOMEM"),
-        quiet("dontneed-locked", "MADV_DONTNEED after the program locked the stack: EINVAL"),
-        quiet("dontneed-locked-before", "the same, locked before it was registered"),
+        no_faults("dontneed-locked", "MADV_DONTNEED after the program locked the stack: EINVAL"),
+        no_faults("dontneed-locked-before", "the same, locked before it was registered"),
         faults(
             "dontneed-file",
             "MADV_DONTNEED over a stack on a private file mapping: the file's content is back",
@@ -106,7 +109,7 @@ pub const MEMORY_CALLS: Family = Family {
             "MADV_DONTNEED over a stack whose lower part is read-only",
         ),
         faults("dontneed-guarded-part", "MADV_DONTNEED over a stack whose lower part is PROT_NONE"),
-        quiet(
+        no_faults(
             "dontneed-in-a-handler",
             "MADV_DONTNEED below the stack pointer, in a handler on the stack",
         ),
@@ -129,18 +132,18 @@ pub const MEMORY_CALLS: Family = Family {
         ),
         faults("dontneed-two", "MADV_DONTNEED over the stacks of two other threads"),
         faults("free-and-pageout", "MADV_FREE, then MADV_PAGEOUT to force it"),
-        quiet(
+        no_faults(
             "free-other",
             "MADV_FREE, 200 times, over the stack of a thread that takes signals all the time",
         ),
-        quiet("pageout", "MADV_PAGEOUT (without swap, no page goes)"),
+        no_faults("pageout", "MADV_PAGEOUT (without swap, no page goes)"),
         faults("pageout-file", "MADV_PAGEOUT over a stack on a shared file mapping"),
-        quiet("cold", "MADV_COLD"),
+        no_faults("cold", "MADV_COLD"),
         faults("remove", "MADV_REMOVE over a stack on shared memory"),
-        quiet("remove-private", "MADV_REMOVE over private memory: EINVAL"),
+        no_faults("remove-private", "MADV_REMOVE over private memory: EINVAL"),
         faults("guarded", "MADV_GUARD_INSTALL at the stack's end, over all of it, and removed"),
-        quiet("harmless-advice", "MADV_NORMAL, RANDOM, WILLNEED, DONTDUMP"),
-        quiet("process-madvise", "process_madvise(2) with PAGEOUT and COLD"),
+        no_faults("harmless-advice", "MADV_NORMAL, RANDOM, WILLNEED, DONTDUMP"),
+        no_faults("process-madvise", "process_madvise(2) with PAGEOUT and COLD"),
         faults(
             "process-madvise-file",
             "process_madvise(2) with PAGEOUT over a stack on a shared file mapping",
@@ -150,14 +153,14 @@ pub const MEMORY_CALLS: Family = Family {
         faults("fixed-around", "MAP_FIXED over a region with the stack in its middle"),
         faults("fixed-part", "MAP_FIXED over the stack's top page"),
         faults("fixed-reserved", "MAP_FIXED with PROT_NONE over it, then mprotect(2)"),
-        quiet("fixed-refused", "MAP_FIXED and MAP_FIXED_NOREPLACE that fail"),
+        no_faults("fixed-refused", "MAP_FIXED and MAP_FIXED_NOREPLACE that fail"),
         faults("unmapped-and-mapped-again", "munmap(2), then mmap(2) gives the same place"),
-        quiet("unmapping-refused", "munmap(2) that fails"),
+        no_faults("unmapping-refused", "munmap(2) that fails"),
         faults("moved-over", "mremap(2) moves a fresh mapping over it"),
         faults("moved-away", "mremap(2) moves it away, a fresh mapping takes its place"),
         faults("moved-away-with-all-around", "the same with the whole mapping around it"),
         faults("moved-but-kept", "mremap(2) with MREMAP_DONTUNMAP"),
-        quiet("moving-refused", "mremap(2) that fails"),
+        no_faults("moving-refused", "mremap(2) that fails"),
         faults(
             "shrunk-and-grown",
             "mremap(2) cuts it in half, a fresh mapping takes the other half's place",
@@ -166,9 +169,9 @@ pub const MEMORY_CALLS: Family = Family {
         faults("heap-by-brk", "the same by brk(2), half of it"),
         faults("shared-over", "shmat(2) with SHM_REMAP over it"),
         faults("shared-detached", "a stack in a shared segment; shmdt(2), and attached again"),
-        quiet("forbidden-and-allowed", "mprotect(2) to PROT_NONE and back"),
-        quiet("read-only-and-writable", "mprotect(2) to PROT_READ and back"),
-        quiet("keyed", "pkey_mprotect(2) to PROT_NONE and back"),
+        no_faults("forbidden-and-allowed", "mprotect(2) to PROT_NONE and back"),
+        no_faults("read-only-and-writable", "mprotect(2) to PROT_READ and back"),
+        no_faults("keyed", "pkey_mprotect(2) to PROT_NONE and back"),
         faults("keyed-reserved", "MAP_FIXED with PROT_NONE over it, then pkey_mprotect(2)"),
         faults("unlocked", "munlock(2) by the program, then MADV_DONTNEED"),
         faults("all-unlocked", "mlockall(2), munlockall(2), then MADV_DONTNEED"),
@@ -195,18 +198,21 @@ pub const ORDINARY_STACKS: Family = Family {
         faults("limit-huge", "with RLIMIT_STACK = 64 GiB"),
         faults("limit-none", "with RLIMIT_STACK unlimited"),
         faults("thread", "in a thread, 0 to 30 KiB deep"),
-        quiet("thread-smallest", "on the smallest stack that a frame fits on"),
-        quiet("thread-smallest-without-guard", "the same without a guard"),
-        quiet("thread-tiny", "after threads on the smallest legal stacks, in main"),
+        no_faults("thread-smallest", "on the smallest stack that a frame fits on"),
+        no_faults("thread-smallest-without-guard", "the same without a guard"),
+        no_faults("thread-tiny", "after threads on the smallest legal stacks, in main"),
         faults("thread-without-guard", "in a thread with guard size 0"),
         faults("thread-large-guard", "in a thread with a guard of 256 KiB"),
         faults("thread-huge", "in a thread with a stack of 1 GiB"),
-        quiet("thread-given-smallest", "on the smallest stack given by pthread_attr_setstack(3)"),
+        no_faults(
+            "thread-given-smallest",
+            "on the smallest stack given by pthread_attr_setstack(3)",
+        ),
         faults("thread-given", "on a given stack of 1 MiB"),
         faults("thread-by-thrd-create", "in a thread made by thrd_create(3)"),
         faults("thread-unwound", "in threads that end by pthread_exit(3) and pthread_cancel(3)"),
         faults("threads-many", "in 300 threads at once"),
-        quiet("threads-refused", "after threads that could not be made"),
+        no_faults("threads-refused", "after threads that could not be made"),
     ],
 };
 
@@ -267,7 +273,7 @@ pub enum With {
     Nothing,
     /// The library.
     Library,
-    /// The library, told that a frame has this many bytes. The real size depends on the CPU,
+    /// The library, which is set to assume that a frame has this many bytes. The real size depends on the CPU,
     /// and determines how much of a stack is held.
     Frames(&'static str),
 }

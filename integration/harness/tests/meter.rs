@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sigward_harness::frames::{self, Place, Trace};
+use sigward_harness::frames::{self, FrameStack, Trace};
 use sigward_harness::need;
 use sigward_harness::programs::{self, build};
 use sigward_harness::run::Run;
@@ -28,7 +28,7 @@ fn an_untouched_stack_costs_one_fault() {
     for trace in program("altstack_mmap") {
         assert!(trace.outcome.success(), "{:?}", trace.outcome);
         let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
-        assert_eq!((frame.faults, frame.place), (1, Place::Altstack));
+        assert_eq!((frame.faults, frame.stack), (1, FrameStack::Altstack));
         assert_eq!((frame.signal, frame.pid), (libc::SIGUSR1, frame.tid));
         assert_eq!(frame.name, "altstack_mmap");
     }
@@ -38,7 +38,7 @@ fn an_untouched_stack_costs_one_fault() {
 fn a_locked_stack_costs_none() {
     for trace in program("altstack_mlocked") {
         let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
-        assert_eq!((frame.faults, frame.place), (0, Place::Altstack));
+        assert_eq!((frame.faults, frame.stack), (0, FrameStack::Altstack));
     }
 }
 
@@ -73,7 +73,7 @@ fn a_frame_on_the_ordinary_stack_is_recognized() {
     assert_eq!(trace.outcome.stdout, "here\n");
     let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
     // A real-time signal too.
-    assert_eq!((frame.signal, frame.place), (40, Place::Ordinary));
+    assert_eq!((frame.signal, frame.stack), (40, FrameStack::Ordinary));
 }
 
 #[test]
@@ -106,7 +106,7 @@ print(os.WEXITSTATUS(status))";
 fn a_frame_that_cannot_be_written_is_reported() {
     for trace in program("altstack_unwritable") {
         let [frame] = &trace.frames[..] else { panic!("one frame: {:?}", trace.frames) };
-        assert_eq!(frame.place, Place::Refused);
+        assert_eq!(frame.stack, FrameStack::Refused);
         assert_eq!(trace.outcome.status.signal(), Some(libc::SIGSEGV));
     }
 }

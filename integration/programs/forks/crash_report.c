@@ -9,7 +9,7 @@ static siginfo_t *_Atomic info;
 static ucontext_t *context;
 static _Atomic int reported;
 
-static void tell_and_wait(int signal, siginfo_t *its, void *registers)
+static void report_and_wait(int signal, siginfo_t *its, void *registers)
 {
     (void)signal;
     context = registers;
@@ -29,7 +29,7 @@ static void *crash(void *unused)
 int main(void)
 {
     pthread_t thread;
-    struct sigaction action = {.sa_sigaction = tell_and_wait, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction action = {.sa_sigaction = report_and_wait, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     dead_man(30);
     MUST(sigaction(SIGSEGV, &action, NULL) == 0);
     MUST(pthread_create(&thread, NULL, crash, NULL) == 0);

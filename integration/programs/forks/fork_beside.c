@@ -11,7 +11,7 @@ static pid_t _Fork(void) { return -1; }
 #define HAS_BARE_FORK 1
 #endif
 
-void await_slow_fork(void);
+void wait_for_slow_fork(void);
 void fork_slowly(unsigned milliseconds);
 
 static long by_fork(void) { return fork(); }
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
         if (!ways[way].here || (argc > 2 && strcmp(argv[2], ways[way].name)))
             continue;
         MUST(pthread_create(&other, NULL, slow_thread, NULL) == 0);
-        await_slow_fork();
+        wait_for_slow_fork();
         MUST(raise(SIGUSR1) == 0);
         printf("%s: %#x\n", ways[way].name, status);
         fflush(stdout);

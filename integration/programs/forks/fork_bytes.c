@@ -21,7 +21,7 @@ static void *holds_stack(void *argument)
 }
 
 // Runs `then` in this thread while the given number of other threads have these stacks.
-static void amid(int threads, char *const all[], void (*then)(void))
+static void with_some_threads(int threads, char *const all[], void (*then)(void))
 {
     pthread_t ids[threads];
     on_signal(SIGUSR2, count, SA_ONSTACK);
@@ -36,7 +36,7 @@ static void amid(int threads, char *const all[], void (*then)(void))
         MUST(pthread_join(ids[i], NULL) == 0);
 }
 
-static void amid_threads(char *const all[], void (*then)(void)) { amid(THREADS, all, then); }
+static void with_threads(char *const all[], void (*then)(void)) { with_some_threads(THREADS, all, then); }
 
 // A pattern that differs from byte to byte and from page to page.
 static char expected(size_t at) { return (char)(at * 31 + at / PAGE + 1); }
@@ -107,7 +107,7 @@ static void heap(void)
     MUST(block);
     for (int i = 0; i < THREADS; i++)
         pieces[i] = block + 100 + (size_t)i * (STACK_SIZE + PAGE / 2);
-    amid_threads(pieces, check_block);
+    with_threads(pieces, check_block);
     free(block);
 }
 
@@ -131,7 +131,7 @@ static void heap_neighbours(void)
                 MUST((stacks[i] = malloc(STACK_SIZE)));
         }
     }
-    amid_threads(stacks, check_small);
+    with_threads(stacks, check_small);
 }
 
 static char *ranges[THREADS];
@@ -152,7 +152,7 @@ static void freed_and_reused(void)
 {
     for (int i = 0; i < THREADS; i++)
         MUST((stacks[i] = malloc(STACK_SIZE)));
-    amid_threads(stacks, free_and_reuse);
+    with_threads(stacks, free_and_reuse);
 }
 
 // Large enough that malloc maps it separately.
@@ -175,7 +175,7 @@ static void large_freed_and_reused(void)
         MUST(large);
         stacks[i] = large + PAGE / 2;
     }
-    amid_threads(stacks, free_and_reuse_large);
+    with_threads(stacks, free_and_reuse_large);
 }
 
 static void unmap_and_map(void)
@@ -240,10 +240,10 @@ static void unmap_and_map_unseen(void)
     fork_and_check(ranges, STACK_SIZE, THREADS);
 }
 
-static void unmapped_and_mapped(void) { map_stacks(); amid_threads(stacks, unmap_and_map); }
-static void unmapped_and_mapped_larger(void) { map_stacks(); amid_threads(stacks, unmap_and_map_larger); }
-static void unmapped_and_malloced(void) { map_stacks(); amid_threads(stacks, unmap_and_malloc); }
-static void unmapped_and_mapped_unseen(void) { map_stacks(); amid_threads(stacks, unmap_and_map_unseen); }
+static void unmapped_and_mapped(void) { map_stacks(); with_threads(stacks, unmap_and_map); }
+static void unmapped_and_mapped_larger(void) { map_stacks(); with_threads(stacks, unmap_and_map_larger); }
+static void unmapped_and_malloced(void) { map_stacks(); with_threads(stacks, unmap_and_malloc); }
+static void unmapped_and_mapped_unseen(void) { map_stacks(); with_threads(stacks, unmap_and_map_unseen); }
 
 // Threads that ended with their stacks registered; their memory is used for something else.
 static void check_after_threads(void)
@@ -258,7 +258,7 @@ static void nothing(void) {}
 static void after_threads(void)
 {
     map_stacks();
-    amid_threads(stacks, nothing);
+    with_threads(stacks, nothing);
     check_after_threads();
 }
 
@@ -290,7 +290,7 @@ static void used_in_child(int threads)
     used = threads;
     for (int i = 0; i < threads; i++)
         many[i] = plain_pages(STACK_SIZE);
-    amid(threads, many, use_in_child);
+    with_some_threads(threads, many, use_in_child);
 }
 
 static void few_used_in_child(void) { used_in_child(THREADS); }
@@ -356,7 +356,7 @@ static void fork_on_anothers(void)
 static void on_anothers(void)
 {
     map_stacks();
-    amid_threads(stacks, fork_on_anothers);
+    with_threads(stacks, fork_on_anothers);
 }
 
 // Another thread's local variables and thread-specific data: ordinary stacks are always copied.
@@ -427,7 +427,7 @@ static void check_advised(void)
     int status;
     if (!before)
         for (int i = 0; i < THREADS; i++)
-            TELL(madvise(stacks[i], STACK_SIZE, advice));
+            REPORT(madvise(stacks[i], STACK_SIZE, advice));
     for (int i = 0; i < THREADS; i++)
         fill(stacks[i], STACK_SIZE);
     for (int generation = 0; generation < 2; generation++) {
@@ -471,8 +471,8 @@ static void advised(int what, int when)
     map_stacks();
     if (before)
         for (int i = 0; i < THREADS; i++)
-            TELL(madvise(stacks[i], STACK_SIZE, advice));
-    amid_threads(stacks, check_advised);
+            REPORT(madvise(stacks[i], STACK_SIZE, advice));
+    with_threads(stacks, check_advised);
 }
 
 static void wiped_before(void) { advised(MADV_WIPEONFORK, 1); }

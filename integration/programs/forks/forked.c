@@ -266,9 +266,9 @@ static void failing(void)
         MUST(setuid(65534) == 0);
     struct rlimit none = {0, 0};
     MUST(setrlimit(RLIMIT_NPROC, &none) == 0);
-    TELL(fork());
+    REPORT(fork());
     deliver();
-    TELL(_Fork());
+    REPORT(_Fork());
     deliver();
 }
 
@@ -428,11 +428,11 @@ static void copied_by_number(void)
 static void failing_by_number(void)
 {
     start();
-    TELL(syscall(SYS_clone, (long)(CLONE_THREAD | SIGCHLD), 0L, 0L, 0L, 0L));
-    TELL(syscall(SYS_clone3, NULL, 64L));
-    TELL(syscall(SYS_clone3, (void *)8, 64L));
+    REPORT(syscall(SYS_clone, (long)(CLONE_THREAD | SIGCHLD), 0L, 0L, 0L, 0L));
+    REPORT(syscall(SYS_clone3, NULL, 64L));
+    REPORT(syscall(SYS_clone3, (void *)8, 64L));
     struct asked asked = {.signal = SIGCHLD};
-    TELL(syscall(SYS_clone3, &asked, 8L));
+    REPORT(syscall(SYS_clone3, &asked, 8L));
     deliver();
 }
 

@@ -5,7 +5,7 @@
 // links: libslow
 #include "common.h"
 
-void await_slow_fork(void);
+void wait_for_slow_fork(void);
 int fork_until(const volatile int *done, int (*work)(void));
 
 static char *old;
@@ -23,7 +23,7 @@ static void *replace(void *unused)
 {
     MUST(set_altstack(old, STACK_SIZE) == 0);
     pthread_barrier_wait(&both);
-    await_slow_fork();
+    wait_for_slow_fork();
     if (!strcmp(does, "set")) {
         MUST(set_altstack(plain_pages(STACK_SIZE), STACK_SIZE) == 0);
         fill();

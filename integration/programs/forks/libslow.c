@@ -3,16 +3,16 @@
 #include "common.h"
 
 static pthread_t slow;
-static _Atomic int amid, is_set;
+static _Atomic int is_under_way, is_set;
 static useconds_t takes;
 static const volatile int *until;
 
 // Returns once that fork is under way.
-void await_slow_fork(void)
+void wait_for_slow_fork(void)
 {
-    while (!amid)
+    while (!is_under_way)
         usleep(1000);
-    amid = 0;
+    is_under_way = 0;
 }
 
 static int fork_now(int (*work)(void))
@@ -46,7 +46,7 @@ int fork_until(const volatile int *done, int (*work)(void))
 static void prepare(void)
 {
     if (is_set && pthread_equal(slow, pthread_self())) {
-        amid = 1;
+        is_under_way = 1;
         usleep(takes);
         while (until && !*until)
             usleep(1000);

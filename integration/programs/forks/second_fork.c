@@ -4,10 +4,10 @@
 // links: libslow
 #include "common.h"
 
-void await_slow_fork(void);
+void wait_for_slow_fork(void);
 void fork_slowly(unsigned milliseconds);
 
-static void tell(const char *when)
+static void report(const char *when)
 {
     sigset_t mask;
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
@@ -34,15 +34,15 @@ static void *fork_again(void *other)
 {
     printf("the other's thread: %d\n", pthread_equal(pthread_self(), *(pthread_t *)other) != 0);
     block(SIGUSR1);
-    tell("before");
+    report("before");
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {
-        tell("in the child");
+        report("in the child");
         _exit(0);
     }
     MUST(waitpid(child, NULL, 0) == child);
-    tell("after");
+    report("after");
     return NULL;
 }
 
@@ -52,7 +52,7 @@ int main(void)
     MUST(set_altstack(plain_pages(STACK_SIZE), STACK_SIZE) == 0);
     pthread_t other, again;
     MUST(pthread_create(&other, NULL, slow_thread, NULL) == 0);
-    await_slow_fork();
+    wait_for_slow_fork();
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {

@@ -1,5 +1,5 @@
 // bound_past LIBRARY: the library's calls bind to libc directly and bypass every preload, by
-// RTLD_DEEPBIND. It gives a stack's memory back while the stack is set.
+// RTLD_DEEPBIND. It discards a stack's memory while the stack is set.
 // build: -ldl
 // only: glibc
 // compared: elsewhere
@@ -14,9 +14,9 @@ int main(int argc, char **argv)
     MUST(set_altstack(stack, STACK_SIZE) == 0);
     void *library = dlopen(argv[1], RTLD_NOW | RTLD_DEEPBIND);
     MUST(library);
-    int (*give_back)(void *, size_t);
-    *(void **)&give_back = dlsym(library, "give_back");
-    MUST(give_back);
-    printf("%s\n", strerror(give_back(stack, STACK_SIZE)));
+    int (*discard)(void *, size_t);
+    *(void **)&discard = dlsym(library, "discard");
+    MUST(discard);
+    printf("%s\n", strerror(discard(stack, STACK_SIZE)));
     return 0;
 }

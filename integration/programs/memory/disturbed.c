@@ -52,7 +52,7 @@ static void start_on(char *pages)
 
 static void start(void) { start_on(plain_pages(STACK_SIZE)); }
 
-static void start_amid(void)
+static void start_in_middle(void)
 {
     region = plain_pages(3 * STACK_SIZE);
     memset(region, 1, STACK_SIZE);
@@ -61,7 +61,7 @@ static void start_amid(void)
 }
 
 // Counts the bytes of the range that are not `value`.
-static void tell_bytes(const char *name, const char *from, size_t size, char value)
+static void report_bytes(const char *name, const char *from, size_t size, char value)
 {
     long others = 0;
     for (size_t i = 0; i < size; i++)
@@ -80,39 +80,39 @@ static void dontneed(void)
 {
     start();
     stack[MIDDLE] = 7;
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("stack", stack, STACK_SIZE - 4 * PAGE, 0);
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    report_bytes("stack", stack, STACK_SIZE - 4 * PAGE, 0);
     after();
 }
 
 static void dontneed_all_zero(void)
 {
     start();
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
     deliver();
     // Including what the first frame left.
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
     after();
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("stack", stack, STACK_SIZE, 0);
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    report_bytes("stack", stack, STACK_SIZE, 0);
 }
 
 static void dontneed_around(void)
 {
-    start_amid();
-    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    start_in_middle();
+    REPORT(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
     after();
-    tell_bytes("below", region, STACK_SIZE, 0);
-    tell_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 0);
+    report_bytes("below", region, STACK_SIZE, 0);
+    report_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 0);
 }
 
 static void dontneed_part(void)
 {
-    start_amid();
-    TELL(madvise(stack + STACK_SIZE - 2 * PAGE, 4 * PAGE, MADV_DONTNEED));
+    start_in_middle();
+    REPORT(madvise(stack + STACK_SIZE - 2 * PAGE, 4 * PAGE, MADV_DONTNEED));
     after();
-    tell_bytes("above", region + 2 * STACK_SIZE, 2 * PAGE, 0);
-    tell_bytes("further", region + 2 * STACK_SIZE + 2 * PAGE, PAGE, 1);
+    report_bytes("above", region + 2 * STACK_SIZE, 2 * PAGE, 0);
+    report_bytes("further", region + 2 * STACK_SIZE + 2 * PAGE, PAGE, 1);
 }
 
 static void dontneed_posix(void)
@@ -125,22 +125,22 @@ static void dontneed_posix(void)
 
 static void dontneed_refused(void)
 {
-    start_amid();
-    TELL(madvise(stack + 8, STACK_SIZE, MADV_DONTNEED));
-    TELL(madvise(stack, (size_t)-2048, MADV_DONTNEED));
-    TELL(madvise(stack, STACK_SIZE, 4711));
-    TELL(madvise(stack, 0, MADV_DONTNEED));
+    start_in_middle();
+    REPORT(madvise(stack + 8, STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(stack, (size_t)-2048, MADV_DONTNEED));
+    REPORT(madvise(stack, STACK_SIZE, 4711));
+    REPORT(madvise(stack, 0, MADV_DONTNEED));
     after();
-    tell_bytes("below", region, STACK_SIZE, 1);
+    report_bytes("below", region, STACK_SIZE, 1);
 }
 
 // A hole in the range: the call does the rest, then fails with ENOMEM.
 static void dontneed_over_a_hole(void)
 {
-    start_amid();
+    start_in_middle();
     MUST(munmap(region, PAGE) == 0);
-    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 0);
+    REPORT(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    report_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 0);
     after();
 }
 
@@ -150,7 +150,7 @@ static void dontneed_locked(void)
     start();
     stack[MIDDLE] = 7;
     MUST(mlock(stack, STACK_SIZE) == 0);
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
     printf("kept: %d\n", stack[MIDDLE]);
     after();
 }
@@ -161,7 +161,7 @@ static void dontneed_locked_before(void)
     MUST(mlock(pages, STACK_SIZE) == 0);
     start_on(pages);
     stack[MIDDLE] = 7;
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
     printf("kept: %d\n", stack[MIDDLE]);
     after();
 }
@@ -184,11 +184,11 @@ static void dontneed_file(void)
 {
     start_on(file_pages(MAP_PRIVATE));
     stack[MIDDLE] = 7;
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("stack", stack, STACK_SIZE - 4 * PAGE, 42);
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    report_bytes("stack", stack, STACK_SIZE - 4 * PAGE, 42);
     after();
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("stack", stack, STACK_SIZE, 42);
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    report_bytes("stack", stack, STACK_SIZE, 42);
 }
 
 static void dontneed_shared(void)
@@ -197,7 +197,7 @@ static void dontneed_shared(void)
     MUST(pages != MAP_FAILED);
     start_on(pages);
     stack[MIDDLE] = 7;
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
     // Not earlier: a read would also map the pages around it.
     after();
     printf("kept: %d\n", stack[MIDDLE]);
@@ -212,11 +212,11 @@ static void dontneed_malloc(void)
     char *inner = block + 1000;
     start_on(inner);
     char *first = (char *)(((uintptr_t)inner + PAGE - 1) & -PAGE);
-    TELL(madvise(first, STACK_SIZE - PAGE, MADV_DONTNEED));
+    REPORT(madvise(first, STACK_SIZE - PAGE, MADV_DONTNEED));
     after();
-    tell_bytes("before the stack", block, 1000, 3);
-    tell_bytes("its first bytes", inner, first - inner, 3);
-    tell_bytes("behind the stack", inner + STACK_SIZE, size - 1000 - STACK_SIZE, 3);
+    report_bytes("before the stack", block, 1000, 3);
+    report_bytes("its first bytes", inner, first - inner, 3);
+    report_bytes("behind the stack", inner + STACK_SIZE, size - 1000 - STACK_SIZE, 3);
 }
 
 static void dontneed_read_only_part(void)
@@ -225,8 +225,8 @@ static void dontneed_read_only_part(void)
     memset(pages, 9, 4 * PAGE);
     MUST(mprotect(pages, 4 * PAGE, PROT_READ) == 0);
     start_on(pages);
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("read only", stack, 4 * PAGE, 0);
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    report_bytes("read only", stack, 4 * PAGE, 0);
     after();
 }
 
@@ -236,9 +236,9 @@ static void dontneed_guarded_part(void)
     memset(pages, 9, 4 * PAGE);
     MUST(mprotect(pages, 4 * PAGE, PROT_NONE) == 0);
     start_on(pages);
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
     MUST(mprotect(stack, 4 * PAGE, PROT_READ) == 0);
-    tell_bytes("guarded", stack, 4 * PAGE, 0);
+    report_bytes("guarded", stack, 4 * PAGE, 0);
     after();
 }
 
@@ -249,8 +249,8 @@ static void give_below(int signal)
     (void)signal;
     char *end = (char *)((uintptr_t)&here & -PAGE);
     memset(stack, 7, PAGE);
-    TELL(madvise(stack, end - stack, MADV_DONTNEED));
-    tell_bytes("lowest", stack, PAGE, 0);
+    REPORT(madvise(stack, end - stack, MADV_DONTNEED));
+    report_bytes("lowest", stack, PAGE, 0);
 }
 
 static void dontneed_in_a_handler(void)
@@ -334,7 +334,7 @@ static void dontneed_other_around(void)
 {
     region = plain_pages(3 * STACK_SIZE);
     start_worker(&worker, region + STACK_SIZE, 0);
-    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
     deliver_to(&worker);
     end_worker(&worker);
 }
@@ -345,7 +345,7 @@ static void *over(void *where, size_t size, int more)
 }
 
 // The worker's stack is a mapping of its own, with a stack's size below and above.
-static void start_worker_amid(void)
+static void start_worker_in_middle(void)
 {
     region = plain_pages(3 * STACK_SIZE);
     MUST(over(region + STACK_SIZE, STACK_SIZE, MAP_FIXED) == region + STACK_SIZE);
@@ -353,14 +353,14 @@ static void start_worker_amid(void)
     start_worker(&worker, region + STACK_SIZE, 0);
 }
 
-// A hole in the range: what lies behind it is given away too.
+// A hole in the range: what lies behind it is discarded too.
 static void dontneed_other_over_a_hole(void)
 {
-    start_worker_amid();
+    start_worker_in_middle();
     MUST(munmap(region + PAGE, PAGE) == 0);
-    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("below the hole", region, PAGE, 0);
-    tell_bytes("stack and above", region + STACK_SIZE, 2 * STACK_SIZE, 0);
+    REPORT(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    report_bytes("below the hole", region, PAGE, 0);
+    report_bytes("stack and above", region + STACK_SIZE, 2 * STACK_SIZE, 0);
     deliver_to(&worker);
     end_worker(&worker);
 }
@@ -368,16 +368,16 @@ static void dontneed_other_over_a_hole(void)
 // The call stops at a page that the program locked, after giving away what lies below.
 static void dontneed_other_up_to_a_lock(void)
 {
-    start_worker_amid();
+    start_worker_in_middle();
     MUST(mlock(region + PAGE, PAGE) == 0);
-    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("below the lock", region, PAGE, 0);
-    tell_bytes("stack", region + STACK_SIZE, STACK_SIZE / 2, 1);
-    tell_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 1);
+    REPORT(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    report_bytes("below the lock", region, PAGE, 0);
+    report_bytes("stack", region + STACK_SIZE, STACK_SIZE / 2, 1);
+    report_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 1);
     MUST(munlock(region + PAGE, PAGE) == 0 && mlock(region + 2 * STACK_SIZE, PAGE) == 0);
-    TELL(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
-    tell_bytes("below and stack", region, 2 * STACK_SIZE, 0);
-    tell_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 1);
+    REPORT(madvise(region, 3 * STACK_SIZE, MADV_DONTNEED));
+    report_bytes("below and stack", region, 2 * STACK_SIZE, 0);
+    report_bytes("above", region + 2 * STACK_SIZE, STACK_SIZE, 1);
     deliver_to(&worker);
     end_worker(&worker);
 }
@@ -392,14 +392,14 @@ static void give_just_below(int signal)
     room[0] = 1;
     (void)signal;
     char *end = (char *)((uintptr_t)room & -PAGE);
-    TELL(madvise(stack, end - stack, MADV_DONTNEED));
-    tell_bytes("lowest", stack, PAGE, 0);
+    REPORT(madvise(stack, end - stack, MADV_DONTNEED));
+    report_bytes("lowest", stack, PAGE, 0);
 }
 
 // In such a handler, with another thread's stack in the range.
 static void dontneed_other_in_a_handler(void)
 {
-    start_worker_amid();
+    start_worker_in_middle();
     char *own = region + 2 * STACK_SIZE;
     MUST(over(own, STACK_SIZE, MAP_FIXED) == own);
     start_on(own);
@@ -419,7 +419,7 @@ static void dontneed_two(void)
     region = plain_pages(2 * STACK_SIZE);
     start_worker(&worker, region, 0);
     start_worker(&second, region + STACK_SIZE, 0);
-    TELL(madvise(region, 2 * STACK_SIZE, MADV_DONTNEED));
+    REPORT(madvise(region, 2 * STACK_SIZE, MADV_DONTNEED));
     deliver_to(&worker);
     deliver_to(&second);
     end_worker(&worker);
@@ -435,8 +435,8 @@ static void evict_freed(void)
 static void free_and_pageout(void)
 {
     start();
-    TELL(madvise(stack, STACK_SIZE, MADV_FREE));
-    TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
+    REPORT(madvise(stack, STACK_SIZE, MADV_FREE));
+    REPORT(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
     until_evicted(evict_freed);
     after();
 }
@@ -447,7 +447,7 @@ static void pageout(void)
 {
     start();
     stack[MIDDLE] = 7;
-    TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
+    REPORT(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
     printf("kept: %d\n", stack[MIDDLE]);
     after();
 }
@@ -463,7 +463,7 @@ static void pageout_file(void)
     start_on(file_pages(MAP_SHARED));
     stack[MIDDLE] = 7;
     MUST(msync(stack, STACK_SIZE, MS_SYNC) == 0);
-    TELL(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
+    REPORT(madvise(stack, STACK_SIZE, MADV_PAGEOUT));
     until_evicted(evict_file);
     after();
     printf("kept: %d\n", stack[MIDDLE]);
@@ -472,7 +472,7 @@ static void pageout_file(void)
 static void cold(void)
 {
     start();
-    TELL(madvise(stack, STACK_SIZE, MADV_COLD));
+    REPORT(madvise(stack, STACK_SIZE, MADV_COLD));
     after();
 }
 
@@ -482,7 +482,7 @@ static void removed(void)
     MUST(pages != MAP_FAILED);
     start_on(pages);
     stack[MIDDLE] = 7;
-    TELL(madvise(stack, STACK_SIZE, MADV_REMOVE));
+    REPORT(madvise(stack, STACK_SIZE, MADV_REMOVE));
     printf("gone: %d\n", stack[MIDDLE]);
     after();
 }
@@ -490,7 +490,7 @@ static void removed(void)
 static void removed_private(void)
 {
     start();
-    TELL(madvise(stack, STACK_SIZE, MADV_REMOVE));
+    REPORT(madvise(stack, STACK_SIZE, MADV_REMOVE));
     after();
 }
 
@@ -503,28 +503,28 @@ static void guarded(void)
     start();
     int null = open("/dev/zero", O_RDONLY);
     MUST(null >= 0);
-    TELL(madvise(stack, PAGE, MADV_GUARD_INSTALL));
-    TELL(read(null, stack, 1));
+    REPORT(madvise(stack, PAGE, MADV_GUARD_INSTALL));
+    REPORT(read(null, stack, 1));
     after();
-    TELL(madvise(stack, PAGE, MADV_GUARD_REMOVE));
+    REPORT(madvise(stack, PAGE, MADV_GUARD_REMOVE));
     after();
-    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_INSTALL));
-    TELL(read(null, stack + STACK_SIZE - 1, 1));
-    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_REMOVE));
-    tell_bytes("stack", stack, STACK_SIZE - PAGE, 0);
+    REPORT(madvise(stack, STACK_SIZE, MADV_GUARD_INSTALL));
+    REPORT(read(null, stack + STACK_SIZE - 1, 1));
+    REPORT(madvise(stack, STACK_SIZE, MADV_GUARD_REMOVE));
+    report_bytes("stack", stack, STACK_SIZE - PAGE, 0);
     after();
     MUST(mlock(stack, PAGE) == 0);
-    TELL(madvise(stack, STACK_SIZE, MADV_GUARD_INSTALL));
+    REPORT(madvise(stack, STACK_SIZE, MADV_GUARD_INSTALL));
     after();
 }
 
 static void harmless_advice(void)
 {
     start();
-    TELL(madvise(stack, STACK_SIZE, MADV_NORMAL));
-    TELL(madvise(stack, STACK_SIZE, MADV_RANDOM));
-    TELL(madvise(stack, STACK_SIZE, MADV_WILLNEED));
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTDUMP));
+    REPORT(madvise(stack, STACK_SIZE, MADV_NORMAL));
+    REPORT(madvise(stack, STACK_SIZE, MADV_RANDOM));
+    REPORT(madvise(stack, STACK_SIZE, MADV_WILLNEED));
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTDUMP));
     after();
 }
 
@@ -534,7 +534,7 @@ static void advise_by_vector(int advice)
     int self = syscall(SYS_pidfd_open, getpid(), 0);
     MUST(self >= 0);
     struct iovec vector = {stack, STACK_SIZE};
-    TELL(process_madvise(self, &vector, 1, advice, 0));
+    REPORT(process_madvise(self, &vector, 1, advice, 0));
     close(self);
 }
 #else
@@ -565,7 +565,7 @@ static void by_process_madvise_file(void)
 static void fixed(void)
 {
     start();
-    TELL(over(stack, STACK_SIZE, MAP_FIXED));
+    REPORT(over(stack, STACK_SIZE, MAP_FIXED));
     after();
 }
 
@@ -576,22 +576,22 @@ static void fixed_by_mmap64(void)
     if (!map)
         not_here();
     start();
-    TELL(map(stack, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    REPORT(map(stack, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
     after();
 }
 
 static void fixed_around(void)
 {
-    start_amid();
-    TELL(over(region, 3 * STACK_SIZE, MAP_FIXED));
+    start_in_middle();
+    REPORT(over(region, 3 * STACK_SIZE, MAP_FIXED));
     after();
-    tell_bytes("below", region, STACK_SIZE, 0);
+    report_bytes("below", region, STACK_SIZE, 0);
 }
 
 static void fixed_part(void)
 {
-    start_amid();
-    TELL(over(stack + STACK_SIZE - PAGE, 2 * PAGE, MAP_FIXED));
+    start_in_middle();
+    REPORT(over(stack + STACK_SIZE - PAGE, 2 * PAGE, MAP_FIXED));
     after();
 }
 
@@ -599,8 +599,8 @@ static void fixed_part(void)
 static void fixed_reserved(void)
 {
     start();
-    TELL(mmap(stack, STACK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0));
-    TELL(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
+    REPORT(mmap(stack, STACK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0));
+    REPORT(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
     after();
 }
 
@@ -609,11 +609,11 @@ static void fixed_refused(void)
     start();
     stack[MIDDLE] = 7;
 #ifdef MAP_FIXED_NOREPLACE
-    TELL(over(stack, STACK_SIZE, MAP_FIXED_NOREPLACE));
+    REPORT(over(stack, STACK_SIZE, MAP_FIXED_NOREPLACE));
 #endif
-    TELL(mmap(stack, STACK_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 4711, 0));
-    TELL(mmap(stack + 8, STACK_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-    TELL(mmap(stack, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    REPORT(mmap(stack, STACK_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 4711, 0));
+    REPORT(mmap(stack + 8, STACK_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    REPORT(mmap(stack, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
     printf("kept: %d\n", stack[MIDDLE]);
     after();
 }
@@ -621,7 +621,7 @@ static void fixed_refused(void)
 static void unmapped_and_mapped_again(void)
 {
     start();
-    TELL(munmap(stack, STACK_SIZE));
+    REPORT(munmap(stack, STACK_SIZE));
     char *again = over(stack, STACK_SIZE, 0);
     MUST(again == stack);
     after();
@@ -631,9 +631,9 @@ static void unmapping_refused(void)
 {
     start();
     stack[MIDDLE] = 7;
-    TELL(munmap(stack + 8, STACK_SIZE));
-    TELL(munmap(stack, 0));
-    TELL(munmap(stack, -PAGE));
+    REPORT(munmap(stack + 8, STACK_SIZE));
+    REPORT(munmap(stack, 0));
+    REPORT(munmap(stack, -PAGE));
     printf("kept: %d\n", stack[MIDDLE]);
     after();
 }
@@ -643,7 +643,7 @@ static void moved_over(void)
     start();
     char *fresh = plain_pages(STACK_SIZE);
     fresh[MIDDLE] = 8;
-    TELL(mremap(fresh, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, stack));
+    REPORT(mremap(fresh, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, stack));
     printf("new: %d\n", stack[MIDDLE]);
     after();
 }
@@ -653,22 +653,22 @@ static void moved_away(void)
     start();
     stack[MIDDLE] = 7;
     char *target = plain_pages(STACK_SIZE);
-    TELL(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, target));
+    REPORT(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, target));
     printf("moved: %d\n", target[MIDDLE]);
-    TELL(over(stack, STACK_SIZE, MAP_FIXED));
+    REPORT(over(stack, STACK_SIZE, MAP_FIXED));
     after();
-    TELL(munmap(target, STACK_SIZE));
+    REPORT(munmap(target, STACK_SIZE));
 }
 
 // A whole mapping with the stack in its middle: our locks split it, and mremap must not notice.
 static void moved_away_with_all_around(void)
 {
-    start_amid();
+    start_in_middle();
     stack[MIDDLE] = 7;
     char *target = plain_pages(3 * STACK_SIZE);
-    TELL(mremap(region, 3 * STACK_SIZE, 3 * STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, target));
+    REPORT(mremap(region, 3 * STACK_SIZE, 3 * STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, target));
     printf("moved: %d %d\n", target[0], target[STACK_SIZE + MIDDLE]);
-    TELL(over(region, 3 * STACK_SIZE, MAP_FIXED));
+    REPORT(over(region, 3 * STACK_SIZE, MAP_FIXED));
     after();
 }
 
@@ -676,7 +676,7 @@ static void moved_but_kept(void)
 {
     start();
     char *target = plain_pages(STACK_SIZE);
-    TELL(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, target));
+    REPORT(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, target));
     after();
 }
 
@@ -684,9 +684,9 @@ static void moving_refused(void)
 {
     start();
     stack[MIDDLE] = 7;
-    TELL(mremap(stack, STACK_SIZE, 0, MREMAP_MAYMOVE));
-    TELL(mremap(stack + 8, STACK_SIZE, STACK_SIZE, 0));
-    TELL(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_FIXED, stack + STACK_SIZE));
+    REPORT(mremap(stack, STACK_SIZE, 0, MREMAP_MAYMOVE));
+    REPORT(mremap(stack + 8, STACK_SIZE, STACK_SIZE, 0));
+    REPORT(mremap(stack, STACK_SIZE, STACK_SIZE, MREMAP_FIXED, stack + STACK_SIZE));
     printf("kept: %d\n", stack[MIDDLE]);
     after();
 }
@@ -695,7 +695,7 @@ static void shrunk_and_grown(void)
 {
     char *pages = plain_pages(2 * STACK_SIZE);
     start_on(pages);
-    TELL(mremap(pages, 2 * STACK_SIZE, STACK_SIZE / 2, 0));
+    REPORT(mremap(pages, 2 * STACK_SIZE, STACK_SIZE / 2, 0));
     MUST(over(stack + STACK_SIZE / 2, STACK_SIZE / 2, MAP_FIXED) != MAP_FAILED);
     after();
 }
@@ -707,8 +707,8 @@ static void heap_shrunk_and_grown(void)
     char *pages = sbrk(STACK_SIZE);
     MUST(pages != (void *)-1);
     start_on(pages);
-    TELL(sbrk(-(long)STACK_SIZE));
-    TELL(sbrk(STACK_SIZE));
+    REPORT(sbrk(-(long)STACK_SIZE));
+    REPORT(sbrk(STACK_SIZE));
     after();
 }
 
@@ -719,9 +719,9 @@ static void heap_by_brk(void)
     char *pages = sbrk(STACK_SIZE);
     MUST(pages != (void *)-1);
     start_on(pages);
-    TELL(brk(pages + STACK_SIZE / 2));
-    TELL(brk(pages + STACK_SIZE));
-    TELL(brk((void *)1));
+    REPORT(brk(pages + STACK_SIZE / 2));
+    REPORT(brk(pages + STACK_SIZE));
+    REPORT(brk((void *)1));
     after();
 }
 
@@ -736,7 +736,7 @@ static void shared_over(void)
 {
     start();
     int id = segment();
-    TELL(shmat(id, stack, SHM_REMAP));
+    REPORT(shmat(id, stack, SHM_REMAP));
     after();
     MUST(shmctl(id, IPC_RMID, NULL) == 0);
 }
@@ -748,8 +748,8 @@ static void shared_detached(void)
     MUST(pages != (void *)-1);
     start_on(pages);
     stack[MIDDLE] = 7;
-    TELL(shmdt(stack));
-    TELL(shmdt(stack));
+    REPORT(shmdt(stack));
+    REPORT(shmdt(stack));
     MUST(shmat(id, stack, 0) == stack);
     printf("kept: %d\n", stack[MIDDLE]);
     after();
@@ -759,16 +759,16 @@ static void shared_detached(void)
 static void forbidden_and_allowed(void)
 {
     start();
-    TELL(mprotect(stack, STACK_SIZE, PROT_NONE));
-    TELL(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
+    REPORT(mprotect(stack, STACK_SIZE, PROT_NONE));
+    REPORT(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
     after();
 }
 
 static void read_only_and_writable(void)
 {
     start();
-    TELL(mprotect(stack, STACK_SIZE, PROT_READ));
-    TELL(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
+    REPORT(mprotect(stack, STACK_SIZE, PROT_READ));
+    REPORT(mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE));
     after();
 }
 
@@ -776,9 +776,9 @@ static void keyed(void)
 {
 #ifdef __GLIBC__
     start();
-    TELL(pkey_mprotect(stack, STACK_SIZE, PROT_NONE, -1));
-    TELL(pkey_mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE, -1));
-    TELL(pkey_mprotect(stack, STACK_SIZE, PROT_READ, 4711));
+    REPORT(pkey_mprotect(stack, STACK_SIZE, PROT_NONE, -1));
+    REPORT(pkey_mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE, -1));
+    REPORT(pkey_mprotect(stack, STACK_SIZE, PROT_READ, 4711));
     after();
 #else
     not_here();
@@ -790,8 +790,8 @@ static void keyed_reserved(void)
 {
 #ifdef __GLIBC__
     start();
-    TELL(mmap(stack, STACK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-    TELL(pkey_mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE, -1));
+    REPORT(mmap(stack, STACK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    REPORT(pkey_mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE, -1));
     after();
 #else
     not_here();
@@ -801,17 +801,17 @@ static void keyed_reserved(void)
 static void unlocked(void)
 {
     start();
-    TELL(munlock(stack, STACK_SIZE));
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    REPORT(munlock(stack, STACK_SIZE));
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
     after();
 }
 
 static void all_unlocked(void)
 {
     start();
-    TELL(mlockall(MCL_CURRENT));
-    TELL(munlockall());
-    TELL(madvise(stack, STACK_SIZE, MADV_DONTNEED));
+    REPORT(mlockall(MCL_CURRENT));
+    REPORT(munlockall());
+    REPORT(madvise(stack, STACK_SIZE, MADV_DONTNEED));
     after();
 }
 

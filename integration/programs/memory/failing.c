@@ -10,7 +10,7 @@ static struct worker workers[THREADS];
 static struct rlimit limit;
 static char *own;
 
-static void amid_stacks(void)
+static void start_between_stacks(void)
 {
     MUST(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
     own = plain_pages(4 * limit.rlim_cur);
@@ -26,11 +26,11 @@ static void end(void)
 
 #define OFTEN(call)                     \
     for (int i = 0; i < TIMES; i++)     \
-        TELL(call)
+        REPORT(call)
 
 static void hole(void)
 {
-    amid_stacks();
+    start_between_stacks();
     MUST(munmap(own + PAGE, PAGE) == 0);
     OFTEN(mlock(own, 3 * PAGE));
     OFTEN(mlock(own + PAGE, PAGE));
@@ -40,7 +40,7 @@ static void hole(void)
 
 static void no_access(void)
 {
-    amid_stacks();
+    start_between_stacks();
     MUST(mprotect(own, PAGE, PROT_NONE) == 0);
     OFTEN(mlock(own, PAGE));
     end();
@@ -48,7 +48,7 @@ static void no_access(void)
 
 static void too_much(void)
 {
-    amid_stacks();
+    start_between_stacks();
     OFTEN(mlock(own, limit.rlim_cur + PAGE));
     OFTEN(mlock(own, SIZE_MAX - 2 * PAGE));
     OFTEN(mlockall(MCL_CURRENT));
@@ -63,7 +63,7 @@ static void too_much(void)
 // Calls over the stacks themselves that cannot succeed.
 static void refused(void)
 {
-    amid_stacks();
+    start_between_stacks();
     char *stack = workers[0].stack;
     OFTEN(munmap(stack + 1, STACK_SIZE));
     OFTEN(munmap(stack, 0));
@@ -81,7 +81,7 @@ static long process_advise(int process, const struct iovec *vectors, size_t coun
 // On memory that has nothing to do with the stacks, or with invalid processes or vectors.
 static void by_vector(void)
 {
-    amid_stacks();
+    start_between_stacks();
     int self = syscall(SYS_pidfd_open, getpid(), 0);
     struct iovec vectors[1025];
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
@@ -100,22 +100,22 @@ static void by_vector(void)
 // Here the limit is the reason, and the program gets what it asks for.
 static void whole_limit(void)
 {
-    amid_stacks();
-    TELL(mlock(own, limit.rlim_cur));
+    start_between_stacks();
+    REPORT(mlock(own, limit.rlim_cur));
     end();
 }
 
 // Ten vectors; the last ones cover stacks.
 static void by_vector_on_stacks(void)
 {
-    amid_stacks();
+    start_between_stacks();
     int self = syscall(SYS_pidfd_open, getpid(), 0);
     struct iovec vectors[20];
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         vectors[i] = (struct iovec){i % 5 == 4 ? workers[i / 5].stack : own, PAGE};
     if (self < 0 || process_advise(self, vectors, 1, 0) < 0)
         not_here();
-    TELL(process_advise(self, vectors, 20, 0));
+    REPORT(process_advise(self, vectors, 20, 0));
     for (int i = 0; i < THREADS; i++)
         printf("held %ld\n", locked_pages(workers[i].stack, STACK_SIZE));
     end();

@@ -1,8 +1,8 @@
-// A library that gives memory back.
+// A library that discards memory.
 #include <errno.h>
 #include <sys/mman.h>
 
-int give_back(void *start, size_t size)
+int discard(void *start, size_t size)
 {
     return madvise(start, size, MADV_DONTNEED) ? errno : 0;
 }

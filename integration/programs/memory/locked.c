@@ -47,7 +47,7 @@ static void none(void)
 static void before(void)
 {
     get_region();
-    TELL(mlock(region, 2 * STACK_SIZE));
+    REPORT(mlock(region, 2 * STACK_SIZE));
     register_stack();
     held("registered");
     release("released");
@@ -56,7 +56,7 @@ static void before(void)
 static void before_in_part(void)
 {
     get_region();
-    TELL(mlock(stack + STACK_SIZE / 2, STACK_SIZE));
+    REPORT(mlock(stack + STACK_SIZE / 2, STACK_SIZE));
     register_stack();
     held("registered");
     release("released");
@@ -66,7 +66,7 @@ static void after(void)
 {
     get_region();
     register_stack();
-    TELL(mlock(stack, 2 * STACK_SIZE));
+    REPORT(mlock(stack, 2 * STACK_SIZE));
     held("locked");
     release("released");
 }
@@ -75,7 +75,7 @@ static void after_in_part(void)
 {
     get_region();
     register_stack();
-    TELL(mlock(stack + 3 * PAGE, 2 * PAGE));
+    REPORT(mlock(stack + 3 * PAGE, 2 * PAGE));
     held("locked");
     release("released");
 }
@@ -84,7 +84,7 @@ static void on_fault(void)
 {
     get_region();
     register_stack();
-    TELL(mlock2(region, 3 * STACK_SIZE, MLOCK_ONFAULT));
+    REPORT(mlock2(region, 3 * STACK_SIZE, MLOCK_ONFAULT));
     held("locked");
     release("released");
 }
@@ -93,14 +93,14 @@ static void all_current(void)
 {
     get_region();
     register_stack();
-    TELL(mlockall(MCL_CURRENT));
+    REPORT(mlockall(MCL_CURRENT));
     held("locked");
     release("released");
 }
 
 static void all_future(void)
 {
-    TELL(mlockall(MCL_FUTURE));
+    REPORT(mlockall(MCL_FUTURE));
     get_region();
     register_stack();
     held("registered");
@@ -109,10 +109,10 @@ static void all_future(void)
 
 static void all_future_then_none(void)
 {
-    TELL(mlockall(MCL_CURRENT | MCL_FUTURE));
+    REPORT(mlockall(MCL_CURRENT | MCL_FUTURE));
     get_region();
     register_stack();
-    TELL(munlockall());
+    REPORT(munlockall());
     held("unlocked");
     deliver();
     release("released");
@@ -121,9 +121,9 @@ static void all_future_then_none(void)
 static void unlocked(void)
 {
     get_region();
-    TELL(mlock(region, 3 * STACK_SIZE));
+    REPORT(mlock(region, 3 * STACK_SIZE));
     register_stack();
-    TELL(munlock(region, 3 * STACK_SIZE));
+    REPORT(munlock(region, 3 * STACK_SIZE));
     held("unlocked");
     deliver();
     release("released");
@@ -133,8 +133,8 @@ static void unlocked_in_part(void)
 {
     get_region();
     register_stack();
-    TELL(mlock(region, 3 * STACK_SIZE));
-    TELL(munlock(stack + STACK_SIZE / 2, STACK_SIZE));
+    REPORT(mlock(region, 3 * STACK_SIZE));
+    REPORT(munlock(stack + STACK_SIZE / 2, STACK_SIZE));
     held("unlocked");
     release("released");
 }
@@ -144,10 +144,10 @@ static void refused(void)
     get_region();
     register_stack();
     MUST(munmap(region, PAGE) == 0);
-    TELL(mlock(region, 3 * STACK_SIZE));
-    TELL(munlock(region, 3 * STACK_SIZE));
-    TELL(mlockall(4711));
-    TELL(mlock2(stack, STACK_SIZE, 4711));
+    REPORT(mlock(region, 3 * STACK_SIZE));
+    REPORT(munlock(region, 3 * STACK_SIZE));
+    REPORT(mlockall(4711));
+    REPORT(mlock2(stack, STACK_SIZE, 4711));
     held("afterwards");
     deliver();
     release("released");
@@ -158,7 +158,7 @@ static void replaced(void)
 {
     get_region();
     register_stack();
-    TELL(mlock(stack, STACK_SIZE));
+    REPORT(mlock(stack, STACK_SIZE));
     MUST(mmap(stack, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
               0) == stack);
     held("replaced");
@@ -180,7 +180,7 @@ static void locked_by_mmap(void)
 // mlockall(2). Releasing the stack must not unlock that.
 static void locked_in_its_place(void)
 {
-    TELL(mlockall(MCL_FUTURE));
+    REPORT(mlockall(MCL_FUTURE));
     // Larger than what malloc takes from its heap.
     char *block = malloc(BLOCK - PAGE);
     MUST(block);
@@ -195,7 +195,7 @@ static void unmapped_then_others(void)
     stack = plain_pages(BLOCK);
     MUST(set_altstack(stack, BLOCK) == 0);
     deliver();
-    TELL(munmap(stack, BLOCK));
+    REPORT(munmap(stack, BLOCK));
     locked_in_its_place();
 }
 
@@ -208,7 +208,7 @@ static void detached_then_others(void)
     MUST(stack != (void *)-1 && shmctl(id, IPC_RMID, NULL) == 0);
     MUST(set_altstack(stack, BLOCK) == 0);
     deliver();
-    TELL(shmdt(stack));
+    REPORT(shmdt(stack));
     locked_in_its_place();
 }
 
@@ -221,12 +221,12 @@ static void whole_limit(void)
     get_region();
     register_stack();
     held("registered");
-    TELL(mlock(own, limit.rlim_cur));
+    REPORT(mlock(own, limit.rlim_cur));
     held("asked for all");
     deliver();
-    TELL(mlock(own, limit.rlim_cur + PAGE));
-    TELL(munlock(own, limit.rlim_cur));
-    held("given back");
+    REPORT(mlock(own, limit.rlim_cur + PAGE));
+    REPORT(munlock(own, limit.rlim_cur));
+    held("unlocked again");
     deliver();
     release("released");
 }
@@ -240,11 +240,11 @@ static void whole_limit_by_mmap(void)
     errno = 0;
     char *own = mmap(NULL, limit.rlim_cur, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
-    tell("mmap", own == MAP_FAILED ? -1 : 1);
-    TELL(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0));
+    report("mmap", own == MAP_FAILED ? -1 : 1);
+    REPORT(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0));
     held("asked for all");
     deliver();
-    TELL(munmap(own, limit.rlim_cur));
+    REPORT(munmap(own, limit.rlim_cur));
     release("released");
 }
 
@@ -255,10 +255,10 @@ static void whole_limit_for_the_future(void)
     MUST(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
     get_region();
     register_stack();
-    TELL(mlockall(MCL_FUTURE));
+    REPORT(mlockall(MCL_FUTURE));
     errno = 0;
     char *own = mmap(NULL, limit.rlim_cur, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    tell("mmap", own == MAP_FAILED ? -1 : 1);
+    report("mmap", own == MAP_FAILED ? -1 : 1);
     deliver();
     MUST(drop_altstack() == 0);
 }
@@ -275,15 +275,15 @@ static void whole_limit_for_the_heap(void)
     MUST(brk(end) == 0);
     get_region();
     register_stack();
-    TELL(mlockall(MCL_FUTURE));
-    TELL(sbrk(limit.rlim_cur));
+    REPORT(mlockall(MCL_FUTURE));
+    REPORT(sbrk(limit.rlim_cur));
     deliver();
     MUST(brk(end) == 0);
-    TELL(brk(end + limit.rlim_cur));
+    REPORT(brk(end + limit.rlim_cur));
     deliver();
-    TELL(sbrk(PAGE));
+    REPORT(sbrk(PAGE));
     MUST(brk(end) == 0);
-    TELL(syscall(SYS_brk, end + limit.rlim_cur) == (long)(end + limit.rlim_cur) ? 0 : -1);
+    REPORT(syscall(SYS_brk, end + limit.rlim_cur) == (long)(end + limit.rlim_cur) ? 0 : -1);
     MUST(syscall(SYS_brk, end) == (long)end);
     MUST(drop_altstack() == 0);
 }

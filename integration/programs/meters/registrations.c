@@ -1,6 +1,6 @@
 /*
- * Several threads register new alternate stacks, use them for a few signals and give
- * them back. Usage: registrations mmap|malloc
+ * Several threads register new alternate stacks, use them for a few signals and
+ * release them. Usage: registrations mmap|malloc
  * malloc: stacks of odd sizes, which share pages with their neighbours.
  */
 #include "meter.h"

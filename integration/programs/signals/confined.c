@@ -99,16 +99,16 @@ int main(int argc, char **argv)
 {
     dead_man(20);
     MUST(argc > 1);
-    int tells = argc > 2 && !strcmp(argv[2], "locked");
+    int shows_locks = argc > 2 && !strcmp(argv[2], "locked");
     pid_t own = getpid();
     char *stack = fresh_pages(STACK_SIZE), *other = fresh_pages(STACK_SIZE);
     on_signal(SIGUSR1, handler, SA_ONSTACK);
     MUST(set_altstack(stack, STACK_SIZE) == 0);
-    if (tells)
+    if (shows_locks)
         fprintf(stderr, "locked before: %ld\n", locked_pages(stack, STACK_SIZE));
     MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
     confine(argv[1]);
-    if (tells)
+    if (shows_locks)
         fprintf(stderr, "locked after: %ld\n", locked_pages(stack, STACK_SIZE));
 
     // The program continues to work.

@@ -1,5 +1,5 @@
 // Finds out whether the kernel has seccomp filters, as libraries do: with a null filter, which
-// gives EFAULT. "vfork": in a vfork child. Then waits for a child in such a way that the kernel
+// fails with EFAULT. "vfork": in a vfork child. Then waits for a child in such a way that the kernel
 // restarts the wait.
 // compared: elsewhere
 #include "common.h"

@@ -82,7 +82,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 4; i++)
         stacks[i] = fresh_pages(STACK_SIZE);
     long before = status_kb("VmLck");
-    // The current stack must not be one that the calls give away under a running handler.
+    // The current stack must not be one that the calls discard under a running handler.
     char *own = onstack ? fresh_pages(STACK_SIZE) : stacks[0];
     MUST(set_altstack(own, STACK_SIZE) == 0);
     on_signal(SIGALRM, on_timer, SA_RESTART | (onstack ? SA_ONSTACK : 0));

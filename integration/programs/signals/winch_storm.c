@@ -1,5 +1,5 @@
 // The pattern of the well-known C reproducer of the signal frame defect (bugzilla.kernel.org 205663).
-// A thread copies with AVX registers and gives away its own alternate stack by madvise(MADV_DONTNEED),
+// A thread copies with AVX registers and discards its own alternate stack by madvise(MADV_DONTNEED),
 // again and again, while another thread sends it SIGWINCH every 100 us; two processes per CPU.
 //
 // Arguments: seconds, and "naive" to lock the stack first, as a simple cure would. A process ends at

@@ -4,7 +4,7 @@
 
 static volatile sig_atomic_t seen;
 static char *first, *second;
-static int tell;
+static int shows_locks;
 
 static void handler(int signal) { seen += signal == SIGUSR1; }
 
@@ -15,7 +15,7 @@ static void step(const char *name)
     MUST(sigaltstack(NULL, &now) == 0);
     const char *which = now.ss_sp == first ? "first" : now.ss_sp == second ? "second" : "none";
     printf("%s: %s, flags %d, size %zu, signals %d", name, which, now.ss_flags, now.ss_size, (int)seen);
-    if (tell)
+    if (shows_locks)
         printf(", locked first %ld second %ld, VmLck %ld kB", locked_pages(first, STACK_SIZE),
                locked_pages(second, STACK_SIZE), status_kb("VmLck"));
     printf("\n");
@@ -23,7 +23,7 @@ static void step(const char *name)
 
 int main(int argc, char **argv)
 {
-    tell = argc > 1 && !strcmp(argv[1], "locked");
+    shows_locks = argc > 1 && !strcmp(argv[1], "locked");
     dead_man(20);
     first = fresh_pages(STACK_SIZE);
     second = fresh_pages(STACK_SIZE);

@@ -8,7 +8,7 @@ enum { MOST = 64 };
 
 static size_t size;
 static char *stacks[MOST];
-static pthread_barrier_t set, told;
+static pthread_barrier_t set, reported;
 
 static void handler(int signal) { (void)signal; }
 
@@ -16,7 +16,7 @@ static void *thread(void *stack)
 {
     MUST(set_altstack(stack, size) == 0);
     pthread_barrier_wait(&set);
-    pthread_barrier_wait(&told);
+    pthread_barrier_wait(&reported);
     MUST(drop_altstack() == 0);
     return NULL;
 }
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     size = pages * PAGE;
     on_signal(SIGUSR1, handler, argc > 3 && !strcmp(argv[3], "plain") ? 0 : SA_ONSTACK);
     pthread_barrier_init(&set, NULL, count + 1);
-    pthread_barrier_init(&told, NULL, count + 1);
+    pthread_barrier_init(&reported, NULL, count + 1);
     pthread_t threads[MOST];
     for (int i = 0; i < count; i++) {
         stacks[i] = plain_pages(size);
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
     }
     printf("locked %d, in part %d; present %d, in part %d; VmLck %ld kB\n", locked, locked_in_part, present,
            present_in_part, status_kb("VmLck"));
-    pthread_barrier_wait(&told);
+    pthread_barrier_wait(&reported);
     for (int i = 0; i < count; i++)
         MUST(pthread_join(threads[i], NULL) == 0);
     printf("VmLck at the end %ld kB\n", status_kb("VmLck"));

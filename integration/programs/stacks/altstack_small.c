@@ -15,11 +15,11 @@ static void handler(int signal)
     char here[64];
     memset(here, 1, sizeof here);
     sigaltstack(NULL, &now);
-    printf("in the handler: told its own %d, on the stack %d\n", now.ss_sp == stack, now.ss_flags == SS_ONSTACK);
+    printf("in the handler: sees its own %d, on the stack %d\n", now.ss_sp == stack, now.ss_flags == SS_ONSTACK);
     inside = here >= stack && here < stack + OLD_SIGSTKSZ;
 }
 
-static void tell(const char *when)
+static void report(const char *when)
 {
     stack_t now;
     sigaltstack(NULL, &now);
@@ -34,7 +34,7 @@ int main(int argc, char **argv)
 
     stack_t new = {.ss_sp = stack, .ss_size = OLD_SIGSTKSZ}, old;
     printf("set: %d\n", sigaltstack(&new, NULL));
-    tell("then");
+    report("then");
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
     sigaction(SIGUSR1, &action, NULL);
     raise(SIGUSR1);
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     new.ss_flags = SS_DISABLE;
     printf("disable: %d\n", sigaltstack(&new, &old));
     printf("before that: own %d, size %zu, flags %d\n", old.ss_sp == stack, old.ss_size, old.ss_flags);
-    tell("now");
+    report("now");
     int kept = 1;
     for (int i = 0; i < BELOW; i++)
         kept &= memory[i] == 0x5a;

@@ -8,7 +8,7 @@
 #endif
 
 static char *first, *second, *third;
-static int nested, tells;
+static int nested, shows_locks;
 
 static int set(char *stack, unsigned flags)
 {
@@ -16,7 +16,7 @@ static int set(char *stack, unsigned flags)
     return sigaltstack(&new, NULL);
 }
 
-static void tell(const char *when)
+static void report(const char *when)
 {
     stack_t now;
     int result = sigaltstack(NULL, &now);
@@ -26,7 +26,7 @@ static void tell(const char *when)
            : now.ss_sp == second      ? "second"
                                       : "third",
            now.ss_flags);
-    if (tells)
+    if (shows_locks)
         fprintf(stderr, "%s: locked %ld %ld %ld\n", when, locked_pages(first, STACK_SIZE),
                 locked_pages(second, STACK_SIZE), locked_pages(third, STACK_SIZE));
 }
@@ -46,20 +46,20 @@ static void on_first(int signal)
     (void)signal;
     printf("on the first: %d\n", &here >= first && &here < first + STACK_SIZE);
     if (nested) {
-        tell("before a second");
+        report("before a second");
         MUST(set(second, 0) == 0);
-        tell("with a second");
+        report("with a second");
         MUST(raise(SIGUSR2) == 0);
-        tell("after a signal on the second");
+        report("after a signal on the second");
         if (nested == 2)
             MUST(drop_altstack() == 0);
-        tell("at the end of the handler");
+        report("at the end of the handler");
     }
 }
 
 int main(int argc, char **argv)
 {
-    tells = argc > 1 && !strcmp(argv[1], "locked");
+    shows_locks = argc > 1 && !strcmp(argv[1], "locked");
     dead_man(20);
     setvbuf(stdout, NULL, _IONBF, 0);
     first = fresh_pages(STACK_SIZE), second = fresh_pages(STACK_SIZE), third = fresh_pages(STACK_SIZE);
@@ -68,15 +68,15 @@ int main(int argc, char **argv)
     for (nested = 0; nested < 3; nested++) {
         MUST(set(first, SS_AUTODISARM) == 0);
         MUST(raise(SIGUSR1) == 0);
-        tell("back");
+        report("back");
         MUST(raise(SIGUSR1) == 0);
-        tell("back again");
+        report("back again");
         MUST(set(third, 0) == 0);
-        tell("with a third");
+        report("with a third");
         MUST(set(first, SS_AUTODISARM) == 0);
         MUST(raise(SIGUSR1) == 0);
         MUST(drop_altstack() == 0);
-        tell("without any");
+        report("without any");
     }
     return 0;
 }

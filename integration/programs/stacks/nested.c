@@ -62,13 +62,13 @@ static void after_fork(int in_child)
 
 static void after_dontneed(size_t size, size_t guard)
 {
-    TELL(madvise(stack + guard, size - guard, MADV_DONTNEED));
+    REPORT(madvise(stack + guard, size - guard, MADV_DONTNEED));
     send();
 }
 
 static void *advises(void *size)
 {
-    TELL(madvise(stack, (size_t)size, MADV_DONTNEED));
+    REPORT(madvise(stack, (size_t)size, MADV_DONTNEED));
     return NULL;
 }
 
@@ -110,7 +110,7 @@ static void guarded_dontneed(void) { start_guarded(); after_dontneed(3 * PAGE, P
 static void open_guard(size_t size)
 {
     start(size, 32 * KIB, 40 * KIB);
-    TELL(mprotect(stack + size - SMALL, 32 * KIB, PROT_READ | PROT_WRITE));
+    REPORT(mprotect(stack + size - SMALL, 32 * KIB, PROT_READ | PROT_WRITE));
     signal_in_handler();
 }
 
@@ -120,8 +120,8 @@ static void guard_opened_touched(void) { may_not_lock(); open_guard(SMALL); }
 static void hole_filled(void)
 {
     start(SMALL, 32 * KIB, 40 * KIB);
-    TELL(munmap(stack, 32 * KIB));
-    TELL(mmap(stack, 32 * KIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+    REPORT(munmap(stack, 32 * KIB));
+    REPORT(mmap(stack, 32 * KIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
          MAP_FAILED);
     signal_in_handler();
 }

@@ -25,7 +25,7 @@ static void in_main(void)
 }
 
 // The pages are neither present nor locked.
-static void tell_untouched(const char *name, char *from, size_t size)
+static void report_untouched(const char *name, char *from, size_t size)
 {
     printf("%s: %ld of %zu pages resident, %ld locked\n", name, resident_pages(from, size), size / PAGE,
            locked_pages(from, size));
@@ -47,7 +47,7 @@ static void *thread(void *unused)
     MUST(pthread_attr_destroy(&own) == 0);
     // For a stack that the program provides, the guard size has no effect.
     if (deepest && guard && mprotect((char *)lowest - guard, guard, PROT_NONE) == 0)
-        tell_untouched("guard", (char *)lowest - guard, guard);
+        report_untouched("guard", (char *)lowest - guard, guard);
 #endif
     return "done";
 }
@@ -134,8 +134,8 @@ static void given(size_t size, size_t usable)
     pthread_t id;
     MUST(pthread_create(&id, &attributes, thread, NULL) == 0);
     MUST(pthread_join(id, NULL) == 0);
-    tell_untouched("below", block, 16 * PAGE);
-    tell_untouched("above", stack + size, 16 * PAGE);
+    report_untouched("below", block, 16 * PAGE);
+    report_untouched("above", stack + size, 16 * PAGE);
     printf("stack: %ld locked\n", locked_pages(stack, size));
     MUST(munmap(block, size + 32 * PAGE) == 0);
 }
@@ -343,7 +343,7 @@ static void thread_past_libc(void)
 
 // Pages of a thread's stack from 12 to 36 KiB below its frame, and what the kernel says about the
 // stack.
-static void *tells_stack(void *stack)
+static void *report_stack(void *stack)
 {
     if (stack)
         MUST(set_altstack(stack, STACK_SIZE) == 0);
@@ -353,10 +353,10 @@ static void *tells_stack(void *stack)
     return NULL;
 }
 
-static void tell_thread(void *stack)
+static void report_from_thread(void *stack)
 {
     pthread_t id;
-    MUST(pthread_create(&id, NULL, tells_stack, stack) == 0);
+    MUST(pthread_create(&id, NULL, report_stack, stack) == 0);
     MUST(pthread_join(id, NULL) == 0);
 }
 
@@ -366,7 +366,7 @@ static void *sleeps(void *unused)
     return unused;
 }
 
-static void tell_no_handler(void)
+static void report_without_handler(void)
 {
     pthread_t id;
     // libc's own handlers do not count: this makes libc install one.
@@ -376,10 +376,10 @@ static void tell_no_handler(void)
     MUST(signal(SIGUSR1, SIG_IGN) == SIG_DFL);
     on_signal(SIGUSR2, SIG_DFL, 0);
     for (int i = 0; i < 20; i++)
-        tell_thread(NULL);
+        report_from_thread(NULL);
 }
 
-static void tell_handler(void) { handle(); tell_thread(NULL); }
+static void report_with_handler(void) { handle(); report_from_thread(NULL); }
 
 // RLIMIT_STACK applies from exec on.
 static void with_limit(rlim_t limit)
@@ -414,8 +414,8 @@ int main(int argc, char **argv)
         {"thread-late-without-alternate", thread_late_without_alternate},
         {"thread-disables", thread_disables},
         {"thread-past-libc", thread_past_libc},
-        {"tell-no-handler", tell_no_handler},
-        {"tell-handler", tell_handler},
+        {"report-without-handler", report_without_handler},
+        {"report-with-handler", report_with_handler},
         {"limit-small", limit_small},
         {"limit-huge", limit_huge},
         {"limit-none", limit_none},

@@ -39,7 +39,7 @@ static int beside(void *argument)
     return 0;
 }
 
-static void tell(void)
+static void report(void)
 {
     fprintf(stderr, "locked %ld %ld\n", locked_pages(stack, STACK_SIZE), locked_pages(other, STACK_SIZE));
 }
@@ -65,9 +65,9 @@ int main(int argc, char **argv)
         MUST(clone(beside, room + 64 * PAGE, flags, NULL) > 0);
         while (stage != 1)
             ;
-        tell();
+        report();
         set_twice(stack);
-        tell();
+        report();
         stage = 2;
         while (stage != 3)
             ;
@@ -81,8 +81,8 @@ int main(int argc, char **argv)
         }
         MUST(waitpid(child, NULL, 0) == child);
     }
-    tell();
+    report();
     set_twice(stack);
-    tell();
+    report();
     _exit(0);
 }

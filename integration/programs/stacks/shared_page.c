@@ -3,7 +3,7 @@
 #include "common.h"
 
 static char *upper, *lower;
-static int tell;
+static int shows_locks;
 static pthread_barrier_t registered, released;
 static volatile sig_atomic_t seen;
 
@@ -12,7 +12,7 @@ static void handler(int signal) { seen += signal == SIGUSR1; }
 static void step(const char *name)
 {
     printf("%s", name);
-    if (tell)
+    if (shows_locks)
         printf(": locked lower %ld, upper %ld, VmLck %ld kB", locked_pages(lower, STACK_SIZE),
                locked_pages(upper, STACK_SIZE), status_kb("VmLck"));
     printf("\n");
@@ -31,7 +31,7 @@ static void *thread(void *unused)
 
 int main(int argc, char **argv)
 {
-    tell = argc > 1 && !strcmp(argv[1], "locked");
+    shows_locks = argc > 1 && !strcmp(argv[1], "locked");
     dead_man(20);
     // Offset by half a page, so that the lower stack's last page is the upper one's first.
     char *block = fresh_pages(2 * STACK_SIZE + PAGE);

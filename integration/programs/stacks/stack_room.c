@@ -78,7 +78,7 @@ static void replace(void)
 }
 
 static void set_signal(void) { signal(SIGUSR2, nothing); }
-static void give(void) { madvise(alternate, PAGE, MADV_DONTNEED); }
+static void discard(void) { madvise(alternate, PAGE, MADV_DONTNEED); }
 static void give_others(void) { madvise(other, STACK_SIZE, MADV_DONTNEED); }
 static void give_by_number(void) { syscall(SYS_madvise, alternate, PAGE, MADV_DONTNEED); }
 static void page_out(void) { madvise(alternate, PAGE, 21 /* MADV_PAGEOUT */); }
@@ -98,7 +98,7 @@ static void by_vector(void)
     part = (struct iovec){.iov_base = alternate, .iov_len = PAGE};
     syscall(SYS_process_madvise, -1, &part, 1, 21 /* MADV_PAGEOUT */, 0);
 }
-static void await(void) { waitpid(-1, &status, 0); }
+static void wait_for_child(void) { waitpid(-1, &status, 0); }
 static void start(void)
 {
     if (pthread_create(&thread, NULL, without, NULL) == 0)
@@ -114,7 +114,7 @@ static const struct {
     {"signal", set_signal},
     {"fork", fork_once},
     {"_Fork", fork_bare},
-    {"madvise", give},
+    {"madvise", discard},
     {"madvise-other", give_others},
     {"madvise-by-number", give_by_number},
     {"pageout", page_out},
@@ -130,7 +130,7 @@ static const struct {
     {"sbrk", grow},
     {"shmdt", detach},
     {"process_madvise", by_vector},
-    {"waitpid", await},
+    {"waitpid", wait_for_child},
     {"pthread_create", start},
 };
 

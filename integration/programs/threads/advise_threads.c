@@ -1,4 +1,4 @@
-// Threads that give away the pages of their own alternate stacks, all at the same time. The stacks
+// Threads that discard the pages of their own alternate stacks, all at the same time. The stacks
 // are not whole mappings, so they are not proven.
 #include "common.h"
 

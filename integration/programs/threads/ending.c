@@ -16,7 +16,7 @@ static void begin(void)
 static void *nothing(void *unused) { return unused; }
 
 // Threads whose end was not reported are found when other threads start.
-static void tell_locked(void)
+static void report_locked(void)
 {
     for (int i = 0; i < 64 && status_kb("VmLck") != locked_before; i++) {
         pthread_t id;
@@ -69,14 +69,14 @@ static void returned(void)
 {
     begin();
     join(returns_with_stack);
-    tell_locked();
+    report_locked();
 }
 
 static void exited(void)
 {
     begin();
     join(exits_with_stack);
-    tell_locked();
+    report_locked();
 }
 
 static void canceled(void)
@@ -87,7 +87,7 @@ static void canceled(void)
     while (!__atomic_load_n(&arrived, __ATOMIC_SEQ_CST))
         usleep(100);
     MUST(pthread_cancel(id) == 0 && pthread_join(id, NULL) == 0);
-    tell_locked();
+    report_locked();
 }
 
 static void detached(void)
@@ -97,7 +97,7 @@ static void detached(void)
     MUST(pthread_create(&id, NULL, returns_with_stack, NULL) == 0 && pthread_detach(id) == 0);
     while (status_kb("Threads") != 1)
         usleep(100);
-    tell_locked();
+    report_locked();
 }
 
 enum { KEYS = 20, ROUNDS = 4 };
@@ -130,7 +130,7 @@ static void run_destructors(void (*action)(long))
     begin();
     join(with_keys);
     printf("rounds: %d\n", rounds_seen);
-    tell_locked();
+    report_locked();
 }
 
 static void use(long round)
@@ -193,7 +193,7 @@ static void raw(void)
         while (status_kb("Threads") != 1)
             usleep(100);
     }
-    tell_locked();
+    report_locked();
 }
 
 static pthread_t main_thread;
@@ -222,7 +222,7 @@ static void thousand(void)
     begin();
     for (int i = 0; i < 1000; i++)
         join(i % 2 ? returns_with_stack : exits_with_stack);
-    tell_locked();
+    report_locked();
 }
 
 int main(int argc, char **argv)

@@ -125,8 +125,8 @@ static void handed_out(void)
     on_signal(SIGSEGV, unprotect, 0);
     on_signal(SIGUSR1, first, 0);
     MUST(sigaction(SIGUSR1, NULL, (struct sigaction *)protected_page) == 0);
-    struct sigaction told = *(struct sigaction *)protected_page;
-    printf("on a page that a handler opens: %s\n", name(told.sa_handler));
+    struct sigaction shown = *(struct sigaction *)protected_page;
+    printf("on a page that a handler opens: %s\n", name(shown.sa_handler));
     struct raw bad = {.handler = first};
     before = (handler_t)1;
     printf("bad: %d", signal(SIGKILL, first) == SIG_ERR);

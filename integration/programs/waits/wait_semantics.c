@@ -529,7 +529,7 @@ static void nesting(void)
 
 static volatile int taken;
 
-/* Reaps whatever has news. */
+/* Reaps every child that has changed state. */
 static void collect(int signal)
 {
     int saved = errno;
@@ -596,7 +596,7 @@ static void *collected(void *argument)
     return 0;
 }
 
-/* A handler that reaps whatever has news comes too late for a sleeping waiter. */
+/* A sleeping wait reaps its child before such a handler can. */
 static void collectors(void)
 {
     pthread_t thread;
@@ -621,7 +621,7 @@ static void *other_thread(void *argument)
 }
 
 /* pthread_join returns before the thread's children are passed on to another. */
-static void until_alone(void)
+static void until_single_threaded(void)
 {
     struct dirent *entry;
     int tasks;
@@ -641,7 +641,7 @@ static void threads(void)
             pthread_t thread;
             pthread_create(&thread, 0, other_thread, 0);
             pthread_join(thread, 0);
-            until_alone();
+            until_single_threaded();
             make(o ? "others-child-nothread" : "others-child", f,
                  (struct request){.pid = -1, .options = o ? __WNOTHREAD : 0});
             clean_up();

@@ -127,7 +127,7 @@ impl Thread {
         self.reports.recv().map_err(|error| error.to_string())?
     }
 
-    fn obey(&self, order: Order) -> Result<&'static str, String> {
+    fn execute(&self, order: Order) -> Result<&'static str, String> {
         self.order(order);
         self.report()
     }
@@ -149,7 +149,7 @@ impl Run {
                 self.renew(index);
                 "renew"
             } else {
-                self.threads[index].obey(Order::Step(self.rng.u64(..)))?
+                self.threads[index].execute(Order::Step(self.rng.u64(..)))?
             };
             if self.options.verbose {
                 println!("step {}: worker {index}: {name}", self.steps);
@@ -158,7 +158,7 @@ impl Run {
             self.shared.world().check().map_err(|error| format!("after {name}: {error}"))?;
             if name == "fork" || self.rng.u8(..4) == 0 {
                 for thread in &self.threads {
-                    let outcome = thread.obey(Order::Raise);
+                    let outcome = thread.execute(Order::Raise);
                     outcome.map_err(|error| format!("after {name}: {error}"))?;
                 }
             }
@@ -175,7 +175,7 @@ impl Run {
             self.steps += self.options.storm;
         }
         for thread in &self.threads {
-            thread.obey(Order::Raise).map_err(|error| format!("after the storm: {error}"))?;
+            thread.execute(Order::Raise).map_err(|error| format!("after the storm: {error}"))?;
         }
         self.shared.world().check().map_err(|error| format!("after the storm: {error}"))
     }
@@ -255,14 +255,14 @@ fn main() -> ExitCode {
     let threads = (0..count).map(|index| spawn(shared, index)).collect();
     let mut run = Run { options, shared, threads, rng: Rng::with_seed(seed), steps: 0 };
 
-    let (began, mut told) = (Instant::now(), Instant::now());
+    let (began, mut reported) = (Instant::now(), Instant::now());
     let mut outcome = Ok(());
     while outcome.is_ok() && began.elapsed().as_secs() < run.options.seconds {
         // SAFETY: the default action ends a program that does not return here.
         unsafe { libc::alarm(DEAD_MAN) };
         outcome = run.round();
-        if told.elapsed() > Duration::from_secs(10) {
-            told = Instant::now();
+        if reported.elapsed() > Duration::from_secs(10) {
+            reported = Instant::now();
             run.figures(began);
         }
     }
@@ -272,7 +272,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     for index in 0..count {
-        if let Err(error) = run.threads[index].obey(Order::Disable) {
+        if let Err(error) = run.threads[index].execute(Order::Disable) {
             println!("{error}");
             return ExitCode::FAILURE;
         }

@@ -23,7 +23,7 @@ struct Delivery {
     before: i64,
     faults: i64,
     seen: usize,
-    astray: usize,
+    outside: usize,
     child: i32,
 }
 
@@ -46,7 +46,7 @@ extern "C" fn handler(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::
     delivery.faults += now - delivery.before;
     delivery.seen += 1;
     let stack = delivery.base..delivery.base + delivery.size;
-    delivery.astray += usize::from(!stack.contains(&here));
+    delivery.outside += usize::from(!stack.contains(&here));
     if delivery.nested > 0 {
         delivery.nested -= 1;
         deliver(delivery);
@@ -60,7 +60,7 @@ extern "C" fn handler(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::
                 warm_up(delivery);
                 (delivery.seen, delivery.faults) = (0, 0);
                 deliver(delivery);
-                let good = delivery.seen == 1 && delivery.faults == 0 && delivery.astray == 0;
+                let good = delivery.seen == 1 && delivery.faults == 0 && delivery.outside == 0;
                 libc::_exit(if good { 0 } else { 60 });
             }
             delivery.child = exit_code(child);
@@ -119,8 +119,8 @@ pub fn raise(base: usize, size: usize, nested: usize, forks: bool) -> Result<i64
     warm_up(&delivery);
     deliver(&mut delivery);
     FRAMES.fetch_add(delivery.seen, Ordering::Relaxed);
-    if delivery.astray > 0 || delivery.seen != nested + 1 {
-        return Err(format!("{} of {} frames astray", delivery.astray, delivery.seen));
+    if delivery.outside > 0 || delivery.seen != nested + 1 {
+        return Err(format!("{} of {} frames outside the stack", delivery.outside, delivery.seen));
     }
     if delivery.child != 0 {
         return Err(format!("the child of a handler ended with {}", delivery.child));

@@ -2,10 +2,10 @@
 cd "$SUITE_WORK" || exit
 gcc -g -O0 -pthread -o debuggee "$(dirname "$0")/programs/debuggee.c" || exit
 check() { name=$1; shift; if "$@"; then echo "ok $name"; else echo "not ok $name"; fi; }
-check 'follows threads and children' timeout 60 $UNDER strace -qq -f -o told ./debuggee
-check 'shows the signal' grep -q -- '--- SIGUSR1' told
-check 'shows the end of the child' grep -q 'wait4.*WEXITSTATUS(s) == 7' told
-check 'shows four threads' [ "$(grep -c 'CLONE_THREAD' told)" -ge 4 ]
+check 'follows threads and children' timeout 60 $UNDER strace -qq -f -o output.log ./debuggee
+check 'shows the signal' grep -q -- '--- SIGUSR1' output.log
+check 'shows the end of the child' grep -q 'wait4.*WEXITSTATUS(s) == 7' output.log
+check 'shows four threads' [ "$(grep -c 'CLONE_THREAD' output.log)" -ge 4 ]
 check 'counts' timeout 60 $UNDER strace -c -f -o counted ./debuggee
 check 'has counted' grep -q rt_sigaction counted
 timeout 60 $UNDER strace -f -o tampered -e inject=sigaltstack:error=ENOMEM ./debuggee >out

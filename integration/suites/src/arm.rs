@@ -47,7 +47,7 @@ pub const TWO_PHASE: Arm = Arm {
 };
 
 /// The result of one run.
-pub struct Told {
+pub struct RunResult {
     /// The verdict of each test, and of the run as a whole.
     pub verdicts: BTreeMap<String, String>,
     /// How often each hooked function was called.
@@ -128,9 +128,9 @@ impl Bench {
         for (name, value) in arm.settings {
             run = run.env(name, value);
         }
-        let told = run.env("SIGWARD_LOG", "warn").output()?.stderr;
-        let good = told.contains("duty=act") && told.lines().count() == 1;
-        ensure!(good, "the library does not do what the arm '{}' asks for: {told}", arm.label);
+        let stderr = run.env("SIGWARD_LOG", "warn").output()?.stderr;
+        let good = stderr.contains("duty=act") && stderr.lines().count() == 1;
+        ensure!(good, "the library does not do what the arm '{}' asks for: {stderr}", arm.label);
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl Bench {
     ///
     /// If its script cannot be started. If a suite fails or hangs, that is a verdict, not an
     /// error.
-    pub fn run(&self, suite: &Suite, arm: &Arm) -> Result<Told> {
+    pub fn run(&self, suite: &Suite, arm: &Arm) -> Result<RunResult> {
         let work = tempfile::Builder::new().prefix("sigward-suite-").tempdir_in("/tmp")?;
         fs::set_permissions(work.path(), Permissions::from_mode(0o777))?;
         let counts = work.path().join(".calls");
@@ -204,7 +204,7 @@ impl Bench {
         fs::write(self.log(suite.name, arm.label), &text)?;
         let mut verdicts = read(&text);
         verdicts.insert(WHOLE_RUN.to_owned(), end);
-        Ok(Told { verdicts, calls: self.counted(&fs::read(&counts)?) })
+        Ok(RunResult { verdicts, calls: self.counted(&fs::read(&counts)?) })
     }
 
     fn counted(&self, words: &[u8]) -> Calls {

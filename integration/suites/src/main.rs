@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use sigward_suites::arm::Bench;
-use sigward_suites::session::{self, Told};
+use sigward_suites::session::{self, SuiteResult};
 use sigward_suites::suite::{SUITES, Suite, packages};
 use sigward_suites::table;
 
@@ -71,20 +71,20 @@ fn run(options: &Options) -> Result<usize> {
 
     let bench = Bench::new()?;
     print!("{}", table::HEAD);
-    let told: Vec<Told> = session::run(&suites, options.jobs, |suite| {
-        let told = session::compare(&bench, suite, options.plain);
-        print!("{}{}", told.line, told.remarks);
-        told
+    let results: Vec<SuiteResult> = session::run(&suites, options.jobs, |suite| {
+        let result = session::compare(&bench, suite, options.plain);
+        print!("{}{}", result.line, result.remarks);
+        result
     });
-    let lines = told.iter().map(|told| &*told.line);
+    let lines = results.iter().map(|result| &*result.line);
     let text: String = [include_str!("../head.md"), table::HEAD]
         .into_iter()
         .chain(lines)
         .chain(["\n"])
-        .chain(told.iter().map(|told| &*told.remarks))
+        .chain(results.iter().map(|result| &*result.remarks))
         .collect();
-    let bad = told.iter().filter(|told| !told.holds).count();
-    let complete = told.iter().all(|told| !told.line.is_empty());
+    let bad = results.iter().filter(|result| !result.holds).count();
+    let complete = results.iter().all(|result| !result.line.is_empty());
     if let Some(file) = options.write.as_ref().filter(|_| complete) {
         fs::write(file, text).with_context(|| file.display().to_string())?;
     }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use anyhow::Result;
 
-use crate::arm::{Arm, Bench, PLAIN, Told};
+use crate::arm::{Arm, Bench, PLAIN, RunResult};
 use crate::calls::{self, Calls};
 use crate::suite::Suite;
 
@@ -64,9 +64,9 @@ pub fn compare(
     let mut usual = Usual::new();
     let mut calls = Calls::new();
     for _ in 0..*plain.start() {
-        let told = bench.run(suite, &PLAIN)?;
-        learn(&mut usual, told.verdicts);
-        calls = told.calls;
+        let result = bench.run(suite, &PLAIN)?;
+        add_verdicts(&mut usual, result.verdicts);
+        calls = result.calls;
     }
     let waits = calls::waits(&calls);
     let about_waits = |arm: &Arm| arm.settings.iter().any(|(name, _)| *name == "SIGWARD_WAIT");
@@ -82,7 +82,7 @@ pub fn compare(
         if differing(&usual, &hardened).is_empty() {
             break;
         }
-        learn(&mut usual, bench.run(suite, &PLAIN)?.verdicts);
+        add_verdicts(&mut usual, bench.run(suite, &PLAIN)?.verdicts);
         runs += 1;
     }
     let always = |verdict: &str| {
@@ -95,7 +95,7 @@ pub fn compare(
         tests: usual.len() - 1,
         failing: always("not ok"),
         skipped: always("skip"),
-        calls: hardened.into_iter().next().map_or(calls, |(_, told)| told.calls),
+        calls: hardened.into_iter().next().map_or(calls, |(_, result)| result.calls),
         flaky: usual
             .iter()
             .filter(|(_, all)| all.len() > 1)
@@ -108,7 +108,7 @@ pub fn compare(
 
 const ABSENT: &str = "did not run";
 
-fn learn(usual: &mut Usual, verdicts: BTreeMap<String, String>) {
+fn add_verdicts(usual: &mut Usual, verdicts: BTreeMap<String, String>) {
     let first = usual.is_empty();
     for (test, all) in &mut *usual {
         if !verdicts.contains_key(test) {
@@ -123,14 +123,14 @@ fn learn(usual: &mut Usual, verdicts: BTreeMap<String, String>) {
     }
 }
 
-fn differing(usual: &Usual, hardened: &[(&'static str, Told)]) -> Vec<Difference> {
+fn differing(usual: &Usual, hardened: &[(&'static str, RunResult)]) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (arm, told) in hardened {
-        let tests: BTreeSet<&String> = usual.keys().chain(told.verdicts.keys()).collect();
+    for (arm, result) in hardened {
+        let tests: BTreeSet<&String> = usual.keys().chain(result.verdicts.keys()).collect();
         for test in tests {
             let absent = || BTreeSet::from([ABSENT.to_owned()]);
             let without = usual.get(test).cloned().unwrap_or_else(absent);
-            let with = told.verdicts.get(test).map_or(ABSENT, String::as_str);
+            let with = result.verdicts.get(test).map_or(ABSENT, String::as_str);
             if !without.contains(with) {
                 let without = without.into_iter().collect::<Vec<_>>().join(" or ");
                 found.push(Difference { test: test.clone(), arm, without, with: with.to_owned() });
@@ -151,10 +151,10 @@ mod tests {
     fn seen(plain: &[&[(&str, &str)]], with: &[(&str, &str)]) -> Vec<String> {
         let mut usual = Usual::new();
         for run in plain {
-            learn(&mut usual, verdicts(run));
+            add_verdicts(&mut usual, verdicts(run));
         }
-        let told = Told { verdicts: verdicts(with), calls: Calls::new() };
-        differing(&usual, &[("on", told)]).into_iter().map(|found| found.test).collect()
+        let result = RunResult { verdicts: verdicts(with), calls: Calls::new() };
+        differing(&usual, &[("on", result)]).into_iter().map(|found| found.test).collect()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::suite::{Suite, packages};
 use crate::{row, table};
 
 /// The result of a suite.
-pub struct Told {
+pub struct SuiteResult {
     /// Its line of the table; empty if it was not run.
     pub line: String,
     /// Remarks, one per line.
@@ -44,8 +44,8 @@ pub fn run<T: Sync, R: Send + Sync>(
 /// Runs a suite without the library, at first `plain` times, and with each of its
 /// settings.
 #[must_use]
-pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
-    let remark = |words: String| Told {
+pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> SuiteResult {
+    let remark = |words: String| SuiteResult {
         line: String::new(),
         remarks: format!("- {}: {words}\n", suite.name),
         holds: false,
@@ -55,11 +55,11 @@ pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> Told {
     }
     match row::compare(bench, suite, plain..=plain.max(4), &[ON, INT80, TWO_PHASE]) {
         Err(error) => {
-            let told = format!("{error:#}");
+            let message = format!("{error:#}");
             // The last line of a failed command's output gives the reason.
-            remark(format!("NOT RUN: {}", told.trim().lines().next_back().unwrap_or_default()))
+            remark(format!("NOT RUN: {}", message.trim().lines().next_back().unwrap_or_default()))
         }
-        Ok(row) => Told {
+        Ok(row) => SuiteResult {
             line: table::line(&row),
             remarks: row.remarks().iter().flat_map(|words| ["- ", words, "\n"]).collect(),
             holds: row.holds(),

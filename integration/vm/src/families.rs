@@ -22,7 +22,7 @@ pub fn run(program: &str) -> io::Result<()> {
     let unknown = || io::Error::other(format!("no scenarios of {program}"));
     let family = ALL.iter().find(|family| family.program == program).ok_or_else(unknown)?;
     let (mut deliveries, mut faults) = ([0, 0], [0, 0]);
-    let (mut struck, mut quiet, mut broken) = (0, 0, 0);
+    let (mut with_faults, mut without_faults, mut broken) = (0, 0, 0);
     for scenario in family.scenarios {
         let run = scenarios::run(Path::new(PROGRAMS).join(program), scenario.name);
         let run = run.deadline(DEADLINE);
@@ -32,10 +32,10 @@ pub fn run(program: &str) -> io::Result<()> {
             deliveries[arm] += seen.frames.len();
             faults[arm] += seen.faults();
         }
-        struck += u64::from(without.faults() > 0);
+        with_faults += u64::from(without.faults() > 0);
         // A small frame may fit beside memory that is touched anyway.
         if scenario.shown && without.faults() == 0 {
-            quiet += 1;
+            without_faults += 1;
             eprintln!("{}: the control takes no fault", scenario.name);
         }
         if let Err(words) = (Scenario { shown: false, ..*scenario }).judge(&without, &with) {
@@ -45,7 +45,7 @@ pub fn run(program: &str) -> io::Result<()> {
     }
     let ([plain, hardened], [plain_faults, hardened_faults]) = (deliveries, faults);
     println!(
-        "frame={} scenarios={} deliveries={plain} faults={plain_faults} struck={struck} quiet={quiet} \
+        "frame={} scenarios={} deliveries={plain} faults={plain_faults} with_faults={with_faults} without_faults={without_faults} \
          hardened.deliveries={hardened} hardened.faults={hardened_faults} broken={broken}",
         frame_size(),
         family.scenarios.len(),

@@ -290,7 +290,7 @@ impl Run {
                 let mut number = || words.next().unwrap_or_default().parse::<usize>();
                 let (arm, status) = (number()?, number()?);
                 let fields = words.next().unwrap_or_default();
-                self.reports.insert(arm, Report::told(status, fields));
+                self.reports.insert(arm, Report::new(status, fields));
             }
             "@done" => return Ok(true),
             _ => {}
@@ -309,7 +309,7 @@ pub struct Report {
 
 impl Report {
     /// Makes a report from an arm's exit status and its last line.
-    pub fn told(status: usize, line: &str) -> Self {
+    pub fn new(status: usize, line: &str) -> Self {
         let fields = line.split_whitespace().filter_map(|field| field.split_once('='));
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self { status, fields: fields.map(owned).collect() }

@@ -23,7 +23,7 @@ const ENOUGH: u64 = 20;
 const SHOWN: u64 = 10;
 /// At most this many scenarios of a family may have no fault in their control arm
 /// although they have one on other CPUs.
-const MOST_QUIET: u64 = 4;
+const MOST_WITHOUT_FAULTS: u64 = 4;
 /// The largest frame of a CPU with AVX2 and nothing newer.
 const SMALL_FRAME: u64 = 2048;
 
@@ -72,7 +72,7 @@ impl Row<'_> {
             return Err(format!("{mismatches} corruptions, although no frame faulted"));
         }
         match arm.expect {
-            Expect::Struck if mismatches == 0 => Err("the control arm saw no corruption".into()),
+            Expect::Defect if mismatches == 0 => Err("the control arm saw no corruption".into()),
             Expect::Clean if faulted > 0 => Err(format!("{faulted} frames faulted")),
             Expect::Clean if preempts => self.judge_rate(report),
             _ => Ok(()),
@@ -110,7 +110,7 @@ fn judge_waits(arm: &Arm, report: &Report) -> Result<(), String> {
         let _ = write!(text, " {name} {n}");
     }
     match arm.expect {
-        Expect::Struck if bad == 0 => Err("the control arm saw no failure".into()),
+        Expect::Defect if bad == 0 => Err("the control arm saw no failure".into()),
         Expect::Clean if bad > 0 => Err(format!("failed:{text}")),
         _ => Ok(()),
     }
@@ -122,7 +122,7 @@ fn judge_size(arm: &Arm, report: &Report) -> Result<(), String> {
         && report.count("deliveries") == Some(1)
         && report.count("overflowed") == Some(0);
     match arm.expect {
-        Expect::Struck if good => Err("the control arm saw no failure".into()),
+        Expect::Defect if good => Err("the control arm saw no failure".into()),
         Expect::Clean if !good => Err("the handler did not run, or overran its stack".into()),
         _ => Ok(()),
     }
@@ -136,7 +136,7 @@ fn judge_probe(scenario: &Scenario, arm: &Arm, report: &Report) -> Result<(), St
     }
     let found = |name, setting| {
         let count = count(report, name)?;
-        let there = arm.expect == Expect::Struck && scenario.settings.contains(setting);
+        let there = arm.expect == Expect::Defect && scenario.settings.contains(setting);
         match (there, count) {
             (true, 0) => Err(format!("{name} is 0: the probe did not see the defect")),
             (false, 1..) => {
@@ -148,7 +148,7 @@ fn judge_probe(scenario: &Scenario, arm: &Arm, report: &Report) -> Result<(), St
     found("faulting.corrupted", "fpu_bug")?;
     found("waits.failed", "r10_bug")?;
     match (arm.expect, report.status) {
-        (Expect::Struck, 1) | (Expect::Clean, 0) => Ok(()),
+        (Expect::Defect, 1) | (Expect::Clean, 0) => Ok(()),
         (_, status) => Err(format!("sigward probe ended with status {status}")),
     }
 }
@@ -180,9 +180,12 @@ fn judge_faults(report: &Report) -> Result<(), String> {
     if !(1..=SMALL_FRAME).contains(&frame) {
         return Err(format!("frames of {frame} bytes: not those of the intended CPU"));
     }
-    let (struck, quiet) = (count(report, "struck")?, count(report, "quiet")?);
-    if quiet > MOST_QUIET || struck == 0 {
-        return Err(format!("{quiet} scenarios that should fault without the library did not"));
+    let (with_faults, without_faults) =
+        (count(report, "with_faults")?, count(report, "without_faults")?);
+    if without_faults > MOST_WITHOUT_FAULTS || with_faults == 0 {
+        return Err(format!(
+            "{without_faults} scenarios that should fault without the library did not"
+        ));
     }
     match count(report, "broken")? {
         0 => Ok(()),
@@ -195,7 +198,7 @@ fn judge_stress(arm: &Arm, report: &Report) -> Result<(), String> {
     let seed = report.text("seed").unwrap_or("unknown");
     match (arm.expect, report.status) {
         (Expect::Clean, 0) => expect_enough(report, "frames"),
-        (Expect::Struck, 1) => Ok(()),
+        (Expect::Defect, 1) => Ok(()),
         (_, status) => Err(format!("status {status}, seed {seed}; see the log")),
     }
 }
@@ -234,7 +237,7 @@ mod tests {
     fn faults(boot: Boot, without: &str, with: &str) -> (bool, Vec<String>) {
         let all = scenario::genuine();
         let scenario = all.iter().find(|scenario| scenario.meter == "nested").expect("a meter");
-        let report = |fields| Some(Report::told(0, fields));
+        let report = |fields| Some(Report::new(0, fields));
         let row = Row { scenario, boot, reports: vec![report(without), report(with)] };
         (row.shown(), row.faults())
     }

@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            if !error.is::<Told>() {
+            if !error.is::<AlreadyReported>() {
                 eprintln!("vm: {error:#}");
             }
             ExitCode::from(2)
@@ -80,11 +80,11 @@ fn main() -> ExitCode {
 
 /// An error that a script has already reported to the user.
 #[derive(Debug)]
-struct Told;
+struct AlreadyReported;
 
-impl std::error::Error for Told {}
+impl std::error::Error for AlreadyReported {}
 
-impl std::fmt::Display for Told {
+impl std::fmt::Display for AlreadyReported {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str("reported above")
     }
@@ -159,7 +159,7 @@ fn kernel(boot: Boot, options: &Options) -> Result<PathBuf> {
     }
     let out = command.stderr(Stdio::inherit()).output().context("cannot run kernel.sh")?;
     if !out.status.success() {
-        return Err(Told.into());
+        return Err(AlreadyReported.into());
     }
     Ok(String::from_utf8_lossy(&out.stdout).trim().into())
 }

@@ -205,7 +205,7 @@ fn faults_table(text: &mut String, rows: &[&Row]) {
             "scenarios",
             "deliveries",
             "faults",
-            "struck",
+            "with_faults",
             "hardened.deliveries",
             "hardened.faults",
         ];

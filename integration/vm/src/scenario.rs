@@ -11,12 +11,12 @@ use crate::boot::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// The defect occurs: the measurement works.
-    Struck,
+    Defect,
     /// The defect does not occur although it could: nothing is corrupted, and no frame
     /// faults. With kernel preemption: corruption is rarer.
     Clean,
     /// A known limit: only reported.
-    Told,
+    Reported,
 }
 
 /// One run of a scenario's meter.
@@ -30,7 +30,7 @@ pub struct Arm {
     pub expect: Expect,
 }
 
-const CONTROL: Arm = Arm { label: "without", library: None, expect: Expect::Struck };
+const CONTROL: Arm = Arm { label: "without", library: None, expect: Expect::Defect };
 const HARDENED: Arm = Arm { label: "with", library: Some("SIGWARD=on"), expect: Expect::Clean };
 
 /// What a meter counts, which decides how it is judged and shown.
@@ -142,7 +142,7 @@ pub fn all() -> Vec<Scenario> {
     .concat()
 }
 
-/// The scenarios that can strike on a kernel that has the defect itself. Omits those that
+/// The scenarios that can show the defect on a kernel that has the defect itself. Omits those that
 /// only take away from 6.1 what the kernels of 2019 did not have.
 pub fn genuine() -> Vec<Scenario> {
     let meters = [programs(), deep_stacks(), surroundings(), with_old_glibc(), bounds()];
@@ -153,7 +153,7 @@ pub fn genuine() -> Vec<Scenario> {
     let plain = |label, library, expect| Arm { label, library, expect };
     let command =
         |kind, title, meter, arms| Scenario { kind, arms, ..Scenario::registers(title, meter) };
-    let preloaded = plain("preloaded", Some("SIGWARD=on"), Expect::Struck);
+    let preloaded = plain("preloaded", Some("SIGWARD=on"), Expect::Defect);
     let mut all: Vec<_> = meters.collect();
     all.push(Scenario {
         arms: vec![CONTROL, plain("with", Some("SIGWARD=auto"), Expect::Clean)],
@@ -163,13 +163,13 @@ pub fn genuine() -> Vec<Scenario> {
         Kind::Check,
         "`sigward check`",
         "check",
-        vec![plain("plain", None, Expect::Struck)],
+        vec![plain("plain", None, Expect::Defect)],
     ));
     all.push(command(
         Kind::Probe,
         "registers",
         "probe --seconds 6",
-        vec![plain("plain", None, Expect::Struck), preloaded],
+        vec![plain("plain", None, Expect::Defect), preloaded],
     ));
     for scenario in &mut all {
         scenario.settings = "";
@@ -268,7 +268,7 @@ fn verdicts() -> Vec<Scenario> {
             ..Scenario::registers("`SIGWARD=auto`, kernel called 5.3.1", "registrations mmap")
         },
         Scenario {
-            arms: vec![CONTROL, auto(Expect::Struck)],
+            arms: vec![CONTROL, auto(Expect::Defect)],
             ..Scenario::registers("`SIGWARD=auto`, kernel called 6.1: left alone", "nested")
         },
     ]
@@ -284,7 +284,7 @@ fn bounds() -> Vec<Scenario> {
             ..Scenario::registers("own `MADV_DONTNEED`, faults do not sleep", "evict dontneed")
         },
         Scenario {
-            arms: vec![CONTROL, Arm { expect: Expect::Told, ..HARDENED }],
+            arms: vec![CONTROL, Arm { expect: Expect::Reported, ..HARDENED }],
             ..Scenario::registers(
                 "parent, stack from `malloc`, another thread forks (a known limit)",
                 "fork_parent malloc",
@@ -292,7 +292,7 @@ fn bounds() -> Vec<Scenario> {
         },
         Scenario {
             longer: 5,
-            arms: vec![Arm { expect: Expect::Told, ..CONTROL }],
+            arms: vec![Arm { expect: Expect::Reported, ..CONTROL }],
             ..Scenario::registers("stack locked by the program itself", "pinned")
         },
         Scenario {
@@ -330,17 +330,17 @@ fn sizes() -> Vec<Scenario> {
     }]
 }
 
-/// `sigward probe` tells a kernel with a defect from one without, and is not misled if
+/// `sigward probe` distinguishes a kernel with a defect from one without, and is not misled if
 /// the library is preloaded.
 fn probes() -> Vec<Scenario> {
     let plain = |expect| Arm { label: "plain", library: None, expect };
-    let preloaded = Arm { label: "preloaded", expect: Expect::Struck, ..HARDENED };
+    let preloaded = Arm { label: "preloaded", expect: Expect::Defect, ..HARDENED };
     [
         ("no defect", "", vec![plain(Expect::Clean)]),
-        ("registers, faults do not sleep", "fpu_bug=1", vec![plain(Expect::Struck)]),
-        ("registers", "fpu_bug=2", vec![plain(Expect::Struck), preloaded]),
-        ("R10 lost", "r10_bug=1", vec![plain(Expect::Struck), preloaded]),
-        ("R10, R8 and R9 lost", "r10_bug=2", vec![plain(Expect::Struck)]),
+        ("registers, faults do not sleep", "fpu_bug=1", vec![plain(Expect::Defect)]),
+        ("registers", "fpu_bug=2", vec![plain(Expect::Defect), preloaded]),
+        ("R10 lost", "r10_bug=1", vec![plain(Expect::Defect), preloaded]),
+        ("R10, R8 and R9 lost", "r10_bug=2", vec![plain(Expect::Defect)]),
     ]
     .map(|(title, settings, arms)| Scenario {
         kind: Kind::Probe,

@@ -9,17 +9,17 @@
 //! | item | used by |
 //! |---|---|
 //! | `jump`: an export that is a bare jump | `hooks/wait.rs`, `freebsd.rs` |
-//! | `ask`, `ask_and_jump`: asks where to jump to first | `hooks/wait.rs` |
+//! | `resolve_and_jump`: finds out first where to jump to | `hooks/wait.rs` |
 //! | `jump_by_number`: the entry of `syscall` | `hooks/syscall.rs` |
-//! | `jump_unless`: the entry of `prctl` | `hooks/confine.rs` |
+//! | `jump_unless`: the entry of `prctl` | `hooks/seccomp.rs` |
 //! | `begin_and_jump`: where a new thread starts | `hooks/thread.rs` |
 //! | `align_and_call`: for calls by libc with an unaligned stack pointer | `hooks/thread.rs` |
-//! | `bound_address`: the address that the loader bound to a weak name | `weak.rs` |
+//! | `bound_address`: the address that the loader bound to a weak name | `weak_symbols.rs` |
 //! | `memcpy` and the like, `rust_eh_personality` | the compiler |
 //!
 //! `FreeBSD` needs `jump`, `bound_address` and the last row.
 
 #[cfg(target_arch = "x86_64")]
-mod x86_64;
+pub(crate) mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::*;

@@ -1,5 +1,5 @@
 //! The memory calls that can take away a page of a stack or its lock, or fail
-//! because of a lock of ours. What they mean is in [`crate::memory`].
+//! because of a lock of ours. What they mean is in [`crate::memory_calls`].
 //!
 //! `posix_madvise` is not hooked: neither libc passes on the one advice that
 //! could do harm (a test checks that).
@@ -10,8 +10,8 @@ use libc::{off_t, size_t};
 use sigward_core::os::call;
 use sigward_core::residency;
 
-use crate::memory::{
-    advise, advise_by_vector, attach, detach, end_heap, lock, locked_by_all, map, remap, unlock,
+use crate::memory_calls::{
+    advise, advise_by_vector, attach, detach, lock, locked_by_all, map, remap, set_break, unlock,
     unmap, weaken,
 };
 
@@ -73,7 +73,7 @@ hook! {
     fn brk(end: *mut c_void) -> c_int, as libc::brk;
     failing -1;
     // SAFETY: the caller's own argument.
-    |original| end_heap(end as usize, &|| unsafe { original(end) as isize }) as c_int
+    |original| set_break(end as usize, &|| unsafe { original(end) as isize }) as c_int
 }
 
 hook! {
@@ -84,7 +84,7 @@ hook! {
         // SAFETY: the caller's own argument.
         let commit = || unsafe { original(increment) as isize };
         let result = if increment != 0 && residency::on_duty() {
-            end_heap(call::current_break().saturating_add_signed(increment), &commit)
+            set_break(call::current_break().saturating_add_signed(increment), &commit)
         } else {
             commit()
         };

@@ -68,9 +68,9 @@ macro_rules! hook {
     };
 }
 
-pub mod confine;
+pub mod fork;
 mod memory;
-pub mod process;
+pub mod seccomp;
 mod signal;
 pub mod syscall;
 pub mod thread;

@@ -15,9 +15,9 @@ use sigward_core::residency;
 use sigward_core::size;
 use sigward_core::wait::gate;
 
-use super::{Arguments, confine, process};
+use super::{Arguments, fork, seccomp};
 use crate::arch;
-use crate::memory;
+use crate::memory_calls;
 use crate::originals::{self, Id};
 
 /// One bit for each system call number below 512 that a hook watches.
@@ -70,17 +70,17 @@ pub unsafe extern "C" fn syscall() {
         found = originals::FOUND,
         index = Id::syscall as usize,
         original = original,
-        way = way,
+        route = route,
     )
 }
 
 /// Where a watched call jumps to: to the hook, or to the original if its child
 /// must not return through a frame of ours.
-extern "C" fn way(number: c_long, a: usize, b: usize) -> usize {
-    if process::NUMBERS.contains(&number) && !process::forks(number, [a, b, 0, 0, 0, 0]) {
+extern "C" fn route(number: c_long, a: usize, b: usize) -> usize {
+    if fork::NUMBERS.contains(&number) && !fork::child_copies_stack(number, [a, b, 0, 0, 0, 0]) {
         original()
     } else {
-        hooked as *const () as usize
+        watched_call as *const () as usize
     }
 }
 
@@ -94,7 +94,7 @@ extern "C" fn original() -> usize {
 }
 
 /// The hook of the watched calls.
-unsafe extern "C" fn hooked(
+unsafe extern "C" fn watched_call(
     number: c_long,
     a: usize,
     b: usize,
@@ -110,7 +110,7 @@ unsafe extern "C" fn hooked(
     };
     // SAFETY: libc's `syscall`, found under that name.
     let original = unsafe { core::mem::transmute::<usize, Original>(address) };
-    act(&[a, b, c, d, e, f], number, &|&[a, b, c, d, e, f]| {
+    dispatch(&[a, b, c, d, e, f], number, &|&[a, b, c, d, e, f]| {
         // SAFETY: the caller's own arguments, or a part of its range.
         unsafe { original(number, a, b, c, d, e, f) }
     })
@@ -121,15 +121,15 @@ type Commit<'a> = &'a dyn Fn(&Arguments) -> c_long;
 
 /// Does what the hook under the call's own name would do. Each kind of call has
 /// its own function, as their frames together would be deep.
-fn act(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long {
+fn dispatch(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long {
     let &[first, second, third, ..] = arguments;
     if super::wait::NUMBERS.contains(&number) {
         super::wait::by_number(number, arguments, || commit(arguments))
-    } else if confine::NUMBERS.contains(&number) {
+    } else if seccomp::NUMBERS.contains(&number) {
         let commit = || commit(arguments) as isize;
-        confine::by_number(number, [first, second, third], &commit) as c_long
-    } else if process::NUMBERS.contains(&number) {
-        process::without_handlers(|| commit(arguments))
+        seccomp::by_number(number, [first, second, third], &commit) as c_long
+    } else if fork::NUMBERS.contains(&number) {
+        fork::without_handlers(|| commit(arguments))
     } else if HANDLERS.contains(&number) {
         set_handler(arguments, commit)
     } else if !residency::on_duty() {
@@ -154,12 +154,12 @@ fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
 
 #[inline(never)]
 fn set_stack(&[new, old, c, d, e, f]: &Arguments, commit: Commit<'_>) -> c_long {
-    let told = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
+    let set = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
     let old = old as *mut libc::stack_t;
     let result = if new == 0 {
-        size::query(old, || told(core::ptr::null()))
+        size::query(old, || set(core::ptr::null()))
     } else {
-        registration::set(new as *const _, old, told)
+        registration::set(new as *const _, old, set)
     };
     result.into()
 }
@@ -171,20 +171,20 @@ fn change_memory(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c
     let result = match number {
         libc::SYS_madvise => {
             let part = |start, length| commit(&[start, length, c, 0, 0, 0]) as isize;
-            memory::advise(a, b, c as c_int, part)
+            memory_calls::advise(a, b, c as c_int, part)
         }
-        libc::SYS_munmap => memory::unmap(a, b, whole),
-        libc::SYS_mmap => memory::map(a, b, d as c_int, whole),
-        libc::SYS_mremap => memory::remap((a, b), (e, c), d as c_int, &whole),
-        libc::SYS_brk => memory::end_heap(a, &whole),
-        libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory::weaken(a, b, whole),
-        libc::SYS_process_madvise => memory::advise_by_vector([a, b, c, d, e], &whole),
-        libc::SYS_shmat => memory::attach(b, c as c_int, &whole),
-        libc::SYS_shmdt => memory::detach(a, &whole),
-        libc::SYS_mlock | libc::SYS_mlock2 => memory::lock(Some((a, b)), &whole),
-        libc::SYS_mlockall => memory::lock(memory::locked_by_all(a as c_int), &whole),
-        libc::SYS_munlock => memory::unlock(Some((a, b)), &whole),
-        libc::SYS_munlockall => memory::unlock(None, &whole),
+        libc::SYS_munmap => memory_calls::unmap(a, b, whole),
+        libc::SYS_mmap => memory_calls::map(a, b, d as c_int, whole),
+        libc::SYS_mremap => memory_calls::remap((a, b), (e, c), d as c_int, &whole),
+        libc::SYS_brk => memory_calls::set_break(a, &whole),
+        libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory_calls::weaken(a, b, whole),
+        libc::SYS_process_madvise => memory_calls::advise_by_vector([a, b, c, d, e], &whole),
+        libc::SYS_shmat => memory_calls::attach(b, c as c_int, &whole),
+        libc::SYS_shmdt => memory_calls::detach(a, &whole),
+        libc::SYS_mlock | libc::SYS_mlock2 => memory_calls::lock(Some((a, b)), &whole),
+        libc::SYS_mlockall => memory_calls::lock(memory_calls::locked_by_all(a as c_int), &whole),
+        libc::SYS_munlock => memory_calls::unlock(Some((a, b)), &whole),
+        libc::SYS_munlockall => memory_calls::unlock(None, &whole),
         libc::SYS_exit => {
             // This bypasses libc, whose destructors would have released the
             // stacks.

@@ -64,7 +64,7 @@ fn make_late_key() {
 
 /// Requests a notice when the calling thread ends. Async-signal-safe, as only
 /// cheap keys are used.
-pub fn ask_for_notice() {
+pub fn request_exit_notice() {
     set(1);
 }
 
@@ -83,7 +83,7 @@ fn set(round: usize) {
 /// One round of destructors. After it, other destructors may still run, use the
 /// stack and be interrupted by signals, so the stack is released in the last
 /// round.
-unsafe extern "C" fn one_round(round: *mut c_void) {
+unsafe extern "C" fn destructor_round(round: *mut c_void) {
     match round as usize {
         ROUNDS.. => events::thread_end(),
         earlier => set(earlier + 1),
@@ -95,7 +95,7 @@ unsafe extern "C" fn one_round(round: *mut c_void) {
 /// aligned as the ABI requires.
 #[unsafe(naked)]
 unsafe extern "C" fn round(round: *mut c_void) {
-    arch::align_and_call!(one_round)
+    arch::align_and_call!(destructor_round)
 }
 
 /// How many threads can be between their creation and their start at one time.
@@ -127,7 +127,7 @@ static STARTS: [Start; STARTING] = [const {
 }; STARTING];
 
 /// Takes a free entry and fills it; `None` if all are taken.
-fn park(function: usize, argument: usize, attributes: Attributes) -> Option<&'static Start> {
+fn reserve(function: usize, argument: usize, attributes: Attributes) -> Option<&'static Start> {
     let free = |start: &&Start| !start.taken.swap(true, Ordering::Acquire);
     let start = STARTS.iter().find(free)?;
     let (stack, guard) = match attributes {
@@ -233,10 +233,10 @@ fn create(
     stack: Option<Attributes>,
     commit: impl FnOnce(usize, *mut c_void) -> c_int,
 ) -> c_int {
-    let parked = stack.and_then(|stack| park(function, argument as usize, stack));
-    let Some(start) = parked else { return commit(function, argument) };
-    let place = core::ptr::from_ref(start).cast_mut().cast();
-    let result = commit(enter as *const () as usize, place);
+    let reserved = stack.and_then(|stack| reserve(function, argument as usize, stack));
+    let Some(start) = reserved else { return commit(function, argument) };
+    let pointer = core::ptr::from_ref(start).cast_mut().cast();
+    let result = commit(enter as *const () as usize, pointer);
     if result != 0 {
         start.taken.store(false, Ordering::Release);
     }

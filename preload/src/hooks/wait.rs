@@ -1,8 +1,8 @@
 //! The wait family.
 //!
 //! Each export is one jump, to the original or, while a strategy is in force,
-//! to the function of the same name in `acting`. In libc `wait`, `waitpid` and
-//! `wait3` enter the kernel independently, so each is hooked. The waits inside
+//! to the function of the same name in `replacement`. In libc `wait`, `waitpid`
+//! and `wait3` enter the kernel independently, so each is hooked. The waits inside
 //! `system` and `pclose` cannot be hooked.
 
 use core::ffi::{c_int, c_long, c_void};
@@ -16,26 +16,26 @@ use sigward_core::wait::{self, Strategy};
 
 use super::Arguments;
 use crate::originals::{self, Id};
-use crate::{arch, weak};
+use crate::{arch, weak_symbols};
 
-/// Whether the policy is final, so that exports need not ask where to jump to.
+/// Whether the policy is final, so that exports need not find out where to jump to.
 // Each process writes this, so it is on a page that is written anyway; see
 // `block`.
 #[unsafe(link_section = ".data")]
 static DECIDED: AtomicBool = AtomicBool::new(false);
 
-/// Where the export of this name jumps to: to `acting` until the policy is
+/// Where the export of this name jumps to: to `replacement` until the policy is
 /// final.
-fn target(place: &AtomicPtr<()>, id: Id, acting: usize) -> usize {
+fn resolve_target(slot: &AtomicPtr<()>, id: Id, replacement: usize) -> usize {
     if !DECIDED.load(Ordering::Relaxed) {
-        return acting;
+        return replacement;
     }
     let original = if wait::acts() { None } else { originals::get(id) };
-    let target = original.unwrap_or(acting);
+    let target = original.unwrap_or(replacement);
     // Helgrind and drd would report a plain store as a data race of the
     // program.
-    let (from, to) = (place.load(Ordering::Relaxed), target as *mut ());
-    let _ = place.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    let (from, to) = (slot.load(Ordering::Relaxed), target as *mut ());
+    let _ = slot.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     target
 }
 
@@ -46,40 +46,40 @@ macro_rules! waits {
         fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(, as $declared:path)?;
         $cancellation:expr, $body:expr, reaped by $via:ident as $kind:ident;
     )*) => {
-        /// Where each export jumps to; initially to `asking`.
+        /// Where each export jumps to; initially to `resolving`.
         #[allow(non_upper_case_globals, reason = "named as the function")]
-        mod known {
+        mod targets {
             use super::*;
             $(pub static $name: AtomicPtr<()> =
-                AtomicPtr::new((super::asking::$name as *const ()).cast_mut());)*
+                AtomicPtr::new((super::resolving::$name as *const ()).cast_mut());)*
         }
 
-        /// Asks where to jump to, and jumps there.
-        mod asking {
+        /// Finds out where to jump to, and jumps there.
+        mod resolving {
             use super::*;
             $(#[unsafe(naked)]
             pub unsafe extern "C" fn $name() {
-                arch::ask_and_jump!(super::asked::$name)
+                arch::resolve_and_jump!(super::resolve::$name)
             })*
         }
 
-        mod asked {
+        mod resolve {
             use super::*;
             $(pub extern "C" fn $name() -> usize {
-                target(&known::$name, Id::$name, acting::$name as *const () as usize)
+                resolve_target(&targets::$name, Id::$name, replacement::$name as *const () as usize)
             })*
         }
 
         /// The function that follows each export in search order, if that is
         /// not libc's own; otherwise 0.
         #[allow(non_upper_case_globals, reason = "named as the function")]
-        mod others {
+        mod interposers {
             use super::*;
             $(pub static $name: AtomicUsize = AtomicUsize::new(0);)*
         }
 
         #[allow(clippy::missing_transmute_annotations, reason = "the variant says the type")]
-        mod acting {
+        mod replacement {
             use super::*;
             $(pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
                 type Original = unsafe extern "C" fn($($type),*) -> $result;
@@ -88,7 +88,7 @@ macro_rules! waits {
                     errno::set(libc::ENOSYS);
                     return -1;
                 };
-                let other = match others::$via.load(Ordering::Relaxed) {
+                let other = match interposers::$via.load(Ordering::Relaxed) {
                     0 => None,
                     // SAFETY: found under that name, which has this type,
                     // except for the targets of its pointers.
@@ -117,20 +117,20 @@ macro_rules! waits {
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
-                arch::jump!(known::$name)
+                arch::jump!(targets::$name)
             }
         )*
 
         /// Sets the target of each export. Call this at load.
         pub fn find_all() {
-            $(asked::$name();)*
+            $(resolve::$name();)*
         }
 
-        fn look_behind() {
+        fn find_interposers() {
             $(if !originals::behind_is_libc(Id::$name)
                 && let Some(original) = originals::get(Id::$name)
             {
-                others::$name.store(original, Ordering::Relaxed);
+                interposers::$name.store(original, Ordering::Relaxed);
             })*
         }
     };
@@ -160,13 +160,13 @@ waits! {
 
     /// wait3(2), which is missing from the `libc` crate.
     fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t;
-    of_bsd(), Request::wait4(-1, status, options, usage.cast()),
+    wait4_cancellation(), Request::wait4(-1, status, options, usage.cast()),
     reaped by wait3 as Wait3;
 
     /// wait4(2).
     fn wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t,
         as libc::wait4;
-    of_bsd(), Request::wait4(pid, status, options, usage.cast()),
+    wait4_cancellation(), Request::wait4(pid, status, options, usage.cast()),
     reaped by wait4 as Wait4;
 
     /// waitid(2).
@@ -180,8 +180,8 @@ waits! {
 const NO_USAGE: *mut c_void = core::ptr::null_mut();
 
 /// wait3 and wait4 are cancellation points in glibc, but not in musl.
-fn of_bsd() -> Cancellation {
-    match weak::libc_stack_end() {
+fn wait4_cancellation() -> Cancellation {
+    match weak_symbols::libc_stack_end() {
         Some(_) => Cancellation::Point,
         None => Cancellation::None,
     }
@@ -198,11 +198,11 @@ pub fn ready() {
             );
         }
     }
-    if weak::libc_stack_end().is_none() {
+    if weak_symbols::libc_stack_end().is_none() {
         wait::gate::reserve_for_musl();
     }
     if wait::strategy() != Strategy::Off {
-        look_behind();
+        find_interposers();
     }
     DECIDED.store(true, Ordering::Relaxed);
 }
@@ -216,7 +216,7 @@ fn by_strategy(
 ) -> Option<c_int> {
     let request = request.filter(|_| wait::strategy() != Strategy::Off)?.through(other);
     // SAFETY: the caller's own pointers.
-    Some(give(unsafe { wait::run(&request, cancellation) }))
+    Some(as_libc_returns(unsafe { wait::run(&request, cancellation) }))
 }
 
 /// Whether libc's function was only interrupted, and the policy hides that.
@@ -226,7 +226,7 @@ fn is_to_be_retried(result: c_int) -> bool {
 }
 
 /// Returns a raw outcome the way libc does.
-fn give(outcome: Result<usize, Errno>) -> c_int {
+fn as_libc_returns(outcome: Result<usize, Errno>) -> c_int {
     match outcome {
         Ok(value) => value as c_int,
         Err(error) => {
@@ -255,7 +255,7 @@ pub fn by_number(number: c_long, arguments: &Arguments, commit: impl FnOnce() ->
     };
     match request {
         // SAFETY: the caller's own pointers.
-        Some(request) => give(unsafe { wait::run(&request, Cancellation::None) }).into(),
+        Some(request) => as_libc_returns(unsafe { wait::run(&request, Cancellation::None) }).into(),
         None => commit(),
     }
 }

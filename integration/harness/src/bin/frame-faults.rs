@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
-use sigward_harness::frames::{self, Frame, Place};
+use sigward_harness::frames::{self, Frame, FrameStack};
 
 /// Run a program and count the page faults taken while the kernel writes its signal
 /// frames
@@ -58,7 +58,7 @@ struct Sum {
 impl Sum {
     fn add(&mut self, frame: &Frame) {
         self.deliveries += 1;
-        self.altstack += u64::from(frame.place == Place::Altstack);
+        self.altstack += u64::from(frame.stack == FrameStack::Altstack);
         self.faulting += u64::from(frame.faults > 0);
         self.faults += frame.faults;
     }

@@ -21,7 +21,7 @@ pub struct Shared {
     /// The number of steps in progress that disturb others' pages, and of all so far.
     disturbing: AtomicUsize,
     disturbances: AtomicUsize,
-    /// Whoever has a frame on a stack holds the read lock.
+    /// A thread with a frame on a stack holds the read lock.
     frames: RwLock<()>,
     /// The total number of forks.
     pub forks: AtomicUsize,
@@ -183,12 +183,15 @@ impl Worker<'_> {
         let forks = forks && stack.size <= 64 << 10 && stack.size >= 16 << 10;
         let nested = usize::from(stack.size > 12 << 10 && self.rng.bool());
         let began = self.shared.disturbances.load(Ordering::SeqCst);
-        let quiet = self.shared.disturbing.load(Ordering::SeqCst) == 0;
+        let undisturbed = self.shared.disturbing.load(Ordering::SeqCst) == 0;
         let faults = {
             let _frames = self.shared.frames.read();
             signal::raise(stack.base, stack.size, nested, forks)?
         };
-        let quiet = quiet && self.shared.disturbances.load(Ordering::SeqCst) == began;
-        demand(faults == 0 || (self.storm && !quiet), &format!("{faults} faults on {stack:x?}"))
+        let undisturbed = undisturbed && self.shared.disturbances.load(Ordering::SeqCst) == began;
+        demand(
+            faults == 0 || (self.storm && !undisturbed),
+            &format!("{faults} faults on {stack:x?}"),
+        )
     }
 }

@@ -1,8 +1,8 @@
 //! A short selection of the suites, and a test that they can fail. One test program, so that
 //! both run at the same time. All suites: `make suites`.
 
+mod injected;
 mod short;
-mod teeth;
 
 use sigward_harness::need;
 use sigward_suites::suite::Suite;

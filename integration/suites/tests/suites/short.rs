@@ -12,15 +12,15 @@ fn no_verdict_differs_in_the_short_selection() {
     let selection = SUITES.iter().filter(|suite| suite.selected(true));
     let suites: Vec<&Suite> = selection.filter(|suite| super::runnable(suite)).collect();
     let bench = Bench::new().unwrap();
-    let told = session::run(&suites, 3, |suite| session::compare(&bench, suite, 1));
-    let lines = told.iter().map(|told| &*told.line);
+    let results = session::run(&suites, 3, |suite| session::compare(&bench, suite, 1));
+    let lines = results.iter().map(|result| &*result.line);
     eprint!("{}{}", table::HEAD, lines.collect::<String>());
-    for (suite, _) in suites.iter().zip(&told).filter(|(_, told)| !told.holds) {
+    for (suite, _) in suites.iter().zip(&results).filter(|(_, result)| !result.holds) {
         for arm in [PLAIN, ON, INT80, TWO_PHASE] {
             let log = fs::read_to_string(bench.log(suite.name, arm.label)).unwrap_or_default();
             eprintln!("--- {}, {}:\n{log}", suite.name, arm.label);
         }
     }
-    let wrong = told.iter().filter(|told| !told.holds).map(|told| &*told.remarks);
+    let wrong = results.iter().filter(|result| !result.holds).map(|result| &*result.remarks);
     assert_eq!(wrong.collect::<String>(), "");
 }

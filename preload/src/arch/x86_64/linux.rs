@@ -4,22 +4,22 @@
 
 use core::arch::naked_asm;
 
-/// The body of a function that calls `$asked`, a `fn() -> usize`, and jumps to
+/// The body of a function that calls `$resolve`, a `fn() -> usize`, and jumps to
 /// the address that it returns, with the registers as on entry.
-macro_rules! ask_and_jump {
-    ($asked:path) => {
+macro_rules! resolve_and_jump {
+    ($resolve:path) => {
         core::arch::naked_asm!(
             ".cfi_startproc",
-            "lea r11, [rip + {asked}]",
-            "call {ask}",
+            "lea r11, [rip + {resolve}]",
+            "call {call_r11}",
             "jmp r11",
             ".cfi_endproc",
-            asked = sym $asked,
-            ask = sym $crate::arch::ask,
+            resolve = sym $resolve,
+            call_r11 = sym $crate::arch::x86_64::linux::call_r11,
         )
     };
 }
-pub(crate) use ask_and_jump;
+pub(crate) use resolve_and_jump;
 
 /// For an export that is a bare jump: calls the function `fn() -> usize` at R11
 /// and returns its result in R11. Preserves the registers that hold a call's
@@ -29,7 +29,7 @@ pub(crate) use ask_and_jump;
 /// # Safety
 /// Called only at the entry of an export.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn ask() {
+pub(crate) unsafe extern "C" fn call_r11() {
     naked_asm!(
         ".cfi_startproc",
         "push rax",
@@ -73,7 +73,7 @@ pub(crate) unsafe extern "C" fn ask() {
 
 /// The body of `syscall`. Jumps to the address at `$index` of `$found`; if that
 /// is 0, to the address that `$original` returns. If bit `number` of
-/// `$watched`, which has 512, is set, jumps to the address that `$way`, a
+/// `$watched`, which has 512, is set, jumps to the address that `$route`, a
 /// `fn(number, a, b) -> usize`, returns.
 macro_rules! jump_by_number {
     (
@@ -81,7 +81,7 @@ macro_rules! jump_by_number {
         found = $found:path,
         index = $index:expr,
         original = $original:path,
-        way = $way:path $(,)?
+        route = $route:path $(,)?
     ) => {
         core::arch::naked_asm!(
             ".cfi_startproc",
@@ -94,41 +94,41 @@ macro_rules! jump_by_number {
             "test r11, r11",
             "jz 4f",
             "jmp r11",
-            "3: lea r11, [rip + {way}]",
+            "3: lea r11, [rip + {route}]",
             "jmp 5f",
             "4: lea r11, [rip + {original}]",
-            "5: call {ask}",
+            "5: call {call_r11}",
             "jmp r11",
             ".cfi_endproc",
             watched = sym $watched,
             found = sym $found,
             index = const $index,
             original = sym $original,
-            way = sym $way,
-            ask = sym $crate::arch::ask,
+            route = sym $route,
+            call_r11 = sym $crate::arch::x86_64::linux::call_r11,
         )
     };
 }
 pub(crate) use jump_by_number;
 
 /// The body of a function that jumps to the address at `$index` of `$found`; to
-/// `$slowly` if that is 0, or if the first argument, a `c_int`, is `$turns`.
+/// `$slow_path` if that is 0, or if the first argument, a `c_int`, is `$except`.
 macro_rules! jump_unless {
     (
-        turns = $turns:expr,
-        slowly = $slowly:path,
+        except = $except:expr,
+        slow_path = $slow_path:path,
         found = $found:path,
         index = $index:expr $(,)?
     ) => {
         core::arch::naked_asm!(
-            "cmp edi, {turns}",
-            "je {slowly}",
+            "cmp edi, {except}",
+            "je {slow_path}",
             "mov r11, qword ptr [rip + {found} + 8 * {index}]",
             "test r11, r11",
-            "jz {slowly}",
+            "jz {slow_path}",
             "jmp r11",
-            turns = const $turns,
-            slowly = sym $slowly,
+            except = const $except,
+            slow_path = sym $slow_path,
             found = sym $found,
             index = const $index,
         )

@@ -3,7 +3,7 @@
 use core::arch::global_asm;
 
 #[cfg(target_os = "linux")]
-mod linux;
+pub(crate) mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
@@ -11,7 +11,7 @@ pub(crate) use linux::*;
 /// bytes after the start of the static `$slots`.
 macro_rules! jump {
     ($slots:path) => {
-        $crate::arch::jump!($slots, 0)
+        $crate::arch::x86_64::jump!($slots, 0)
     };
     ($slots:path, $offset:expr) => {
         core::arch::naked_asm!(

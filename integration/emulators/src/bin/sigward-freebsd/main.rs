@@ -242,7 +242,7 @@ impl Supervisor {
         let Some(running) = thread.running.last_mut() else { return };
         running.skipped = false;
         match running.call.answer(tid, &self.kernel) {
-            Answer::Done(result) => self.give(tid, result),
+            Answer::Done(result) => self.return_result(tid, result),
             Answer::Linux(number, [a, b, c, d]) => {
                 let registers = Registers {
                     rip: gate,
@@ -272,11 +272,11 @@ impl Supervisor {
             return;
         };
         let result = running.call.result(tid, registers.rax as i64);
-        self.give(tid, result);
+        self.return_result(tid, result);
     }
 
     /// Returns to the program by `FreeBSD`'s convention.
-    fn give(&mut self, tid: pid_t, result: Result<u64, i32>) {
+    fn return_result(&mut self, tid: pid_t, result: Result<u64, i32>) {
         const CARRY: u64 = 1;
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         let Some(running) = thread.running.pop() else { return };

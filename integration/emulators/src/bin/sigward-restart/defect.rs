@@ -31,16 +31,16 @@ pub struct Defect {
     pub lost: Lost,
     /// Their content afterwards.
     pub garbage: Garbage,
-    /// The numbers of the calls that are affected; if empty, all except [`SPARED`].
+    /// The numbers of the calls that are affected; if empty, all except [`UNAFFECTED`].
     pub calls: Vec<i64>,
     /// Lose nothing.
     pub healthy: bool,
 }
 
-/// Calls that are spared by default. Waits for a futex correspond to FreeBSD's
+/// Calls that are unaffected by default. Waits for a futex correspond to FreeBSD's
 /// `_umtx_op`, which FreeBSD does not restart (and glibc aborts if one fails); fork takes
 /// no arguments there.
-const SPARED: [i64; 5] =
+const UNAFFECTED: [i64; 5] =
     [libc::SYS_futex, libc::SYS_clone, libc::SYS_clone3, libc::SYS_fork, libc::SYS_vfork];
 
 /// Offset of `uc_mcontext` in the `ucontext_t` of a signal frame.
@@ -70,8 +70,12 @@ impl Arguments {
 
 impl Defect {
     /// Whether the call with this number can lose arguments.
-    pub fn strikes(&self, number: i64) -> bool {
-        if self.calls.is_empty() { !SPARED.contains(&number) } else { self.calls.contains(&number) }
+    pub fn affects(&self, number: i64) -> bool {
+        if self.calls.is_empty() {
+            !UNAFFECTED.contains(&number)
+        } else {
+            self.calls.contains(&number)
+        }
     }
 
     /// What the argument registers contain after a restart. `mapped` is an address in the

@@ -18,25 +18,25 @@ pub struct Counts {
     /// New processes and threads.
     pub forks: u64,
     /// Restarts without a handler in which registers were overwritten.
-    pub struck_plain: u64,
+    pub affected_plain: u64,
     /// The same, after a handler with `SA_RESTART`.
-    pub struck_handler: u64,
+    pub affected_handler: u64,
     /// Restarts of calls entered by INT 0x80, left alone.
     pub int80: u64,
     /// Interrupted calls that are continued without arguments.
     pub continued: u64,
-    /// Restarts of calls that the defect spares.
-    pub spared: u64,
+    /// Restarts of calls that the defect does not affect.
+    pub unaffected: u64,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(to, "forks {}", self.forks)?;
-        writeln!(to, "struck_plain {}", self.struck_plain)?;
-        writeln!(to, "struck_handler {}", self.struck_handler)?;
+        writeln!(to, "affected_plain {}", self.affected_plain)?;
+        writeln!(to, "affected_handler {}", self.affected_handler)?;
         writeln!(to, "int80 {}", self.int80)?;
         writeln!(to, "continued {}", self.continued)?;
-        writeln!(to, "spared {}", self.spared)
+        writeln!(to, "unaffected {}", self.unaffected)
     }
 }
 
@@ -60,7 +60,7 @@ struct Interrupted {
 struct Thread {
     process: pid_t,
     /// A call that is being restarted with overwritten registers.
-    struck: Option<Interrupted>,
+    affected: Option<Interrupted>,
     /// The call that a handler interrupts; the next stop is at the handler's first
     /// instruction.
     entering_handler: Option<Interrupted>,
@@ -119,7 +119,7 @@ impl Supervisor {
     fn thread(&mut self, tid: pid_t) -> &mut Thread {
         self.threads.entry(tid).or_insert_with(|| Thread {
             process: kernel::process_of(tid).unwrap_or(tid),
-            struck: None,
+            affected: None,
             entering_handler: None,
             interrupted: false,
         })
@@ -173,7 +173,7 @@ impl Supervisor {
         let mut request = PTRACE_CONT;
         if let Some((registers, call)) = self.interrupted_call(tid) {
             // Now the kernel decides whether there is a restart at all.
-            if self.thread(tid).struck.take().is_some() {
+            if self.thread(tid).affected.take().is_some() {
                 let mut healed = registers;
                 call.arguments.put(&mut healed);
                 kernel::set_registers(tid, healed);
@@ -191,7 +191,7 @@ impl Supervisor {
         self.counts.continued += u64::from(kernel::asks_for_continuation(&registers));
         let thread = self.thread(tid);
         if !kernel::asks_for_restart(&registers) {
-            thread.struck = None;
+            thread.affected = None;
             return None;
         }
         let seen = Interrupted {
@@ -199,23 +199,23 @@ impl Supervisor {
             rip: registers.rip,
             arguments: Arguments::of(&registers),
         };
-        if !thread.struck.is_some_and(|call| call.rip == seen.rip && call.number == seen.number) {
-            thread.struck = None;
+        if !thread.affected.is_some_and(|call| call.rip == seen.rip && call.number == seen.number) {
+            thread.affected = None;
         }
-        Some((registers, thread.struck.unwrap_or(seen)))
+        Some((registers, thread.affected.unwrap_or(seen)))
     }
 
     /// Whether restarting this call loses arguments; counts it.
     fn loses(&mut self, tid: pid_t, registers: &Registers, call: Interrupted) -> bool {
         let at_call = Registers { rip: call.rip, ..*registers };
         match kernel::entry(tid, &at_call) {
-            Entry::Syscall if self.defect.strikes(call.number as i64) => true,
+            Entry::Syscall if self.defect.affects(call.number as i64) => true,
             Entry::Int80 => {
                 self.counts.int80 += 1;
                 false
             }
             _ => {
-                self.counts.spared += 1;
+                self.counts.unaffected += 1;
                 false
             }
         }
@@ -225,7 +225,7 @@ impl Supervisor {
         let process = self.thread(tid).process;
         let mapped =
             *self.mapped.entry(process).or_insert_with(|| kernel::writable_memory(process));
-        let turn = self.counts.struck_plain + self.counts.struck_handler;
+        let turn = self.counts.affected_plain + self.counts.affected_handler;
         self.defect.garbage(arguments, mapped, turn)
     }
 
@@ -233,13 +233,13 @@ impl Supervisor {
         let Some((mut registers, call)) = self.interrupted_call(tid) else {
             return;
         };
-        if self.thread(tid).struck.is_some() || !self.loses(tid, &registers, call) {
+        if self.thread(tid).affected.is_some() || !self.loses(tid, &registers, call) {
             return;
         }
         self.garbage(tid, call.arguments).put(&mut registers);
         if kernel::set_registers(tid, registers) {
-            self.thread(tid).struck = Some(call);
-            self.counts.struck_plain += 1;
+            self.thread(tid).affected = Some(call);
+            self.counts.affected_plain += 1;
         }
     }
 
@@ -253,7 +253,7 @@ impl Supervisor {
         }
         let garbage = self.garbage(tid, call.arguments);
         if frame.put(garbage) {
-            self.counts.struck_handler += 1;
+            self.counts.affected_handler += 1;
         }
     }
 

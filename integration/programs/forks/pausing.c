@@ -1,16 +1,16 @@
 // Forks while a library's fork handlers wait for the library's threads, which are in our hooks: on
 // a lock ("lock"), by joining them ("join"), or for their next round ("round").
-// links: libquiet
+// links: libpausing
 #include "scenario.h"
 
-// How the library pauses its thread; libquiet.c has the same order.
+// How the library pauses its thread; libpausing.c has the same order.
 enum rest { BY_LOCK, BY_JOINING, BY_ROUNDS };
 void start_worker_of_library(enum rest how) __asm__("start_worker");
 void end_worker_of_library(void) __asm__("end_worker");
 
 enum { FORKS = 3 };
 
-static void fork_amid(enum rest how)
+static void fork_during(enum rest how)
 {
     warm_up(plain_pages(STACK_SIZE), STACK_SIZE);
     start_worker_of_library(how);
@@ -26,9 +26,9 @@ static void fork_amid(enum rest how)
     end_worker_of_library();
 }
 
-static void by_lock(void) { fork_amid(BY_LOCK); }
-static void by_join(void) { fork_amid(BY_JOINING); }
-static void by_round(void) { fork_amid(BY_ROUNDS); }
+static void by_lock(void) { fork_during(BY_LOCK); }
+static void by_join(void) { fork_during(BY_JOINING); }
+static void by_round(void) { fork_during(BY_ROUNDS); }
 
 int main(int argc, char **argv)
 {

@@ -1,6 +1,4 @@
-//! Forks.
-//!
-//! They are handled by atfork handlers, registered at load, which serve every
+//! Forks are handled by atfork handlers, registered at load, which serve every
 //! libc function that forks (fork, forkpty, daemon). `_Fork` and forks through
 //! syscall(2) run no such handlers and are hooked. vfork(2) and posix_spawn(3)
 //! copy no memory, and in their child we stand down.
@@ -13,7 +11,6 @@ use sigward_core::residency;
 use sigward_core::wait::{self, gate};
 
 use super::Arguments;
-
 use crate::originals::{self, Id};
 
 type Handler = extern "C" fn();
@@ -75,10 +72,10 @@ pub const NUMBERS: &[c_long] = &[libc::SYS_fork, libc::SYS_clone, libc::SYS_clon
 /// Whether one of [`NUMBERS`] is a fork whose child returns like the parent: on
 /// a copy of its stack, with a copy of its thread pointer. A child on another
 /// stack, or on its parent's own, must not return through a frame of ours.
-pub fn forks(number: c_long, arguments: Arguments) -> bool {
+pub fn child_copies_stack(number: c_long, arguments: Arguments) -> bool {
     /// The part of clone3(2)'s `struct clone_args` that is needed, in 64-bit
     /// words.
-    type Asked = [u64; 8];
+    type CloneArguments = [u64; 8];
     let copies = |flags: u64, stack: u64| {
         stack == 0 && flags & (libc::CLONE_VM | libc::CLONE_SETTLS) as u64 == 0
     };
@@ -88,8 +85,9 @@ pub fn forks(number: c_long, arguments: Arguments) -> bool {
         libc::SYS_clone => copies(a as u64, b as u64),
         // Reading the argument takes a system call.
         libc::SYS_clone3 if residency::on_duty() || wait::acts() => {
-            let asked = user_memory::read(a as *const Asked).filter(|_| b >= size_of::<Asked>());
-            asked.is_some_and(|[flags, _, _, _, _, stack, ..]| copies(flags, stack))
+            let read = user_memory::read(a as *const CloneArguments);
+            let arguments = read.filter(|_| b >= size_of::<CloneArguments>());
+            arguments.is_some_and(|[flags, _, _, _, _, stack, ..]| copies(flags, stack))
         }
         _ => false,
     }

@@ -1,4 +1,5 @@
-//! Which file a command name means, and whether a preload gets into it.
+//! The program that shall run: which file a command name means, and whether the loader
+//! preloads a library into it.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -30,7 +31,7 @@ pub const SHELL: &str = "/bin/sh";
 ///
 /// # Errors
 /// 127 if there is no such file, 126 if the only files found cannot be executed.
-pub fn resolve(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
+pub fn find(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
     let not_found =
         || Failure::new(format!("{}: not found", command.display())).exit(Exit::NotFound);
     if command.is_empty() {
@@ -75,18 +76,18 @@ fn executable(path: &Path) -> Result<(), Failure> {
 /// script, into its interpreter.
 ///
 /// # Errors
-/// Names the file and why it cannot be covered.
-pub fn require_coverable(path: &Path, library: &Library) -> Result<(), Failure> {
+/// Names the file and why the loader would not.
+pub fn require_preloadable(path: &Path, library: &Library) -> Result<(), Failure> {
     let mut path = path.to_owned();
     for _ in 0..=SCRIPT_DEPTH {
         let (file, head) = open(&path)?;
         if head.starts_with(b"\x7fELF") {
-            return elf(&path, file, library);
+            return require_elf_preloadable(&path, file, library);
         }
         path = match script_interpreter(&head) {
             Some(interpreter) => {
                 let interpreter = PathBuf::from(interpreter);
-                started_for(&path, "interpreter", &interpreter)
+                require_starter(&path, "interpreter", &interpreter)
                     .map_err(|failure| failure.remedy("install it, or change the #! line"))?;
                 interpreter
             }
@@ -101,7 +102,7 @@ pub fn require_coverable(path: &Path, library: &Library) -> Result<(), Failure> 
 }
 
 /// Checks that the kernel can execute what it starts instead of `path`.
-fn started_for(path: &Path, what: &str, starter: &Path) -> Result<(), Failure> {
+fn require_starter(path: &Path, what: &str, starter: &Path) -> Result<(), Failure> {
     executable(starter).map_err(|why| {
         Failure::new(format!("{}: its {what} cannot be executed: {why}", path.display()))
             .exit(Exit::NotExecutable)
@@ -116,7 +117,7 @@ fn open(path: &Path) -> Result<(File, Vec<u8>), Failure> {
         Ok((file, head))
     };
     read().map_err(|error: std::io::Error| {
-        uncovered(path, &format!("it cannot be read, so nothing is known about it ({error})"))
+        not_preloadable(path, &format!("it cannot be read, so nothing is known about it ({error})"))
     })
 }
 
@@ -129,9 +130,9 @@ fn script_interpreter(head: &[u8]) -> Option<OsString> {
     Some(OsStr::from_bytes(name).to_owned())
 }
 
-fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
+fn require_elf_preloadable(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
-        uncovered(path, &format!("its ELF header cannot be read ({error})"))
+        not_preloadable(path, &format!("its ELF header cannot be read ({error})"))
     };
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     changes_credentials(path, &metadata)?;
@@ -139,7 +140,7 @@ fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
     let data = image(file);
     let class = (&data).read_bytes_at(4, 1).ok().and_then(<[u8]>::first);
     if class != Some(&object::elf::ELFCLASS64) {
-        return Err(uncovered(path, "it is not a 64-bit program, but the library is 64-bit"));
+        return Err(not_preloadable(path, "it is not a 64-bit program, but the library is 64-bit"));
     }
     let header = FileHeader64::<object::Endianness>::parse(&data).map_err(|e| unreadable(&e))?;
     let endian = header.endian().map_err(|error| unreadable(&error))?;
@@ -147,16 +148,16 @@ fn elf(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
     if machine != library.machine {
         let ours = library.machine;
         let why = format!("it is for another machine (ELF {machine}, the library is {ours})");
-        return Err(uncovered(path, &why));
+        return Err(not_preloadable(path, &why));
     }
     let segments = header.program_headers(endian, &data).map_err(|error| unreadable(&error))?;
     for segment in segments {
         if let Some(loader) = segment.interpreter(endian, &data).map_err(|e| unreadable(&e))? {
-            return started_for(path, "loader", Path::new(OsStr::from_bytes(loader)))
+            return require_starter(path, "loader", Path::new(OsStr::from_bytes(loader)))
                 .map_err(|failure| failure.remedy("install the libc that it was built for"));
         }
     }
-    Err(uncovered(path, "it is statically linked, so no loader runs"))
+    Err(not_preloadable(path, "it is statically linked, so no loader runs"))
 }
 
 /// Refuses programs that run with credentials other than ours: the kernel sets
@@ -166,14 +167,17 @@ fn changes_credentials(path: &Path, metadata: &Metadata) -> Result<(), Failure> 
     // Without the group's execute bit, setgid means mandatory locking.
     let setgid = mode & 0o2010 == 0o2010;
     if mode & 0o4000 != 0 && (metadata.uid() != getuid().as_raw() || getuid() != geteuid()) {
-        return Err(uncovered(path, "it is setuid, so the loader ignores LD_PRELOAD"));
+        return Err(not_preloadable(path, "it is setuid, so the loader ignores LD_PRELOAD"));
     }
     if setgid && (metadata.gid() != getgid().as_raw() || getgid() != getegid()) {
-        return Err(uncovered(path, "it is setgid, so the loader ignores LD_PRELOAD"));
+        return Err(not_preloadable(path, "it is setgid, so the loader ignores LD_PRELOAD"));
     }
     // File capabilities add nothing for root.
     if !getuid().is_root() && has_file_capabilities(path) {
-        return Err(uncovered(path, "it has file capabilities, so the loader ignores LD_PRELOAD"));
+        return Err(not_preloadable(
+            path,
+            "it has file capabilities, so the loader ignores LD_PRELOAD",
+        ));
     }
     Ok(())
 }
@@ -187,7 +191,7 @@ fn has_file_capabilities(path: &Path) -> bool {
     unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) > 0 }
 }
 
-fn uncovered(path: &Path, why: &str) -> Failure {
+fn not_preloadable(path: &Path, why: &str) -> Failure {
     Failure::new(format!("{} would run without protection: {why}", path.display()))
         .remedy("run it anyway with --force")
 }

@@ -1,4 +1,4 @@
-//! The suites can fail: with a fault planted behind the library, verdicts differ.
+//! The suites can fail: with a fault injected behind the library, verdicts differ.
 
 use sigward_harness::artifacts;
 use sigward_suites::arm::{Arm, Bench};

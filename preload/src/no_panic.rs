@@ -1,5 +1,5 @@
-//! The proof that there is no panic path. Whatever else the link needs is in
-//! [`crate::arch`].
+//! The panic handler, and the proof that nothing calls it. Whatever else the
+//! link needs is in [`crate::arch`].
 //!
 //! The library is linked without libraries and with `-z defs`, so a name that
 //! is neither ours nor weak fails the build. That proves the absence of panic

@@ -1,4 +1,4 @@
-//! Programs that a preload does not get into.
+//! Programs into which the loader preloads nothing.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -48,7 +48,7 @@ fn a_static_program_is_refused() {
 }
 
 #[test]
-fn a_program_that_is_left_alone_need_not_be_coverable() {
+fn a_program_that_is_left_alone_need_not_be_preloadable() {
     let folder = TempDir::new().expect("a folder");
     let program = static_program(folder.path());
     run([&program]).env("SIGWARD", "off").assert().success().stderr("");

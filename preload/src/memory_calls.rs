@@ -61,7 +61,7 @@ pub fn map(start: usize, length: usize, flags: c_int, commit: impl Fn() -> isize
     }
     let result = memory_calls::mapping(length, &[], commit);
     if result != -1 {
-        made(result as usize, length, flags);
+        mapped(result as usize, length, flags);
         if !fixed {
             appeared(result as usize, length);
         }
@@ -77,14 +77,14 @@ fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> is
     }
     let result = memory_calls::mapping(length, &[(start, length)], commit);
     if result != -1 {
-        made(result as usize, length, flags);
+        mapped(result as usize, length, flags);
     }
     result
 }
 
 /// Records a mapping that the program made.
 #[inline]
-fn made(start: usize, length: usize, flags: c_int) {
+fn mapped(start: usize, length: usize, flags: c_int) {
     const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
         origin::mapped(start, length);
@@ -123,7 +123,7 @@ pub fn remap(from: (usize, usize), to: (usize, usize), flags: c_int, commit: Com
 }
 
 /// Moves the end of the heap to `end`.
-pub fn end_heap(end: usize, commit: Commit<'_>) -> isize {
+pub fn set_break(end: usize, commit: Commit<'_>) -> isize {
     if !residency::on_duty() {
         return commit();
     }

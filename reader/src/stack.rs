@@ -77,7 +77,7 @@ pub enum Slot {
 
 /// How to read the entries of a table.
 #[derive(Clone, Copy, Debug)]
-pub struct Layout {
+pub struct EntryLayout {
     /// Bytes per word.
     pub width: u8,
     /// Bytes per page.
@@ -86,7 +86,7 @@ pub struct Layout {
     pub newer: bool,
 }
 
-impl Layout {
+impl EntryLayout {
     /// The published bytes of an entry, the same in all versions.
     #[must_use]
     pub fn least(width: u8) -> usize {
@@ -97,7 +97,7 @@ impl Layout {
 impl Slot {
     /// Reads the published part of an entry.
     #[must_use]
-    pub fn parse(bytes: &[u8], layout: Layout) -> Self {
+    pub fn parse(bytes: &[u8], layout: EntryLayout) -> Self {
         let Some((stack, pages)) = fields(bytes, layout) else { return Slot::Torn };
         if stack.key == 0 {
             return Slot::Empty;
@@ -107,7 +107,7 @@ impl Slot {
 }
 
 /// All fields unchanged; page ranges in page numbers.
-fn fields(bytes: &[u8], layout: Layout) -> Option<(Stack, [Range; 2])> {
+fn fields(bytes: &[u8], layout: EntryLayout) -> Option<(Stack, [Range; 2])> {
     let mut cursor = Cursor::new(bytes, layout.width);
     let (key, base, size, window) =
         (cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?);
@@ -144,7 +144,7 @@ fn fields(bytes: &[u8], layout: Layout) -> Option<(Stack, [Range; 2])> {
 
 impl Stack {
     /// The same with its page ranges in addresses; `None` if that is impossible.
-    fn in_bytes(self, pages: [Range; 2], layout: Layout) -> Option<Self> {
+    fn in_bytes(self, pages: [Range; 2], layout: EntryLayout) -> Option<Self> {
         let named = |names: names::Names, value| layout.newer || names.of(value).is_some();
         let names = named(names::PLACE, self.place)
             && named(names::RUNG, self.rung)

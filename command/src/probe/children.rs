@@ -1,4 +1,4 @@
-//! The processes that provoke the defects. None outlives the probe.
+//! The child processes that provoke the defects. None outlives the probe.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -18,43 +18,43 @@ const GRACE: Duration = Duration::from_secs(60);
 pub fn shared<T: Default + Sync>() -> Result<&'static T, String> {
     let memory = call::map_shared(size_of::<T>())
         .map_err(|error| format!("no memory to share with children ({})", name(error.0)))?;
-    let place = memory as *mut T;
+    let value = memory as *mut T;
     // SAFETY: fresh pages of at least that size, which nothing unmaps.
     unsafe {
-        place.write(T::default());
-        Ok(&*place)
+        value.write(T::default());
+        Ok(&*value)
     }
 }
 
-/// Processes with one task each. Dropping the crew kills those that still run.
-pub struct Crew {
-    members: Vec<Pid>,
+/// Child processes with one task each. Dropping this kills those that still run.
+pub struct Children {
+    pids: Vec<Pid>,
     limit: Duration,
 }
 
-impl Crew {
+impl Children {
     /// For work that takes `time`.
     pub fn new(time: Duration) -> Self {
-        Self { members: Vec::new(), limit: time + GRACE }
+        Self { pids: Vec::new(), limit: time + GRACE }
     }
 
-    /// Starts a process that runs `life` and ends.
+    /// Starts a process that runs `task` and ends.
     ///
     /// The caller must have no other threads: the child allocates.
-    pub fn start(&mut self, life: impl FnOnce() -> Result<(), Errno>) -> Result<Pid, String> {
+    pub fn start(&mut self, task: impl FnOnce() -> Result<(), Errno>) -> Result<Pid, String> {
         let parent = getpid();
         // SAFETY: this process has one thread, so the child may call anything.
         match unsafe { fork() } {
             Ok(ForkResult::Parent { child }) => {
-                self.members.push(child);
+                self.pids.push(child);
                 Ok(child)
             }
             Ok(ForkResult::Child) => {
-                let all = || tie(parent, self.limit).and_then(|()| life());
+                let all = || restrict(parent, self.limit).and_then(|()| task());
                 // Unwinding further would run the parent's code in the child.
                 let ended = catch_unwind(AssertUnwindSafe(all));
                 let code = ended.unwrap_or(Err(Errno::ENOTRECOVERABLE)).err();
-                end(code.map_or(0, |error| error as i32))
+                exit(code.map_or(0, |error| error as i32))
             }
             Err(error) => Err(format!("cannot start a process: {error}")),
         }
@@ -63,10 +63,10 @@ impl Crew {
     /// Waits until all have ended by themselves; `meanwhile` sets the pace.
     pub fn finish(mut self, mut meanwhile: impl FnMut()) -> Result<(), String> {
         let start = Instant::now();
-        while let Some(&member) = self.members.last() {
+        while let Some(&pid) = self.pids.last() {
             // A wait that does not sleep is not restarted, so the defect does not affect
             // it.
-            match waitpid(member, Some(WaitPidFlag::WNOHANG)) {
+            match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) if start.elapsed() > self.limit => {
                     return Err("a process of the probe does not end".to_owned());
                 }
@@ -84,20 +84,20 @@ impl Crew {
                 Ok(_) => continue,
                 Err(error) => return Err(format!("a process of the probe was lost: {error}")),
             }
-            self.members.pop();
+            self.pids.pop();
         }
         Ok(())
     }
 }
 
-impl Drop for Crew {
+impl Drop for Children {
     fn drop(&mut self) {
-        for &member in &self.members {
-            let _ = kill(member, Signal::SIGKILL);
+        for &pid in &self.pids {
+            let _ = kill(pid, Signal::SIGKILL);
         }
-        for &member in &self.members {
+        for &pid in &self.pids {
             let killed = Instant::now();
-            while waitpid(member, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive)
+            while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive)
                 && killed.elapsed() < GRACE
             {
                 std::thread::sleep(Duration::from_millis(1));
@@ -107,7 +107,7 @@ impl Drop for Crew {
 }
 
 /// Makes this child die with `parent` or after `limit`, and lowers its priority.
-fn tie(parent: Pid, limit: Duration) -> Result<(), Errno> {
+fn restrict(parent: Pid, limit: Duration) -> Result<(), Errno> {
     /// Others go first; only idle work is less important.
     const NICE: i32 = 10;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -126,7 +126,7 @@ fn tie(parent: Pid, limit: Duration) -> Result<(), Errno> {
 }
 
 /// Ends a child without running `exit`'s handlers a second time.
-pub fn end(code: i32) -> ! {
+pub fn exit(code: i32) -> ! {
     // SAFETY: takes an integer.
     unsafe { libc::_exit(code) }
 }

@@ -1,5 +1,5 @@
-//! The calls by which a program confines itself: from then on a system call of
-//! ours might kill it.
+//! prctl(2) and seccomp(2), which install a seccomp filter: from then on a
+//! system call of ours might kill the program.
 //!
 //! Programs also make these calls to find out what the kernel supports, in ways
 //! that must fail (libseccomp passes a null pointer). Those change nothing for
@@ -22,7 +22,7 @@ pub const NUMBERS: &[c_long] = &[libc::SYS_prctl, libc::SYS_seccomp];
 #[inline(never)] // for depth
 pub fn by_number(number: c_long, arguments: [usize; 3], commit: Commit<'_>) -> isize {
     // Under a filter that is in place already we make no call, not even to ask.
-    if standdown::has_work() && confines(number, arguments) {
+    if standdown::has_work() && installs_filter(number, arguments) {
         // A positive result is a listener, or a thread that could not be
         // included. In the second case no filter is in place, but standing down
         // does no harm.
@@ -33,7 +33,7 @@ pub fn by_number(number: c_long, arguments: [usize; 3], commit: Commit<'_>) -> i
 }
 
 /// Whether the call may succeed, as far as can be known in advance.
-fn confines(number: c_long, [first, second, third]: [usize; 3]) -> bool {
+fn installs_filter(number: c_long, [first, second, third]: [usize; 3]) -> bool {
     const SET_MODE_STRICT: usize = 0;
     const SET_MODE_FILTER: usize = 1;
     const MODE_FILTER: usize = libc::SECCOMP_MODE_FILTER as usize;
@@ -69,15 +69,15 @@ fn may_be_a_filter(address: usize) -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn prctl() {
     arch::jump_unless!(
-        turns = libc::PR_SET_SECCOMP,
-        slowly = prctl_slowly,
+        except = libc::PR_SET_SECCOMP,
+        slow_path = prctl_slow_path,
         found = originals::FOUND,
         index = Id::prctl as usize,
     )
 }
 
 /// prctl(2) that is about to install a filter, or on its first call.
-unsafe extern "C" fn prctl_slowly(
+unsafe extern "C" fn prctl_slow_path(
     operation: c_int,
     a: usize,
     b: usize,

@@ -19,6 +19,9 @@ const RUNS: usize = 3;
 
 impl Counter {
     /// perf if the machine has counters, else callgrind.
+    ///
+    /// # Errors
+    /// If neither works here.
     pub fn choose() -> io::Result<Self> {
         for counter in [Self::Perf, Self::Callgrind] {
             if counter.once(&[OsStr::new("/bin/true")], &[]).is_ok() {
@@ -31,7 +34,8 @@ impl Counter {
         ))
     }
 
-    /// The tool's description in the document.
+    /// Describes the tool.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Perf => "perf stat -e instructions:u",
@@ -43,6 +47,9 @@ impl Counter {
 
     /// The instructions of one run of `command`, from exec to exit, with only `env` and
     /// `PATH` in its environment.
+    ///
+    /// # Errors
+    /// If it fails, or nothing was counted.
     pub fn count(self, command: &[&OsStr], env: &[(&str, &OsStr)]) -> io::Result<f64> {
         let mut least = f64::INFINITY;
         for _ in 0..RUNS {
@@ -53,6 +60,9 @@ impl Counter {
 
     /// Instructions per call of a program whose last argument is the number of calls.
     /// Measured with two numbers, so that start and end cancel out.
+    ///
+    /// # Errors
+    /// Those of [`Self::count`].
     pub fn per_call(
         self,
         program: &Path,

@@ -1,4 +1,4 @@
-//! Substitutes for functions that a libc may lack and the kernel may have: the
+//! Fallbacks for functions that a libc may lack and the kernel may have: the
 //! bare system calls. Async-signal-safe.
 
 use core::ffi::{c_int, c_uint, c_void};
@@ -16,7 +16,7 @@ pub unsafe extern "C" fn process_madvise(
 ) -> ssize_t {
     let arguments = [process as usize, ranges as usize, count, advice as usize, flags as usize];
     // SAFETY: the caller's own arguments.
-    unsafe { made(libc::SYS_process_madvise, arguments) }
+    unsafe { system_call(libc::SYS_process_madvise, arguments) }
 }
 
 /// pkey_mprotect(2): not in musl; in glibc since 2.27.
@@ -28,20 +28,20 @@ pub unsafe extern "C" fn pkey_mprotect(
 ) -> c_int {
     let arguments = [start as usize, length, protection as usize, key as usize];
     // SAFETY: the caller's own arguments.
-    unsafe { made(libc::SYS_pkey_mprotect, arguments) as c_int }
+    unsafe { system_call(libc::SYS_pkey_mprotect, arguments) as c_int }
 }
 
 /// mlock2(2): in glibc since 2.27.
 pub unsafe extern "C" fn mlock2(start: *const c_void, length: size_t, flags: c_uint) -> c_int {
     // SAFETY: the caller's own arguments.
-    unsafe { made(libc::SYS_mlock2, [start as usize, length, flags as usize]) as c_int }
+    unsafe { system_call(libc::SYS_mlock2, [start as usize, length, flags as usize]) as c_int }
 }
 
 /// Makes a system call the way libc does.
 ///
 /// # Safety
 /// The same as for the call.
-unsafe fn made(number: libc::c_long, arguments: impl call::Arguments) -> isize {
+unsafe fn system_call(number: libc::c_long, arguments: impl call::Arguments) -> isize {
     // SAFETY: the caller's contract.
     match unsafe { call::raw(number, arguments) } {
         Ok(value) => value as isize,

@@ -1,5 +1,5 @@
-//! Names that the loader binds for us. They are weak: a process that lacks one
-//! starts all the same, and we find a null.
+//! Weak symbols: the libc names that the loader binds for us. A process that
+//! lacks one starts all the same, and we find a null.
 //!
 //! Each costs a look-up in every exec, so names that `super::originals` can
 //! find are not listed here.
