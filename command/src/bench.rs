@@ -1,10 +1,12 @@
 //! `sigward bench`: what things cost on this machine.
 
-mod compat;
-mod entry;
+mod child;
+mod child32;
+mod entry_paths;
 mod plot;
 mod report;
 
+use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -12,9 +14,8 @@ use clap::{Args, Subcommand};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output;
-use super::progress::Progress;
-use entry::{Effort, PATHS};
-use report::{Report, Row};
+use child::Effort;
+use report::Report;
 
 /// Measure what things cost on this machine
 #[derive(Args)]
@@ -25,40 +26,29 @@ pub struct Bench {
 
 #[derive(Subcommand)]
 enum What {
-    Syscalls(Syscalls),
-}
-
-/// Compare the ways in which a call enters the kernel
-///
-/// Calls getppid, which no libc caches, through libc, syscall, int 0x80 and (in a 32-bit
-/// child) sysenter; reads the clock through vsyscall and vDSO. Child processes find out
-/// what this machine lacks; the report gives the reason.
-#[derive(Args)]
-struct Syscalls {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    /// Write a bar chart, as SVG
-    #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
-    #[command(flatten)]
-    effort: Effort,
+    /// Compare the ways in which a call enters the kernel
+    ///
+    /// Calls getppid, which no libc caches, through libc, syscall, int 0x80 and (in a 32-bit
+    /// child) sysenter; reads the clock through vsyscall and vDSO. Child processes find out
+    /// what this machine lacks; the report gives the reason.
+    Syscalls {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Write a bar chart, as SVG
+        #[arg(long, value_name = "FILE")]
+        plot: Option<PathBuf>,
+        #[command(flatten)]
+        effort: Effort,
+    },
 }
 
 impl Bench {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        let What::Syscalls(Syscalls { json, plot, effort }) = &self.what;
-        let progress = Progress::of(PATHS.len() as u64);
-        let rows = PATHS.iter().enumerate().map(|(at, path)| {
-            progress.name(path.name);
-            let row = Row::new(path, (path.measure)(*effort));
-            progress.reach(at as u64 + 1);
-            row
-        });
-        let report = Report::new(*effort, rows.collect());
-        drop(progress);
+        let What::Syscalls { json, plot, effort } = &self.what;
+        let report = Report::new(*effort, entry_paths::measure(*effort));
         if let Some(file) = plot {
-            std::fs::write(file, plot::svg(&report))
+            fs::write(file, plot::svg(&report))
                 .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
         }
         output::print(&report, *json, Report::text)?;

@@ -93,7 +93,7 @@ fn no_rounds_are_refused() {
 }
 
 /// A filter like systemd's `SystemCallArchitectures=native`: a 32-bit call kills the process.
-/// sigward first tries a path in a child, so the command itself survives.
+/// A child makes the calls, so the command itself survives.
 #[test]
 fn a_filter_that_kills_32_bit_calls_is_survived_and_named() {
     let mut command = plain(&["--json"]);

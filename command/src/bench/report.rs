@@ -1,9 +1,13 @@
 //! The figures, as a table and as JSON.
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use std::fs;
 
-use super::entry::{Effort, Path, REFERENCE, Rounds};
+use serde::Serialize;
+
+use super::child::{Effort, Outcome};
+
+/// Ratios are relative to this path.
+const REFERENCE: &str = "syscall";
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
@@ -18,52 +22,71 @@ pub struct Report {
     pub paths: Vec<Row>,
 }
 
-/// The figures of a path: column heading, JSON name, and the digits that the table shows.
-/// Times are nanoseconds per call. Each ratio divides the time before it by the same time
-/// of [`REFERENCE`].
-const COLUMNS: [(&str, &str, usize); 7] = [
-    ("median", "median_ns", 1),
-    ("minimum", "minimum_ns", 1),
-    ("ratio", "ratio", 2),
-    ("ns", "published_isolated_ns", 0),
-    ("ratio", "published_isolated_ratio", 2),
-    ("ns", "published_open_ns", 0),
-    ("ratio", "published_open_ratio", 2),
-];
-
-/// The indices in [`COLUMNS`] of the times that have ratios: measured here, published
-/// with page table isolation, published without.
-pub const TIMES: [usize; 3] = [1, 3, 5];
-
-/// One path.
+/// A way into the kernel. Times are nanoseconds per call; the ratio after each is to that
+/// of [`REFERENCE`]. Where there is no figure, it is not a number, and null in JSON.
+#[derive(Serialize)]
 pub struct Row {
-    pub path: &'static Path,
-    pub figures: [Option<f64>; COLUMNS.len()],
+    pub path: &'static str,
+    call: &'static str,
+    median_ns: f64,
+    minimum_ns: f64,
+    ratio: f64,
+    published_isolated_ns: f64,
+    published_isolated_ratio: f64,
+    published_open_ns: f64,
+    published_open_ratio: f64,
     unavailable: Option<String>,
 }
 
 impl Row {
-    pub fn new(path: &'static Path, rounds: Rounds) -> Self {
-        let unavailable = rounds.as_ref().err().cloned();
-        let mut rounds = rounds.unwrap_or_default();
+    /// Without ratios, which [`Report::new`] adds. The published figures
+    /// are with page table isolation and without.
+    pub fn new(
+        path: &'static str,
+        call: &'static str,
+        published: [f64; 2],
+        outcome: Outcome,
+    ) -> Self {
+        let unavailable = outcome.as_ref().err().cloned();
+        let bytes = outcome.unwrap_or_default();
+        let mut rounds: Vec<_> =
+            bytes.as_chunks().0.iter().copied().map(f64::from_le_bytes).collect();
         rounds.sort_by(f64::total_cmp);
-        let at = |index: usize| rounds.get(index).copied().map(hundredths);
-        let [isolated, open] = path.published;
-        let figures = [at(rounds.len() / 2), at(0), None, isolated, None, open, None];
-        Self { path, figures, unavailable }
-    }
-}
-
-impl Serialize for Row {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("path", self.path.name)?;
-        map.serialize_entry("call", self.path.call)?;
-        for ((_, name, _), figure) in COLUMNS.iter().zip(self.figures) {
-            map.serialize_entry(name, &figure)?;
+        let at = |index: usize| rounds.get(index).map_or(f64::NAN, |time| hundredths(*time));
+        Self {
+            path,
+            call,
+            median_ns: at(rounds.len() / 2),
+            minimum_ns: at(0),
+            ratio: f64::NAN,
+            published_isolated_ns: published[0],
+            published_isolated_ratio: f64::NAN,
+            published_open_ns: published[1],
+            published_open_ratio: f64::NAN,
+            unavailable,
         }
-        map.serialize_entry("unavailable", &self.unavailable)?;
-        map.end()
+    }
+
+    /// The times that have ratios.
+    pub fn times(&self) -> [f64; 3] {
+        [self.minimum_ns, self.published_isolated_ns, self.published_open_ns]
+    }
+
+    fn line(&self) -> String {
+        let Self { path, call, minimum_ns, median_ns, ratio, .. } = self;
+        let Self { published_isolated_ns, published_isolated_ratio, .. } = self;
+        let Self { published_open_ns, published_open_ratio, .. } = self;
+        format!(
+            "{path:19}{call:14}{minimum_ns:9.1}{median_ns:9.1}{ratio:8.2}\
+             {published_isolated_ns:10.0}{published_isolated_ratio:7.2}\
+             {published_open_ns:8.0}{published_open_ratio:7.2}\n"
+        )
+        // As wide as the number that is missing.
+        .replace("NaN", "  -")
+    }
+
+    fn reason(&self) -> Option<String> {
+        Some(format!("{} is not available: {}\n", self.path, self.unavailable.as_ref()?))
     }
 }
 
@@ -72,21 +95,21 @@ fn hundredths(number: f64) -> f64 {
 }
 
 impl Report {
+    /// Adds the ratios, and what this machine is.
     pub fn new(effort: Effort, mut paths: Vec<Row>) -> Self {
-        let reference = paths.iter().find(|row| row.path.name == REFERENCE);
-        let reference = reference.map_or([None; COLUMNS.len()], |row| row.figures);
+        let reference = paths.iter().find(|row| row.path == REFERENCE);
+        let [here, isolated, open] = reference.map_or([f64::NAN; 3], Row::times);
         for row in &mut paths {
-            for time in TIMES {
-                let ratio = row.figures[time].zip(reference[time]).map(|(here, to)| here / to);
-                row.figures[time + 1] = ratio.map(hundredths);
-            }
+            row.ratio = hundredths(row.minimum_ns / here);
+            row.published_isolated_ratio = hundredths(row.published_isolated_ns / isolated);
+            row.published_open_ratio = hundredths(row.published_open_ns / open);
         }
-        let read = |file: &str| std::fs::read_to_string(file).unwrap_or("unknown".to_owned());
+        let read = |file: &str| fs::read_to_string(file).unwrap_or("unknown".to_owned());
         let system = |file: &str| read(&format!("/sys/devices/system/{file}")).trim().to_owned();
         let cpuinfo = read("/proc/cpuinfo");
-        let mut model = cpuinfo.lines().filter_map(|line| line.strip_prefix("model name\t: "));
+        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name\t: "));
         Self {
-            machine: model.next().unwrap_or("unknown").trim().to_owned(),
+            machine: model.unwrap_or("unknown").trim().to_owned(),
             page_table_isolation: system("cpu/vulnerabilities/meltdown"),
             clock_source: system("clocksource/clocksource0/current_clocksource"),
             rounds: effort.rounds,
@@ -97,41 +120,23 @@ impl Report {
         }
     }
 
+    /// The table, and what it shows.
     pub fn text(&self) -> String {
-        let line = |path: &str, call: &str, cells: [String; COLUMNS.len()]| {
-            let [median, least, ratio, ns, to, open, open_to] = cells;
-            format!(
-                "{path:19}{call:14}{least:>9}{median:>9}{ratio:>8}  {ns:>8}{to:>7}{open:>8}{open_to:>7}"
-            )
-        };
-        let row = |row: &Row| {
-            let cell = |at: usize| {
-                row.figures[at].map_or("-".to_owned(), |ns| format!("{ns:.0$}", COLUMNS[at].2))
-            };
-            line(row.path.name, row.path.call, std::array::from_fn(cell))
-        };
-        let mut lines = vec![
-            format!("Nanoseconds per call, and the ratio to {}:\n", self.ratio_to),
-            format!("{:33}{:^26}  {:^30}", "", "this machine", "published (isolated / open)"),
-            line("path", "call", COLUMNS.map(|(heading, ..)| heading.to_owned())),
-        ];
-        lines.extend(self.paths.iter().map(row));
-        lines.push(String::new());
-        lines.extend(self.paths.iter().filter_map(|row| {
-            Some(format!("{} is not available: {}", row.path.name, row.unavailable.as_ref()?))
-        }));
-        lines.push(format!(
-            "This machine: {}; meltdown: {}; clock source: {}.\n\
-             Published: {}, with page table isolation and without (open). Its vsyscall was\n\
+        let Self { machine, page_table_isolation, clock_source, .. } = self;
+        let Self { rounds, calls_per_round, published_on, ratio_to, paths, .. } = self;
+        let rows: String = paths.iter().map(Row::line).collect();
+        let reasons: String = paths.iter().filter_map(Row::reason).collect();
+        format!(
+            "Nanoseconds per call, and the ratio to {ratio_to}:\n\n\
+             {:33}       this machine          published (isolated / open)\n\
+             path               call            minimum   median   ratio        ns  ratio      ns  ratio\n\
+             {rows}\n\
+             {reasons}\
+             This machine: {machine}; meltdown: {page_table_isolation}; clock source: {clock_source}.\n\
+             Published: {published_on}, with page table isolation and without (open). Its vsyscall was\n\
              emulated; a native one took as long as syscall.\n\
-             {} rounds of {} calls. getppid: no libc caches it, and it does next to nothing.\n",
-            self.machine,
-            self.page_table_isolation,
-            self.clock_source,
-            self.published_on,
-            self.rounds,
-            self.calls_per_round
-        ));
-        lines.join("\n")
+             {rounds} rounds of {calls_per_round} calls. getppid: no libc caches it, and it does next to nothing.\n",
+            ""
+        )
     }
 }
