@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-use crate::Error;
+use crate::error::Error;
 use crate::maps::{self, Mapping};
 use crate::note::{self, Found};
 use crate::snapshot::{self, Snapshot};

@@ -2,8 +2,8 @@
 
 use sigward::state::block::{MAGIC, Published, VERSION};
 
-use crate::Error;
 use crate::cursor::Cursor;
+use crate::error::Error;
 
 /// Bytes of the head, which is the same in every version.
 pub const HEAD: usize = 32;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use sigward::state::block::VERSION;
 
-use crate::Error;
+use crate::error::Error;
 use crate::record::{HEAD, Head, LARGEST, Record, StackTable};
 use crate::source::{Source, Unreadable};
 use crate::stack::{EntryLayout, Slot, Stack};

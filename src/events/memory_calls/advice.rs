@@ -2,7 +2,9 @@
 
 use core::ffi::c_int;
 
-use super::{Commit, CommitOn, FAILED, appeared, disprove, pages, weakening, without_holds};
+use super::release::{
+    Commit, CommitOn, FAILED, appeared, disprove, pages, weakening, without_holds,
+};
 use crate::arch;
 use crate::os::call;
 use crate::os::errno::{self, Errno};

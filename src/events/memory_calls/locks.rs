@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use super::{Commit, EVERYWHERE, FAILED, disprove, pages, replacing, without_holds};
+use super::release::{Commit, EVERYWHERE, FAILED, disprove, pages, replacing, without_holds};
 use crate::os::call;
 use crate::os::errno::{self, Errno};
 use crate::os::page::{self, Pages};

@@ -21,30 +21,16 @@
 //! afresh and finds them empty. If the kernel gives no memory, every call
 //! counts as one that may affect a stack.
 
+mod answer;
 mod tree;
 mod watch;
 
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 
 use crate::os::page;
+use answer::{ABOVE, ANSWER, EXACT, LOWEST, SHUT};
 use tree::{LEAVES, Leaf, Part, ROOT, Root, WORD_BITS};
 pub use watch::Watch;
-
-/// No page below this address has been raised since [`clear`]. The kernel maps
-/// new memory below what is there, and so below most stacks.
-static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-/// How many raised ranges have pages above the tree's.
-static ABOVE: AtomicUsize = AtomicUsize::new(0);
-
-/// How calls are answered.
-static ANSWER: AtomicU8 = AtomicU8::new(SHUT);
-/// No call affects a watched page.
-const SHUT: u8 = 0;
-/// The tree decides.
-const EXACT: u8 = 1;
-/// Any call may affect a watched page.
-const PERHAPS: u8 = 2;
 
 /// Lets every call pass until pages are raised again, because nobody should act
 /// on what is held. Raised pages stay raised, and are lowered when they are

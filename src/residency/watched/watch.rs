@@ -2,8 +2,8 @@
 
 use core::sync::atomic::Ordering;
 
+use super::answer::{ABOVE, ANSWER, EXACT, LOWEST, PERHAPS};
 use super::tree::{LEAVES, Part, ROOT, Root, WORD, WORDS, bits, put, put_in, up_to};
-use super::{ABOVE, ANSWER, EXACT, LOWEST, PERHAPS};
 use crate::os::page::Pages;
 use crate::residency::hash_table::{Entry, HashTable};
 
