@@ -12,10 +12,12 @@
 //! forks, and `windows` for handlers that run on ordinary stacks. `queries`
 //! changes nothing.
 
+mod calls;
 mod fork;
 mod hold;
 mod queries;
 mod record;
+mod spared;
 mod suspend;
 mod windows;
 
@@ -29,10 +31,11 @@ use crate::arch;
 use crate::os::errno::Errno;
 use crate::os::page::{self, Pages};
 use crate::state::stats;
+use calls::Calls;
+pub use calls::note_unended;
 use record::{Record, key};
 pub use record::{Role, Wanted};
-use suspend::Calls;
-pub use suspend::note_unended;
+use spared::Spared;
 
 /// The most pages that are locked in all: 256 MiB. Stacks beyond that are
 /// touched.
@@ -70,7 +73,7 @@ pub struct Registry {
     /// The forking thread's own stacks, saved for the child.
     own: [Record; Role::ALL.len()],
     /// What the current fork, or the last one, does not copy.
-    spared: fork::Spared,
+    spared: Spared,
 }
 
 impl Registry {
@@ -84,7 +87,7 @@ impl Registry {
             calls: Calls::new(),
             hand: 0,
             own: [Record::NONE; Role::ALL.len()],
-            spared: fork::Spared::none(),
+            spared: Spared::none(),
         }
     }
 

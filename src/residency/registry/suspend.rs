@@ -2,61 +2,12 @@
 //! down.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::Registry;
 use super::hold::doubt;
 use crate::os::page::Pages;
 use crate::residency::page_locks::Memory;
 use crate::residency::watched;
-
-/// Whether some stacks were released for a call whose end was not recorded.
-static UNENDED: AtomicBool = AtomicBool::new(false);
-
-/// The end of a memory call could not be recorded: the registry was not
-/// available.
-#[cold]
-pub fn note_unended() {
-    UNENDED.store(true, Ordering::Relaxed);
-}
-
-/// Whether each released stack will be held again when its call ends.
-fn all_end() -> bool {
-    !UNENDED.load(Ordering::Relaxed)
-}
-
-/// The memory calls in progress for which stacks are released. A stack that is
-/// adopted meanwhile must not make them fail.
-pub(super) struct Calls {
-    pages: [Pages; 8],
-}
-
-impl Calls {
-    pub(super) const fn new() -> Self {
-        Calls { pages: [Pages::NONE; 8] }
-    }
-
-    /// Records one more call; forgets it if there are too many.
-    fn begin(&mut self, pages: Pages) {
-        self.change(Pages::NONE, pages);
-    }
-
-    fn end(&mut self, pages: Pages) {
-        self.change(pages, Pages::NONE);
-    }
-
-    fn change(&mut self, from: Pages, to: Pages) {
-        if let Some(place) = self.pages.iter_mut().find(|pages| **pages == from) {
-            *place = to;
-        }
-    }
-
-    /// How many calls are in progress on `pages`; 0 if some call may never end.
-    pub(super) fn on(&self, pages: Pages) -> u32 {
-        let on = self.pages.iter().filter(|call| !call.common(pages).is_empty());
-        if all_end() { on.count() as u32 } else { 0 }
-    }
-}
 
 impl Registry {
     /// Releases every stack that has any of `pages`, until [`Registry::resume`]
