@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU8, AtomicUsize};
 
-/// No page below this address has been raised since [`clear`]. The kernel maps
+/// No page below this address has been raised since [`clear`](super::clear). The kernel maps
 /// new memory below what is there, and so below most stacks.
 pub(super) static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
