@@ -140,14 +140,17 @@ pub fn least_ns<const MODES: usize>(
     Ok(least)
 }
 
-/// Runs pairs, one run right after the other. Returns the median over pairs of the median time
-/// with the library (`on`) relative to that without, and the minimum nanoseconds without.
+/// Runs pairs of `bench_beside`, one run right after the other, each pair with another number of
+/// mappings. Returns the median over pairs of the median time with the library (`on`) relative to
+/// that without, and the minimum nanoseconds without.
 pub fn paired(program: &Path, args: &[&str], libraries: &Libraries) -> io::Result<(f64, f64)> {
     const PAIRS: usize = 11;
     let mut ratios = Vec::new();
     let mut least = f64::INFINITY;
-    for _ in 0..PAIRS {
-        let numbers = |mode| printed(program, args, mode, libraries);
+    for pair in 0..PAIRS {
+        let apart = format!("apart={}", 3 * pair);
+        let args = [args, &[apart.as_str()]].concat();
+        let numbers = |mode| printed(program, &args, mode, libraries);
         let (without, on) = (numbers(Mode::Without)?, numbers(Mode::On)?);
         if let ([fastest, median], [_, with]) = (&without[..], &on[..]) {
             ratios.push(with / median);

@@ -6,6 +6,8 @@
 //   own=KIB         the calling thread's alternate stack (0: none)
 //   handler=WHERE   a handler of SIGTERM: none, or one on the ordinary stack (none)
 //   size=KIB        the size of the memory in a memory call (64)
+//   apart=N         this many more mappings (0): the kernel splits and joins the nodes of its tree of
+//                   mappings at some numbers of them
 //   set=KIB         the size of the stacks that are set (8)
 //   rounds=N        prints the minimum and median nanoseconds of N rounds (100); with 0 it makes the
 //                   call once, between two `int3`, to have its instructions counted
@@ -15,7 +17,7 @@
 
 #define THEIRS 8192UL
 
-static int threads, own_kib, rounds = 100;
+static int threads, own_kib, apart, rounds = 100;
 static size_t size = 64 << 10, set_size = THEIRS, window;
 static const char *stacks = "none", *handled = "none";
 
@@ -176,6 +178,8 @@ static void read_settings(int count, char **words)
             size = strtoul(said, NULL, 10) << 10;
         else if ((said = value(words[i], "set")))
             set_size = strtoul(said, NULL, 10) << 10;
+        else if ((said = value(words[i], "apart")))
+            apart = atoi(said);
         else if ((said = value(words[i], "rounds")))
             rounds = atoi(said);
         else if ((said = value(words[i], "window")))
@@ -212,6 +216,8 @@ int main(int argc, char **argv)
     if (!strcmp(handled, "ordinary"))
         on_signal(SIGTERM, handler, SA_RESTART);
     start_threads();
+    for (int i = 0; i < apart; i++)
+        fresh_pages(PAGE);
     if (own_kib)
         MUST(set_altstack(plain_pages(own_kib << 10), own_kib << 10) == 0);
     memory = aligned_pages(size);

@@ -21,8 +21,7 @@ impl Registry {
         if record.suspended > 0 {
             // A lock now would make a call fail; a touch does not. The end of
             // the last call holds this stack as wanted.
-            record.held = memory.touch_down(record.watched);
-            record.rung = if record.held.is_empty() { Rung::Report } else { Rung::Touch };
+            touch(record, memory);
             return None;
         }
         let best = record.attempts(record.watched).take(1);
@@ -130,7 +129,11 @@ impl Registry {
     /// rung. If its lock was lost, or the pages that can be held have changed,
     /// climbs the ladder again.
     pub(super) fn restore(&mut self, record: &mut Record, memory: &mut impl Memory) {
-        if record.suspended > 0 || record.watched.is_empty() {
+        if record.watched.is_empty() {
+            return;
+        }
+        if record.suspended > 0 {
+            touch(record, memory);
             return;
         }
         doubt(record, memory);
@@ -160,6 +163,15 @@ impl Registry {
             record.held = ready;
         }
     }
+}
+
+/// Holds `record`, of which nothing may be locked now, by a touch.
+pub(super) fn touch(record: &mut Record, memory: &mut impl Memory) {
+    if record.wanted.start == Rung::Report {
+        return;
+    }
+    record.held = memory.touch_down(record.watched);
+    record.rung = if record.held.is_empty() { Rung::Report } else { Rung::Touch };
 }
 
 /// Touches the pages that `record` watches and has not locked, down to a hole.

@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 
 use super::Registry;
-use super::hold::doubt;
+use super::hold::{doubt, touch};
 use crate::os::page::Pages;
 use crate::residency::page_locks::Memory;
 use crate::residency::watched;
@@ -44,6 +44,8 @@ impl Registry {
                 if record.suspended == 0 {
                     registry.unhold(record, memory);
                     let _ = registry.hold(record, memory);
+                } else {
+                    touch(record, memory);
                 }
             }
         });

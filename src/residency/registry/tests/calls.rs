@@ -43,11 +43,20 @@ fn what_is_adopted_under_a_call_is_touched_at_once() {
     assert!(kernel.all(all, |page| page.resident && !page.locked));
     registry.climb(&mut kernel);
     assert_eq!(kernel.locked_pages(), 0, "the call would fail");
-    // After another's fork the next frames find it writable.
+    // After another's fork it is writable again.
     registry.before_fork(9, 0, |_| true, &mut kernel);
     kernel.pages.iter_mut().for_each(|page| page.copied = true);
     registry.after_fork(9, &mut kernel);
-    assert!(kernel.all(ladder::frames(wanted.stack, WINDOW), |page| !page.copied));
+    assert!(kernel.all(all, |page| !page.copied));
+    // A shorter call of the stack's own thread ends first.
+    registry.suspend(all, 1, &mut kernel);
+    kernel.pages.iter_mut().for_each(|page| page.resident = false);
+    registry.resume(all, false, &mut kernel);
+    assert!(kernel.all(all, |page| page.resident && !page.locked));
+    // So does one that releases nothing.
+    kernel.pages.iter_mut().for_each(|page| page.resident = false);
+    registry.refresh(all, &mut kernel);
+    assert!(kernel.all(all, |page| page.resident && !page.locked));
     registry.resume(all, true, &mut kernel);
     assert!(kernel.all(all, |page| page.locked));
     registry.release_thread(1, &mut kernel);
