@@ -16,7 +16,7 @@
 //! | [`plan`] | what to do in a process, and why (pure) |
 //! | [`state`] | what other processes may read of this one: the block, the counters |
 //! | [`residency`] | `linux-sigframe-fpu`: which stacks are held, and how; `stack-bounds` |
-//! | [`size`] | `altstack-size`: stacks too small for a frame |
+//! | [`small_stacks`] | `altstack-size`: stacks too small for a frame |
 //! | [`events`] | what may undo residency: sigaltstack, memory calls, forks, ends of threads |
 //! | [`wait`] | `freebsd-restart-r10`: waits that are never restarted |
 //! | [`summary`] | the line of counts at exit, off by default |
@@ -39,7 +39,7 @@ pub mod recorded;
 #[cfg(target_os = "linux")]
 pub mod residency;
 #[cfg(target_os = "linux")]
-pub mod size;
+pub mod small_stacks;
 #[cfg(target_os = "linux")]
 pub mod standdown;
 #[cfg(target_os = "linux")]

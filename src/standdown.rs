@@ -14,7 +14,7 @@ use crate::os::{stderr, trials};
 use crate::plan::Obstacle;
 use crate::summary;
 use crate::wait::{self, Strategy};
-use crate::{residency, size};
+use crate::{residency, small_stacks};
 
 /// Names that a sanitizer's run-time defines. It keeps its own records of
 /// stacks and memory calls, and must be the first to see them.
@@ -73,7 +73,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     // A filter that checks the architecture kills the process for `int 0x80`.
     let strategy = wait::stand_down();
     let left = residency::stand_down();
-    let remedy = left.map(|_| size::stand_down());
+    let remedy = left.map(|_| small_stacks::stand_down());
     let worked = left.is_some() || strategy != Strategy::Off;
     if worked {
         log::warn!("standing down: the program installs a seccomp filter");
@@ -84,7 +84,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     if failed(&result) {
         stderr::reopen(spoke);
         if let (Some(remedy), Some(left)) = (remedy, left) {
-            size::take_charge(remedy);
+            small_stacks::take_charge(remedy);
             residency::stand_up(left);
         }
         wait::stand_up(strategy);

@@ -11,7 +11,7 @@ use sigward_core::plan::{
     self, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
 };
 use sigward_core::residency::{self, Policy, frame, ordinary};
-use sigward_core::size;
+use sigward_core::small_stacks;
 use sigward_core::state::block::{self, Published};
 use sigward_core::{log as sink, summary, wait as core_wait};
 
@@ -95,7 +95,7 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
         fork_copies: plan.fork_copies.value,
     };
     residency::take_charge(plan.duty.value, policy, &EXIT_NOTICE);
-    size::take_charge(plan.small_stacks.value);
+    small_stacks::take_charge(plan.small_stacks.value);
     ordinary::take_charge(plan.ordinary.value);
     if plan.ordinary.value != Ordinary::Off {
         ordinary::adopt_main(main);

@@ -28,7 +28,7 @@ use crate::os::signals::Blocked;
 use crate::residency::charge::{
     DUTY, Duty, FORKS, OWNER, STATE, State, fork_is_under_way, on_duty, ours, thread_ends_are_seen,
 };
-use crate::residency::forks::not_waited_for;
+use crate::residency::fork_progress::not_waited_for;
 use crate::residency::page_locks::ThisProcess;
 use crate::state::stats;
 

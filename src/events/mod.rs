@@ -9,17 +9,6 @@ pub mod fork;
 pub mod handlers;
 pub mod memory_calls;
 pub mod registration;
+mod thread_end;
 
-use crate::os::call;
-use crate::os::signals::Blocked;
-use crate::residency::charge::{State, charge};
-use crate::residency::page_locks::ThisProcess;
-use crate::state::stats;
-
-/// The calling thread is ending: releases its stacks. Async-signal-safe.
-pub fn thread_end() {
-    charge(&Blocked::all(), |State { registry, .. }| {
-        registry.release_thread(call::gettid(), &mut ThisProcess);
-        stats::PINNED.set(registry.pinned_pages());
-    });
-}
+pub use thread_end::thread_end;

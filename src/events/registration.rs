@@ -7,13 +7,13 @@ use crate::os::signals::Blocked;
 use crate::os::{call, touch, user_memory};
 use crate::residency::adopt::{adopt_altstack, adopt_current, is_disable, report};
 use crate::residency::charge::{Caller, OWNER, State, known_here, make_known};
-use crate::residency::forks::have_copied;
+use crate::residency::fork_progress::have_copied;
 use crate::residency::known::Steady;
 use crate::residency::ladder::Stack;
 use crate::residency::ordinary;
 use crate::residency::page_locks::{Memory, ThisProcess};
 use crate::residency::registry::{Adopted, Role};
-use crate::size;
+use crate::small_stacks;
 use crate::state::stats;
 
 /// Whether the kernel installed what was asked for although the call failed: if
@@ -28,7 +28,7 @@ fn installed(asked: &libc::stack_t) -> bool {
 /// sigaltstack(2) with a new stack. Makes the stack resident *before* `commit`,
 /// the original call, passes it to the kernel; then releases the previous
 /// stack. `commit` is given the stack to register, which may be larger than the
-/// program's ([`size`]). Returns what `commit` returns. Async-signal-safe.
+/// program's ([`small_stacks`]). Returns what `commit` returns. Async-signal-safe.
 ///
 /// Replacing a stack with one that can be locked whole takes nine system calls;
 /// setting the stack that is already in force takes four.
@@ -39,7 +39,7 @@ pub fn set(
 ) -> c_int {
     let Some(asked) = user_memory::read(new) else { return commit(new) };
     if !is_disable(&asked) {
-        size::judge(Stack::of(&asked));
+        small_stacks::judge(Stack::of(&asked));
     }
     if let Some(result) = set_again(&asked, || commit(new)) {
         return result;
@@ -49,10 +49,10 @@ pub fn set(
     let Caller { tid, .. } = caller;
     let previous = follow_disarming(caller, &blocked);
     let mut registered = asked;
-    let (mut given, before) = (None, size::in_force(tid, &blocked));
+    let (mut given, before) = (None, small_stacks::in_force(tid, &blocked));
     let mut adopted = None;
     if !is_disable(&asked) {
-        given = size::serve(tid, Stack::of(&asked), &blocked);
+        given = small_stacks::serve(tid, Stack::of(&asked), &blocked);
         if let Some(Stack { base, size }) = given {
             (registered.ss_sp, registered.ss_size) = (base as *mut _, size);
         }
@@ -70,10 +70,10 @@ pub fn set(
         // the stack before for something else.
         None => previous.into_iter().for_each(have_copied),
     }
-    size::settle(tid, Stack::of(&asked), given, installed, &blocked);
+    small_stacks::settle(tid, Stack::of(&asked), given, installed, &blocked);
     drop(blocked);
     if let Some(before) = before {
-        size::translate(old, before);
+        small_stacks::translate(old, before);
     }
     if installed && !is_disable(&asked) {
         stats::STACKS.count();
@@ -94,7 +94,7 @@ pub fn set(
 fn set_again(asked: &libc::stack_t, commit: impl FnOnce() -> c_int) -> Option<c_int> {
     // The kernel treats SS_ONSTACK as no flag at all.
     let plain = asked.ss_flags & !libc::SS_ONSTACK == 0;
-    if !plain || size::fixing() {
+    if !plain || small_stacks::fixing() {
         return None;
     }
     let known = known_here()?;

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use once_cell::race::OnceRef;
 
-use super::forks::Progress;
+use super::fork_progress::Progress;
 use super::known;
 use super::ladder::{Rung, Stack};
 use super::page_locks::ThisProcess;

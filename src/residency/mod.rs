@@ -13,7 +13,7 @@
 pub(crate) mod adopt;
 pub mod bounds;
 pub(crate) mod charge;
-pub(crate) mod forks;
+pub(crate) mod fork_progress;
 pub mod frame;
 pub mod hash_table;
 pub mod known;

@@ -1,5 +1,5 @@
 //! Stacks of ours that replace stacks of the program's that are too small: the
-//! records. [`crate::size`] decides which.
+//! records. [`crate::small_stacks`] decides which.
 
 use core::ffi::c_int;
 

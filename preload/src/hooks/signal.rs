@@ -11,7 +11,7 @@ use core::ptr;
 use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
 use sigward_core::events::{handlers, registration};
 use sigward_core::residency::{self, ordinary};
-use sigward_core::size;
+use sigward_core::small_stacks;
 use sigward_core::wait::gate;
 
 hook! {
@@ -24,8 +24,8 @@ hook! {
         let commit = |new| unsafe { original(new, old) };
         if residency::on_duty() && !new.is_null() {
             registration::set(new, old, commit)
-        } else if size::fixing() {
-            size::query(old, || commit(new))
+        } else if small_stacks::fixing() {
+            small_stacks::query(old, || commit(new))
         } else {
             commit(new)
         }

@@ -12,7 +12,7 @@
 //! forks, and `windows` for handlers that run on ordinary stacks. `queries`
 //! changes nothing.
 
-mod calls;
+mod calls_in_progress;
 mod fork;
 mod hold;
 mod queries;
@@ -31,8 +31,8 @@ use crate::arch;
 use crate::os::errno::Errno;
 use crate::os::page::{self, Pages};
 use crate::state::stats;
-use calls::Calls;
-pub use calls::note_unended;
+use calls_in_progress::Calls;
+pub use calls_in_progress::note_unended;
 use record::{Record, key};
 pub use record::{Role, Wanted};
 use spared::Spared;
