@@ -1,9 +1,8 @@
 //! `libsigward.so`: the hooks that `LD_PRELOAD` puts in front of libc.
 //!
-//! Only the edges are here; the crate `sigward` does the work. The folder
-//! `hooks/` is the list of hooks, one file per family of libc functions.
-//! `originals.rs` repeats it as one plain list, and a test compares the
-//! exported symbols with that.
+//! Only the edges are here; the crate `sigward` does the work. `originals.rs`
+//! is the list of hooks, and a test compares the exported symbols with it. The
+//! folder `hooks/` has their bodies, one file per family of libc functions.
 //!
 //! The library is `no_std`, allocates nothing, needs no other library, and
 //! links only if it contains no panic path (see [`no_panic`]).

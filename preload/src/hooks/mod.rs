@@ -1,4 +1,5 @@
-//! The hooks: thin edges. Each checks whether there is anything to do, calls
+//! The hooks: thin edges. The list of them is in [`crate::originals`], which is
+//! where a new one begins. Each checks whether there is anything to do, calls
 //! the crate `sigward` with the original as a closure, and returns.
 
 /// Defines an exported function in front of libc's of the same name.
