@@ -53,6 +53,21 @@ pub fn status_kib(field: &str) -> usize {
     number.and_then(|number| number.parse().ok()).expect("the field is there")
 }
 
+/// How many pages the kernel has moved so far, anywhere. While it moves one, even a locked
+/// one, an access to it faults.
+pub fn moved() -> u64 {
+    let counters = fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let moved = counters.lines().filter(|line| line.starts_with("pgmigrate_"));
+    moved.filter_map(|line| line.split(' ').nth(1)?.parse::<u64>().ok()).sum()
+}
+
+/// Whether the kernel may have moved a page since [`moved`] returned `before`. It counts
+/// them late.
+pub fn has_moved_since(before: u64) -> bool {
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    moved() != before
+}
+
 /// Page faults of the calling thread so far.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "no code may run between the signal and the count")]

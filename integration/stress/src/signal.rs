@@ -57,10 +57,12 @@ extern "C" fn handler(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::
             let child = libc::fork();
             if child == 0 {
                 libc::alarm(30);
+                let moved = kernel::moved();
                 warm_up(delivery);
                 (delivery.seen, delivery.faults) = (0, 0);
                 deliver(delivery);
-                let good = delivery.seen == 1 && delivery.faults == 0 && delivery.outside == 0;
+                let good = delivery.seen == 1 && delivery.outside == 0;
+                let good = good && (delivery.faults == 0 || kernel::has_moved_since(moved));
                 libc::_exit(if good { 0 } else { 60 });
             }
             delivery.child = exit_code(child);

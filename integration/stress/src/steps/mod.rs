@@ -184,13 +184,14 @@ impl Worker<'_> {
         let nested = usize::from(stack.size > 12 << 10 && self.rng.bool());
         let began = self.shared.disturbances.load(Ordering::SeqCst);
         let undisturbed = self.shared.disturbing.load(Ordering::SeqCst) == 0;
+        let moved = kernel::moved();
         let faults = {
             let _frames = self.shared.frames.read();
             signal::raise(stack.base, stack.size, nested, forks)?
         };
         let undisturbed = undisturbed && self.shared.disturbances.load(Ordering::SeqCst) == began;
         demand(
-            faults == 0 || (self.storm && !undisturbed),
+            faults == 0 || self.storm && !undisturbed || kernel::has_moved_since(moved),
             &format!("{faults} faults on {stack:x?}"),
         )
     }

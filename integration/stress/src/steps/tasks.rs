@@ -78,8 +78,9 @@ impl Worker<'_> {
 
 fn in_child(stack: Option<Stack>, ordinary: &std::ops::Range<usize>, unlimited: bool) -> Outcome {
     if let Some(stack) = stack.filter(|stack| !stack.gone) {
+        let moved = kernel::moved();
         let faults = signal::raise(stack.base, stack.size, 0, false)?;
-        demand(faults == 0, &format!("{faults} faults"))?;
+        demand(faults == 0 || kernel::has_moved_since(moved), &format!("{faults} faults"))?;
     }
     let world = World {
         stacks: vec![stack],
