@@ -123,7 +123,7 @@ fn a_process_is_read_while_its_threads_churn() {
             assert!(pinned > Some(0) && most_pinned.is_some(), "{:?}", record.counters);
 
             let is_own = |stack: &&Stack| stack.base == own;
-            for stack in stacks.iter().filter(|stack| stack.place != 3) {
+            for stack in stacks.iter().filter(|stack| stack.role != 3) {
                 let in_pool = stack.base.checked_sub(pool).filter(|at| *at < size);
                 assert!(
                     in_pool.is_some_and(|at| at % STACK == 0) || stack.base == own,
@@ -132,7 +132,7 @@ fn a_process_is_read_while_its_threads_churn() {
                 assert_eq!(stack.size, STACK, "{stack:?}");
             }
             if let Some(stack) = stacks.iter().find(is_own) {
-                assert_eq!((stack.thread, stack.place, stack.rung), (pid as i32, 0, 0));
+                assert_eq!((stack.thread, stack.role, stack.rung), (pid as i32, 0, 0));
                 assert_eq!((stack.locked.start, stack.locked.end), (own, own + STACK));
                 with_own += 1;
             }
@@ -149,7 +149,7 @@ fn a_process_is_read_while_its_threads_churn() {
         let [child, copy] = [child as u32, copy as u32].map(|pid| (pid, snapshot(pid)));
         let owner = child.1.record.owner.unwrap();
         assert_eq!((owner.pid, owner.claims, child.1.copied), (child.0 as i32, 2, Some(false)));
-        let alternate = child.1.stacks.iter().filter(|stack| stack.place != 3);
+        let alternate = child.1.stacks.iter().filter(|stack| stack.role != 3);
         assert_eq!(alternate.map(|stack| stack.base).collect::<Vec<_>>(), [own]);
         assert_eq!((copy.1.record.owner.unwrap().pid, copy.1.copied), (pid as i32, Some(true)));
         running.end();

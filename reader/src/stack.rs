@@ -32,8 +32,8 @@ pub struct Stack {
     pub key: u64,
     /// The thread's id in the process's own pid namespace.
     pub thread: i32,
-    /// Its role for the thread: [`names::PLACE`].
-    pub place: u8,
+    /// Its role for the thread: [`names::ROLE`].
+    pub role: u8,
     /// Its lowest address, as the program gave it.
     pub base: u64,
     /// Its size in bytes, as the program gave it.
@@ -115,7 +115,7 @@ fn fields(bytes: &[u8], layout: EntryLayout) -> Option<(Stack, [Range; 2])> {
     cursor.align_to_word();
     let mut range = || Some(Range { start: cursor.word()?, end: cursor.word()? });
     let pages = [range()?, range()?];
-    let (thread, place, rung) = (cursor.i32()?, cursor.u8()?, cursor.u8()?);
+    let (thread, role, rung) = (cursor.i32()?, cursor.u8()?, cursor.u8()?);
     let (proven, suspended) = (cursor.u8()?, cursor.u32()?);
     // What follows is from later versions.
     cursor.align_to_word();
@@ -123,7 +123,7 @@ fn fields(bytes: &[u8], layout: EntryLayout) -> Option<(Stack, [Range; 2])> {
     let stack = Stack {
         key,
         thread,
-        place,
+        role,
         base,
         size,
         window,
@@ -146,7 +146,7 @@ impl Stack {
     /// The same with its page ranges in addresses; `None` if that is impossible.
     fn in_bytes(self, pages: [Range; 2], layout: EntryLayout) -> Option<Self> {
         let named = |names: names::Names, value| layout.newer || names.of(value).is_some();
-        let names = named(names::PLACE, self.place)
+        let names = named(names::ROLE, self.role)
             && named(names::RUNG, self.rung)
             && named(names::RUNG, self.start);
         let page = u64::from(layout.page).max(1);

@@ -140,7 +140,7 @@ fn a_good_block_is_read_as_it_is() {
         assert_eq!(counters.rungs, [Some(7), Some(8), Some(9), Some(10)]);
 
         let [stack] = snapshot.stacks[..] else { panic!("{:?}", snapshot.stacks) };
-        assert_eq!((stack.thread, stack.place, stack.rung, stack.start), (1234, 0, 1, 0));
+        assert_eq!((stack.thread, stack.role, stack.rung, stack.start), (1234, 0, 1, 0));
         assert_eq!((stack.base, stack.size, stack.window), (0x20_0800, 8192, 6000));
         assert!(stack.disarms && stack.proven && stack.suspended == 5);
         assert_eq!(stack.held, Range { start: 0x20_1000, end: 0x20_3000 });

@@ -63,7 +63,7 @@ pub const INTERRUPTED: Names = Names("keep retry");
 pub const ORDINARY: Names = Names("never with-a-handler at-start");
 
 /// The role of a stack for its thread.
-pub const PLACE: Names = Names("current pending disarmed ordinary");
+pub const ROLE: Names = Names("current pending disarmed ordinary");
 
 #[cfg(test)]
 mod tests {
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn names_and_values_are_each_others() {
-        for names in [DUTY, REASON, RUNG, REMEDY, WAIT, INTERRUPTED, ORDINARY, PLACE] {
+        for names in [DUTY, REASON, RUNG, REMEDY, WAIT, INTERRUPTED, ORDINARY, ROLE] {
             let all: Vec<_> = (0..=u8::MAX).map_while(|value| names.of(value)).collect();
             assert!(all.iter().all(|name| !name.is_empty() && !name.contains(char::is_whitespace)));
             for (value, name) in (0..).zip(&all) {

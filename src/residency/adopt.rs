@@ -38,13 +38,13 @@ pub fn adopt_current() {
 pub(crate) fn adopt_altstack(
     blocked: &Blocked,
     caller: Caller,
-    place: Role,
+    role: Role,
     stack: &libc::stack_t,
 ) -> Option<Adopted> {
     const SS_AUTODISARM: c_int = 1 << 31;
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let stack = Stack::of(stack);
-    adopt(blocked, caller, place, |state| {
+    adopt(blocked, caller, role, |state| {
         let Policy { start, window, main, .. } = state.policy;
         let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
         Wanted { stack, window, start, disarms }
@@ -55,7 +55,7 @@ pub(crate) fn adopt_altstack(
 pub(crate) fn adopt(
     blocked: &Blocked,
     caller: Caller,
-    place: Role,
+    role: Role,
     wanted: impl FnOnce(&State) -> Wanted,
 ) -> Option<Adopted> {
     let Caller { tid, .. } = caller;
@@ -68,7 +68,7 @@ pub(crate) fn adopt(
         }
         let wanted = wanted(state);
         let registry = &mut state.registry;
-        let adopted = registry.adopt(tid, place, wanted, &mut ThisProcess);
+        let adopted = registry.adopt(tid, role, wanted, &mut ThisProcess);
         make_known(tid, registry);
         stats::PINNED.set(registry.pinned_pages());
         adopted

@@ -58,8 +58,8 @@ impl Registry {
         exists: impl Fn(c_int) -> bool,
         memory: &mut impl Memory,
     ) {
-        let under_own_feet = Role::ALL.map(|place| {
-            let stack = self.wanted(own, place).map(|wanted| wanted.stack);
+        let under_own_feet = Role::ALL.map(|role| {
+            let stack = self.wanted(own, role).map(|wanted| wanted.stack);
             stack.and_then(|stack| Some(Pages::around(stack.base, stack.top()?)))
         });
         let apart =
@@ -107,8 +107,8 @@ impl Registry {
     /// Saves what [`Registry::in_child`] needs. [`Registry::before_fork`] calls
     /// this.
     pub fn keep(&mut self, own: c_int) {
-        for (kept, place) in self.own.iter_mut().zip(Role::ALL) {
-            *kept = self.records.get(key(own, place)).copied().unwrap_or(Record::NONE);
+        for (kept, role) in self.own.iter_mut().zip(Role::ALL) {
+            *kept = self.records.get(key(own, role)).copied().unwrap_or(Record::NONE);
         }
         self.page_locks.leave_behind();
     }
@@ -198,9 +198,9 @@ impl Registry {
         let own = self.own;
         *self = Registry::new();
         watched::clear();
-        for (place, record) in Role::ALL.into_iter().zip(own) {
+        for (role, record) in Role::ALL.into_iter().zip(own) {
             if record.key != 0 {
-                self.adopt(new, place, record.wanted, memory);
+                self.adopt(new, role, record.wanted, memory);
             }
         }
     }

@@ -92,23 +92,23 @@ impl Registry {
     }
 
     /// Makes `wanted` resident for the calling thread, `tid`, and records it at
-    /// `place`, replacing what was recorded there.
+    /// `role`, replacing what was recorded there.
     pub fn adopt(
         &mut self,
         tid: c_int,
-        place: Role,
+        role: Role,
         wanted: Wanted,
         memory: &mut impl Memory,
     ) -> Adopted {
         let first = !self.has(tid);
         let mut record = Record {
-            key: key(tid, place),
+            key: key(tid, role),
             pointer: arch::thread_pointer(),
             wanted,
             held: Pages::NONE,
             locked: Pages::NONE,
             thread: tid,
-            place,
+            role,
             rung: Rung::Report,
             proven: false,
             suspended: 0,
@@ -116,14 +116,14 @@ impl Registry {
             wiped: Pages::NONE,
         };
         let mut refused = self.hold(&mut record, memory);
-        if refused.is_some() && place != Role::Ordinary && self.yield_ordinary(tid, memory) {
+        if refused.is_some() && role != Role::Ordinary && self.yield_ordinary(tid, memory) {
             self.unhold(&mut record, memory);
             refused = self.hold(&mut record, memory);
         }
         // Until then its thread may meet a page that is not resident.
         stats::WINDOWS.add(usize::from(record.suspended > 0));
         record.proven = !record.ordinary() && record.pinned() && origin::proven(wanted.stack);
-        self.release(tid, place, memory);
+        self.release(tid, role, memory);
         if !self.records.insert(record) {
             self.unhold(&mut record, memory);
         }
@@ -140,23 +140,23 @@ impl Registry {
             let _ = self.hold(&mut record, memory);
         }
         // There is room: one was just removed.
-        let _ = self.records.insert(Record { key: key(tid, to), place: to, ..record });
+        let _ = self.records.insert(Record { key: key(tid, to), role: to, ..record });
     }
 
-    /// Forgets the stack at `place` and releases its pages.
-    pub fn release(&mut self, tid: c_int, place: Role, memory: &mut impl Memory) {
-        if let Some(mut record) = self.records.remove(key(tid, place)) {
+    /// Forgets the stack at `role` and releases its pages.
+    pub fn release(&mut self, tid: c_int, role: Role, memory: &mut impl Memory) {
+        if let Some(mut record) = self.records.remove(key(tid, role)) {
             self.unhold(&mut record, memory);
         }
     }
 
     /// Forgets all stacks of a thread that is ending.
     pub fn release_thread(&mut self, tid: c_int, memory: &mut impl Memory) {
-        for place in Role::ALL {
-            if let Some(record) = self.records.get(key(tid, place)) {
+        for role in Role::ALL {
+            if let Some(record) = self.records.get(key(tid, role)) {
                 known::forget(record.pointer, tid);
             }
-            self.release(tid, place, memory);
+            self.release(tid, role, memory);
         }
     }
 

@@ -29,7 +29,7 @@ impl Registry {
     /// Whether thread `tid` has a record.
     #[must_use]
     pub fn has(&self, tid: c_int) -> bool {
-        Role::ALL.iter().any(|place| self.records.get(key(tid, *place)).is_some())
+        Role::ALL.iter().any(|role| self.records.get(key(tid, *role)).is_some())
     }
 
     /// The alternate stack that thread `tid` has in force, if it is locked as
@@ -46,10 +46,10 @@ impl Registry {
         (best && steady).then_some(Steady { stack, held, rung })
     }
 
-    /// The stack recorded at `place`.
+    /// The stack recorded at `role`.
     #[must_use]
-    pub fn wanted(&self, tid: c_int, place: Role) -> Option<Wanted> {
-        self.records.get(key(tid, place)).map(|record| record.wanted)
+    pub fn wanted(&self, tid: c_int, role: Role) -> Option<Wanted> {
+        self.records.get(key(tid, role)).map(|record| record.wanted)
     }
 
     /// Whether every page in `pages` that is held firmly belongs to a stack

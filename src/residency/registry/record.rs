@@ -56,7 +56,7 @@ pub(super) struct Record {
     /// The pinned ones among them, from the top down.
     pub(super) locked: Pages,
     pub(super) thread: c_int,
-    pub(super) place: Role,
+    pub(super) role: Role,
     /// How they are held.
     pub(super) rung: Rung,
     /// Whether it filled a mapping that the program made when it was adopted
@@ -120,7 +120,7 @@ impl Record {
         held: Pages::NONE,
         locked: Pages::NONE,
         thread: 0,
-        place: Role::Current,
+        role: Role::Current,
         rung: Rung::Lock,
         proven: false,
         suspended: 0,
@@ -133,7 +133,7 @@ impl Record {
     }
 
     pub(super) fn ordinary(&self) -> bool {
-        self.place == Role::Ordinary
+        self.role == Role::Ordinary
     }
 
     /// Whether the first attempt of the ladder succeeded.
@@ -162,6 +162,6 @@ impl Record {
     }
 }
 
-pub(super) fn key(tid: c_int, place: Role) -> usize {
-    (tid as usize).wrapping_mul(4).wrapping_add(place as usize)
+pub(super) fn key(tid: c_int, role: Role) -> usize {
+    (tid as usize).wrapping_mul(4).wrapping_add(role as usize)
 }

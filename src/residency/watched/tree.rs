@@ -83,7 +83,7 @@ pub(super) trait Part: 'static {
     fn clear(&self);
 }
 
-/// How many parts share a word of bits, and the address bits that they cover.
+/// Address bits that choose one of the parts that share a word of bits.
 pub(super) const WORD_BITS: u32 = WORD.ilog2();
 
 /// One bit for each page.

@@ -67,8 +67,8 @@ fn after_a_fork_the_next_frames_come_first() {
     let _alone = alone();
     origin::unmapped(0, usize::MAX);
     let (mut registry, mut kernel) = (Registry::new(), Noted::default());
-    for (tid, place) in [(1, Role::Ordinary), (2, Role::Current), (3, Role::Current)] {
-        registry.adopt(tid, place, sixteen_pages(tid as usize), &mut kernel);
+    for (tid, role) in [(1, Role::Ordinary), (2, Role::Current), (3, Role::Current)] {
+        registry.adopt(tid, role, sixteen_pages(tid as usize), &mut kernel);
     }
     registry.adopt(4, Role::Current, sixteen_pages(4), &mut kernel);
     kernel = Noted::default();

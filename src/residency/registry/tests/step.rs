@@ -10,7 +10,7 @@ pub(super) enum Step {
     /// A stack of `size` bytes at address `base`.
     Adopt {
         tid: c_int,
-        place: Role,
+        role: Role,
         base: usize,
         size: usize,
         start: Rung,
@@ -18,7 +18,7 @@ pub(super) enum Step {
     /// A stack that fills the mapping made last around that page.
     AdoptMapping {
         tid: c_int,
-        place: Role,
+        role: Role,
         page: usize,
     },
     Promote {
@@ -28,7 +28,7 @@ pub(super) enum Step {
     },
     Release {
         tid: c_int,
-        place: Role,
+        role: Role,
     },
     ReleaseThread {
         tid: c_int,
@@ -83,7 +83,7 @@ pub(super) enum Step {
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let tid = || 1..=THREADS;
-    let place = || prop::sample::select(&Role::ALL[..]);
+    let role = || prop::sample::select(&Role::ALL[..]);
     let rung = prop::sample::select(&Rung::ALL[..]);
     let pages = || {
         (0..PAGES, 1..20_usize).prop_map(|(first, count)| Pages {
@@ -93,16 +93,16 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     };
     let size = prop_oneof![4 => 1..40_000_usize, 1 => 65_000..150_000_usize];
     prop_oneof![
-        6 => (tid(), place(), 0..PAGES * page::SIZE, size, rung).prop_map(
-            |(tid, place, at, size, start)| {
+        6 => (tid(), role(), 0..PAGES * page::SIZE, size, rung).prop_map(
+            |(tid, role, at, size, start)| {
                 let size = size.min(PAGES * page::SIZE - at);
-                Step::Adopt { tid, place, base: BASE * page::SIZE + at, size, start }
+                Step::Adopt { tid, role, base: BASE * page::SIZE + at, size, start }
             }
         ),
-        6 => (tid(), place(), 0..PAGES)
-            .prop_map(|(tid, place, page)| Step::AdoptMapping { tid, place, page }),
-        3 => (tid(), place(), place()).prop_map(|(tid, from, to)| Step::Promote { tid, from, to }),
-        3 => (tid(), place()).prop_map(|(tid, place)| Step::Release { tid, place }),
+        6 => (tid(), role(), 0..PAGES)
+            .prop_map(|(tid, role, page)| Step::AdoptMapping { tid, role, page }),
+        3 => (tid(), role(), role()).prop_map(|(tid, from, to)| Step::Promote { tid, from, to }),
+        3 => (tid(), role()).prop_map(|(tid, role)| Step::Release { tid, role }),
         1 => tid().prop_map(|tid| Step::ReleaseThread { tid }),
         1 => tid().prop_map(|tid| Step::Die { tid }),
         1 => Just(Step::Sweep),

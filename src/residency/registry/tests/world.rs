@@ -74,24 +74,24 @@ impl World {
         found.map_or(Rung::Report, |attempt| attempt.rung)
     }
 
-    fn adopt(&mut self, tid: c_int, place: Role, wanted: Wanted) -> TestCaseResult {
+    fn adopt(&mut self, tid: c_int, role: Role, wanted: Wanted) -> TestCaseResult {
         let best = self.best(wanted);
         let first = !self.adopted.keys().any(|known| known.0 == tid);
         self.kernel.calls = 0;
-        let adopted = self.registry.adopt(tid, place, wanted, &mut self.kernel);
+        let adopted = self.registry.adopt(tid, role, wanted, &mut self.kernel);
         prop_assert!(self.kernel.calls <= 150, "{} calls for one stack", self.kernel.calls);
         prop_assert_eq!(adopted.first, first);
         // An alternate stack takes over the lock of its thread's own stack if
         // it needs it.
         let ordinary = self.adopted.get_mut(&(tid, Role::Ordinary as u8));
-        let yields = place != Role::Ordinary && adopted.rung < best;
+        let yields = role != Role::Ordinary && adopted.rung < best;
         if let Some(ordinary) = ordinary.filter(|_| yields) {
             ordinary.start = Rung::Touch;
         } else {
             prop_assert_eq!(adopted.rung, best);
         }
         self.dead.remove(&tid);
-        self.adopted.insert((tid, place as u8), wanted);
+        self.adopted.insert((tid, role as u8), wanted);
         Ok(())
     }
 
@@ -172,9 +172,9 @@ impl World {
             self.registry.in_child(tid + 100, &mut self.kernel);
             // The model keeps the old number.
             self.adopted.retain(|known, _| known.0 == tid);
-            for place in Role::ALL {
-                if let Some(record) = self.registry.records.remove(key(tid + 100, place)) {
-                    let renamed = Record { key: key(tid, place), thread: tid, ..record };
+            for role in Role::ALL {
+                if let Some(record) = self.registry.records.remove(key(tid + 100, role)) {
+                    let renamed = Record { key: key(tid, role), thread: tid, ..record };
                     let inserted = self.registry.records.insert(renamed);
                     prop_assert!(inserted);
                 }
@@ -189,21 +189,17 @@ impl World {
     fn take(&mut self, step: Step) -> TestCaseResult {
         let kernel = &mut self.kernel;
         match step {
-            Step::Adopt { tid, place, base, size, start } => {
+            Step::Adopt { tid, role, base, size, start } => {
                 let stack = Stack { base, size };
                 let wanted = Wanted { stack, window: WINDOW, start, disarms: false };
-                self.adopt(tid, place, wanted)?;
+                self.adopt(tid, role, wanted)?;
             }
-            Step::AdoptMapping { tid, place, page } => {
+            Step::AdoptMapping { tid, role, page } => {
                 let around = |made: &&Pages| made.numbers().contains(&(BASE + page));
                 if let Some(made) = self.made.iter().rev().find(around) {
                     let stack = Stack { base: made.address(), size: made.bytes() };
                     let start = Rung::Lock;
-                    self.adopt(
-                        tid,
-                        place,
-                        Wanted { stack, window: WINDOW, start, disarms: false },
-                    )?;
+                    self.adopt(tid, role, Wanted { stack, window: WINDOW, start, disarms: false })?;
                 }
             }
             Step::Promote { tid, from, to } => {
@@ -212,9 +208,9 @@ impl World {
                     self.adopted.insert((tid, to as u8), wanted);
                 }
             }
-            Step::Release { tid, place } => {
-                self.registry.release(tid, place, kernel);
-                self.adopted.remove(&(tid, place as u8));
+            Step::Release { tid, role } => {
+                self.registry.release(tid, role, kernel);
+                self.adopted.remove(&(tid, role as u8));
             }
             Step::ReleaseThread { tid } => {
                 self.registry.release_thread(tid, kernel);
@@ -274,9 +270,9 @@ impl World {
     fn check(&mut self) -> TestCaseResult {
         let records: Vec<Record> = self.registry.records.iter().copied().collect();
         let known: BTreeSet<usize> = records.iter().map(Record::key).collect();
-        let place = |number: u8| Role::ALL[usize::from(number)];
+        let role = |number: u8| Role::ALL[usize::from(number)];
         let model: BTreeSet<usize> =
-            self.adopted.keys().map(|&(tid, number)| key(tid, place(number))).collect();
+            self.adopted.keys().map(|&(tid, number)| key(tid, role(number))).collect();
         prop_assert_eq!(known, model, "who is on record");
         prop_assert_eq!(self.registry.stacks(), self.adopted.len());
 
