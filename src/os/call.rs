@@ -332,15 +332,14 @@ pub fn write_from_nowhere(pid: c_int, nowhere: usize, start: usize, length: usiz
     unsafe { raw(libc::SYS_process_vm_writev, arguments) }
 }
 
-/// Reserves `length` bytes of addresses at which nothing can be read or
-/// written.
+/// Reserves `length` bytes of addresses at which nothing can be written, and
+/// read only if `protection` is `PROT_READ`.
 ///
 /// # Errors
 /// Those of mmap(2).
-pub fn reserve(length: usize) -> Outcome {
+pub fn reserve(length: usize, protection: c_int) -> Outcome {
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
-    let protection = libc::PROT_NONE as usize;
-    harmless(libc::SYS_mmap, [far_away(length), length, protection, flags, usize::MAX, 0])
+    harmless(libc::SYS_mmap, [far_away(length), length, protection as usize, flags, usize::MAX, 0])
 }
 
 /// Where the kernel should put a mapping of ours: far below everything that it
@@ -372,12 +371,13 @@ pub fn map_memory(length: usize) -> Outcome {
     harmless(libc::SYS_mmap, [far_away(length), length, protection, flags, usize::MAX, 0])
 }
 
-/// Makes `[start, start + length)` of our own memory inaccessible: a guard.
+/// Gives `[start, start + length)` of our own memory this protection: a guard
+/// has none.
 ///
 /// # Errors
 /// Those of mprotect(2).
-pub fn forbid(start: usize, length: usize) -> Outcome {
-    harmless(libc::SYS_mprotect, [start, length, libc::PROT_NONE as usize])
+pub fn protect(start: usize, length: usize, protection: c_int) -> Outcome {
+    harmless(libc::SYS_mprotect, [start, length, protection as usize])
 }
 
 /// Maps fresh memory that is shared with forked children.

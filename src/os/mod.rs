@@ -51,6 +51,8 @@ pub mod startup;
 #[cfg(target_os = "linux")]
 pub mod stderr;
 #[cfg(target_os = "linux")]
+pub mod tlb;
+#[cfg(target_os = "linux")]
 pub mod touch;
 #[cfg(target_os = "linux")]
 pub mod trials;

@@ -20,7 +20,8 @@ const AT_ONCE: usize = 256;
 /// may have memory there.
 fn nowhere() -> Option<usize> {
     static PAGE: OnceNonZeroUsize = OnceNonZeroUsize::new();
-    let reserve = || call::reserve(page::SIZE).ok().and_then(NonZeroUsize::new).ok_or(());
+    let reserve =
+        || call::reserve(page::SIZE, libc::PROT_NONE).ok().and_then(NonZeroUsize::new).ok_or(());
     PAGE.get_or_try_init(reserve).ok().map(NonZeroUsize::get)
 }
 

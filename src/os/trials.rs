@@ -80,7 +80,7 @@ const TRIALS: &[Trial] = &[
     Trial { name: "prlimit64", make: || call::getrlimit(0).map(|_| 0), answers: DONE },
     Trial { name: "futex", make: touch, answers: DONE },
     Trial { name: "tgkill", make: find_self, answers: DONE },
-    Trial { name: "mmap", make: map_and_forbid, answers: DONE },
+    Trial { name: "mmap", make: map_and_protect, answers: DONE },
     Trial { name: "msync", make: || call::msync_invalidate(0, 0), answers: DONE },
     Trial { name: "munlock", make: || call::munlock(0, 0), answers: DONE },
     Trial { name: "mlock", make: || call::mlock(0, 0), answers: ANY },
@@ -128,9 +128,10 @@ fn find_self() -> Outcome {
     if call::thread_exists(call::getpid(), call::gettid()) { Ok(0) } else { Err(Errno::ESRCH) }
 }
 
-fn map_and_forbid() -> Outcome {
+fn map_and_protect() -> Outcome {
     let memory = call::map_memory(page::SIZE)?;
-    call::forbid(memory, page::SIZE)?;
+    call::protect(memory, page::SIZE, libc::PROT_NONE)?;
+    call::protect(memory, page::SIZE, libc::PROT_READ)?;
     // SAFETY: a fresh page that nobody else knows.
     unsafe { call::unmap_memory(memory, page::SIZE) }
 }

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::hash_table::{Entry, HashTable};
 use crate::os::errno::Errno;
 use crate::os::page::{self, Pages};
+use crate::os::tlb::Tlb;
 use crate::os::{call, signals, touch, user_memory};
 use crate::state::block::BLOCK;
 
@@ -30,6 +31,8 @@ pub trait Memory {
     /// Like [`Memory::touch`], but page by page, from the last one down to the
     /// first that is not writable. Returns the pages that are ready.
     fn touch_down(&mut self, pages: Pages) -> Pages;
+    /// Makes every processor forget what it remembers of the page table.
+    fn flush(&mut self, tlb: &mut Tlb);
     /// Sets `MADV_WIPEONFORK` on `pages`, or clears it if `wipe` is false.
     ///
     /// # Errors
@@ -72,6 +75,10 @@ impl Memory for ThisProcess {
 
     fn touch_down(&mut self, pages: Pages) -> Pages {
         touch::down(pages)
+    }
+
+    fn flush(&mut self, tlb: &mut Tlb) {
+        tlb.flush();
     }
 
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {

@@ -74,7 +74,7 @@ pub(crate) fn make(size: usize) -> Option<Stack> {
     let size = size.next_multiple_of(page::SIZE);
     let start = call::map_memory(size.checked_add(page::SIZE)?).ok()?;
     // Without the guard an overflow would go unnoticed: no stack is better.
-    if call::forbid(start, page::SIZE).is_err() {
+    if call::protect(start, page::SIZE, libc::PROT_NONE).is_err() {
         give_back(Stack { base: start.wrapping_add(page::SIZE), size });
         return None;
     }

@@ -62,6 +62,11 @@ pub const FORKS: Family = Family {
         faults("child-daemon", "after daemon(3)"),
         faults("grandchild", "in both after a fork in a child"),
         faults("many-times", "in the parent, after each of 20 forks"),
+        faults(
+            "set-after-reading",
+            "on a stack set after a fork, on pages that every processor has read",
+        ),
+        faults("set-after-reading-in-the-child", "the same in the child"),
         faults("own-mapping", "in both, on a stack most of which was never used"),
         faults("other-threads", "in four other threads of the parent"),
         faults("threads-in-a-storm", "in four threads that take signals all the time, 20 forks"),

@@ -8,6 +8,7 @@
 //   size=KIB        the size of the memory in a memory call (64)
 //   apart=N         this many more mappings (0): the kernel splits and joins the nodes of its tree of
 //                   mappings at some numbers of them
+//   forked=N        N children have been forked and have ended (0)
 //   set=KIB         the size of the stacks that are set (8)
 //   rounds=N        prints the minimum and median nanoseconds of N rounds (100); with 0 it makes the
 //                   call once, between two `int3`, to have its instructions counted
@@ -17,7 +18,7 @@
 
 #define THEIRS 8192UL
 
-static int threads, own_kib, apart, rounds = 100;
+static int threads, own_kib, apart, children, rounds = 100;
 static size_t size = 64 << 10, set_size = THEIRS, window;
 static const char *stacks = "none", *handled = "none";
 
@@ -176,6 +177,8 @@ static void read_settings(int count, char **words)
             handled = said;
         else if ((said = value(words[i], "size")))
             size = strtoul(said, NULL, 10) << 10;
+        else if ((said = value(words[i], "forked")))
+            children = atoi(said);
         else if ((said = value(words[i], "set")))
             set_size = strtoul(said, NULL, 10) << 10;
         else if ((said = value(words[i], "apart")))
@@ -223,6 +226,14 @@ int main(int argc, char **argv)
     memory = aligned_pages(size);
     for (int i = 0; i < 2; i++)
         two[i] = fresh_pages(set_size);
+
+    for (int i = 0; i < children; i++) {
+        pid_t child = fork();
+        MUST(child >= 0);
+        if (child == 0)
+            _exit(0);
+        MUST(waitpid(child, NULL, 0) == child);
+    }
 
     // The first call binds the name and does not count.
     once(call);

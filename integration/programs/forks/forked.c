@@ -151,6 +151,61 @@ static void many_times(void)
         in_parent_of(fork());
 }
 
+// Pages that a fork write-protected, and that this process has all to itself again. A processor that
+// reads them may remember that they cannot be written.
+static void read_and_set(char *next)
+{
+    cpu_set_t all, one;
+    MUST(sched_getaffinity(0, sizeof all, &all) == 0);
+    for (int cpu = 0, seen = 0; seen < CPU_COUNT(&all); cpu++) {
+        if (!CPU_ISSET(cpu, &all))
+            continue;
+        seen++;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        MUST(sched_setaffinity(0, sizeof one, &one) == 0);
+        for (size_t at = 0; at < STACK_SIZE; at += PAGE)
+            (void)*(volatile char *)(next + at);
+    }
+    // The stack is set on the last one; the signal comes on each.
+    MUST(set_altstack(next, STACK_SIZE) == 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        if (CPU_ISSET(cpu, &all) && sched_setaffinity(0, sizeof one, &one) == 0)
+            deliver();
+    }
+}
+
+static void set_after_reading(void)
+{
+    start();
+    char *next = fresh_pages(STACK_SIZE);
+    memset(next, 1, STACK_SIZE);
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(0);
+    reap(child);
+    read_and_set(next);
+}
+
+static void set_after_reading_in_the_child(void)
+{
+    start();
+    char *next = fresh_pages(STACK_SIZE);
+    memset(next, 1, STACK_SIZE);
+    pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        wait_for_parent();
+        read_and_set(next);
+        _exit(0);
+    }
+    memset(next, 2, STACK_SIZE); // Now the child has the pages to itself.
+    reap(child);
+}
+
 static struct worker workers[THREADS];
 
 static void start_workers(int storm)
@@ -451,6 +506,8 @@ int main(int argc, char **argv)
         {"child-daemon", child_daemon},
         {"grandchild", grandchild},
         {"many-times", many_times},
+        {"set-after-reading", set_after_reading},
+        {"set-after-reading-in-the-child", set_after_reading_in_the_child},
         {"own-mapping", own_mapping},
         {"other-threads", other_threads},
         {"threads-in-a-storm", threads_in_a_storm},

@@ -111,6 +111,7 @@ impl Registry {
             *kept = self.records.get(key(own, role)).copied().unwrap_or(Record::NONE);
         }
         self.page_locks.leave_behind();
+        self.copied = true;
     }
 
     /// Undoes [`Registry::before_fork`], on either side of the fork.
@@ -177,6 +178,8 @@ impl Registry {
         if ours {
             self.each_that(|record| Copied::of(record, own) == Copied::Own, both);
         }
+        self.stale |= rest || below || ordinary || ours || windows > 0;
+        self.flush(memory);
         self.spare_no_more(memory);
         windows
     }
@@ -195,8 +198,8 @@ impl Registry {
     /// locks. Adopts the stacks that [`Registry::keep`] saved.
     pub fn in_child(&mut self, new: c_int, memory: &mut impl Memory) {
         self.spare_no_more(memory);
-        let own = self.own;
-        *self = Registry::new();
+        let (own, tlb) = (self.own, core::mem::take(&mut self.tlb));
+        *self = Registry { copied: true, tlb, ..Registry::new() };
         watched::clear();
         for (role, record) in Role::ALL.into_iter().zip(own) {
             if record.key != 0 {

@@ -15,6 +15,7 @@ impl Registry {
         if wanted.start == Rung::Report {
             return None;
         }
+        self.stale |= self.copied;
         record.watched = ladder::wished(wanted.stack, wanted.window);
         self.watch.raise(record.watched);
         record.suspended = self.calls.on(record.watched);
@@ -113,6 +114,7 @@ impl Registry {
                 refused += usize::from(record.rung == Rung::Touch);
             }
         });
+        self.flush(memory);
     }
 
     /// Makes every stack resident again that has pages among `pages`, where
@@ -123,6 +125,15 @@ impl Registry {
                 registry.restore(record, memory);
             }
         });
+        self.flush(memory);
+    }
+
+    /// Ends every operation that may have made pages writable: no processor may
+    /// still take them for read-only.
+    pub(super) fn flush(&mut self, memory: &mut impl Memory) {
+        if core::mem::take(&mut self.stale) {
+            memory.flush(&mut self.tlb);
+        }
     }
 
     /// Makes the held pages of `record` present and writable again, by its
@@ -132,6 +143,7 @@ impl Registry {
         if record.watched.is_empty() {
             return;
         }
+        self.stale |= self.copied;
         if record.suspended > 0 {
             touch(record, memory);
             return;
@@ -166,7 +178,7 @@ impl Registry {
 }
 
 /// Holds `record`, of which nothing may be locked now, by a touch.
-pub(super) fn touch(record: &mut Record, memory: &mut impl Memory) {
+fn touch(record: &mut Record, memory: &mut impl Memory) {
     if record.wanted.start == Rung::Report {
         return;
     }

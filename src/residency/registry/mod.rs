@@ -30,6 +30,7 @@ use super::{known, origin, watched};
 use crate::arch;
 use crate::os::errno::Errno;
 use crate::os::page::{self, Pages};
+use crate::os::tlb::Tlb;
 use crate::state::stats;
 use calls_in_progress::Calls;
 pub use calls_in_progress::note_unended;
@@ -74,6 +75,13 @@ pub struct Registry {
     own: [Record; Role::ALL.len()],
     /// What the current fork, or the last one, does not copy.
     spared: Spared,
+    /// Whether this process is a copy, or was ever copied: pages that no record
+    /// concerns may still be write-protected.
+    copied: bool,
+    /// Whether pages have been made writable that a processor may remember as
+    /// read-only.
+    stale: bool,
+    tlb: Tlb,
 }
 
 impl Registry {
@@ -88,6 +96,9 @@ impl Registry {
             hand: 0,
             own: [Record::NONE; Role::ALL.len()],
             spared: Spared::none(),
+            copied: false,
+            stale: false,
+            tlb: Tlb::new(),
         }
     }
 
@@ -127,6 +138,7 @@ impl Registry {
         if !self.records.insert(record) {
             self.unhold(&mut record, memory);
         }
+        self.flush(memory);
         Adopted { rung: record.rung, held: record.held, refused, first }
     }
 
@@ -141,6 +153,7 @@ impl Registry {
         }
         // There is room: one was just removed.
         let _ = self.records.insert(Record { key: key(tid, to), role: to, ..record });
+        self.flush(memory);
     }
 
     /// Forgets the stack at `role` and releases its pages.

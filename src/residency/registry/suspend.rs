@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 
 use super::Registry;
-use super::hold::{doubt, touch};
+use super::hold::doubt;
 use crate::os::page::Pages;
 use crate::residency::page_locks::Memory;
 use crate::residency::watched;
@@ -45,10 +45,11 @@ impl Registry {
                     registry.unhold(record, memory);
                     let _ = registry.hold(record, memory);
                 } else {
-                    touch(record, memory);
+                    registry.restore(record, memory);
                 }
             }
         });
+        self.flush(memory);
     }
 
     /// Releases every stack and watches none: memory calls pass from now on.
@@ -57,13 +58,16 @@ impl Registry {
         watched::shut();
     }
 
-    /// Holds again what [`Registry::unhold_all`] released.
+    /// Holds again what [`Registry::unhold_all`] released. No fork was seen
+    /// meanwhile.
     pub fn hold_all(&mut self, memory: &mut impl Memory) {
+        self.copied = true;
         self.each(|registry, record| {
             registry.unhold(record, memory);
             record.suspended = 0;
             record.proven = false;
             let _ = registry.hold(record, memory);
         });
+        self.flush(memory);
     }
 }

@@ -17,6 +17,7 @@ impl Registry {
                 registry.review(record, &decide, memory);
             }
         });
+        self.flush(memory);
     }
 
     /// Like [`Registry::review_windows`], for thread `tid` only.
@@ -32,6 +33,7 @@ impl Registry {
             if let Some(place) = self.records.get_mut(own) {
                 *place = record;
             }
+            self.flush(memory);
         }
     }
 

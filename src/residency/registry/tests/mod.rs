@@ -9,6 +9,7 @@ mod world;
 use std::cell::Cell;
 
 use super::*;
+use crate::os::tlb::Tlb;
 use crate::residency::ladder::{self, Stack};
 use crate::residency::watched::tests::alone;
 
@@ -51,6 +52,9 @@ impl Memory for Noted {
         self.touch(pages);
         pages
     }
+    fn flush(&mut self, _: &mut Tlb) {
+        self.calls += 1;
+    }
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {
         self.calls += 1;
         self.wiped.push((pages, wipe));
@@ -89,6 +93,9 @@ fn registration_is_as_cheap_with_ten_thousand_stacks() {
         fn touch_down(&mut self, pages: Pages) -> Pages {
             self.0 += 1;
             pages
+        }
+        fn flush(&mut self, _: &mut Tlb) {
+            self.0 += 1;
         }
         fn wipe_on_fork(&mut self, _: Pages, _: bool) -> Result<(), Errno> {
             self.0 += 1;

@@ -12,6 +12,8 @@ pub(super) struct Page {
     pub(super) resident: bool,
     /// Write-protected by a fork.
     pub(super) copied: bool,
+    /// Some processor remembers that.
+    pub(super) remembered: bool,
     pub(super) wiped_on_fork: bool,
 }
 
@@ -101,6 +103,11 @@ impl Memory for PageMap {
         let count =
             self.slice(pages).iter_mut().rev().map_while(|page| page.touch().then_some(())).count();
         if count == 0 { Pages::NONE } else { Pages { first: pages.end - count, ..pages } }
+    }
+
+    fn flush(&mut self, _: &mut Tlb) {
+        self.calls += 1;
+        self.pages.iter_mut().for_each(|page| page.remembered = page.copied);
     }
 
     fn wipe_on_fork(&mut self, pages: Pages, wipe: bool) -> Result<(), Errno> {

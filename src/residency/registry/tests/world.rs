@@ -151,6 +151,7 @@ impl World {
         for page in 0..PAGES {
             if !self.kernel.pages[page].wiped_on_fork {
                 self.kernel.pages[page].copied = true;
+                self.kernel.pages[page].remembered = true;
                 continue;
             }
             // The child sees zeroes there: that must lose nothing.
@@ -312,7 +313,7 @@ impl World {
             let frames = record.held;
             for number in frames.numbers().filter(|number| !self.stale.contains(number)) {
                 let page = self.kernel.get(number);
-                let good = page.resident && !(page.writable && page.copied);
+                let good = page.resident && !(page.writable && (page.copied || page.remembered));
                 prop_assert!(good, "{number:#x} would fault: {page:?} {record:?}");
             }
         }
