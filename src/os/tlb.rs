@@ -14,12 +14,12 @@ use super::page;
 /// More pages than Linux flushes one by one: from 34 on (x86:
 /// `tlb_single_page_flush_ceiling`) it flushes all that is remembered of the
 /// process, on every processor.
-const PAGES: usize = 64;
+const PAGES: usize = 40;
 const BYTES: usize = PAGES * page::SIZE;
 
 /// Memory of ours whose protection changes to have processors forget.
 pub struct Tlb {
-    /// Readable, and always zero.
+    /// Readable; nothing was ever written there.
     region: Option<NonZeroUsize>,
 }
 
@@ -31,22 +31,30 @@ impl Tlb {
     }
 
     /// Makes every processor forget what it remembers of this process's pages.
-    /// Two system calls; the first time three. Does nothing if memory is short.
-    /// Async-signal-safe.
+    /// Two system calls; the first time two more. Does nothing if memory is
+    /// short. Async-signal-safe.
     pub fn flush(&mut self) {
-        let map = || call::reserve(BYTES, libc::PROT_READ).ok().and_then(NonZeroUsize::new);
-        let Some(region) = self.region.or_else(map).map(NonZeroUsize::get) else { return };
-        self.region = NonZeroUsize::new(region);
+        let Some(region) = self.region.take().or_else(reserve) else { return };
+        let at = region.get();
         // The kernel flushes from the first to the last page that is present. A
         // read makes a page present, at no cost in memory.
-        for at in [region, region.wrapping_add(BYTES - page::SIZE)] {
-            // SAFETY: our own memory, which only this function changes, and
-            // leaves readable; `&mut self` keeps other threads out.
-            let _ = unsafe { (at as *const u8).read_volatile() };
+        for page in [at, at.wrapping_add(BYTES - page::SIZE)] {
+            // SAFETY: our own memory, which only this function changes;
+            // `&mut self` keeps other threads out.
+            let _ = unsafe { (page as *const u8).read_volatile() };
         }
-        let _ = call::protect(region, BYTES, libc::PROT_NONE);
-        let _ = call::protect(region, BYTES, libc::PROT_READ);
+        let change = |protection| call::protect(at, BYTES, protection).is_ok();
+        if change(libc::PROT_NONE) && change(libc::PROT_READ) {
+            self.region = Some(region);
+        }
     }
+}
+
+fn reserve() -> Option<NonZeroUsize> {
+    let at = call::reserve(BYTES, libc::PROT_READ).ok()?;
+    // After mlockall(MCL_FUTURE) the program would pay for it.
+    let _ = call::munlock(at, BYTES);
+    NonZeroUsize::new(at)
 }
 
 impl Default for Tlb {

@@ -199,13 +199,15 @@ impl Registry {
     pub fn in_child(&mut self, new: c_int, memory: &mut impl Memory) {
         self.spare_no_more(memory);
         let (own, tlb) = (self.own, core::mem::take(&mut self.tlb));
-        *self = Registry { copied: true, tlb, ..Registry::new() };
+        *self = Registry { tlb, ..Registry::new() };
         watched::clear();
         for (role, record) in Role::ALL.into_iter().zip(own) {
             if record.key != 0 {
                 self.adopt(new, role, record.wanted, memory);
             }
         }
+        // Until now nothing has been read.
+        self.copied = true;
     }
 }
 

@@ -151,7 +151,7 @@ impl World {
         for page in 0..PAGES {
             if !self.kernel.pages[page].wiped_on_fork {
                 self.kernel.pages[page].copied = true;
-                self.kernel.pages[page].remembered = true;
+                self.kernel.pages[page].remembered = !child;
                 continue;
             }
             // The child sees zeroes there: that must lose nothing.
@@ -171,6 +171,7 @@ impl World {
             }
             self.programs.clear();
             self.registry.in_child(tid + 100, &mut self.kernel);
+            self.kernel.pages.iter_mut().for_each(|page| page.remembered = page.copied);
             // The model keeps the old number.
             self.adopted.retain(|known, _| known.0 == tid);
             for role in Role::ALL {
