@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, 
 use crate::os::owner::Owner;
 use crate::os::page;
 pub use crate::plan::names;
-use crate::plan::{Ordinary, Plan as Decided};
+use crate::plan::{Ordinary, Plan};
 
 /// The first bytes of a block.
 pub const MAGIC: [u8; 8] = *b"SIGWARD\n";
@@ -46,7 +46,7 @@ pub static BLOCK: Block = Block::new();
 #[repr(C, align(256))]
 pub struct Block {
     head: Head,
-    plan: Plan,
+    plan: PlanFields,
     /// What is in force now.
     pub force: Force,
     /// The counters.
@@ -73,7 +73,7 @@ const SIZES: usize = 3;
 
 /// See [`Published`].
 #[repr(C)]
-struct Plan {
+struct PlanFields {
     small: [AtomicU8; SMALL],
     sizes: [AtomicU32; SIZES],
 }
@@ -216,8 +216,8 @@ pub struct Published {
 /// Set if forks also copy the stacks of other threads.
 pub const FORK_COPIES: u8 = 1;
 
-impl From<&Decided<'_>> for Published {
-    fn from(plan: &Decided<'_>) -> Self {
+impl From<&Plan<'_>> for Published {
+    fn from(plan: &Plan<'_>) -> Self {
         let (ordinary, extent) = match plan.ordinary.value {
             Ordinary::Off => (0, 0),
             Ordinary::Armed(bytes) => (1, bytes),
@@ -284,7 +284,7 @@ impl Block {
                 width: size_of::<usize>() as u8,
                 spare: [0; 11],
             },
-            plan: Plan {
+            plan: PlanFields {
                 small: [const { AtomicU8::new(0) }; SMALL],
                 sizes: [const { AtomicU32::new(0) }; SIZES],
             },
