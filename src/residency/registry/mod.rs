@@ -26,7 +26,7 @@ use core::ffi::c_int;
 use super::hash_table::HashTable;
 use super::ladder::Rung;
 use super::page_locks::{Memory, PageLocks};
-use super::{known, origin, watched};
+use super::{origin, thread_cache, watched};
 use crate::arch;
 use crate::os::errno::Errno;
 use crate::os::page::{self, Pages};
@@ -167,7 +167,7 @@ impl Registry {
     pub fn release_thread(&mut self, tid: c_int, memory: &mut impl Memory) {
         for role in Role::ALL {
             if let Some(record) = self.records.get(key(tid, role)) {
-                known::forget(record.pointer, tid);
+                thread_cache::forget(record.pointer, tid);
             }
             self.release(tid, role, memory);
         }
