@@ -1,6 +1,6 @@
 //! The published block: what other processes may read of this one.
 //!
-//! One record at a fixed place. It has the plan, what is in force, the process
+//! One block at a fixed place. It has the plan, what is in force, the process
 //! that owns the memory, the place of the table of stacks, and the counters.
 //! These are the values themselves, not copies. An ELF note in the library
 //! gives the address. `docs/published-block.md` describes the layout and its
@@ -40,9 +40,9 @@ pub const NOTE_TYPE: u32 = 1;
 /// The block of this process.
 pub static BLOCK: Block = Block::new();
 
-/// The record. New fields go into spare bytes, which are zero, or at the end;
+/// The block. New fields go into spare bytes, which are zero, or at the end;
 /// fields never move. Fields that are written often share no cache line with
-/// those that every call reads. The whole record is on one page.
+/// those that every call reads. The whole block is on one page.
 #[repr(C, align(256))]
 pub struct Block {
     head: Head,
@@ -59,7 +59,7 @@ struct Head {
     magic: [u8; 8],
     version: u16,
     readable: u16,
-    /// The record's size in bytes.
+    /// The size of the block in bytes.
     size: u32,
     /// The page size in bytes, the unit of the table's page numbers.
     page: u32,
