@@ -109,7 +109,7 @@ fn a_process_is_read_while_its_threads_churn() {
             let (plan, force) = (block.plan.unwrap(), block.force.unwrap());
             assert_eq!(names::DUTY.of(plan.duty), Some("act"));
             assert_eq!(names::REASON.of(plan.reason), Some("set"));
-            assert_eq!((force.duty, plan.window > plan.frame), (plan.duty, true));
+            assert_eq!((force.duty, plan.headroom > plan.frame), (plan.duty, true));
             let owner = block.owner.unwrap();
             assert_eq!((Some(owner.pid), owner.claims), (process.own_pid(), 1));
             assert_eq!((owner.pid, copied), (pid as i32, Some(false)));

@@ -177,7 +177,7 @@ fn plan(cursor: &mut Cursor<'_>) -> Option<Published> {
         ordinary: cursor.u8()?,
         flags: cursor.u8()?,
         frame: cursor.u32()?,
-        window: cursor.u32()?,
+        headroom: cursor.u32()?,
         extent: cursor.u32()?,
     })
 }

@@ -128,7 +128,7 @@ fn a_good_block_is_read_as_it_is() {
         let plan = plan.unwrap();
         assert_eq!((plan.duty, plan.reason, plan.rung, plan.remedy), (2, 4, 1, 1));
         assert_eq!((plan.wait, plan.interrupted, plan.ordinary, plan.flags), (2, 1, 2, 1));
-        assert_eq!((plan.frame, plan.window, plan.extent), (3376, 8000, 40_000));
+        assert_eq!((plan.frame, plan.headroom, plan.extent), (3376, 8000, 40_000));
         let force = force.unwrap();
         assert_eq!((force.generation, force.duty, force.remedy, force.wait), (6, 1, 2, 0));
         let owner = owner.unwrap();
@@ -141,7 +141,7 @@ fn a_good_block_is_read_as_it_is() {
 
         let [stack] = snapshot.stacks[..] else { panic!("{:?}", snapshot.stacks) };
         assert_eq!((stack.thread, stack.role, stack.rung, stack.start), (1234, 0, 1, 0));
-        assert_eq!((stack.base, stack.size, stack.window), (0x20_0800, 8192, 6000));
+        assert_eq!((stack.base, stack.size, stack.headroom), (0x20_0800, 8192, 6000));
         assert!(stack.disarms && stack.proven && stack.suspended == 5);
         assert_eq!(stack.held, Range { start: 0x20_1000, end: 0x20_3000 });
         assert_eq!(stack.locked, Range { start: 0x20_2000, end: 0x20_3000 });

@@ -28,7 +28,7 @@ pub struct Policy {
     /// The rung of the ladder to start from for alternate stacks.
     pub start: Rung,
     /// Bytes at the top of a stack that frames need.
-    pub window: usize,
+    pub headroom: usize,
     /// The main thread's stack. It is touched but never locked: a lock would
     /// count each page that it grows by against `RLIMIT_MEMLOCK`, and would
     /// split its mapping, from which pthread_getattr_np(3) derives its size.
@@ -66,7 +66,7 @@ static HOME: Home = Home {
     state: Lock::new(State {
         policy: Policy {
             start: Rung::Lock,
-            window: 0,
+            headroom: 0,
             main: Stack { base: 0, size: 0 },
             fork_copies: false,
         },

@@ -208,7 +208,7 @@ pub struct Published {
     /// Bytes of the largest signal frame.
     pub frame: u32,
     /// Bytes that frames need at the top of a stack.
-    pub window: u32,
+    pub headroom: u32,
     /// Bytes of an ordinary stack that are held.
     pub extent: u32,
 }
@@ -233,7 +233,7 @@ impl From<&Plan<'_>> for Published {
             ordinary,
             flags: if plan.fork_copies.value { FORK_COPIES } else { 0 },
             frame: plan.frame.value as u32,
-            window: plan.window as u32,
+            headroom: plan.headroom as u32,
             extent: extent as u32,
         }
     }
@@ -244,7 +244,7 @@ impl From<&Plan<'_>> for Published {
 pub fn publish(plan: &Published) {
     let Published { duty, reason, rung, remedy, wait, interrupted, ordinary, flags, .. } = *plan;
     let small = [duty, reason, rung, remedy, wait, interrupted, ordinary, flags];
-    let sizes = [plan.frame, plan.window, plan.extent];
+    let sizes = [plan.frame, plan.headroom, plan.extent];
     BLOCK.change(|| {
         for (place, value) in BLOCK.plan.small.iter().zip(small) {
             place.store(value, Ordering::Relaxed);

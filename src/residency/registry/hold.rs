@@ -16,7 +16,7 @@ impl Registry {
             return None;
         }
         self.stale |= self.copied;
-        record.watched = ladder::wished(wanted.stack, wanted.window);
+        record.watched = ladder::wished(wanted.stack, wanted.headroom);
         self.watch.raise(record.watched);
         record.suspended = self.calls.on(record.watched);
         if record.suspended > 0 {
