@@ -11,7 +11,7 @@
 //! | [`config`] | every `SIGWARD_*` variable: one table, one parser |
 //! | [`verdict`] | which kernel this is, whether it is affected, and why (pure) |
 //! | [`os`] | what may run in a hook: rules, raw calls, guards, lock |
-//! | [`loaded`], [`recorded`] | names in loaded objects: a `dlsym` for hooks |
+//! | [`loaded`], [`startup_objects`] | names in loaded objects: a `dlsym` for hooks |
 //! | [`log`] | messages, off by default |
 //! | [`plan`] | what to do in a process, and why (pure) |
 //! | [`state`] | what other processes may read of this one: the block, the counters |
@@ -35,13 +35,13 @@ pub mod os;
 pub mod plan;
 pub mod quirks;
 #[cfg(target_os = "linux")]
-pub mod recorded;
-#[cfg(target_os = "linux")]
 pub mod residency;
 #[cfg(target_os = "linux")]
 pub mod small_stacks;
 #[cfg(target_os = "linux")]
 pub mod standdown;
+#[cfg(target_os = "linux")]
+pub mod startup_objects;
 #[cfg(target_os = "linux")]
 pub mod state;
 #[cfg(target_os = "linux")]

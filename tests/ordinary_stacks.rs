@@ -51,9 +51,9 @@ fn windows_are_locked_only_on_request_and_held_only_for_handlers() {
             ("full", "6 present, 6 locked", "6 present, 6 locked"),
         ] {
             let with = stdout("report-with-handler", size);
-            assert_eq!(with, format!("window: {handler}\nmeasured: 0\n"), "{libc:?} {size}");
+            assert_eq!(with, format!("held: {handler}\nmeasured: 0\n"), "{libc:?} {size}");
             let without = stdout("report-without-handler", size);
-            let expected = format!("window: {none}\n").repeat(20) + "measured: 0\n";
+            let expected = format!("held: {none}\n").repeat(20) + "measured: 0\n";
             assert_eq!(without, expected, "{libc:?} {size}");
         }
     }

@@ -15,8 +15,8 @@ use object::read::elf::{FileHeader, SectionHeader};
 use sigward::state::block::{FORK_COPIES, names};
 use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::{artifacts, need};
+use sigward_reader::block::Counters;
 use sigward_reader::process::Block;
-use sigward_reader::record::Counters;
 use sigward_reader::stack::Stack;
 use sigward_reader::{Error, Process, Snapshot, Unreadable};
 
@@ -105,22 +105,22 @@ fn a_process_is_read_while_its_threads_churn() {
                 Err(Error::Torn) => continue,
                 read => read.unwrap(),
             };
-            let Snapshot { record, copied, stacks, torn: changing } = snapshot;
-            let (plan, force) = (record.plan.unwrap(), record.force.unwrap());
+            let Snapshot { block, copied, stacks, torn: changing } = snapshot;
+            let (plan, force) = (block.plan.unwrap(), block.force.unwrap());
             assert_eq!(names::DUTY.of(plan.duty), Some("act"));
             assert_eq!(names::REASON.of(plan.reason), Some("set"));
-            assert_eq!((force.duty, plan.window > plan.frame), (plan.duty, true));
-            let owner = record.owner.unwrap();
+            assert_eq!((force.duty, plan.headroom > plan.frame), (plan.duty, true));
+            let owner = block.owner.unwrap();
             assert_eq!((Some(owner.pid), owner.claims), (process.own_pid(), 1));
             assert_eq!((owner.pid, copied), (pid as i32, Some(false)));
 
-            let now = record.counters.stacks.unwrap();
+            let now = block.counters.stacks.unwrap();
             assert!(now >= counted, "{now} after {counted}");
             counted = now;
-            let rungs: u64 = record.counters.rungs.iter().flatten().sum();
-            assert!(rungs > 0 && record.counters.refused == Some(0), "{:?}", record.counters);
-            let (pinned, most_pinned) = (record.counters.pinned, record.counters.most_pinned);
-            assert!(pinned > Some(0) && most_pinned.is_some(), "{:?}", record.counters);
+            let rungs: u64 = block.counters.rungs.iter().flatten().sum();
+            assert!(rungs > 0 && block.counters.refused == Some(0), "{:?}", block.counters);
+            let (pinned, most_pinned) = (block.counters.pinned, block.counters.most_pinned);
+            assert!(pinned > Some(0) && most_pinned.is_some(), "{:?}", block.counters);
 
             let is_own = |stack: &&Stack| stack.base == own;
             for stack in stacks.iter().filter(|stack| stack.role != 3) {
@@ -147,11 +147,11 @@ fn a_process_is_read_while_its_threads_churn() {
         // The child of a fork that libsigward.so saw has taken ownership of the block; the other
         // one has not.
         let [child, copy] = [child as u32, copy as u32].map(|pid| (pid, snapshot(pid)));
-        let owner = child.1.record.owner.unwrap();
+        let owner = child.1.block.owner.unwrap();
         assert_eq!((owner.pid, owner.claims, child.1.copied), (child.0 as i32, 2, Some(false)));
         let alternate = child.1.stacks.iter().filter(|stack| stack.role != 3);
         assert_eq!(alternate.map(|stack| stack.base).collect::<Vec<_>>(), [own]);
-        assert_eq!((copy.1.record.owner.unwrap().pid, copy.1.copied), (pid as i32, Some(true)));
+        assert_eq!((copy.1.block.owner.unwrap().pid, copy.1.copied), (pid as i32, Some(true)));
         running.end();
     }
 }
@@ -164,16 +164,16 @@ fn a_byte_that_is_changed_from_outside_is_seen() {
     let pid = running.0.id();
     let process = Process::open(pid).unwrap();
     let Block { found, read } = the_block(&process);
-    assert_eq!(read.unwrap().record.counters.refused, Some(0));
+    assert_eq!(read.unwrap().block.counters.refused, Some(0));
     let memory = OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).unwrap();
     let set = |offset, byte: u8| memory.write_all_at(&[byte], found.block + offset).unwrap();
     // The counter of refused locks, which nothing else changes here.
     set(128 + 2 * 8, 42);
-    assert_eq!(snapshot(pid).record.counters.refused, Some(42));
+    assert_eq!(snapshot(pid).block.counters.refused, Some(42));
     set(0, b's');
     assert_eq!(the_block(&process).read, Err(Error::Foreign));
     set(0, b'S');
-    assert_eq!(snapshot(pid).record.counters.refused, Some(42));
+    assert_eq!(snapshot(pid).block.counters.refused, Some(42));
     running.end();
 }
 
@@ -193,8 +193,8 @@ fn what_was_set_and_what_was_counted_are_seen() {
     ];
     let mut running = Running::with(&program, artifacts::preload(), &settings);
     running.numbers();
-    let Snapshot { record, stacks, .. } = snapshot(running.0.id());
-    let (plan, force) = (record.plan.unwrap(), record.force.unwrap());
+    let Snapshot { block, stacks, .. } = snapshot(running.0.id());
+    let (plan, force) = (block.plan.unwrap(), block.force.unwrap());
     assert_eq!((plan.frame, plan.ordinary, plan.flags), (70_000, 0, FORK_COPIES));
     assert_eq!(names::REMEDY.of(plan.remedy), Some("report"));
     assert_eq!(names::WAIT.of(plan.wait), Some("two-phase"));
@@ -202,8 +202,8 @@ fn what_was_set_and_what_was_counted_are_seen() {
     assert_eq!((force.duty, force.remedy, force.wait), (plan.duty, plan.remedy, plan.wait));
     assert!(stacks.iter().all(|stack| stack.locked.bytes() == 0), "{stacks:?}");
 
-    let Counters { stacks, small, refused, pinned, most_pinned, rungs, .. } = record.counters;
-    assert!(small > Some(0) && stacks > Some(0), "{:?}", record.counters);
+    let Counters { stacks, small, refused, pinned, most_pinned, rungs, .. } = block.counters;
+    assert!(small > Some(0) && stacks > Some(0), "{:?}", block.counters);
     assert_eq!((refused, pinned, most_pinned), (Some(0), Some(0), Some(0)));
     let [lock, frame, touch, _] = rungs;
     assert!(lock == Some(0) && frame == Some(0) && touch > Some(0), "{rungs:?}");
@@ -218,7 +218,7 @@ fn waiting(library: &Path, mode: &str) -> (Running, Process) {
     for _ in 0..10_000 {
         let process = Process::open(pid).unwrap();
         let published = |block: &Block| {
-            let generation = |read: &Snapshot| read.record.force.unwrap().generation;
+            let generation = |read: &Snapshot| read.block.force.unwrap().generation;
             block.read.as_ref().is_ok_and(|read| generation(read) > 0)
         };
         if process.blocks().is_ok_and(|blocks| blocks.iter().any(published)) {
@@ -234,7 +234,7 @@ fn an_inert_process_says_so() {
     for mode in ["off", "observe"] {
         let (running, process) = waiting(artifacts::preload(), mode);
         let snapshot = the_block(&process).read.unwrap();
-        let plan = snapshot.record.plan.unwrap();
+        let plan = snapshot.block.plan.unwrap();
         assert_eq!(names::REASON.of(plan.reason), Some("set"));
         assert_eq!(names::DUTY.of(plan.duty), Some(if mode == "off" { "inert" } else { mode }));
         assert!(snapshot.stacks.is_empty());

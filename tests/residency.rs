@@ -61,7 +61,7 @@ const NONE: Option<u64> = Some(0);
 
 const WHOLE: Held = (64, 16, 16);
 /// Room for frames is locked, the rest is touched.
-const WINDOW: Held = (12, 3, 16);
+const HEADROOM: Held = (12, 3, 16);
 const TOUCHED: Held = (0, 0, 16);
 const NOTHING: Held = (0, 0, 0);
 
@@ -78,13 +78,13 @@ const ROWS: &[Row] = &[
     row("second", SMALL, "auto", TOUCHED),
     // Starting at the rung that was requested.
     row("plain", LARGE, "lock", WHOLE),
-    row("plain", LARGE, "frame", WINDOW),
+    row("plain", LARGE, "frame", HEADROOM),
     row("plain", LARGE, "touch", TOUCHED),
     row("plain", LARGE, "off", NOTHING),
-    row("plain", SMALL, "frame", WINDOW),
+    row("plain", SMALL, "frame", HEADROOM),
     row("plain", NONE, "frame", TOUCHED),
     // A huge stack uses no more memory than any other.
-    row("huge", LARGE, "lock", WINDOW),
+    row("huge", LARGE, "lock", HEADROOM),
     row("huge", NONE, "lock", TOUCHED),
     // sigward works from the top down and stops at a hole. It may have tried pages below.
     row("has a hole", LARGE, "lock", (28, 7, 15)),
@@ -94,8 +94,8 @@ const ROWS: &[Row] = &[
     row("guard inside", LARGE, "lock", (60, 15, 15)),
     row("guard inside", SMALL, "lock", (60, 15, 15)),
     row("guard inside", NONE, "lock", (0, 0, 15)),
-    row("guard in the window", LARGE, "lock", (8, 2, 15)),
-    row("guard in the window", NONE, "lock", (0, 0, 15)),
+    row("guard in the headroom", LARGE, "lock", (8, 2, 15)),
+    row("guard in the headroom", NONE, "lock", (0, 0, 15)),
     row("ends unmapped", LARGE, "lock", (0, 0, 15)),
     // Memory that cannot hold a frame.
     row("PROT_NONE", LARGE, "lock", NOTHING),

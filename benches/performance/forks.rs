@@ -68,8 +68,8 @@ const COPIES_TARGET: f64 = 1.3;
 
 pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     let program = programs::build("bench_beside", Libc::Glibc)?;
-    let window =
-        format!("window={}", sigward::plan::usual_extent(sigward::residency::frame::size()));
+    let extent =
+        format!("extent={}", sigward::plan::usual_extent(sigward::residency::frame::size()));
     let mut rows = Vec::new();
     let mut missed = Vec::new();
     for Row { what, settings, target, copies } in ROWS {
@@ -78,7 +78,7 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
         // The pages of ordinary stacks are in use in every mode, so that the kernel has them
         // to copy.
         if *copies && settings.contains(&ORDINARY) {
-            args.push(&window);
+            args.push(&extent);
         }
         let ns = least_ns(&program, &args, Mode::STACKS, libraries)?;
         let mut row = vec![(*what).to_owned(), grouped(ns[0] / 1000.0)];

@@ -9,23 +9,16 @@ mod report;
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output;
 use child::Effort;
-use report::Report;
 
 /// Measure what things cost on this machine
-#[derive(Args)]
-pub struct Bench {
-    #[command(subcommand)]
-    what: What,
-}
-
 #[derive(Subcommand)]
-enum What {
+pub enum Bench {
     /// Compare the ways in which a call enters the kernel
     ///
     /// Calls getppid, which no libc caches, through libc, syscall, int 0x80 and (in a 32-bit
@@ -45,13 +38,14 @@ enum What {
 
 impl Bench {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        let What::Syscalls { json, plot, effort } = &self.what;
-        let report = Report::new(*effort, entry_paths::measure(*effort));
+        let Self::Syscalls { json, plot, effort } = self;
+        let rows = entry_paths::measure(*effort);
+        let (report, text) = report::of(*effort, &rows);
         if let Some(file) = plot {
-            fs::write(file, plot::svg(&report))
+            fs::write(file, plot::svg(&rows))
                 .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
         }
-        output::print(&report, *json, Report::text)?;
+        output::print(&report, *json, |_| text)?;
         Ok(Exit::Success)
     }
 }

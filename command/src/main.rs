@@ -40,6 +40,7 @@ enum Command {
     Run(run::Run),
     Check(check::Check),
     Probe(probe::Probe),
+    #[command(subcommand)]
     Bench(bench::Bench),
 }
 

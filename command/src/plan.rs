@@ -69,7 +69,7 @@ impl PlanReport {
         add("rung", part(rung, plan.start.reason, "SIGWARD_ALTSTACK"));
         add("frame", part(plan.frame.value.into(), plan.frame.reason, "SIGWARD_FRAME"));
         let why = "two frames, and the stack that the first frame's handler may use";
-        add("window", Row::implied(plan.window.into(), plan.window > 0, why));
+        add("window", Row::implied(plan.headroom.into(), plan.headroom > 0, why));
         let fork = if plan.fork_copies.value { "copy" } else { "wipe" };
         add("fork", part(fork.into(), plan.fork_copies.reason, "SIGWARD_FORK"));
         let (stacks, bytes) = match plan.ordinary.value {

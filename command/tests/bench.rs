@@ -87,6 +87,14 @@ fn a_chart_that_cannot_be_written_is_named() {
         .stderr(contains("--plot /nowhere/chart.svg: "));
 }
 
+/// Their times take more room than a pipe has.
+#[test]
+fn many_rounds_end() {
+    let mut command = Command::new(cargo_bin("sigward"));
+    command.args(["bench", "syscalls", "--rounds", "9000", "--calls", "1"]);
+    command.timeout(Duration::from_secs(60)).assert().success();
+}
+
 #[test]
 fn no_rounds_are_refused() {
     bench(&["--calls", "0"]).assert().code(125).stderr(contains("--calls"));

@@ -90,7 +90,7 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
     let main = ordinary::main_stack(startup.stack_end());
     let policy = Policy {
         start: plan.start.value,
-        window: plan.window,
+        headroom: plan.headroom,
         main,
         fork_copies: plan.fork_copies.value,
     };

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use sigward_core::loaded::{Header, Name, Object, SymbolList, SymbolNames};
 use sigward_core::os::errno;
-use sigward_core::recorded::Recorded;
+use sigward_core::startup_objects::StartupObjects;
 
 use crate::{fallbacks, weak_symbols};
 
@@ -72,7 +72,7 @@ names! {
 
 /// The objects that followed ours at load, and later ones that are never
 /// unloaded. If there are too many at load, the others are searched at once.
-static OBJECTS: Recorded<512> = Recorded::new();
+static OBJECTS: StartupObjects<512> = StartupObjects::new();
 
 /// Records the objects that follow ours. Call this once, at load.
 pub fn record() {

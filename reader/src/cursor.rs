@@ -1,7 +1,7 @@
 //! Fields one after the other, as C lays them out: each is aligned to its size.
 
-/// Reads the fields of a record, which may end early: from there on every field is
-/// `None`.
+/// Reads the fields of a block or of an entry in its table, which may end early: from there
+/// on every field is `None`.
 pub struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -7,7 +7,7 @@
 //! | [`process`] | a real process, through `/proc/PID` |
 //! | [`maps`] | what a process has mapped |
 //! | [`note`] | finds the blocks by the library's ELF note |
-//! | [`record`] | one block, of any version and pointer width |
+//! | [`block`] | one block, of any version and pointer width |
 //! | [`stack`] | one entry of its table of stacks |
 //! | [`snapshot`] | both, as they were at one time |
 //!
@@ -16,10 +16,10 @@
 //! defect or on purpose. Where it matters, ask the kernel too.
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod maps;
 pub mod note;
 pub mod process;
-pub mod record;
 pub mod snapshot;
 pub mod source;
 pub mod stack;

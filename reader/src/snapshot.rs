@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 use sigward::state::block::VERSION;
 
+use crate::block::{Block, HEAD, Head, LARGEST, StackTable};
 use crate::error::Error;
-use crate::record::{HEAD, Head, LARGEST, Record, StackTable};
 use crate::source::{Source, Unreadable};
 use crate::stack::{EntryLayout, Slot, Stack};
 
@@ -33,7 +33,7 @@ const AT_ONCE: u64 = 64 << 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The block.
-    pub record: Record,
+    pub block: Block,
     /// Whether the process only has a copy of another process's block, as after a fork
     /// that libsigward.so did not see. `None` if the block does not show it: then compare
     /// the owner's pid with the process's own.
@@ -49,7 +49,7 @@ impl Snapshot {
     /// more.
     #[must_use]
     pub fn newer(&self) -> Option<u16> {
-        Some(self.record.head.version).filter(|version| *version > VERSION)
+        Some(self.block.head.version).filter(|version| *version > VERSION)
     }
 }
 
@@ -73,14 +73,14 @@ fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error
     let size = Head::parse(&bytes)?.size.min(LARGEST);
     let mut bytes = vec![0; size as usize];
     source.fill(address, &mut bytes)?;
-    let record = Record::parse(&bytes)?;
-    let generation = record.force.map(|force| force.generation);
+    let block = Block::parse(&bytes)?;
+    let generation = block.force.map(|force| force.generation);
     if generation.is_some_and(|generation| generation % 2 == 1) {
         return Ok(None);
     }
-    let read = record.table.map_or(Ok((Vec::new(), 0)), |table| stacks(source, &record, table));
+    let read = block.table.map_or(Ok((Vec::new(), 0)), |table| stacks(source, &block, table));
     source.fill(address, &mut bytes)?;
-    let after = Record::parse(&bytes)?.force.map(|force| force.generation);
+    let after = Block::parse(&bytes)?.force.map(|force| force.generation);
     if after != generation {
         return Ok(None);
     }
@@ -88,12 +88,12 @@ fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error
         Err(Error::Unreadable(Unreadable::Unmapped(_))) => return Err(Error::Table),
         read => read?,
     };
-    Ok(Some(Snapshot { copied: copied(source, &record), record, stacks, torn }))
+    Ok(Some(Snapshot { copied: copied(source, &block), block, stacks, torn }))
 }
 
 /// What the page that forks wipe shows.
-fn copied(source: &impl Source, record: &Record) -> Option<bool> {
-    let mark = record.owner?.mark;
+fn copied(source: &impl Source, block: &Block) -> Option<bool> {
+    let mark = block.owner?.mark;
     let mut word = [0; 4];
     (mark != 0 && source.fill(mark, &mut word).is_ok()).then(|| word == [0; 4])
 }
@@ -101,7 +101,7 @@ fn copied(source: &impl Source, record: &Record) -> Option<bool> {
 /// The stacks in the table, and the number of torn entries.
 fn stacks(
     source: &impl Source,
-    record: &Record,
+    block: &Block,
     table: StackTable,
 ) -> Result<(Vec<Stack>, usize), Error> {
     let StackTable { address, capacity, entry, published } = table;
@@ -111,12 +111,12 @@ fn stacks(
     let entry_bytes = u64::from(entry);
     let all = capacity.checked_mul(entry_bytes).filter(|all| *all <= LARGEST_TABLE);
     let end = all.and_then(|all| address.checked_add(all)).ok_or(Error::Table)?;
-    let width = record.head.width;
+    let width = block.head.width;
     let beyond = width == 4 && end > 1 << 32;
     if beyond || published > entry || usize::from(published) < EntryLayout::least(width) {
         return Err(Error::Table);
     }
-    let layout = EntryLayout { width, page: record.head.page, newer: record.head.is_newer() };
+    let layout = EntryLayout { width, page: block.head.page, newer: block.head.is_newer() };
     let step = (AT_ONCE / entry_bytes).max(1) * entry_bytes;
     let (mut stacks, mut torn, mut seen) = (Vec::new(), 0, HashSet::new());
     let mut from = address;

@@ -39,7 +39,7 @@ pub struct Stack {
     /// Its size in bytes, as the program gave it.
     pub size: u64,
     /// Bytes at its top that frames need.
-    pub window: u64,
+    pub headroom: u64,
     /// The rung that was tried first: [`names::RUNG`].
     pub start: u8,
     /// How it is held: [`names::RUNG`].
@@ -109,7 +109,7 @@ impl Slot {
 /// All fields unchanged; page ranges in page numbers.
 fn fields(bytes: &[u8], layout: EntryLayout) -> Option<(Stack, [Range; 2])> {
     let mut cursor = Cursor::new(bytes, layout.width);
-    let (key, base, size, window) =
+    let (key, base, size, headroom) =
         (cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?);
     let (start, disarms) = (cursor.u8()?, cursor.u8()?);
     cursor.align_to_word();
@@ -126,7 +126,7 @@ fn fields(bytes: &[u8], layout: EntryLayout) -> Option<(Stack, [Range; 2])> {
         role,
         base,
         size,
-        window,
+        headroom,
         start,
         rung,
         disarms: disarms != 0,

@@ -6,8 +6,8 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use sigward::state::block::{MAGIC, NOTE_NAME, VERSION};
+use sigward_reader::block::Block;
 use sigward_reader::maps::Mapping;
-use sigward_reader::record::Record;
 use sigward_reader::stack::{EntryLayout, Range, Slot};
 use sigward_reader::{Error, Source, Unreadable, note, read};
 
@@ -123,12 +123,12 @@ fn a_good_block_is_read_as_it_is() {
     for width in [4, 8] {
         let snapshot = read(&memory(width), BLOCK).unwrap();
         assert_eq!((snapshot.newer(), snapshot.copied, snapshot.torn), (None, Some(false), 0));
-        let Record { head, plan, force, owner, table, counters } = snapshot.record;
+        let Block { head, plan, force, owner, table, counters } = snapshot.block;
         assert_eq!((head.version, head.size, head.width), (VERSION, 256, width as u8));
         let plan = plan.unwrap();
         assert_eq!((plan.duty, plan.reason, plan.rung, plan.remedy), (2, 4, 1, 1));
         assert_eq!((plan.wait, plan.interrupted, plan.ordinary, plan.flags), (2, 1, 2, 1));
-        assert_eq!((plan.frame, plan.window, plan.extent), (3376, 8000, 40_000));
+        assert_eq!((plan.frame, plan.headroom, plan.extent), (3376, 8000, 40_000));
         let force = force.unwrap();
         assert_eq!((force.generation, force.duty, force.remedy, force.wait), (6, 1, 2, 0));
         let owner = owner.unwrap();
@@ -141,7 +141,7 @@ fn a_good_block_is_read_as_it_is() {
 
         let [stack] = snapshot.stacks[..] else { panic!("{:?}", snapshot.stacks) };
         assert_eq!((stack.thread, stack.role, stack.rung, stack.start), (1234, 0, 1, 0));
-        assert_eq!((stack.base, stack.size, stack.window), (0x20_0800, 8192, 6000));
+        assert_eq!((stack.base, stack.size, stack.headroom), (0x20_0800, 8192, 6000));
         assert!(stack.disarms && stack.proven && stack.suspended == 5);
         assert_eq!(stack.held, Range { start: 0x20_1000, end: 0x20_3000 });
         assert_eq!(stack.locked, Range { start: 0x20_2000, end: 0x20_3000 });
@@ -155,11 +155,11 @@ fn fields_that_an_older_block_lacks_are_missing() {
     let mut memory = memory(8);
     put(memory.piece(BLOCK), 12, &144_u32.to_le_bytes());
     memory.piece(BLOCK).truncate(144);
-    let record = read(&memory, BLOCK).unwrap().record;
-    assert_eq!((record.counters.small, record.counters.refused), (Some(2), None));
+    let block = read(&memory, BLOCK).unwrap().block;
+    assert_eq!((block.counters.small, block.counters.refused), (Some(2), None));
     put(memory.piece(BLOCK), 12, &48_u32.to_le_bytes());
-    let record = read(&memory, BLOCK).unwrap().record;
-    assert_eq!((record.plan, record.force, record.table), (None, None, None));
+    let block = read(&memory, BLOCK).unwrap().block;
+    assert_eq!((block.plan, block.force, block.table), (None, None, None));
 }
 
 #[test]
@@ -339,7 +339,7 @@ proptest! {
             piece.truncate(length);
         }
         if let Ok(snapshot) = read(&memory, BLOCK) {
-            let table = snapshot.record.table;
+            let table = snapshot.block.table;
             let room = table.map_or(0, |table| table.capacity) as usize;
             prop_assert!(snapshot.stacks.len() + snapshot.torn <= room);
             for stack in &snapshot.stacks {
@@ -359,7 +359,7 @@ proptest! {
             put(&mut bytes, 0, &MAGIC);
             bytes[10..].iter_mut().take(2).for_each(|byte| *byte = 0);
         }
-        let _ = Record::parse(&bytes);
+        let _ = Block::parse(&bytes);
         let _ = read(&Memory(vec![(BLOCK, bytes.clone())]), BLOCK);
         for (width, page) in [(0, 0), (4, 4096), (8, 1 << 31), (255, u32::MAX)] {
             let _ = Slot::parse(&bytes, EntryLayout { width, page, newer: magic });

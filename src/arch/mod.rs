@@ -17,7 +17,7 @@
 //! | `int80`, `INT80_WAITID` | [`int80`] |
 //! | `sleep_stretch`: the body of the function in which a wait sleeps | [`sleep`] |
 //! | `gate`, `other_gate`: what runs in front of handlers | [`gate`] |
-//! | `Interrupted`: the registers that the gate finds | [`gate`] |
+//! | `SignalContext`: the registers that the gate finds | [`gate`] |
 //!
 //! Only x86-64 needs the rows from `int80` on, for a defect of its own.
 //! `FreeBSD` needs two items: `syscall6` and `int80`.

@@ -73,7 +73,7 @@ words! {
 /// `SIGWARD_STACK`: how much of each ordinary thread stack is made resident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stack {
-    /// A window where a handler's frame can land; touched, not locked.
+    /// The part where a handler's frame can land; touched, not locked.
     Auto,
     /// Nothing.
     Off,

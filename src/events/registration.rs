@@ -8,11 +8,11 @@ use crate::os::{call, touch, user_memory};
 use crate::residency::adopt::{adopt_altstack, adopt_current, is_disable, report};
 use crate::residency::charge::{Caller, OWNER, State, known_here, make_known};
 use crate::residency::fork_progress::have_copied;
-use crate::residency::known::Steady;
 use crate::residency::ladder::Stack;
 use crate::residency::ordinary;
 use crate::residency::page_locks::{Memory, ThisProcess};
 use crate::residency::registry::{Adopted, Role};
+use crate::residency::thread_cache::Steady;
 use crate::small_stacks;
 use crate::state::stats;
 

@@ -8,7 +8,7 @@
 //! 2. No allocation, no thread-local storage, no lock that a signal handler or
 //!    a forked child could find held (see [`lock`]).
 //! 3. Only raw system calls ([`call`]), or originals resolved without a lock
-//!    from the objects that were there at load ([`crate::recorded`]). A libc
+//!    from the objects that were there at load ([`crate::startup_objects`]). A libc
 //!    call of our own would run into our own hooks.
 //! 4. `errno` is what the original left: raw calls never write it, and code
 //!    that calls an original for its own purposes holds an [`errno::Kept`].

@@ -41,7 +41,7 @@ pub struct Plan<'a> {
     /// Bytes of the largest signal frame; 0 if it does not matter.
     pub frame: Part<usize>,
     /// Bytes that frames need at the top of a stack; 0 if it does not matter.
-    pub window: usize,
+    pub headroom: usize,
     /// Whether a fork also copies other threads' alternate stacks.
     pub fork_copies: Part<bool>,
     /// What is done about threads' own stacks.
@@ -89,7 +89,7 @@ impl<'a> Bad<'a> {
 /// Room for a handler's own variables between its frame and one nested in it.
 const HANDLER: usize = 2048;
 /// How deep in its stack a thread may be, in bytes, for a signal's frame to
-/// land in the window that is held by default.
+/// land in the part that is held by default.
 const DEPTH: usize = 32 << 10;
 /// The most of one ordinary stack that is held, in bytes. Holding a whole stack
 /// uses its memory, and a stack may be as large as the machine.
@@ -98,7 +98,7 @@ const MOST: usize = 64 << 20;
 /// Bytes at the top of a stack that must not fault: a frame of `frame` bytes,
 /// what its handler uses, and one frame nested in it.
 #[must_use]
-pub const fn window(frame: usize) -> usize {
+pub const fn headroom(frame: usize) -> usize {
     frame.saturating_mul(2).saturating_add(HANDLER + arch::RED_ZONE)
 }
 
@@ -106,7 +106,7 @@ pub const fn window(frame: usize) -> usize {
 /// frames.
 #[must_use]
 pub const fn usual_extent(frame: usize) -> usize {
-    window(frame).saturating_add(DEPTH)
+    headroom(frame).saturating_add(DEPTH)
 }
 
 /// Makes the plan for a process with these settings. Asks for the verdict only
@@ -256,7 +256,7 @@ impl Plan<'_> {
             obstacle: None,
             start: Part::new(Rung::Report, Reason::Duty),
             frame: Part::new(0, Reason::Duty),
-            window: 0,
+            headroom: 0,
             fork_copies: Part::new(false, Reason::Duty),
             ordinary: Part::new(Ordinary::Off, Reason::Duty),
             small_stacks: Part::new(Remedy::None, Reason::Duty),
@@ -288,7 +288,7 @@ impl Plan<'_> {
                 None => Part::new(process.cpu_frame(), Reason::Cpuid),
             },
         };
-        self.window = window(self.frame.value);
+        self.headroom = headroom(self.frame.value);
         self.small_stacks = match config.small_stacks {
             config::SmallStacks::Auto if acts => Part::new(Remedy::Report, Reason::StacksWatched),
             config::SmallStacks::Auto => Part::new(Remedy::None, Reason::Duty),

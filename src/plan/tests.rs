@@ -288,15 +288,15 @@ fn the_frame_and_what_follows_from_it() {
         let config = Config { frame: pretended, ..mode(Mode::On) };
         let plan = make(&config, healthy(), facts);
         assert_eq!(plan.frame, Part { value, reason });
-        assert_eq!(plan.window, 2 * value + 2048 + 128);
-        let armed = Ordinary::Armed(plan.window + (32 << 10));
+        assert_eq!(plan.headroom, 2 * value + 2048 + 128);
+        let armed = Ordinary::Armed(plan.headroom + (32 << 10));
         assert_eq!(plan.ordinary, Part { value: armed, reason: Reason::Default });
         // The frame does not matter if nothing is held or counted.
         assert_eq!(make(&Config::DEFAULT, healthy(), facts).frame.value, 0);
     }
     let absurd = Config { frame: Some(usize::MAX), ..mode(Mode::On) };
     let plan = make(&absurd, healthy(), FACTS);
-    assert_eq!((plan.window, plan.ordinary.value), (usize::MAX, Ordinary::Armed(MOST)));
+    assert_eq!((plan.headroom, plan.ordinary.value), (usize::MAX, Ordinary::Armed(MOST)));
 }
 
 #[test]

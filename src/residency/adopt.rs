@@ -45,9 +45,9 @@ pub(crate) fn adopt_altstack(
     let disarms = stack.ss_flags & SS_AUTODISARM != 0;
     let stack = Stack::of(stack);
     adopt(blocked, caller, role, |state| {
-        let Policy { start, window, main, .. } = state.policy;
+        let Policy { start, headroom, main, .. } = state.policy;
         let start = if stack.overlaps(main) { start.max(Rung::Touch) } else { start };
-        Wanted { stack, window, start, disarms }
+        Wanted { stack, headroom, start, disarms }
     })
 }
 

@@ -7,11 +7,11 @@ use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use once_cell::race::OnceRef;
 
 use super::fork_progress::Progress;
-use super::known;
 use super::ladder::{Rung, Stack};
 use super::page_locks::ThisProcess;
 use super::registry::Registry;
 use super::substitutes::Substitutes;
+use super::thread_cache;
 use super::watched;
 use crate::os::call;
 use crate::os::errno;
@@ -28,7 +28,7 @@ pub struct Policy {
     /// The rung of the ladder to start from for alternate stacks.
     pub start: Rung,
     /// Bytes at the top of a stack that frames need.
-    pub window: usize,
+    pub headroom: usize,
     /// The main thread's stack. It is touched but never locked: a lock would
     /// count each page that it grows by against `RLIMIT_MEMLOCK`, and would
     /// split its mapping, from which pthread_getattr_np(3) derives its size.
@@ -66,7 +66,7 @@ static HOME: Home = Home {
     state: Lock::new(State {
         policy: Policy {
             start: Rung::Lock,
-            window: 0,
+            headroom: 0,
             main: Stack { base: 0, size: 0 },
             fork_copies: false,
         },
@@ -193,21 +193,21 @@ impl Caller {
 
 /// Looks up the calling thread, `tid`, without a system call. A thread that is
 /// found may change the state, as [`ours`] says.
-fn known(tid: c_int) -> Option<known::Found> {
-    known::find(OWNER.life()?, tid).filter(|_| !FORKS.under_way_here())
+fn known(tid: c_int) -> Option<thread_cache::Found> {
+    thread_cache::find(OWNER.life()?, tid).filter(|_| !FORKS.under_way_here())
 }
 
 /// Looks up the calling thread without any system call. Only works where every
 /// thread's end is reported.
-pub(crate) fn known_here() -> Option<known::Found> {
-    let found = known::find_here(OWNER.life()?)?;
+pub(crate) fn known_here() -> Option<thread_cache::Found> {
+    let found = thread_cache::find_here(OWNER.life()?)?;
     (acts() && thread_ends_are_seen() && !FORKS.under_way_here()).then_some(found)
 }
 
 /// Publishes what is on record for the calling thread, `tid`.
 pub(crate) fn make_known(tid: c_int, registry: &Registry) {
     if let Some(life) = OWNER.life() {
-        known::put(life, tid, registry.steady(tid));
+        thread_cache::put(life, tid, registry.steady(tid));
     }
 }
 

@@ -23,9 +23,9 @@ pub fn size() -> usize {
     SIZE.get_or_init(by_cpu).get()
 }
 
-/// How many bytes at the top of a stack must not fault: see [`plan::window`].
+/// How many bytes at the top of a stack must not fault: see [`plan::headroom`].
 /// Async-signal-safe.
 #[must_use]
-pub fn window() -> usize {
-    plan::window(size())
+pub fn headroom() -> usize {
+    plan::headroom(size())
 }

@@ -58,34 +58,34 @@ fn top(stack: Stack, bytes: usize) -> Pages {
         .map_or(Pages::NONE, |top| Pages::around(stack.base.max(top.saturating_sub(bytes)), top))
 }
 
-/// The pages at the top of `stack` that frames need: its top `window` bytes.
+/// The pages at the top of `stack` that frames need: its top `headroom` bytes.
 /// None if the stack cannot exist.
 #[must_use]
-pub fn frames(stack: Stack, window: usize) -> Pages {
-    top(stack, window)
+pub fn frames(stack: Stack, headroom: usize) -> Pages {
+    top(stack, headroom)
 }
 
 /// The pages of `stack` to make resident, locked or not. They are more than one
 /// frame needs, because a handler may use much of its stack before the kernel
 /// writes the next frame below. None if the stack cannot exist.
 #[must_use]
-pub fn wished(stack: Stack, window: usize) -> Pages {
-    top(stack, window.max(LARGEST_WHOLE))
+pub fn wished(stack: Stack, headroom: usize) -> Pages {
+    top(stack, headroom.max(LARGEST_WHOLE))
 }
 
 /// The attempts to make for `stack`, best first, starting at rung `start`.
 /// `usable` is the part of the stack, from its top down, that can be used.
-/// Frames need `window` bytes at the top. No attempts if nothing can be used.
+/// Frames need `headroom` bytes at the top. No attempts if nothing can be used.
 pub fn attempts(
     stack: Stack,
-    window: usize,
+    headroom: usize,
     usable: Pages,
     start: Rung,
 ) -> impl Iterator<Item = Attempt> {
     let whole = (stack.size <= LARGEST_WHOLE).then_some(usable);
-    let frames = frames(stack, window).common(usable);
+    let frames = frames(stack, headroom).common(usable);
     let lock = whole.map(|locked| Attempt { rung: Rung::Lock, locked });
-    // If the window is the whole stack, a second attempt would be the same.
+    // If the headroom is the whole stack, a second attempt would be the same.
     let narrower = whole != Some(frames) || start > Rung::Lock;
     let frame = narrower.then_some(Attempt { rung: Rung::Frame, locked: frames });
     let touch = Some(Attempt { rung: Rung::Touch, locked: Pages::NONE });
@@ -145,14 +145,14 @@ mod tests {
     proptest! {
         #[test]
         fn frames_are_locked_within_bounds(
-            base in any::<usize>(), size in any::<usize>(), window in 1..100_000_usize,
+            base in any::<usize>(), size in any::<usize>(), headroom in 1..100_000_usize,
         ) {
             let stack = Stack { base, size };
-            let usable = wished(stack, window);
-            prop_assert!(usable.count() <= LARGEST_WHOLE.max(window) / SIZE + 2);
-            prop_assert_eq!(usable.common(frames(stack, window)), frames(stack, window));
-            for attempt in attempts(stack, window, usable, Rung::Lock) {
-                let needed = if attempt.rung == Rung::Touch { Pages::NONE } else { frames(stack, window) };
+            let usable = wished(stack, headroom);
+            prop_assert!(usable.count() <= LARGEST_WHOLE.max(headroom) / SIZE + 2);
+            prop_assert_eq!(usable.common(frames(stack, headroom)), frames(stack, headroom));
+            for attempt in attempts(stack, headroom, usable, Rung::Lock) {
+                let needed = if attempt.rung == Rung::Touch { Pages::NONE } else { frames(stack, headroom) };
                 prop_assert_eq!(attempt.locked.common(needed), needed);
                 prop_assert_eq!(attempt.locked.common(usable), attempt.locked);
             }

@@ -3,7 +3,7 @@
 //! [`frame`] gives the size of a frame. [`ladder`] chooses the pages to keep
 //! resident and how. [`page_locks`] counts locked pages. [`registry`] records
 //! whose stacks they are. `charge` is the process's state and who may use it;
-//! `adopt` brings stacks into it, and [`known`] answers from it
+//! `adopt` brings stacks into it, and [`thread_cache`] answers from it
 //! without a lock. [`ordinary`] holds a thread's own stack where a handler may
 //! run on it, within the [`bounds`] of that stack. [`watched`] says at once
 //! which memory calls concern no stack, and [`origin`] which stacks are memory
@@ -16,13 +16,13 @@ pub(crate) mod charge;
 pub(crate) mod fork_progress;
 pub mod frame;
 pub mod hash_table;
-pub mod known;
 pub mod ladder;
 pub mod ordinary;
 pub mod origin;
 pub mod page_locks;
 pub mod registry;
 pub(crate) mod substitutes;
+pub mod thread_cache;
 pub mod watched;
 
 pub use adopt::{adopt_current, stacks_on_record};

@@ -2,10 +2,10 @@
 //! alternate stack, gets its frame on the thread's own stack, possibly below
 //! everything that was touched so far.
 //!
-//! Each thread's bounds are recorded when it starts. By default a window of its
-//! stack is held only once there is a handler whose frame can land there. The
-//! window is then touched, not locked: a lock splits the mapping of each
-//! thread's stack, and uses up the limit that alternate stacks need. If the
+//! Each thread's bounds are recorded when it starts. By default a part of its
+//! stack is held only once there is a handler whose frame can land there. It is
+//! then touched, not locked: a lock splits the mapping of each thread's stack,
+//! and uses up the limit that alternate stacks need. If the
 //! user sets how much to hold, that much is held from the start, and locked.
 
 use once_cell::race::OnceNonZeroUsize;
@@ -110,7 +110,7 @@ fn serve() {
         return;
     }
     charge(&Blocked::all(), |State { policy, registry, .. }| {
-        registry.review_windows(
+        registry.review_ordinary(
             |wanted, alternate| decide(policy, wanted, alternate),
             &mut ThisProcess,
         );
@@ -168,7 +168,7 @@ fn decide(policy: &Policy, wanted: &mut Wanted, alternate: bool) {
     if let Some(end) = wanted.stack.top().filter(|_| wanted.stack.overlaps(policy.main)) {
         let base = if idle(start) { wanted.stack.base } else { grown_to(wanted.stack.base, end) };
         let size = end.saturating_sub(base);
-        (wanted.stack, wanted.window) = (Stack { base, size }, size);
+        (wanted.stack, wanted.headroom) = (Stack { base, size }, size);
     }
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn follow(state: &mut State, tid: c_int) {
     if alternates_matter() {
         let State { policy, registry, .. } = state;
         let decide = |wanted: &mut Wanted, alternate| decide(policy, wanted, alternate);
-        registry.review_window(tid, decide, &mut ThisProcess);
+        registry.review_ordinary_of(tid, decide, &mut ThisProcess);
     }
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn before_disabling(caller: Caller, blocked: &Blocked) {
         let Caller { tid, .. } = caller;
         caller.charge(blocked, |State { policy, registry, .. }| {
             let decide = |wanted: &mut Wanted, _| decide(policy, wanted, false);
-            registry.review_window(tid, decide, &mut ThisProcess);
+            registry.review_ordinary_of(tid, decide, &mut ThisProcess);
         });
     }
 }
@@ -250,7 +250,7 @@ fn record(base: usize, top: usize) {
     let blocked = Blocked::all();
     let caller = Caller::ask();
     let adopted = adopt(&blocked, caller, Role::Ordinary, |state| {
-        let mut wanted = Wanted { stack, window: size, start: Rung::Report, disarms: false };
+        let mut wanted = Wanted { stack, headroom: size, start: Rung::Report, disarms: false };
         let alternate = state.registry.wanted(caller.tid, Role::Current).is_some();
         decide(&state.policy, &mut wanted, alternate);
         held = wanted.start < Rung::Report;

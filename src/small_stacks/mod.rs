@@ -87,7 +87,7 @@ pub(crate) fn serve(tid: c_int, asked: Stack, blocked: &Blocked) -> Option<Stack
     }
     let (pid, here) = (call::getpid(), arch::stack_pointer());
     // The size that the program asked for, plus room for the frames.
-    let size = asked.size.saturating_add(frame::window());
+    let size = asked.size.saturating_add(frame::headroom());
     custody(blocked, |State { substitutes, .. }| {
         substitutes.sweep(|other| call::thread_exists(pid, other));
         let present = substitutes.of.get(tid as usize).map(|it| it.actual);

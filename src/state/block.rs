@@ -1,6 +1,6 @@
 //! The published block: what other processes may read of this one.
 //!
-//! One record at a fixed place. It has the plan, what is in force, the process
+//! One block at a fixed place. It has the plan, what is in force, the process
 //! that owns the memory, the place of the table of stacks, and the counters.
 //! These are the values themselves, not copies. An ELF note in the library
 //! gives the address. `docs/published-block.md` describes the layout and its
@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, 
 use crate::os::owner::Owner;
 use crate::os::page;
 pub use crate::plan::names;
-use crate::plan::{Ordinary, Plan as Decided};
+use crate::plan::{Ordinary, Plan};
 
 /// The first bytes of a block.
 pub const MAGIC: [u8; 8] = *b"SIGWARD\n";
@@ -40,13 +40,13 @@ pub const NOTE_TYPE: u32 = 1;
 /// The block of this process.
 pub static BLOCK: Block = Block::new();
 
-/// The record. New fields go into spare bytes, which are zero, or at the end;
+/// The block. New fields go into spare bytes, which are zero, or at the end;
 /// fields never move. Fields that are written often share no cache line with
-/// those that every call reads. The whole record is on one page.
+/// those that every call reads. The whole block is on one page.
 #[repr(C, align(256))]
 pub struct Block {
     head: Head,
-    plan: Plan,
+    plan: PlanFields,
     /// What is in force now.
     pub force: Force,
     /// The counters.
@@ -59,7 +59,7 @@ struct Head {
     magic: [u8; 8],
     version: u16,
     readable: u16,
-    /// The record's size in bytes.
+    /// The size of the block in bytes.
     size: u32,
     /// The page size in bytes, the unit of the table's page numbers.
     page: u32,
@@ -73,7 +73,7 @@ const SIZES: usize = 3;
 
 /// See [`Published`].
 #[repr(C)]
-struct Plan {
+struct PlanFields {
     small: [AtomicU8; SMALL],
     sizes: [AtomicU32; SIZES],
 }
@@ -208,7 +208,7 @@ pub struct Published {
     /// Bytes of the largest signal frame.
     pub frame: u32,
     /// Bytes that frames need at the top of a stack.
-    pub window: u32,
+    pub headroom: u32,
     /// Bytes of an ordinary stack that are held.
     pub extent: u32,
 }
@@ -216,8 +216,8 @@ pub struct Published {
 /// Set if forks also copy the stacks of other threads.
 pub const FORK_COPIES: u8 = 1;
 
-impl From<&Decided<'_>> for Published {
-    fn from(plan: &Decided<'_>) -> Self {
+impl From<&Plan<'_>> for Published {
+    fn from(plan: &Plan<'_>) -> Self {
         let (ordinary, extent) = match plan.ordinary.value {
             Ordinary::Off => (0, 0),
             Ordinary::Armed(bytes) => (1, bytes),
@@ -233,7 +233,7 @@ impl From<&Decided<'_>> for Published {
             ordinary,
             flags: if plan.fork_copies.value { FORK_COPIES } else { 0 },
             frame: plan.frame.value as u32,
-            window: plan.window as u32,
+            headroom: plan.headroom as u32,
             extent: extent as u32,
         }
     }
@@ -244,7 +244,7 @@ impl From<&Decided<'_>> for Published {
 pub fn publish(plan: &Published) {
     let Published { duty, reason, rung, remedy, wait, interrupted, ordinary, flags, .. } = *plan;
     let small = [duty, reason, rung, remedy, wait, interrupted, ordinary, flags];
-    let sizes = [plan.frame, plan.window, plan.extent];
+    let sizes = [plan.frame, plan.headroom, plan.extent];
     BLOCK.change(|| {
         for (place, value) in BLOCK.plan.small.iter().zip(small) {
             place.store(value, Ordering::Relaxed);
@@ -284,7 +284,7 @@ impl Block {
                 width: size_of::<usize>() as u8,
                 spare: [0; 11],
             },
-            plan: Plan {
+            plan: PlanFields {
                 small: [const { AtomicU8::new(0) }; SMALL],
                 sizes: [const { AtomicU32::new(0) }; SIZES],
             },

@@ -2,40 +2,32 @@
 //! the child.
 
 use std::ffi::c_int;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, value_parser};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 
 /// How often to call.
 #[derive(Args, Clone, Copy)]
 pub struct Effort {
     /// Rounds per path; the table shows their minimum and median
-    #[arg(long, value_name = "N", default_value_t = 200,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=100_000))]
     pub rounds: u32,
     /// Calls in a round
-    #[arg(long, value_name = "N", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub calls: u32,
 }
 
-/// What a child wrote to its stdout: nanoseconds per call, an `f64` for each round. Or why it
-/// could not.
+/// What a child wrote: nanoseconds per call, an `f64` for each round. Or why it could not.
 pub type Outcome = Result<Vec<u8>, String>;
 
-/// Exit code of a child: a call returned something else than it must.
-const WRONG_ANSWER: c_int = 1;
-/// Exit code of a child: the kernel gives it no vDSO.
-pub const NO_VDSO: c_int = 2;
-
 /// Times `call`, which is async-signal-safe and returns `answer`, in a child.
-pub fn time<F>(effort: Effort, answer: c_int, call: F) -> Outcome
-where
-    F: Fn() -> c_int + Send + Sync + 'static,
-{
+pub fn time(effort: Effort, answer: c_int, call: fn() -> c_int) -> Outcome {
     let round = move |_| {
         let start = Instant::now();
         let right = (0..effort.calls).all(|_| call() == answer);
@@ -44,9 +36,9 @@ where
         right && unsafe { libc::write(libc::STDOUT_FILENO, (&raw const each).cast(), 8) } == 8
     };
     let rounds = move || {
-        let code = if (0..effort.rounds).all(&round) { 0 } else { WRONG_ANSWER };
+        let wrong = !(0..effort.rounds).all(round);
         // SAFETY: ends the child without running `exit`'s handlers a second time.
-        unsafe { libc::_exit(code) }
+        unsafe { libc::_exit(wrong.into()) }
     };
     let mut child = Command::new("not executed");
     // SAFETY: all of `rounds` is async-signal-safe.
@@ -56,18 +48,21 @@ where
 
 /// Runs a child to its end. If a signal kills it, the reason is a guess.
 pub fn run(mut child: Command) -> Outcome {
-    // The default for both is /dev/null, which may be missing.
-    let ended = child.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output();
-    let ended = ended.map_err(|error| match error.raw_os_error() {
+    let mut written = Vec::new();
+    let ended = file().and_then(|mut file| {
+        // Not a pipe: it would fill up, as nobody reads it while `pre_exec` runs.
+        let status = child.stdout(file.try_clone()?).status()?;
+        file.rewind()?;
+        file.read_to_end(&mut written).and(Ok(status))
+    });
+    let status = ended.map_err(|error| match error.raw_os_error() {
         Some(libc::ENOEXEC) => "this kernel runs no 32-bit programs".to_owned(),
         _ => format!("cannot run a child: {error}"),
     })?;
-    let signal = match (ended.status.code(), ended.status.signal().map(Signal::try_from)) {
-        (Some(0), _) => return Ok(ended.stdout),
-        (Some(WRONG_ANSWER), _) => return Err("it gave a wrong answer in a child".to_owned()),
-        (Some(NO_VDSO), _) => return Err("the kernel maps no 32-bit vDSO".to_owned()),
-        (_, Some(Ok(signal))) => signal,
-        _ => return Err(format!("a child that tried it was lost: {}", ended.status)),
+    let signal = match status.signal().map(Signal::try_from) {
+        Some(Ok(signal)) => signal,
+        _ if status.success() => return Ok(written),
+        _ => return Err("it gave a wrong answer in a child".to_owned()),
     };
     let guess = match signal {
         Signal::SIGSYS => ": a seccomp filter forbids it",
@@ -77,4 +72,11 @@ pub fn run(mut child: Command) -> Outcome {
         _ => "",
     };
     Err(format!("a child that tried it died of {signal}{guess}"))
+}
+
+/// A file without a name; executable, if that is allowed.
+pub fn file() -> io::Result<File> {
+    // Kernels before 6.3 do not know MFD_EXEC; later ones may be configured to require it.
+    let memfd = |flags| memfd_create(c"sigward-bench", MFdFlags::from_bits_retain(flags));
+    Ok(memfd(libc::MFD_CLOEXEC | libc::MFD_EXEC).or_else(|_| memfd(libc::MFD_CLOEXEC))?.into())
 }

@@ -1,8 +1,9 @@
 //! The figures as a bar chart.
 
-use std::iter::zip;
+use std::fmt::Write;
+use std::iter::{once, zip};
 
-use super::report::Report;
+use super::report::{PUBLISHED_ON, Row, machine};
 
 /// Nanoseconds of the longest bar; longer ones are cut. In a virtual machine one path may
 /// take a hundred times as long as the others, whose bars would be too short to see.
@@ -11,34 +12,34 @@ const AXIS: f64 = 1400.0;
 const COLOURS: [&str; 3] = ["#1b6ca8", "#d98e04", "#e8c988"];
 
 /// An SVG document: the minimum here and the published figures of each path.
-pub fn svg(report: &Report) -> String {
-    let machine = report.machine.replace('&', "&amp;").replace('<', "&lt;");
-    let published = format!("published, {},", report.published_on);
+pub fn svg(rows: &[Row]) -> String {
+    let machine = machine().replace('&', "&amp;").replace('<', "&lt;");
     let legend = [
         format!("here, {machine}"),
-        format!("{published} page table isolation"),
-        format!("{published} without"),
+        format!("published, {PUBLISHED_ON}, page table isolation"),
+        format!("published, {PUBLISHED_ON}, without"),
     ];
-    let text = |x, y, words: &str| format!("<text x='{x}' y='{y}'>{words}</text>\n");
-    let bar = |x, y, width, colour, words: &str| {
-        format!("<rect x='{x}' y='{y}' width='{width}' height='10' fill='{colour}'/>")
-            + &text(x + width + 4, y + 9, words)
+    let legend = ("Nanoseconds per call", legend.map(|words| (10.0, words)));
+    let bar = |ns: f64| {
+        let cut = if ns > AXIS { " (cut)" } else { "" };
+        (ns.clamp(0.0, AXIS) / AXIS * 500.0, format!("{ns:.0}{cut}"))
     };
-    let mut items = text(4, 16, "Nanoseconds per call, by the way into the kernel");
-    for (y, (colour, words)) in zip((24..).step_by(15), zip(COLOURS, &legend)) {
-        items += &bar(4, y, 10, colour, words);
-    }
-    for (top, row) in zip((76..).step_by(50), &report.paths) {
-        items += &text(4, top + 22, row.path);
-        for (y, (colour, ns)) in zip((top..).step_by(12), zip(COLOURS, row.times())) {
-            if !ns.is_nan() {
-                let cut = if ns > AXIS { " (cut)" } else { "" };
-                let width = (ns.min(AXIS) / AXIS * 500.0) as u32;
-                items += &bar(150, y, width, colour, &format!("{ns:.0}{cut}"));
+    let groups = rows.iter().map(|row| (row.path, row.times().map(bar)));
+    let mut items = String::new();
+    for (top, (name, bars)) in zip((10..).step_by(50), once(legend).chain(groups)) {
+        let _ = writeln!(items, "<text x='4' y='{}'>{name}</text>", top + 22);
+        for (y, (colour, (width, words))) in zip((top..).step_by(12), zip(COLOURS, bars)) {
+            if !width.is_nan() {
+                let (end, base) = (154.0 + width, y + 9);
+                let _ = writeln!(
+                    items,
+                    "<rect x='150' y='{y}' width='{width:.0}' height='10' fill='{colour}'/>\
+                     <text x='{end:.0}' y='{base}'>{words}</text>"
+                );
             }
         }
     }
-    let height = 76 + 50 * report.paths.len();
+    let height = 60 + 50 * rows.len();
     format!(
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 720 {height}' font-family='sans-serif' \
          font-size='10'>\n<rect width='720' height='{height}' fill='white'/>\n{items}</svg>\n"

@@ -1,88 +1,77 @@
 //! The figures, as a table and as JSON.
 
 use std::fs;
+use std::iter::zip;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::child::{Effort, Outcome};
 
-/// Ratios are relative to this path.
-const REFERENCE: &str = "syscall";
+/// Ratios are to this path.
+pub const REFERENCE: &str = "syscall";
+/// Where the published figures are from.
+pub const PUBLISHED_ON: &str = "Intel i7-5500U";
+/// The figures of a row: name in JSON, width and decimals in the table.
+const COLUMNS: [(&str, usize, usize); 7] = [
+    ("minimum_ns", 9, 1),
+    ("median_ns", 9, 1),
+    ("ratio", 8, 2),
+    ("published_isolated_ns", 10, 0),
+    ("published_isolated_ratio", 7, 2),
+    ("published_open_ns", 8, 0),
+    ("published_open_ratio", 7, 2),
+];
 
-/// What `--json` prints. The names are an interface: add, do not rename.
-#[derive(Serialize)]
-pub struct Report {
-    pub machine: String,
-    page_table_isolation: String,
-    clock_source: String,
-    rounds: u32,
-    calls_per_round: u32,
-    pub published_on: &'static str,
-    ratio_to: &'static str,
-    pub paths: Vec<Row>,
-}
-
-/// A way into the kernel. Times are nanoseconds per call; the ratio after each is to that
-/// of [`REFERENCE`]. Where there is no figure, it is not a number, and null in JSON.
+/// A way into the kernel.
 #[derive(Serialize)]
 pub struct Row {
     pub path: &'static str,
     call: &'static str,
-    median_ns: f64,
-    minimum_ns: f64,
-    ratio: f64,
-    published_isolated_ns: f64,
-    published_isolated_ratio: f64,
-    published_open_ns: f64,
-    published_open_ratio: f64,
+    /// One for each of [`COLUMNS`]; NaN, in JSON null, if there is none.
+    #[serde(flatten, serialize_with = "by_name")]
+    figures: [f64; COLUMNS.len()],
     unavailable: Option<String>,
 }
 
+fn by_name<S: Serializer>(figures: &[f64], to: S) -> Result<S::Ok, S::Error> {
+    let hundredths = |figure: &f64| (figure * 100.0).round() / 100.0;
+    to.collect_map(zip(COLUMNS.map(|column| column.0), figures.iter().map(hundredths)))
+}
+
 impl Row {
-    /// Without ratios, which [`Report::new`] adds. The published figures
-    /// are with page table isolation and without.
-    pub fn new(
-        path: &'static str,
-        call: &'static str,
-        published: [f64; 2],
-        outcome: Outcome,
-    ) -> Self {
-        let unavailable = outcome.as_ref().err().cloned();
-        let bytes = outcome.unwrap_or_default();
-        let mut rounds: Vec<_> =
+    /// Without ratios. The published times are with page table isolation and without (open).
+    pub fn new([path, call]: [&'static str; 2], published: [f64; 2], times: Outcome) -> Self {
+        let unavailable = times.as_ref().err().cloned();
+        let bytes = times.unwrap_or_default();
+        let mut times: Vec<f64> =
             bytes.as_chunks().0.iter().copied().map(f64::from_le_bytes).collect();
-        rounds.sort_by(f64::total_cmp);
-        let at = |index: usize| rounds.get(index).map_or(f64::NAN, |time| hundredths(*time));
-        Self {
-            path,
-            call,
-            median_ns: at(rounds.len() / 2),
-            minimum_ns: at(0),
-            ratio: f64::NAN,
-            published_isolated_ns: published[0],
-            published_isolated_ratio: f64::NAN,
-            published_open_ns: published[1],
-            published_open_ratio: f64::NAN,
-            unavailable,
-        }
+        times.sort_by(f64::total_cmp);
+        let at = |index: usize| times.get(index).copied().unwrap_or(f64::NAN);
+        let ([isolated, open], later) = (published, f64::NAN);
+        let figures = [at(0), at(times.len() / 2), later, isolated, later, open, later];
+        Self { path, call, figures, unavailable }
     }
 
-    /// The times that have ratios.
+    /// The minimum and the published times.
     pub fn times(&self) -> [f64; 3] {
-        [self.minimum_ns, self.published_isolated_ns, self.published_open_ns]
+        let [minimum, _, _, isolated, _, open, _] = self.figures;
+        [minimum, isolated, open]
+    }
+
+    /// With the ratios to the times of another row.
+    pub fn relative_to(mut self, [minimum, isolated, open]: [f64; 3]) -> Self {
+        for (ratio, time, to) in [(2, 0, minimum), (4, 3, isolated), (6, 5, open)] {
+            self.figures[ratio] = self.figures[time] / to;
+        }
+        self
     }
 
     fn line(&self) -> String {
-        let Self { path, call, minimum_ns, median_ns, ratio, .. } = self;
-        let Self { published_isolated_ns, published_isolated_ratio, .. } = self;
-        let Self { published_open_ns, published_open_ratio, .. } = self;
-        format!(
-            "{path:19}{call:14}{minimum_ns:9.1}{median_ns:9.1}{ratio:8.2}\
-             {published_isolated_ns:10.0}{published_isolated_ratio:7.2}\
-             {published_open_ns:8.0}{published_open_ratio:7.2}\n"
-        )
+        let figure = |((_, width, digits), figure)| format!("{figure:width$.digits$}");
+        let figures: String = zip(COLUMNS, self.figures).map(figure).collect();
         // As wide as the number that is missing.
-        .replace("NaN", "  -")
+        format!("{:19}{:14}{}\n", self.path, self.call, figures.replace("NaN", "  -"))
     }
 
     fn reason(&self) -> Option<String> {
@@ -90,53 +79,43 @@ impl Row {
     }
 }
 
-fn hundredths(number: f64) -> f64 {
-    (number * 100.0).round() / 100.0
+/// The rows with what they need to be understood: as JSON, whose names are an interface (add,
+/// do not rename), and as text.
+pub fn of(effort: Effort, rows: &[Row]) -> (Value, String) {
+    let Effort { rounds, calls } = effort;
+    let machine = machine();
+    let system = |file| read(&format!("/sys/devices/system/{file}"));
+    let isolation = system("cpu/vulnerabilities/meltdown");
+    let clock = system("clocksource/clocksource0/current_clocksource");
+    let json = json!({
+        "machine": machine, "page_table_isolation": isolation, "clock_source": clock,
+        "rounds": rounds, "calls_per_round": calls, "published_on": PUBLISHED_ON,
+        "ratio_to": REFERENCE, "paths": rows,
+    });
+    let lines: String = rows.iter().map(Row::line).collect();
+    let reasons: String = rows.iter().filter_map(Row::reason).collect();
+    let text = format!(
+        "Nanoseconds per call, and the ratio to {REFERENCE}:\n\n\
+         {:33}       this machine          published (isolated / open)\n\
+         path               call            minimum   median   ratio        ns  ratio      ns  ratio\n\
+         {lines}\n\
+         {reasons}\
+         This machine: {machine}; meltdown: {isolation}; clock source: {clock}.\n\
+         Published: {PUBLISHED_ON}, with page table isolation and without (open). Its vsyscall was\n\
+         emulated; a native one took as long as syscall.\n\
+         {rounds} rounds of {calls} calls. getppid: no libc caches it, and it does next to nothing.\n",
+        ""
+    );
+    (json, text)
 }
 
-impl Report {
-    /// Adds the ratios, and what this machine is.
-    pub fn new(effort: Effort, mut paths: Vec<Row>) -> Self {
-        let reference = paths.iter().find(|row| row.path == REFERENCE);
-        let [here, isolated, open] = reference.map_or([f64::NAN; 3], Row::times);
-        for row in &mut paths {
-            row.ratio = hundredths(row.minimum_ns / here);
-            row.published_isolated_ratio = hundredths(row.published_isolated_ns / isolated);
-            row.published_open_ratio = hundredths(row.published_open_ns / open);
-        }
-        let read = |file: &str| fs::read_to_string(file).unwrap_or("unknown".to_owned());
-        let system = |file: &str| read(&format!("/sys/devices/system/{file}")).trim().to_owned();
-        let cpuinfo = read("/proc/cpuinfo");
-        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name\t: "));
-        Self {
-            machine: model.unwrap_or("unknown").trim().to_owned(),
-            page_table_isolation: system("cpu/vulnerabilities/meltdown"),
-            clock_source: system("clocksource/clocksource0/current_clocksource"),
-            rounds: effort.rounds,
-            calls_per_round: effort.calls,
-            published_on: "Intel i7-5500U",
-            ratio_to: REFERENCE,
-            paths,
-        }
-    }
+/// The name of the processor.
+pub fn machine() -> String {
+    let cpuinfo = read("/proc/cpuinfo");
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name\t: "));
+    model.unwrap_or("unknown").to_owned()
+}
 
-    /// The table, and what it shows.
-    pub fn text(&self) -> String {
-        let Self { machine, page_table_isolation, clock_source, .. } = self;
-        let Self { rounds, calls_per_round, published_on, ratio_to, paths, .. } = self;
-        let rows: String = paths.iter().map(Row::line).collect();
-        let reasons: String = paths.iter().filter_map(Row::reason).collect();
-        format!(
-            "Nanoseconds per call, and the ratio to {ratio_to}:\n\n\
-             {:33}       this machine          published (isolated / open)\n\
-             path               call            minimum   median   ratio        ns  ratio      ns  ratio\n\
-             {rows}\n\
-             {reasons}\
-             This machine: {machine}; meltdown: {page_table_isolation}; clock source: {clock_source}.\n\
-             Published: {published_on}, with page table isolation and without (open). Its vsyscall was\n\
-             emulated; a native one took as long as syscall.\n\
-             {rounds} rounds of {calls_per_round} calls. getppid: no libc caches it, and it does next to nothing.\n",
-            ""
-        )
-    }
+fn read(file: &str) -> String {
+    fs::read_to_string(file).map_or("unknown".to_owned(), |text| text.trim().to_owned())
 }

@@ -12,14 +12,14 @@
 //   set=KIB         the size of the stacks that are set (8)
 //   rounds=N        prints the minimum and median nanoseconds of N rounds (100); with 0 it makes the
 //                   call once, between two `int3`, to have its instructions counted
-//   window=BYTES    copies: how much of each ordinary stack is written
+//   extent=BYTES    copies: how much of each ordinary stack is written
 // compared: elsewhere
 #include "bench.h"
 
 #define THEIRS 8192UL
 
 static int threads, own_kib, apart, children, rounds = 100;
-static size_t size = 64 << 10, set_size = THEIRS, window;
+static size_t size = 64 << 10, set_size = THEIRS, extent;
 static const char *stacks = "none", *handled = "none";
 
 static pthread_barrier_t parked;
@@ -28,10 +28,10 @@ static char **their_stack, **their_start;
 static void handler(int signal) { (void)signal; }
 
 // Far below the frames in use, where the stack is held, so that there is something to copy.
-static __attribute__((noinline)) void use_window(void)
+static __attribute__((noinline)) void use_extent(void)
 {
-    volatile char *room = __builtin_alloca(window);
-    for (size_t at = 0; at < window; at += PAGE)
+    volatile char *room = __builtin_alloca(extent);
+    for (size_t at = 0; at < extent; at += PAGE)
         room[at] = 1;
 }
 
@@ -41,8 +41,8 @@ static void *park(void *index)
     their_start[i] = __builtin_frame_address(0);
     if (their_stack[i])
         MUST(set_altstack(their_stack[i], THEIRS) == 0);
-    if (window)
-        use_window();
+    if (extent)
+        use_extent();
     pthread_barrier_wait(&parked);
     for (;;)
         pause();
@@ -143,7 +143,7 @@ static void fork_and_copy(void)
     for (int i = 0; i < threads; i++) {
         for (size_t at = 0; their_stack[i] && at < THEIRS; at += PAGE)
             *(volatile char *)(their_stack[i] + at) = 1;
-        for (size_t at = 0; at < window; at += PAGE)
+        for (size_t at = 0; at < extent; at += PAGE)
             *(volatile char *)(their_start[i] - at - 512) = *(volatile char *)(their_start[i] - at - 512);
     }
 }
@@ -185,8 +185,8 @@ static void read_settings(int count, char **words)
             apart = atoi(said);
         else if ((said = value(words[i], "rounds")))
             rounds = atoi(said);
-        else if ((said = value(words[i], "window")))
-            window = strtoul(said, NULL, 10);
+        else if ((said = value(words[i], "extent")))
+            extent = strtoul(said, NULL, 10);
         else
             MUST(!"a setting that is known");
     }

@@ -348,7 +348,7 @@ static void *report_stack(void *stack)
     if (stack)
         MUST(set_altstack(stack, STACK_SIZE) == 0);
     char *here = (char *)((uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1));
-    printf("window: %ld present, %ld locked\n", present_pages(here - 36 * KIB, 24 * KIB),
+    printf("held: %ld present, %ld locked\n", present_pages(here - 36 * KIB, 24 * KIB),
            locked_pages(here - 36 * KIB, 24 * KIB));
     return NULL;
 }

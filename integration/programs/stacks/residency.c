@@ -43,7 +43,7 @@ int main(int argc, char **argv)
         MUST(mprotect(block, size, PROT_READ) == 0);
     else if (!strcmp(kind, "guard inside"))
         MUST(mprotect(block, PAGE, PROT_NONE) == 0);
-    else if (!strcmp(kind, "guard in the window"))
+    else if (!strcmp(kind, "guard in the headroom"))
         MUST(mprotect(block + size - 3 * PAGE, PAGE, PROT_NONE) == 0);
     else if (!strcmp(kind, "begins unmapped"))
         MUST(munmap(block, PAGE) == 0);

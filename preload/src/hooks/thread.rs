@@ -1,4 +1,4 @@
-//! Threads: from its start, each thread holds a window of its own stack; when
+//! Threads: from its start, each thread holds a part of its own stack; when
 //! it ends, everything is released.
 //!
 //! A thread-specific data key, made at load, reports the end of a thread: this
@@ -99,7 +99,7 @@ unsafe extern "C" fn round(round: *mut c_void) {
 }
 
 /// How many threads can be between their creation and their start at one time.
-/// Any further one starts without a window.
+/// The stack of any further one is not held.
 const STARTING: usize = 256;
 
 /// What a new thread runs, and its kind of stack.

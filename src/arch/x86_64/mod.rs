@@ -26,5 +26,5 @@ pub use {
 #[cfg(target_os = "linux")]
 pub(crate) use {
     stack::{call_on, write_below},
-    wait::{Interrupted, gate, other_gate, sleep_stretch},
+    wait::{SignalContext, gate, other_gate, sleep_stretch},
 };

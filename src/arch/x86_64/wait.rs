@@ -6,7 +6,7 @@ use core::ffi::c_int;
 
 /// The body of the naked function in which a wait sleeps: `fn(waiter) ->
 /// isize`. The arguments are the offsets of the waiter's fields, the set of all
-/// signals, and the value to return after [`Interrupted::leave_stretch`].
+/// signals, and the value to return after [`SignalContext::leave_stretch`].
 ///
 /// `waitid(kind, id, NULL, options, NULL)` by INT 0x80, number 284 of the
 /// 32-bit table, or `poll(NULL, 0, nap)` by SYSCALL. The first has no pointer,
@@ -236,7 +236,7 @@ pub fn other_gate() -> usize {
 
 /// The registers that a delivery has interrupted, to which the thread will
 /// return.
-pub struct Interrupted<'c>(&'c mut [i64; 23]);
+pub struct SignalContext<'c>(&'c mut [i64; 23]);
 
 /// A gate that was interrupted before it blocked signals.
 pub struct UnblockedGate {
@@ -246,7 +246,7 @@ pub struct UnblockedGate {
     pub context: *mut libc::ucontext_t,
 }
 
-impl Interrupted<'_> {
+impl SignalContext<'_> {
     /// The registers that the delivery with `context` interrupted.
     ///
     /// # Safety
@@ -254,7 +254,7 @@ impl Interrupted<'_> {
     #[inline]
     pub unsafe fn by(context: *mut libc::ucontext_t) -> Self {
         // SAFETY: the caller's contract.
-        Interrupted(unsafe { &mut (*context).uc_mcontext.gregs })
+        SignalContext(unsafe { &mut (*context).uc_mcontext.gregs })
     }
 
     #[inline]

@@ -218,7 +218,7 @@ fn make_ready(record: &mut Record, memory: &mut impl Memory) -> bool {
     if record.proven && !is_locked_still(record.locked, memory) {
         record.proven = false;
     }
-    let frames = ladder::frames(record.wanted.stack, record.wanted.window).common(record.held);
+    let frames = ladder::frames(record.wanted.stack, record.wanted.headroom).common(record.held);
     let locked = record.pinned() && frames.common(record.locked) == frames;
     if !(locked && memory.lock(frames).is_ok()) {
         // One call copies them all, but does not report where it stopped.

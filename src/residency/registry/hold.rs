@@ -3,9 +3,9 @@
 use super::{MOST_PAGES, MOST_STACKS, Record, Registry};
 use crate::os::errno::Errno;
 use crate::os::page::Pages;
-use crate::residency::known;
 use crate::residency::ladder::{self, Rung};
 use crate::residency::page_locks::Memory;
+use crate::residency::thread_cache;
 
 impl Registry {
     /// Climbs the ladder for `record`, which holds nothing yet. Returns the
@@ -16,7 +16,7 @@ impl Registry {
             return None;
         }
         self.stale |= self.copied;
-        record.watched = ladder::wished(wanted.stack, wanted.window);
+        record.watched = ladder::wished(wanted.stack, wanted.headroom);
         self.watch.raise(record.watched);
         record.suspended = self.calls.on(record.watched);
         if record.suspended > 0 {
@@ -91,7 +91,7 @@ impl Registry {
     /// Releases what `record` holds.
     pub(super) fn unpin(&mut self, record: &mut Record, memory: &mut impl Memory) {
         if !record.ordinary() {
-            known::doubt(record.pointer, record.tid());
+            thread_cache::doubt(record.pointer, record.tid());
         }
         if record.pinned() {
             self.page_locks.release(record.locked, memory);

@@ -1,7 +1,7 @@
 //! Which stacks are adopted for which threads, and what is held for each.
 //!
 //! The work per operation is bounded: a stack has at most
-//! [`LARGEST_WHOLE`](super::ladder::LARGEST_WHOLE) or a window of pages, the
+//! [`LARGEST_WHOLE`](super::ladder::LARGEST_WHOLE) or its headroom in pages, the
 //! tables answer in constant time, and each adoption checks a few records of
 //! other threads to find threads whose end was not seen. Only operations that
 //! affect all stacks (a fork, a memory call that hits one) walk over all of
@@ -9,24 +9,24 @@
 //!
 //! This file adopts and releases stacks. Beside it are `record` for one stack,
 //! `hold` for making its pages resident, `suspend` for memory calls, `fork` for
-//! forks, and `windows` for handlers that run on ordinary stacks. `queries`
+//! forks, and `ordinary` for handlers that run on ordinary stacks. `queries`
 //! changes nothing.
 
 mod calls_in_progress;
 mod fork;
 mod hold;
+mod ordinary;
 mod queries;
 mod record;
 mod spared;
 mod suspend;
-mod windows;
 
 use core::ffi::c_int;
 
 use super::hash_table::HashTable;
 use super::ladder::Rung;
 use super::page_locks::{Memory, PageLocks};
-use super::{known, origin, watched};
+use super::{origin, thread_cache, watched};
 use crate::arch;
 use crate::os::errno::Errno;
 use crate::os::page::{self, Pages};
@@ -167,7 +167,7 @@ impl Registry {
     pub fn release_thread(&mut self, tid: c_int, memory: &mut impl Memory) {
         for role in Role::ALL {
             if let Some(record) = self.records.get(key(tid, role)) {
-                known::forget(record.pointer, tid);
+                thread_cache::forget(record.pointer, tid);
             }
             self.release(tid, role, memory);
         }

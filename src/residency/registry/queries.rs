@@ -4,8 +4,8 @@ use core::ffi::c_int;
 
 use super::{Record, Registry, Role, Wanted, key};
 use crate::os::page::Pages;
-use crate::residency::known::Steady;
 use crate::residency::ladder::Rung;
+use crate::residency::thread_cache::Steady;
 
 impl Registry {
     /// How many pages are pinned.

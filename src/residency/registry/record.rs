@@ -19,7 +19,7 @@ pub enum Role {
     /// Disarmed by `SS_AUTODISARM` while its handler runs: the kernel will
     /// restore it.
     Disarmed,
-    /// The thread's own stack, of which a window is held.
+    /// The thread's own stack, of which a part is held.
     Ordinary,
 }
 
@@ -35,7 +35,7 @@ pub struct Wanted {
     /// Its address and size.
     pub stack: Stack,
     /// How many bytes at its top frames need.
-    pub window: usize,
+    pub headroom: usize,
     /// The rung to start from.
     pub start: Rung,
     /// Whether it was registered with `SS_AUTODISARM`.
@@ -113,7 +113,7 @@ impl Record {
         pointer: 0,
         wanted: Wanted {
             stack: Stack { base: 0, size: 0 },
-            window: 0,
+            headroom: 0,
             start: Rung::Lock,
             disarms: false,
         },
@@ -143,8 +143,8 @@ impl Record {
     }
 
     pub(super) fn attempts(&self, usable: Pages) -> impl Iterator<Item = ladder::Attempt> + use<> {
-        let Wanted { stack, window, start, .. } = self.wanted;
-        ladder::attempts(stack, window, usable, start)
+        let Wanted { stack, headroom, start, .. } = self.wanted;
+        ladder::attempts(stack, headroom, usable, start)
     }
 
     pub(super) fn pinned(&self) -> bool {

@@ -25,7 +25,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::sleep::{EVERY, Waiter};
-use crate::arch::{self, Interrupted};
+use crate::arch::{self, SignalContext};
 use crate::os::owner::Owner;
 use crate::os::signals::{self, Blocked};
 use crate::os::user_memory;
@@ -90,7 +90,7 @@ unsafe extern "C" fn interrupt(place: usize, context: *mut libc::ucontext_t) {
     loop {
         // SAFETY: the caller's contract; or the context of the delivery whose
         // gate was interrupted.
-        let mut interrupted = unsafe { Interrupted::by(context) };
+        let mut interrupted = unsafe { SignalContext::by(context) };
         if let Some(waiter) = interrupted.sleeper() {
             // SAFETY: the argument of the stretch, which is live.
             let waiter = unsafe { &mut *waiter.cast::<Waiter<'_>>() };

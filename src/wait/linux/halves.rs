@@ -5,7 +5,7 @@
 //!
 //! The affected kernels restart a call with its own arguments if it was entered
 //! by INT 0x80. On Linux that entry takes 32-bit pointers, so the sleeping
-//! half, waitid with `WNOWAIT`, has none: no record, no usage. It reports, just
+//! half, waitid with `WNOWAIT`, has none: no siginfo, no usage. It reports, just
 //! by returning, that there is something to reap, and consumes nothing.
 //!
 //! The loop ends: if the sleep reported something and the reap finds nothing,

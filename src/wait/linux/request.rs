@@ -137,7 +137,7 @@ impl Request {
     }
 
     /// Whether there is something to reap. Asks only if a reap that finds
-    /// nothing would have an effect: waitid(2) writes its record even then,
+    /// nothing would have an effect: waitid(2) writes its siginfo even then,
     /// which may fail, and another library would see the call. Otherwise always
     /// true.
     #[must_use]
@@ -145,14 +145,14 @@ impl Request {
         if self.is_wait4() && !self.is_seen() {
             return true;
         }
-        let mut record = [0_i32; 32];
-        let place = record.as_mut_ptr() as usize;
+        let mut siginfo = [0_i32; 32];
+        let place = siginfo.as_mut_ptr() as usize;
         let Event { kind, id, options } = self.event;
         let options = (options | libc::WNOHANG) as usize;
-        // SAFETY: the record is as long as the kernel's siginfo, 128 bytes.
+        // SAFETY: it is as long as the kernel's siginfo, 128 bytes.
         let asked =
             unsafe { call::raw(libc::SYS_waitid, [kind as usize, id as usize, place, options, 0]) };
-        let [signal, ..] = record;
+        let [signal, ..] = siginfo;
         // Errors are for the reap to report.
         asked.is_err() || signal != 0
     }
@@ -210,10 +210,10 @@ impl Request {
                 }
                 (Reap::Waitid { kind, id, info, options, .. }, Other::Waitid(function)) => {
                     let mut own = [0_i32; 32];
-                    let record = if info.is_null() { own.as_mut_ptr().cast() } else { info };
-                    let got = function(kind, id, record, options | libc::WNOHANG);
+                    let siginfo = if info.is_null() { own.as_mut_ptr().cast() } else { info };
+                    let got = function(kind, id, siginfo, options | libc::WNOHANG);
                     // As in `enter`: 1 means a child.
-                    let nothing = got == 0 && record.cast::<i32>().read_volatile() == 0;
+                    let nothing = got == 0 && siginfo.cast::<i32>().read_volatile() == 0;
                     Some(if got == 0 { c_int::from(!nothing) } else { got })
                 }
                 _ => None,
@@ -255,26 +255,26 @@ impl Request {
                 (outcome != Ok(0)).then_some(outcome)
             }
             Reap::Waitid { kind, id, info, options, usage } => {
-                // Only the record tells whether there was something: signal 0
-                // in its first word means no. If the program gave no record,
+                // Only the siginfo tells whether there was something: signal 0
+                // in its first word means no. If the program gave no siginfo,
                 // use our own.
                 let mut own = [0_i32; 32];
-                let record = if info.is_null() { own.as_mut_ptr().cast() } else { info };
+                let siginfo = if info.is_null() { own.as_mut_ptr().cast() } else { info };
                 let options = (options | more) as usize;
-                let args = [kind as usize, id as usize, record as usize, options, usage as usize];
+                let args = [kind as usize, id as usize, siginfo as usize, options, usage as usize];
                 // SAFETY: the kernel checks the pointers; `own` is as long as
                 // its siginfo, 128 bytes.
                 let outcome = unsafe { call::raw(libc::SYS_waitid, args) };
                 // SAFETY: the kernel has just written there.
                 let nothing =
-                    outcome.is_ok() && unsafe { record.cast::<i32>().read_volatile() } == 0;
+                    outcome.is_ok() && unsafe { siginfo.cast::<i32>().read_volatile() } == 0;
                 (!nothing).then_some(outcome)
             }
         }
     }
 
     /// Ends the wait with the sleep's error. On errors too, waitid(2) writes
-    /// its record.
+    /// its siginfo.
     ///
     /// # Errors
     /// `error`, or EFAULT where the kernel would return it.
@@ -287,7 +287,7 @@ impl Request {
             && !info.is_null()
         {
             // There is no event to wait for: the kernel refuses this with
-            // EINVAL after it has written the record that goes with every
+            // EINVAL after it has written the siginfo that goes with every
             // error.
             let args = [libc::P_ALL as usize, 0, info as usize, 0, 0];
             // SAFETY: the kernel checks the pointer.

@@ -14,7 +14,7 @@ fn a_stack_that_changes_while_it_is_released_is_held_again() {
     registry.adopt(1, Role::Pending, sixteen_pages(2), &mut kernel);
     registry.suspend(everything, 1, &mut kernel);
     let mut decided = |registry: &mut Registry, start| {
-        registry.review_window(1, |wanted, _| wanted.start = start, &mut kernel);
+        registry.review_ordinary_of(1, |wanted, _| wanted.start = start, &mut kernel);
         registry.promote(1, Role::Pending, Role::Current, &mut kernel);
         assert_eq!(registry.pinned_pages(), 0, "too early");
     };

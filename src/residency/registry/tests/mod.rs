@@ -18,7 +18,7 @@ const BASE: usize = 0x20_0000;
 /// How many pages it has.
 const PAGES: usize = 96;
 /// How many bytes at the top of each stack frames need.
-const WINDOW: usize = 9000;
+const HEADROOM: usize = 9000;
 /// How many threads the model has.
 const THREADS: c_int = 6;
 
@@ -67,7 +67,7 @@ impl Memory for Noted {
 
 fn sixteen_pages(number: usize) -> Wanted {
     let stack = Stack { base: (BASE + 20 * number) * page::SIZE, size: 16 * page::SIZE };
-    Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false }
+    Wanted { stack, headroom: HEADROOM, start: Rung::Lock, disarms: false }
 }
 
 /// The work for one stack does not grow with the number of stacks.
@@ -110,7 +110,7 @@ fn registration_is_as_cheap_with_ten_thousand_stacks() {
     let (mut registry, mut kernel) = (Registry::new(), Counted(0));
     let mut cost = |tid: c_int| {
         let stack = Stack { base: (BASE + 3 * tid as usize) * page::SIZE, size: 2 * page::SIZE };
-        let wanted = Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false };
+        let wanted = Wanted { stack, headroom: HEADROOM, start: Rung::Lock, disarms: false };
         let (looked_at, before) = (Cell::new(0), kernel.0);
         let exists = |_| looked_at.replace(looked_at.get() + 1) < usize::MAX;
         registry.sweep(exists, &mut kernel);

@@ -53,7 +53,7 @@ impl World {
 
     /// The pages that `wanted` can use: from its top down to a hole.
     fn usable(&self, wanted: Wanted) -> Pages {
-        let wished = ladder::wished(wanted.stack, wanted.window);
+        let wished = ladder::wished(wanted.stack, wanted.headroom);
         let good = |page: &usize| self.kernel.get(*page).mapped && self.kernel.get(*page).writable;
         let count = wished.numbers().rev().take_while(good).count();
         Pages { first: wished.end - count, ..wished }
@@ -66,9 +66,10 @@ impl World {
                 || self.kernel.all(attempt.locked, |page| page.mapped)
                     && self.kernel.room_for(attempt.locked)
         };
-        let attempts = |usable| ladder::attempts(wanted.stack, wanted.window, usable, wanted.start);
+        let attempts =
+            |usable| ladder::attempts(wanted.stack, wanted.headroom, usable, wanted.start);
         // Memory that is just not writable is locked anyway.
-        let whole = attempts(ladder::wished(wanted.stack, wanted.window)).take(1);
+        let whole = attempts(ladder::wished(wanted.stack, wanted.headroom)).take(1);
         let whole = whole.filter(|attempt| attempt.rung < Rung::Touch);
         let found = whole.chain(attempts(self.usable(wanted))).find(feasible);
         found.map_or(Rung::Report, |attempt| attempt.rung)
@@ -193,7 +194,7 @@ impl World {
         match step {
             Step::Adopt { tid, role, base, size, start } => {
                 let stack = Stack { base, size };
-                let wanted = Wanted { stack, window: WINDOW, start, disarms: false };
+                let wanted = Wanted { stack, headroom: HEADROOM, start, disarms: false };
                 self.adopt(tid, role, wanted)?;
             }
             Step::AdoptMapping { tid, role, page } => {
@@ -201,7 +202,11 @@ impl World {
                 if let Some(made) = self.made.iter().rev().find(around) {
                     let stack = Stack { base: made.address(), size: made.bytes() };
                     let start = Rung::Lock;
-                    self.adopt(tid, role, Wanted { stack, window: WINDOW, start, disarms: false })?;
+                    self.adopt(
+                        tid,
+                        role,
+                        Wanted { stack, headroom: HEADROOM, start, disarms: false },
+                    )?;
                 }
             }
             Step::Promote { tid, from, to } => {
@@ -234,8 +239,8 @@ impl World {
             Step::Review { tid, start } => {
                 let decide = |wanted: &mut Wanted, _| wanted.start = start;
                 match tid {
-                    Some(tid) => self.registry.review_window(tid, decide, kernel),
-                    None => self.registry.review_windows(decide, kernel),
+                    Some(tid) => self.registry.review_ordinary_of(tid, decide, kernel),
+                    None => self.registry.review_ordinary(decide, kernel),
                 }
                 let ordinary = |known: &(c_int, u8)| known.1 == Role::Ordinary as u8;
                 let whose = |known: &(c_int, u8)| tid.is_none_or(|tid| tid == known.0);
@@ -304,7 +309,7 @@ impl World {
                 prop_assert!(record.held.is_empty() && record.watched.is_empty());
                 continue;
             }
-            let wished = ladder::wished(wanted.stack, wanted.window);
+            let wished = ladder::wished(wanted.stack, wanted.headroom);
             prop_assert_eq!(record.watched, wished, "what comes back is seen");
             let unseen = wished.numbers().any(|page| self.unseen.contains(&page));
             let usable = self.usable(wanted);
@@ -357,7 +362,7 @@ fn what_is_held_over_a_duty_given_up_is_in_reach_again() {
     let _alone = alone();
     let mut world = World::new();
     let stack = Stack { base: BASE * page::SIZE, size: 4 * page::SIZE };
-    let wanted = Wanted { stack, window: WINDOW, start: Rung::Lock, disarms: false };
+    let wanted = Wanted { stack, headroom: HEADROOM, start: Rung::Lock, disarms: false };
     world.registry.adopt(1, Role::Current, wanted, &mut world.kernel);
     watched::shut();
     assert!(watched::misses(stack.base, stack.size), "memory calls pass meanwhile");

@@ -11,7 +11,7 @@ use crate::loaded::{Header, Name, Object};
 
 /// Up to `MOST` objects, in search order.
 #[repr(C)] // keeps all that each process writes together, on one page
-pub struct Recorded<const MOST: usize> {
+pub struct StartupObjects<const MOST: usize> {
     complete: AtomicBool,
     taken: AtomicUsize,
     slots: [Slot; MOST],
@@ -47,12 +47,12 @@ impl Slot {
     }
 }
 
-impl<const MOST: usize> Recorded<MOST> {
+impl<const MOST: usize> StartupObjects<MOST> {
     /// No objects yet.
     #[must_use]
     #[allow(clippy::new_without_default, reason = "there is one, in a static")]
     pub const fn new() -> Self {
-        Recorded {
+        StartupObjects {
             complete: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             slots: [const { Slot::empty() }; MOST],
@@ -124,7 +124,7 @@ mod tests {
         let at = (0..objects.len()).find(|&at| read(at).is_some_and(|object| libc(&object)));
         let at = at.expect("libc is loaded");
 
-        let list = Recorded::<3>::new();
+        let list = StartupObjects::<3>::new();
         assert!(list.find(SIGACTION).is_none());
         // SAFETY: as above.
         let add = |at: usize| unsafe { list.add(objects[at].0, &objects[at].1) };

@@ -1,4 +1,4 @@
-//! Ordinary stacks: a window of each is held if a handler can run there.
+//! Ordinary stacks: a part of each is held if a handler can run there.
 
 use core::ffi::c_int;
 
@@ -11,7 +11,11 @@ impl Registry {
     /// Lets `decide` change what is wanted of each thread's own stack, given
     /// whether the thread has an alternate one, and holds the stack
     /// accordingly.
-    pub fn review_windows(&mut self, decide: impl Fn(&mut Wanted, bool), memory: &mut impl Memory) {
+    pub fn review_ordinary(
+        &mut self,
+        decide: impl Fn(&mut Wanted, bool),
+        memory: &mut impl Memory,
+    ) {
         self.each(|registry, record| {
             if record.ordinary() {
                 registry.review(record, &decide, memory);
@@ -20,8 +24,8 @@ impl Registry {
         self.flush(memory);
     }
 
-    /// Like [`Registry::review_windows`], for thread `tid` only.
-    pub fn review_window(
+    /// Like [`Registry::review_ordinary`], for thread `tid` only.
+    pub fn review_ordinary_of(
         &mut self,
         tid: c_int,
         decide: impl Fn(&mut Wanted, bool),

@@ -32,7 +32,7 @@ pub struct Head {
 
 /// A block. Fields that an older version lacks are `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct Block {
     /// Its head.
     pub head: Head,
     /// The plan made at load.
@@ -143,7 +143,7 @@ impl Head {
     }
 }
 
-impl Record {
+impl Block {
     /// Parses a block from its bytes, which may be fewer than its stated size.
     ///
     /// # Errors
@@ -162,7 +162,7 @@ impl Record {
         let table = table(&mut cursor);
         cursor.go_to(COUNTERS);
         let counters = counters(&mut cursor);
-        Ok(Record { head, plan, force, owner, table, counters })
+        Ok(Block { head, plan, force, owner, table, counters })
     }
 }
 
@@ -177,7 +177,7 @@ fn plan(cursor: &mut Cursor<'_>) -> Option<Published> {
         ordinary: cursor.u8()?,
         flags: cursor.u8()?,
         frame: cursor.u32()?,
-        window: cursor.u32()?,
+        headroom: cursor.u32()?,
         extent: cursor.u32()?,
     })
 }

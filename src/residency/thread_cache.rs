@@ -1,6 +1,6 @@
-//! Threads that certainly belong to this process, and the stacks they have in
-//! force. Readers take no lock, so a call that changes nothing costs almost
-//! nothing.
+//! A cache of threads that certainly belong to this process, and the stacks they
+//! have in force. Readers take no lock, so a call that changes nothing costs
+//! almost nothing.
 //!
 //! A thread is looked up by its thread pointer. Where something is changed on
 //! its behalf, its id must match too: a vfork child has the pointer of the
@@ -70,7 +70,7 @@ struct Slot {
 /// Threads whose pointers map to the same slot take turns.
 const SLOTS: usize = 256;
 
-static KNOWN: [Slot; SLOTS] = [const {
+static CACHE: [Slot; SLOTS] = [const {
     Slot {
         version: AtomicU32::new(0),
         life: AtomicU32::new(0),
@@ -86,7 +86,7 @@ static KNOWN: [Slot; SLOTS] = [const {
 
 fn slot(pointer: usize) -> Option<&'static Slot> {
     let spread = (pointer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    KNOWN.get(spread as usize % SLOTS)
+    CACHE.get(spread as usize % SLOTS)
 }
 
 impl Slot {
@@ -217,7 +217,7 @@ mod tests {
     };
 
     #[test]
-    fn a_thread_is_known_until_something_changes() {
+    fn a_thread_is_found_until_something_changes() {
         let here = arch::thread_pointer();
         put(1, TID, Some(STEADY));
         let found = find(1, TID).unwrap();
