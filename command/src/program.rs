@@ -139,12 +139,12 @@ fn require_elf_preloadable(path: &Path, file: File, library: &Library) -> Result
 
     let data = image(file);
     let class = (&data).read_bytes_at(4, 1).ok().and_then(<[u8]>::first);
-    if class != Some(&object::elf::ELFCLASS64) {
+    if class != Some(&object::elf::ELFCLASS64.0) {
         return Err(not_preloadable(path, "it is not a 64-bit program, but the library is 64-bit"));
     }
     let header = FileHeader64::<object::Endianness>::parse(&data).map_err(|e| unreadable(&e))?;
     let endian = header.endian().map_err(|error| unreadable(&error))?;
-    let machine = header.e_machine.get(endian);
+    let machine = header.e_machine.get(endian).0;
     if machine != library.machine {
         let ours = library.machine;
         let why = format!("it is for another machine (ELF {machine}, the library is {ours})");
