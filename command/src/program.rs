@@ -122,7 +122,7 @@ fn open(path: &Path) -> Result<(File, Vec<u8>), Failure> {
 }
 
 /// The interpreter in `#! /path argument`, found by the kernel's rules.
-fn script_interpreter(head: &[u8]) -> Option<OsString> {
+pub fn script_interpreter(head: &[u8]) -> Option<OsString> {
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|byte| *byte == b'\n').next()?;
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
