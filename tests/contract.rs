@@ -34,11 +34,11 @@ fn breaches(library: &Path, exports: &BTreeSet<String>) -> Vec<String> {
         .iter()
         .map(|entry| Dyn::d_tag(entry, end))
         .collect();
-    if dynamic.contains(&u64::from(DT_NEEDED)) {
+    if dynamic.contains(&DT_NEEDED) {
         breaches.push("needs another library".to_owned());
     }
     for (tag, name) in [(DT_HASH, "DT_HASH"), (DT_GNU_HASH, "DT_GNU_HASH")] {
-        if !dynamic.contains(&u64::from(tag)) {
+        if !dynamic.contains(&tag) {
             breaches.push(format!("has no {name}"));
         }
     }
@@ -46,7 +46,7 @@ fn breaches(library: &Path, exports: &BTreeSet<String>) -> Vec<String> {
         if segment.p_type(end) == PT_TLS {
             breaches.push("uses TLS".to_owned());
         }
-        if segment.p_type(end) == PT_GNU_STACK && segment.p_flags(end) & PF_X != 0 {
+        if segment.p_type(end) == PT_GNU_STACK && segment.p_flags(end).contains(PF_X) {
             breaches.push("wants an executable stack".to_owned());
         }
     }

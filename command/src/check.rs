@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use clap::Args;
 use serde::Serialize;
 use sigward::config::Config;
-use sigward::os::kernel_texts;
 use sigward::quirks;
-use sigward::verdict::{Compiler, CpuTraits, KernelTexts, Standing, Step, Verdict, judge};
+use sigward::verdict::{Compiler, Standing, Verdict};
 
 use super::environment::environ;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::kernel::KernelOptions;
 use super::output;
 use super::plan::{self, PlanReport};
 
@@ -26,33 +26,14 @@ pub struct Check {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Judge this `uname -r` instead of the running kernel
-    #[arg(long, value_name = "TEXT")]
-    release: Option<String>,
-    /// The `uname -v` that goes with --release
-    #[arg(long, value_name = "TEXT", requires = "release")]
-    version_text: Option<String>,
-    /// The contents of /proc/version that go with --release
-    #[arg(long, value_name = "TEXT", requires = "release")]
-    proc_version: Option<String>,
-    /// The contents of /proc/version_signature that go with --release
-    #[arg(long, value_name = "TEXT", requires = "release")]
-    version_signature: Option<String>,
-    /// The `uname -m` that goes with --release
-    #[arg(long, value_name = "TEXT", requires = "release", default_value = "x86_64")]
-    machine: String,
-    /// The `uname -s` that goes with --release
-    #[arg(long, value_name = "TEXT", requires = "release", default_value = "Linux")]
-    sysname: String,
+    #[command(flatten)]
+    kernel: KernelOptions,
 }
 
 impl Check {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        let verdict = match &self.release {
-            Some(release) => self.judge_given(release),
-            None => kernel_texts::judge(),
-        };
-        let reasons = verdict.argument.iter().map(|step| self.step_text(step)).collect();
+        let verdict = self.kernel.judge();
+        let reasons = self.kernel.reasons(&verdict);
         let environ = environ();
         let report = CheckReport::of(&verdict, reasons, self.plan(verdict, &environ));
         output::print(&report, self.json, CheckReport::text)?;
@@ -66,34 +47,12 @@ impl Check {
     /// What the library would do on Linux; `None` for another system.
     fn plan(&self, verdict: Verdict, environ: &[OsString]) -> Option<PlanReport> {
         let (config, bad) = plan::settings(environ.iter().map(|entry| entry.as_bytes()));
-        match self.release {
-            None => Some(PlanReport::of_next_program(&config, bad, verdict)),
-            Some(_) if self.sysname == "Linux" => {
-                Some(PlanReport::elsewhere(&config, bad, verdict))
-            }
-            Some(_) => None,
-        }
-    }
-
-    fn judge_given(&self, release: &str) -> Verdict {
-        judge(&KernelTexts {
-            sysname: self.sysname.as_bytes(),
-            release: release.as_bytes(),
-            version: self.version_text.as_deref().unwrap_or("").as_bytes(),
-            machine: self.machine.as_bytes(),
-            proc_version: self.proc_version.as_deref().map(str::as_bytes),
-            version_signature: self.version_signature.as_deref().map(str::as_bytes),
-            cpu: CpuTraits::MODERN,
-        })
-    }
-
-    fn step_text(&self, step: Step) -> String {
-        let unread = self.release.is_some() && self.proc_version.is_none();
-        match step {
-            Step::CompilerUnknown if unread => {
-                "the compiler is unknown: give --proc-version".to_owned()
-            }
-            _ => step.to_string(),
+        if !self.kernel.is_given() {
+            Some(PlanReport::of_next_program(&config, bad, verdict))
+        } else if self.kernel.is_linux() {
+            Some(PlanReport::elsewhere(&config, bad, verdict))
+        } else {
+            None
         }
     }
 }

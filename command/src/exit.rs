@@ -6,11 +6,13 @@ use std::process::ExitCode;
 /// the program's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; `check`: not affected; `probe`: no defect seen.
+    /// Done; `check`: not affected; `doctor`: covered, or nothing to cover; `probe`: no
+    /// defect seen.
     Success = 0,
-    /// `check`: affected; `probe`: a defect seen.
+    /// `check`: affected; `doctor`: affected and not covered; `probe`: a defect seen.
     Affected = 1,
-    /// `check`: the texts do not decide it; `probe`: not everything could be tried.
+    /// `check`: the texts do not decide it; `doctor`: not everything that matters could be
+    /// seen; `probe`: not everything could be tried.
     Unknown = 2,
     /// sigward failed or refused: bad arguments, bad `SIGWARD_*` value, no
     /// usable library, a program into which the library cannot be loaded.
@@ -24,9 +26,10 @@ pub enum Exit {
 /// The table, for `--help`.
 pub const HELP: &str = "\
 Exit codes:
-    0  done; check: not affected; probe: no defect seen
-    1  check: affected; probe: a defect seen
-    2  check: the kernel's texts do not decide it; probe: not everything could be tried
+    0  done; check: not affected; doctor: covered, or nothing to cover; probe: no defect seen
+    1  check: affected; doctor: affected and not covered; probe: a defect seen
+    2  check: the kernel's texts do not decide it; doctor: that, or something could not be seen;
+       probe: not everything could be tried
   125  sigward failed or refused
   126  run: the program was found but cannot be executed
   127  run: the program was not found

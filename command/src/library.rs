@@ -93,9 +93,9 @@ fn machine_if_ours(file: File) -> Option<u16> {
     let (endian, sections) = (elf.endian(), elf.elf_section_table());
     let (entries, names) = sections.dynamic(endian, &data).ok()??;
     let names = sections.strings(endian, &data, names).ok()?;
-    let soname = entries.iter().find(|entry| entry.tag32(endian) == Some(DT_SONAME))?;
+    let soname = entries.iter().find(|entry| entry.tag(endian) == DT_SONAME)?;
     let ours = names.get(soname.val32(endian)?) == Ok(NAME.as_bytes());
-    ours.then(|| elf.elf_header().e_machine.get(endian))
+    ours.then(|| elf.elf_header().e_machine.get(endian).0)
 }
 
 /// Whether an entry of `LD_PRELOAD` is our library. Judged by its file name if the loader

@@ -7,10 +7,13 @@
 
 mod bench;
 mod check;
+mod doctor;
 mod environment;
 mod exit;
 mod failure;
 mod image;
+mod inspect;
+mod kernel;
 mod library;
 mod output;
 mod plan;
@@ -39,6 +42,7 @@ enum Command {
     // Each is described where it is defined: a doc comment here would replace that one.
     Run(run::Run),
     Check(check::Check),
+    Doctor(doctor::Doctor),
     Probe(probe::Probe),
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Doctor(doctor) => doctor.execute(),
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
     };

@@ -122,7 +122,7 @@ fn open(path: &Path) -> Result<(File, Vec<u8>), Failure> {
 }
 
 /// The interpreter in `#! /path argument`, found by the kernel's rules.
-fn script_interpreter(head: &[u8]) -> Option<OsString> {
+pub fn script_interpreter(head: &[u8]) -> Option<OsString> {
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|byte| *byte == b'\n').next()?;
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
@@ -139,12 +139,12 @@ fn require_elf_preloadable(path: &Path, file: File, library: &Library) -> Result
 
     let data = image(file);
     let class = (&data).read_bytes_at(4, 1).ok().and_then(<[u8]>::first);
-    if class != Some(&object::elf::ELFCLASS64) {
+    if class != Some(&object::elf::ELFCLASS64.0) {
         return Err(not_preloadable(path, "it is not a 64-bit program, but the library is 64-bit"));
     }
     let header = FileHeader64::<object::Endianness>::parse(&data).map_err(|e| unreadable(&e))?;
     let endian = header.endian().map_err(|error| unreadable(&error))?;
-    let machine = header.e_machine.get(endian);
+    let machine = header.e_machine.get(endian).0;
     if machine != library.machine {
         let ours = library.machine;
         let why = format!("it is for another machine (ELF {machine}, the library is {ours})");

@@ -1,7 +1,7 @@
 //! Finds the blocks of a process: the library's ELF note leads to them, in the
 //! headers that the loader has mapped.
 
-use object::elf::{FileHeader32, FileHeader64, PF_W, PT_LOAD, PT_NOTE};
+use object::elf::{FileClass, FileHeader32, FileHeader64, PF_W, PT_LOAD, PT_NOTE};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 use object::{LittleEndian, elf};
 use sigward::state::block::{NOTE_NAME, NOTE_TYPE};
@@ -69,10 +69,10 @@ pub fn locate(source: &impl Source, base: u64) -> Option<BlockLocation> {
     let mut bytes = vec![0; HEADERS];
     let length = source.read_at(base, &mut bytes).ok()?;
     bytes.truncate(length);
-    match bytes.get(elf::ELFMAG.len()) {
+    match bytes.get(elf::ELFMAG.len()).map(|class| FileClass(*class)) {
         _ if !bytes.starts_with(&elf::ELFMAG) => None,
-        Some(&elf::ELFCLASS32) => locate_by::<FileHeader32<LittleEndian>>(source, base, &bytes),
-        Some(&elf::ELFCLASS64) => locate_by::<FileHeader64<LittleEndian>>(source, base, &bytes),
+        Some(elf::ELFCLASS32) => locate_by::<FileHeader32<LittleEndian>>(source, base, &bytes),
+        Some(elf::ELFCLASS64) => locate_by::<FileHeader64<LittleEndian>>(source, base, &bytes),
         _ => None,
     }
 }
@@ -99,7 +99,7 @@ where
         // The block changes, so it must be in a part that is writable and in the file.
         let offset = |load: &Elf::ProgramHeader| {
             let within = block.wrapping_sub(bias).wrapping_sub(load.p_vaddr(end).into());
-            let holds = load.p_flags(end) & PF_W != 0 && within < load.p_filesz(end).into();
+            let holds = load.p_flags(end).contains(PF_W) && within < load.p_filesz(end).into();
             holds.then(|| within.wrapping_add(load.p_offset(end).into()))
         };
         if let Some(offset) = loads().find_map(offset) {
@@ -116,7 +116,7 @@ where
 {
     let mut all = NoteIterator::<Elf>::new(end, align, notes).ok()?;
     while let Some(note) = all.next().ok()? {
-        if note.name_bytes() != NOTE_NAME || note.n_type(end) != NOTE_TYPE {
+        if note.name_bytes() != NOTE_NAME || note.n_type(end).0 != NOTE_TYPE {
             continue;
         }
         let distance = i32::from_le_bytes(note.desc().try_into().ok()?);

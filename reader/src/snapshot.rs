@@ -5,7 +5,7 @@
 //! read twice, and accepted if both reads agree and the content is possible. An entry
 //! that moves to another slot meanwhile may be missed.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use sigward::state::block::VERSION;
 
@@ -118,7 +118,7 @@ fn stacks(
     }
     let layout = EntryLayout { width, page: block.head.page, newer: block.head.is_newer() };
     let step = (AT_ONCE / entry_bytes).max(1) * entry_bytes;
-    let (mut stacks, mut torn, mut seen) = (Vec::new(), 0, HashSet::new());
+    let (mut stacks, mut torn, mut seen) = (Vec::new(), 0, BTreeSet::new());
     let mut from = address;
     while from < end {
         let length = step.min(end - from) as usize;
