@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use sigward::state::block::{FORK_COPIES, names};
+use sigward_reader::block::{self, Counters};
 use sigward_reader::process::Block;
-use sigward_reader::record::{Counters, Record};
 
 use super::super::inspect::escaped;
 use super::process::name;
@@ -102,14 +102,14 @@ impl LibraryRow {
                 row.newer = snapshot.newer();
                 row.copied = snapshot.copied;
                 row.torn = snapshot.torn;
-                row.fill(&snapshot.record);
+                row.fill(&snapshot.block);
             }
         }
         row
     }
 
-    fn fill(&mut self, record: &Record) {
-        self.plan = record.plan.map(|plan| PlanRow {
+    fn fill(&mut self, block: &block::Block) {
+        self.plan = block.plan.map(|plan| PlanRow {
             duty: name(names::DUTY, plan.duty),
             reason: name(names::REASON, plan.reason),
             rung: name(names::RUNG, plan.rung),
@@ -118,15 +118,15 @@ impl LibraryRow {
             ordinary_stacks: name(names::ORDINARY, plan.ordinary),
             forks_copy: plan.flags & FORK_COPIES != 0,
             frame: plan.frame,
-            window: plan.window,
+            window: plan.headroom,
         });
-        self.in_force = record.force.map(|force| ForceRow {
+        self.in_force = block.force.map(|force| ForceRow {
             duty: name(names::DUTY, force.duty),
             small_stacks: name(names::REMEDY, force.remedy),
             wait: name(names::WAIT, force.wait),
-            owner: record.owner.map(|owner| owner.pid),
+            owner: block.owner.map(|owner| owner.pid),
         });
-        self.counters = Some(record.counters.into());
+        self.counters = Some(block.counters.into());
     }
 
     /// What the hooks do now; empty if that is not known.

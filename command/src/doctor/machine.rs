@@ -148,7 +148,7 @@ pub fn is_affected(verdict: &Verdict) -> Option<bool> {
 impl Buys {
     pub fn of(limit: Option<u64>, frame: u64) -> Self {
         let page = 4096_u64;
-        let window = plan::window(usize::try_from(frame).unwrap_or(usize::MAX)) as u64;
+        let window = plan::headroom(usize::try_from(frame).unwrap_or(usize::MAX)) as u64;
         // A window that is not aligned touches a page more.
         let by_frame = window.div_ceil(page).saturating_add(1).saturating_mul(page);
         let of = |bytes: u64| limit.map(|limit| limit / bytes.max(page));

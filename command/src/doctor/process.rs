@@ -213,9 +213,9 @@ impl ProcessReport {
         let mut told = Vec::new();
         for snapshot in blocks.iter().filter_map(|block| block.read.as_ref().ok()) {
             // The process may have been told a larger size (SIGWARD_FRAME).
-            let planned = snapshot.record.plan.map_or(0, |plan| u64::from(plan.frame));
+            let planned = snapshot.block.plan.map_or(0, |plan| u64::from(plan.frame));
             let frame = self.kernel.frame.unwrap_or(frame).max(planned);
-            let memory = self.memory(pid, u64::from(snapshot.record.head.page), frame);
+            let memory = self.memory(pid, u64::from(snapshot.block.head.page), frame);
             told.extend(snapshot.stacks.iter().map(|stack| (*stack, StackRow::of(stack, &memory))));
         }
         let again = process.blocks().unwrap_or_default();
@@ -376,7 +376,7 @@ impl ProcessReport {
 /// of this process in its own namespace.
 fn is_copy(block: &Block, own: Option<i32>) -> bool {
     let Ok(snapshot) = &block.read else { return false };
-    let owner = snapshot.record.owner.map(|owner| owner.pid).filter(|pid| *pid != 0);
+    let owner = snapshot.block.owner.map(|owner| owner.pid).filter(|pid| *pid != 0);
     let strange = owner.is_some_and(|owner| own.is_some_and(|own| own != owner));
     snapshot.copied == Some(true) || strange
 }
