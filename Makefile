@@ -31,7 +31,8 @@ CASES ?= 20000
 
 .PHONY: build demo test soak fuzz suites vm freebsd lint bench faults install uninstall clean
 
-# The library is built by a cargo call of its own: see the workspace's Cargo.toml.
+# The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
+# the command contains it: see command/build.rs.
 build:
 	$(CARGO) build --release -p sigward-preload
 	$(CARGO) static-command
@@ -88,7 +89,9 @@ install:
 	@test -x $(command) -a -e $(library) || { echo "nothing to install: run make build first" >&2; exit 1; }
 	$(INSTALL) -d $(bindir) $(libdir) $(docdir)/docs
 	$(INSTALL) -m 755 $(command) $(bindir)/sigward
-	$(INSTALL) -m 755 $(library) $(libdir)/libsigward.so
+# By rename: a program that starts meanwhile would load a part of a file that is written in place.
+	$(INSTALL) -m 755 $(library) $(libdir)/.libsigward.so.new
+	mv -f $(libdir)/.libsigward.so.new $(libdir)/libsigward.so
 	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
 	$(INSTALL) -m 644 docs/*.md docs/*.svg $(docdir)/docs
 

@@ -1,21 +1,30 @@
 //! The environment: our own, and the one that a program gets.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString, c_char};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use sigward::config::{self, BadValue, Config};
 
 use super::failure::Failure;
 
-/// Our own environment, as `NAME=VALUE` strings.
+/// Our own environment: every entry, also one without `=`, which [`std::env::vars_os`]
+/// leaves out.
 pub fn environ() -> Vec<OsString> {
-    let join = |(name, value): (OsString, OsString)| {
-        let mut entry = name;
-        entry.push("=");
-        entry.push(value);
-        entry
-    };
-    std::env::vars_os().map(join).collect()
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    let mut entries = Vec::new();
+    // SAFETY: libc's variable; nothing here changes the environment.
+    let mut next = unsafe { environ };
+    // SAFETY: a list of C strings that ends with a null.
+    while let Some(entry) = unsafe { next.as_ref() }.filter(|entry| !entry.is_null()) {
+        // SAFETY: as above.
+        let bytes = unsafe { CStr::from_ptr(*entry) }.to_bytes();
+        entries.push(OsStr::from_bytes(bytes).to_owned());
+        // SAFETY: as above, not at the null yet.
+        next = unsafe { next.add(1) };
+    }
+    entries
 }
 
 /// The environment for the program, as `NAME=VALUE` strings in the inherited order.

@@ -1,7 +1,5 @@
 //! The one table of exit codes.
 
-use std::process::ExitCode;
-
 /// Every exit code of `sigward` itself. After a successful `sigward run` the status is
 /// the program's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +29,3 @@ Exit codes:
   126  run: the program was found but cannot be executed
   127  run: the program was not found
 run: otherwise the program's own status";
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}

@@ -4,6 +4,8 @@
 
 // --help prints the doc comments of arguments; backticks would be noise there.
 #![allow(clippy::doc_markdown)]
+// See start.rs.
+#![cfg_attr(not(test), no_main)]
 
 mod bench;
 mod check;
@@ -18,8 +20,9 @@ mod probe;
 mod program;
 mod progress;
 mod run;
+mod start;
 
-use std::process::ExitCode;
+use std::ffi::{OsString, c_char, c_int};
 
 use clap::{Parser, Subcommand};
 
@@ -41,22 +44,39 @@ enum Command {
     Check(check::Check),
     Probe(probe::Probe),
     Bench(bench::Bench),
+    Library(library::command::LibraryCommand),
 }
 
-fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+/// # Safety
+/// Called by libc, once.
+// SAFETY: no other `main` is linked in.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(test, allow(dead_code))]
+unsafe extern "C" fn main(count: c_int, vector: *const *const c_char) -> c_int {
+    start::ignore_sigpipe();
+    // SAFETY: the arguments of `main`.
+    let arguments = unsafe { start::arguments(count, vector) };
+    execute(arguments) as c_int
+}
+
+fn execute(arguments: Vec<OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // If the terminal is gone, nothing useful is left to do.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Failed } else { Exit::Success }.into();
+            return if error.use_stderr() { Exit::Failed } else { Exit::Success };
         }
     };
+    if !matches!(cli.command, Command::Run(_)) {
+        start::open_standard_descriptors();
+    }
     let outcome = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
+        Command::Library(library) => library.execute(),
     };
-    outcome.unwrap_or_else(|failure: Failure| failure.report()).into()
+    outcome.unwrap_or_else(|failure: Failure| failure.report())
 }

@@ -1,16 +1,13 @@
 //! `sigward run`: preloads the library and becomes the program.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 use serde::Serialize;
 use sigward::config;
@@ -24,6 +21,7 @@ use super::library::Library;
 use super::output;
 use super::plan::{self, PlanReport};
 use super::program;
+use super::start;
 
 /// Run a program with libsigward.so preloaded
 ///
@@ -34,7 +32,7 @@ use super::program;
 #[command(after_long_help = variables())]
 #[allow(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct Run {
-    /// Preload this library instead of the installed one
+    /// Preload this library instead of sigward's own
     #[arg(long, value_name = "PATH")]
     library: Option<PathBuf>,
     /// Set SIGWARD: act only on an affected kernel, always, never, or only count
@@ -99,7 +97,7 @@ impl Run {
         let program = program::find(command, environment.get(b"PATH"))?;
         let config = environment.config(program.as_os_str())?;
 
-        let library = Library::find(self.library.as_deref())?;
+        let library = Library::find(self.library.as_deref(), &environment)?;
         // A program that sigward leaves alone loses nothing without the library.
         if config.mode != config::Mode::Off
             && let Err(failure) = program::require_preloadable(&program, &library)
@@ -179,7 +177,7 @@ fn become_program(
     command: &[OsString],
     environment: ProgramEnvironment,
 ) -> Failure {
-    restore_sigpipe();
+    start::restore_sigpipe();
     let name = program.display().to_string();
     let c_strings = |strings: Vec<OsString>| -> Result<Vec<CString>, _> {
         strings.into_iter().map(|string| CString::new(string.into_vec())).collect()
@@ -206,35 +204,4 @@ fn become_program(
         _ => error.desc(),
     };
     Failure::new(format!("{name}: {why}")).exit(Exit::NotExecutable)
-}
-
-/// Whether SIGPIPE was ignored when we started. Rust's runtime ignores it before `main`,
-/// and the program must not inherit that.
-static SIGPIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
-
-extern "C" fn note_sigpipe() {
-    let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: no new action is given, and `action` has room for the old one.
-    let asked = unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), action.as_mut_ptr()) };
-    if asked == 0 {
-        // SAFETY: sigaction succeeded, so it has filled `action`.
-        let ignored = unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN;
-        SIGPIPE_WAS_IGNORED.store(ignored, Ordering::Relaxed);
-    }
-}
-
-// SAFETY: the loader calls the functions of this section once, before the runtime starts;
-// ours does not need the runtime.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static NOTE_SIGPIPE: extern "C" fn() = note_sigpipe;
-
-fn restore_sigpipe() {
-    let action = if SIGPIPE_WAS_IGNORED.load(Ordering::Relaxed) {
-        SigHandler::SigIgn
-    } else {
-        SigHandler::SigDfl
-    };
-    // SAFETY: neither disposition runs code of ours.
-    let _ = unsafe { signal(Signal::SIGPIPE, action) };
 }

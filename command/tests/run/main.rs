@@ -6,7 +6,9 @@
 mod dry_run;
 mod ending;
 mod environment;
+mod inherited;
 mod library;
+mod one_file;
 mod preloadable;
 
 use std::ffi::OsStr;

@@ -1,18 +1,30 @@
-//! Finds libsigward.so and puts it first in `LD_PRELOAD`.
+//! Finds libsigward.so, or makes a copy of the one inside the command, and puts it first in
+//! `LD_PRELOAD`.
+
+pub mod command;
+mod embedded;
+mod place;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use object::elf::DT_SONAME;
 use object::read::elf::{Dyn, ElfFile64};
 
+use embedded::{Embedded, LIBRARY};
+
+use super::environment::ProgramEnvironment;
 use super::failure::Failure;
 use super::image::image;
 
 /// The file name to look for, which is also the file's SONAME.
 pub const NAME: &str = "libsigward.so";
+
+/// What glibc's loader preloads into every program.
+const SYSTEM_PRELOAD: &str = "/etc/ld.so.preload";
 
 /// A library that the loader accepts.
 pub struct Library {
@@ -22,14 +34,20 @@ pub struct Library {
 }
 
 impl Library {
-    /// Takes `given`, or looks beside the executable and in `../lib/sigward`.
-    pub fn find(given: Option<&Path>) -> Result<Self, Failure> {
+    /// Takes `given`. Without it, the copy in `/etc/ld.so.preload`, beside the executable or in
+    /// `../lib/sigward`, if it is the library inside the command, or else a copy made of that.
+    pub fn find(given: Option<&Path>, environment: &ProgramEnvironment) -> Result<Self, Failure> {
         let path = match given {
             Some(path) => std::path::absolute(path)
                 .map_err(|error| Failure::new(format!("--library {}: {error}", path.display())))?,
-            None => installed()?,
+            None => match &LIBRARY {
+                Some(library) => own_copy(library, environment)?,
+                None => first_installed()?,
+            },
         };
-        Self::open(path)
+        let library = Self::open(path)?;
+        library.agrees_with(&preloaded_everywhere())?;
+        Ok(library)
     }
 
     fn open(path: PathBuf) -> Result<Self, Failure> {
@@ -43,10 +61,25 @@ impl Library {
                 "move the library, or give a path without blanks, colons and $ with --library",
             ));
         }
-        let file = File::open(&path).map_err(|error| {
-            Failure::new(format!("cannot read the library {}: {error}", path.display()))
-                .remedy("give its path with --library PATH")
-        })?;
+        if is_descriptor(&path) {
+            return Err(Failure::new(format!(
+                "the library {} is a descriptor, which later programs do not have",
+                path.display()
+            ))
+            .remedy("give the path of a file with --library PATH"));
+        }
+        let cannot = |what: &str, error: &dyn std::fmt::Display| {
+            Failure::new(format!("cannot {what} the library {}: {error}", path.display()))
+                .remedy("give another path with --library PATH")
+        };
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(&path)
+            .map_err(|error| cannot("read", &error))?;
+        if file.metadata().is_ok_and(|found| found.is_file()) {
+            place::mappable(&file).map_err(|error| cannot("load", &error))?;
+        }
         match machine_if_ours(file) {
             Some(machine) => Ok(Self { path, machine }),
             None => Err(Failure::new(format!(
@@ -83,6 +116,19 @@ impl Library {
         }
         Ok(OsString::from_vec(value))
     }
+
+    /// Checks that no other copy is preloaded by other means.
+    fn agrees_with(&self, others: &[PathBuf]) -> Result<(), Failure> {
+        let mut others = others.iter().filter(|other| !same_file(other, &self.path));
+        others.next().map_or(Ok(()), |other| {
+            Err(Failure::new(format!(
+                "{SYSTEM_PRELOAD} already holds another {NAME}: {}, ours is {}",
+                other.display(),
+                self.path.display()
+            ))
+            .remedy("remove one of them: two copies undo each other's work"))
+        })
+    }
 }
 
 /// The library's ELF machine, or `None` if `file` is not our library. Judged by its
@@ -103,7 +149,9 @@ fn machine_if_ours(file: File) -> Option<u16> {
 fn is_ours(entry: &Path) -> bool {
     match File::open(entry) {
         Ok(file) => machine_if_ours(file).is_some(),
-        Err(_) => entry.file_name() == Some(OsStr::new(NAME)),
+        Err(_) => entry
+            .file_name()
+            .is_some_and(|name| name == NAME || name.as_bytes().starts_with(b"libsigward-")),
     }
 }
 
@@ -117,16 +165,47 @@ fn same_file(one: &Path, other: &Path) -> bool {
         || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-fn installed() -> Result<PathBuf, Failure> {
-    let executable = std::env::current_exe()
-        .map_err(|error| Failure::new(format!("cannot find my own executable: {error}")))?;
-    let beside = executable.with_file_name(NAME);
-    let installed = executable.parent().and_then(Path::parent).map(|prefix| {
-        let mut path = prefix.to_owned();
-        path.extend(["lib", "sigward", NAME]);
-        path
-    });
-    let places: Vec<PathBuf> = std::iter::once(beside).chain(installed).collect();
+/// Whether the path leads to a descriptor of whoever opens it.
+fn is_descriptor(path: &Path) -> bool {
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    folder.is_some_and(|folder| folder.starts_with("/proc"))
+}
+
+/// Our libraries in `/etc/ld.so.preload`, which is read as glibc does.
+fn preloaded_everywhere() -> Vec<PathBuf> {
+    let Ok(text) = std::fs::read(SYSTEM_PRELOAD) else { return Vec::new() };
+    let lines = text.split(|byte| *byte == b'\n');
+    let code = lines.filter_map(|line| line.split(|byte| *byte == b'#').next());
+    let entries = code.flat_map(|line| line.split(|byte| b" \t\r:".contains(byte)));
+    let paths = entries.map(|entry| PathBuf::from(OsStr::from_bytes(entry)));
+    paths.filter(|path| path.file_name().is_some() && is_ours(path)).collect()
+}
+
+/// Where a copy of `library` is: an installed one, or one that is made.
+fn own_copy(library: &Embedded, environment: &ProgramEnvironment) -> Result<PathBuf, Failure> {
+    let usable = |path: &PathBuf| {
+        !path.as_os_str().as_bytes().iter().any(|byte| splits(*byte))
+            && File::open(path).is_ok_and(|file| {
+                place::mappable(&file).is_ok() && place::holds(file, library.bytes)
+            })
+    };
+    let mut installed = preloaded_everywhere().into_iter().chain(places());
+    installed.find(usable).map_or_else(
+        || place::place(library, environment.get(b"XDG_RUNTIME_DIR"), environment.get(b"TMPDIR")),
+        Ok,
+    )
+}
+
+/// Where `make install` puts the library, as seen from our executable.
+fn places() -> Vec<PathBuf> {
+    let Ok(executable) = std::env::current_exe() else { return Vec::new() };
+    let installed = executable.parent().and_then(Path::parent);
+    let installed = installed.map(|prefix| prefix.join("lib/sigward").join(NAME));
+    std::iter::once(executable.with_file_name(NAME)).chain(installed).collect()
+}
+
+fn first_installed() -> Result<PathBuf, Failure> {
+    let places = places();
     places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
         let list: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
         Failure::new(format!("no {NAME} at {}", list.join(" or ")))
