@@ -2,6 +2,7 @@
 //! `cargo build --release -p sigward-preload` puts it. The digest names copies of it.
 
 use std::env;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,8 +22,10 @@ fn main() {
     let code = match &bytes {
         Some(bytes) => {
             fs::write(out.join("libsigward.so"), bytes).expect("OUT_DIR is writable");
-            let digest: String =
-                Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut digest = String::new();
+            for byte in Sha256::digest(bytes) {
+                write!(digest, "{byte:02x}").expect("a String");
+            }
             format!(
                 "Some(Embedded {{ digest: {digest:?}, \
                  bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/libsigward.so\")) }})"

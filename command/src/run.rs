@@ -100,7 +100,11 @@ impl Run {
         let library = Library::find(self.library.as_deref(), &environment)?;
         // A program that sigward leaves alone loses nothing without the library.
         if config.mode != config::Mode::Off
-            && let Err(failure) = program::require_preloadable(&program, &library)
+            && let Err(failure) = program::require_preloadable(
+                &program,
+                self.command.get(1..).unwrap_or_default(),
+                &library,
+            )
         {
             if !self.force {
                 return Err(failure);

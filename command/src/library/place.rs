@@ -60,14 +60,11 @@ fn place_in(base: &Path, name: &str, library: &Embedded) -> io::Result<PathBuf> 
     }
     base.ancestors().try_for_each(trusted)?;
     let folder = base.join(name);
-    match DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            // What is there can be used even where nothing can be made.
-            if !folder.exists() {
-                return Err(error);
-            }
-        }
-        _ => {}
+    if let Err(error) = DirBuilder::new().mode(FOLDER_MODE).create(&folder)
+        // What is there can be used even where nothing can be made.
+        && !folder.exists()
+    {
+        return Err(error);
     }
     let found = folder.symlink_metadata()?;
     // The umask may have taken bits away. What others could write before is not believed:

@@ -3,11 +3,13 @@
 //! The library here is a few lines of C whose constructor reports that it was loaded:
 //! these tests are about the command alone.
 
+mod credentials;
 mod dry_run;
 mod ending;
 mod environment;
 mod inherited;
 mod library;
+mod messages;
 mod one_file;
 mod preloadable;
 
