@@ -51,12 +51,16 @@ impl ProgramEnvironment {
 
     /// Sets a variable, whether or not it was set before.
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
-        let entry = OsString::from_vec([name, b"=", value].concat());
+        self.remove(name);
+        self.entries.push(OsString::from_vec([name, b"=", value].concat()));
+    }
+
+    /// Removes a variable, if it is set.
+    pub fn remove(&mut self, name: &[u8]) {
         let same = |old: &OsString| {
             old.as_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="))
         };
         self.entries.retain(|old| !same(old));
-        self.entries.push(entry);
     }
 
     /// The settings as the library will read them.

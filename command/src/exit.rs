@@ -1,22 +1,41 @@
 //! The one table of exit codes.
 
+use std::ffi::c_int;
+
 /// Every exit code of `sigward` itself. After a successful `sigward run` the status is
 /// the program's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done; `check`: not affected; `probe`: no defect seen.
-    Success = 0,
+    Success,
     /// `check`: affected; `probe`: a defect seen.
-    Affected = 1,
+    Affected,
     /// `check`: the texts do not decide it; `probe`: not everything could be tried.
-    Unknown = 2,
+    Unknown,
     /// sigward failed or refused: bad arguments, bad `SIGWARD_*` value, no
     /// usable library, a program into which the library cannot be loaded.
-    Failed = 125,
+    Failed,
     /// `run`: the program was found but cannot be executed.
-    NotExecutable = 126,
+    NotExecutable,
     /// `run`: the program was not found.
-    NotFound = 127,
+    NotFound,
+    /// `run --init`: the program's own.
+    Program(u8),
+}
+
+impl Exit {
+    /// The exit code.
+    pub fn code(self) -> c_int {
+        match self {
+            Self::Success => 0,
+            Self::Affected => 1,
+            Self::Unknown => 2,
+            Self::Failed => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+            Self::Program(code) => code.into(),
+        }
+    }
 }
 
 /// The table, for `--help`.

@@ -13,6 +13,7 @@ mod environment;
 mod exit;
 mod failure;
 mod image;
+mod init;
 mod library;
 mod output;
 mod plan;
@@ -56,7 +57,7 @@ unsafe extern "C" fn main(count: c_int, vector: *const *const c_char) -> c_int {
     start::ignore_sigpipe();
     // SAFETY: the arguments of `main`.
     let arguments = unsafe { start::arguments(count, vector) };
-    execute(arguments) as c_int
+    execute(arguments).code()
 }
 
 fn execute(arguments: Vec<OsString>) -> Exit {

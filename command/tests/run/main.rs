@@ -8,10 +8,12 @@ mod dry_run;
 mod ending;
 mod environment;
 mod inherited;
+mod init;
 mod library;
 mod messages;
 mod one_file;
 mod preloadable;
+mod terminal;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;

@@ -1,27 +1,31 @@
 //! `sigward run`: preloads the library and becomes the program.
 
-use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+pub mod becoming;
+mod limits;
+mod report;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::execve;
-use serde::Serialize;
-use sigward::config;
+use sigward::config::{self, Config};
 use sigward::os::kernel_texts;
 use sigward::plan::Bad;
 
 use super::environment::{ProgramEnvironment, without_avx};
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Failure, remark};
+use super::init::Init;
 use super::library::Library;
 use super::output;
 use super::plan::{self, PlanReport};
-use super::program;
+use super::program::{self, Chain};
 use super::start;
+use becoming::Prepared;
+use limits::Memlock;
+use report::DryRun;
 
 /// Run a program with libsigward.so preloaded
 ///
@@ -39,6 +43,12 @@ pub struct Run {
     #[arg(long, value_name = "MODE",
           value_parser = PossibleValuesParser::new(config::Mode::WORDS))]
     mode: Option<String>,
+    /// Act only in programs with these names: sets SIGWARD_ONLY
+    #[arg(long, value_name = "GLOBS")]
+    only: Option<OsString>,
+    /// Do not act in programs with these names: sets SIGWARD_EXCEPT
+    #[arg(long, value_name = "GLOBS")]
+    except: Option<OsString>,
     /// Set a variable, as in SIGWARD_LOG=warn
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<OsString>,
@@ -50,6 +60,24 @@ pub struct Run {
     /// stacks or a fixed kernel are.
     #[arg(long)]
     avoid_avx: bool,
+    /// Preload nothing else: drop the LD_PRELOAD that was inherited
+    #[arg(long)]
+    clear_preload: bool,
+    /// Set the soft limit on locked memory; max is the hard limit
+    ///
+    /// Without this option, where the library will act, the soft limits on locked memory and
+    /// queued signals are raised to the hard ones.
+    #[arg(long, value_name = "SIZE", conflicts_with = "no_limits")]
+    memlock: Option<Memlock>,
+    /// Change no limits
+    #[arg(long)]
+    no_limits: bool,
+    /// Print no warnings
+    #[arg(short, long)]
+    quiet: bool,
+    /// Say which library is preloaded into what, before the program starts
+    #[arg(short, long, conflicts_with = "quiet")]
+    verbose: bool,
     /// Run the program even if the library cannot get into it
     ///
     /// For static, setuid and other programs into which the loader does not load the
@@ -66,6 +94,8 @@ pub struct Run {
     /// Print the dry run as JSON
     #[arg(long, requires = "dry_run")]
     json: bool,
+    #[command(flatten)]
+    init: Init,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -86,31 +116,12 @@ impl Run {
         let Some(command) = self.command.first() else {
             return Err(Failure::new("no program given"));
         };
-        let mut environment = ProgramEnvironment::inherited();
-        for setting in &self.set {
-            let (name, value) = split_setting(setting)?;
-            environment.set(name, value);
-        }
-        if let Some(mode) = &self.mode {
-            environment.set(b"SIGWARD", mode.as_bytes());
-        }
+        let mut environment = self.environment()?;
         let program = program::find(command, environment.get(b"PATH"))?;
         let config = environment.config(program.as_os_str())?;
 
         let library = Library::find(self.library.as_deref(), &environment)?;
-        // A program that sigward leaves alone loses nothing without the library.
-        if config.mode != config::Mode::Off
-            && let Err(failure) = program::require_preloadable(
-                &program,
-                self.command.get(1..).unwrap_or_default(),
-                &library,
-            )
-        {
-            if !self.force {
-                return Err(failure);
-            }
-            failure.warn();
-        }
+        let covered = self.coverage(&config, &program, &library)?;
         let preload = library.in_front_of(environment.get(b"LD_PRELOAD"))?;
         environment.set(b"LD_PRELOAD", preload.as_bytes());
         if self.avoid_avx {
@@ -120,37 +131,84 @@ impl Run {
         if self.dry {
             let report = DryRun {
                 program: program.display().to_string(),
+                chain: covered.as_ref().map_or(Vec::new(), |chain| report::names(&chain.links)),
+                not_covered: covered.err().map(|why| why.to_string()),
                 library: library.path.display().to_string(),
                 ld_preload: preload.display().to_string(),
                 plan: PlanReport::of_next_program(&config, Bad::default(), kernel_texts::judge()),
             };
             return output::print(&report, self.json, DryRun::text).map(|()| Exit::Success);
         }
-        if plan::acts(&config, kernel_texts::judge) {
-            raise_memlock_limit();
+        if let Some(wanted) = self.memlock {
+            limits::set_memlock(wanted)?;
+        } else if !self.no_limits && plan::acts(&config, kernel_texts::judge) {
+            limits::raise();
         }
-        Err(become_program(program, &self.command, environment))
+        let prepared = Prepared::new(program, &self.command, environment)?;
+        if self.init.init {
+            return self.init.supervise(prepared);
+        }
+        start::restore_sigpipe();
+        Err(prepared.become_it())
     }
-}
 
-/// What `--dry-run --json` prints. The names are an interface: add, do not rename.
-#[derive(Serialize)]
-struct DryRun {
-    program: String,
-    library: String,
-    ld_preload: String,
-    plan: PlanReport,
-}
+    /// The program's environment, but for what preloads the library.
+    fn environment(&self) -> Result<ProgramEnvironment, Failure> {
+        let mut environment = ProgramEnvironment::inherited();
+        if self.clear_preload {
+            environment.remove(b"LD_PRELOAD");
+        }
+        for setting in &self.set {
+            let (name, value) = split_setting(setting)?;
+            environment.set(name, value);
+        }
+        let mode = self.mode.as_deref().map(OsStr::new);
+        for (name, value) in [
+            (&b"SIGWARD"[..], mode),
+            (b"SIGWARD_ONLY", self.only.as_deref()),
+            (b"SIGWARD_EXCEPT", self.except.as_deref()),
+        ] {
+            if let Some(value) = value {
+                environment.set(name, value.as_bytes());
+            }
+        }
+        Ok(environment)
+    }
 
-impl DryRun {
-    fn text(&self) -> String {
-        format!(
-            "program: {}\nlibrary: {}\nLD_PRELOAD={}\nplan:\n{}",
-            self.program,
-            self.library,
-            self.ld_preload,
-            self.plan.text()
-        )
+    /// What will run with the library in it, or why it will not be in it: an error only if the
+    /// program must not run then.
+    fn coverage(
+        &self,
+        config: &Config,
+        program: &std::path::Path,
+        library: &Library,
+    ) -> Result<Result<Chain, Failure>, Failure> {
+        let arguments = self.command.get(1..).unwrap_or_default();
+        let judged = program::require_preloadable(program, arguments, library);
+        // A program that sigward leaves alone loses nothing without the library.
+        let is_left_alone = config.mode == config::Mode::Off;
+        match &judged {
+            Err(_) if is_left_alone => {}
+            Err(failure) if self.force => {
+                if !self.quiet {
+                    failure.warn();
+                }
+            }
+            Err(_) => return judged.map(Ok),
+            Ok(chain) => {
+                if let Some(words) = report::lost(program, arguments)
+                    && !self.quiet
+                    && !is_left_alone
+                {
+                    remark(format_args!("warning: {words}"));
+                }
+                if self.verbose {
+                    let links = report::names(&chain.links).join(" -> ");
+                    remark(format_args!("runs {links} with {}", library.path.display()));
+                }
+            }
+        }
+        Ok(judged)
     }
 }
 
@@ -162,50 +220,4 @@ fn split_setting(setting: &OsStr) -> Result<(&[u8], &[u8]), Failure> {
         Failure::new(format!("--set {}: not SIGWARD_…=VALUE", setting.display()))
             .remedy("for other variables use env(1)")
     })
-}
-
-/// Any process may raise its soft limit to the hard limit. If even that fails, the
-/// library logs what it could not lock.
-fn raise_memlock_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_MEMLOCK)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, hard, hard);
-    }
-}
-
-/// `execve`, and the shell for files that the kernel cannot execute, as `execvp` does.
-/// Not `std::process::Command`, which empties the signal mask.
-fn become_program(
-    program: PathBuf,
-    command: &[OsString],
-    environment: ProgramEnvironment,
-) -> Failure {
-    start::restore_sigpipe();
-    let name = program.display().to_string();
-    let c_strings = |strings: Vec<OsString>| -> Result<Vec<CString>, _> {
-        strings.into_iter().map(|string| CString::new(string.into_vec())).collect()
-    };
-    let prepared = (|| {
-        Ok::<_, std::ffi::NulError>((
-            CString::new(program.into_os_string().into_vec())?,
-            c_strings(command.to_vec())?,
-            c_strings(environment.into_entries())?,
-        ))
-    })();
-    let Ok((path, mut arguments, environment)) = prepared else {
-        return Failure::new(format!("{name}: a NUL byte in an argument"));
-    };
-    let Err(mut error) = execve(&path, &arguments, &environment);
-    if error == Errno::ENOEXEC {
-        let shell = CString::new(program::SHELL).unwrap_or_default();
-        arguments.splice(..1, [shell.clone(), path]);
-        Err(error) = execve(&shell, &arguments, &environment);
-    }
-    // The program itself was found, so what is missing is what the kernel starts for it.
-    let why = match error {
-        Errno::ENOENT => "its loader or interpreter is missing",
-        _ => error.desc(),
-    };
-    Failure::new(format!("{name}: {why}")).exit(Exit::NotExecutable)
 }
