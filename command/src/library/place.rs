@@ -128,14 +128,22 @@ fn is_copy(path: &Path, library: &Embedded) -> bool {
     }) && holds(file, library.bytes)
 }
 
-/// Whether `file` holds exactly `bytes`.
-pub fn holds(file: File, bytes: &[u8]) -> bool {
-    let length = bytes.len() as u64;
-    if !file.metadata().is_ok_and(|found| found.len() == length) {
-        return false;
+/// Whether `file` holds exactly `bytes`. Compared in parts: a buffer for all of it would cost more
+/// page faults than all else that `sigward run` does.
+pub fn holds(mut file: File, bytes: &[u8]) -> bool {
+    let mut part = [0; 16384];
+    let mut rest = bytes;
+    loop {
+        match file.read(&mut part) {
+            Ok(0) => return rest.is_empty(),
+            Ok(count) => match part.get(..count).and_then(|part| rest.strip_prefix(part)) {
+                Some(more) => rest = more,
+                None => return false,
+            },
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
     }
-    let mut contents = Vec::with_capacity(bytes.len() + 1);
-    file.take(length + 1).read_to_end(&mut contents).is_ok() && contents == bytes
 }
 
 /// Writes the library beside `path`, and renames it: whoever starts at the same time finds a

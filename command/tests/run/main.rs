@@ -12,6 +12,7 @@ mod init;
 mod library;
 mod messages;
 mod one_file;
+mod options;
 mod preloadable;
 mod terminal;
 
