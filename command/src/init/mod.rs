@@ -30,8 +30,8 @@ pub struct Init {
     ///
     /// Every signal but KILL, STOP, CHLD and 32 to 34 goes to the program. It gets the terminal.
     /// The exit code is the program's, or 128 + N if signal N ended it.
-    #[arg(long)]
-    pub init: bool,
+    #[arg(long = "init", id = "init")]
+    pub is_wanted: bool,
     /// Send signals to the program's process group
     #[arg(short, long, requires = "init")]
     group: bool,
@@ -145,12 +145,11 @@ impl Supervisor<'_> {
             let limit = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
             match signals::wait(limit) {
                 Some(received) if received.is_for_the_program() => self.pass_on(received),
-                Some(_) => {}
                 None if limit == Some(Duration::ZERO) => {
                     self.deadline = None;
                     self.send(libc::SIGKILL);
                 }
-                None => {}
+                _ => {}
             }
         }
     }

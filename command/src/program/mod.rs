@@ -131,14 +131,11 @@ pub fn require_preloadable(
 
 /// What runs the script at `path`: its interpreter, or the shell.
 fn script_starter(path: &Path, head: &[u8]) -> Result<PathBuf, Failure> {
-    let (what, starter, remedy) = match script_interpreter(head) {
-        Some(interpreter) => {
-            ("interpreter", PathBuf::from(interpreter), "install it, or change the #! line")
-        }
-        None => {
-            let remedy = "it is neither ELF nor has a #! line, so it needs /bin/sh";
-            ("shell", PathBuf::from(SHELL), remedy)
-        }
+    let (what, starter, remedy) = if let Some(interpreter) = script_interpreter(head) {
+        ("interpreter", PathBuf::from(interpreter), "install it, or change the #! line")
+    } else {
+        let remedy = "it is neither ELF nor has a #! line, so it needs /bin/sh";
+        ("shell", PathBuf::from(SHELL), remedy)
     };
     require_starter(path, what, &starter).map_err(|failure| failure.remedy(remedy))?;
     Ok(starter)

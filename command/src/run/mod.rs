@@ -145,7 +145,7 @@ impl Run {
             limits::raise();
         }
         let prepared = Prepared::new(program, &self.command, environment)?;
-        if self.init.init {
+        if self.init.is_wanted {
             return self.init.supervise(prepared);
         }
         start::restore_sigpipe();

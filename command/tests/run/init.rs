@@ -349,3 +349,22 @@ fn mask_and_dispositions_are_inherited() {
     assert!(plain.contains("SigBlk:\t0000000000000200"), "{plain}");
     assert_eq!(masks(&init), masks(&plain));
 }
+
+/// The static command, as the parent of a program that runs.
+#[test]
+fn what_stays_is_small() {
+    let mut command = Command::new(sigward_harness::artifacts::command());
+    command.env_remove("LD_PRELOAD").args(["run", "--init", "--", "sh", "-c", "echo; read x"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("sigward");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("/proc");
+    drop(child.stdin.take());
+    child.wait().expect("sigward");
+    for (field, most) in [("RssAnon:", 256), ("VmRSS:", 2560)] {
+        let found = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field");
+        let kib: u32 = found.trim().trim_end_matches(" kB").parse().expect("a number");
+        assert!(kib <= most, "{field} {kib} KiB");
+    }
+}

@@ -115,7 +115,7 @@ fn verbose_says_what_runs_with_which_library() {
 fn what_loses_the_library_is_said() {
     let loses = contains("what it starts is not covered");
     run(["env", "-i", "true"]).assert().success().stderr(loses.clone());
-    run(["env", "A=1", "-", "true"]).assert().success().stderr(loses.clone());
+    run(["env", "-", "A=1", "true"]).assert().success().stderr(loses.clone());
     run(["-q", "env", "-i", "true"]).assert().success().stderr(loses.clone().not());
     run(["env", "A=1", "true", "-i"]).assert().success().stderr(loses.clone().not());
     let made = TempDir::new().expect("a folder");
@@ -127,18 +127,8 @@ fn what_loses_the_library_is_said() {
 #[test]
 fn a_closed_pipe_keeps_the_exit_code() {
     for (arguments, code) in [
-        (
-            &[
-                "check",
-                "--release",
-                "5.3.1",
-                "--version-text",
-                "#1 SMP",
-                "--proc-version",
-                "(gcc 9)",
-            ][..],
-            1,
-        ),
+        // In the range of affected versions, and nothing is known of its compiler.
+        (&["check", "--release", "5.3.1"][..], 2),
         (&["run", "--dry-run", "true"], 0),
         (&["--help"], 0),
         (&["run", "--bogus"], 125),
