@@ -25,6 +25,9 @@ command = $(target)/x86_64-unknown-linux-gnu/release/sigward
 bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib/sigward
 docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
+# What `sigward pages` writes.
+pages = $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1/sigward.1 man/man1/sigward-*.1 \
+	bash-completion/completions/sigward zsh/site-functions/_sigward fish/vendor_completions.d/sigward.fish)
 
 SECONDS_LONG ?= 600
 CASES ?= 20000
@@ -94,9 +97,10 @@ install:
 	mv -f $(libdir)/.libsigward.so.new $(libdir)/libsigward.so
 	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
 	$(INSTALL) -m 644 docs/*.md docs/*.svg $(docdir)/docs
+	$(command) pages $(DESTDIR)$(PREFIX)
 
 uninstall:
-	rm -f $(bindir)/sigward $(libdir)/libsigward.so
+	rm -f $(bindir)/sigward $(libdir)/libsigward.so $(pages)
 	rm -rf $(docdir)
 	[ ! -d $(libdir) ] || rmdir --ignore-fail-on-non-empty $(libdir)
 

@@ -16,6 +16,7 @@ mod image;
 mod init;
 mod library;
 mod output;
+mod pages;
 mod plan;
 mod probe;
 mod program;
@@ -32,7 +33,7 @@ use failure::Failure;
 
 /// Hardens existing programs against kernels that lose registers at signals.
 #[derive(Parser)]
-#[command(version, after_help = exit::HELP)]
+#[command(name = "sigward", version, after_help = exit::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,6 +47,8 @@ enum Command {
     Probe(probe::Probe),
     Bench(bench::Bench),
     Library(library::command::LibraryCommand),
+    #[command(hide = true)]
+    Pages(pages::Pages),
 }
 
 /// # Safety
@@ -78,6 +81,7 @@ fn execute(arguments: Vec<OsString>) -> Exit {
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::Library(library) => library.execute(),
+        Command::Pages(pages) => pages.execute::<Cli>(),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report())
 }

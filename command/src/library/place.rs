@@ -41,6 +41,8 @@ pub fn place(
         (runtime, "sigward"),
         (Some(Path::new("/dev/shm")), &own),
         (Some(temporary.unwrap_or(Path::new("/tmp"))), &own),
+        // In a container with a read-only root, there is no other for root.
+        (Some(Path::new("/dev")), "sigward"),
     ] {
         let Some(base) = base else { continue };
         match place_in(base, name, library) {

@@ -27,13 +27,20 @@ use becoming::Prepared;
 use limits::Memlock;
 use report::DryRun;
 
+const EXAMPLES: &str = "\
+Examples:
+  sigward run -- ./server -p 80              where the kernel is affected
+  sigward run --dry-run -- ./server          what would be done, and why
+  sigward run --mode on --set SIGWARD_STATS=1 -- ./server
+  sigward run --init --grace 10 -- ./server  as the first process of a container";
+
 /// Run a program with libsigward.so preloaded
 ///
 /// sigward becomes the program: process id, signals and exit status are the program's
 /// own. An existing LD_PRELOAD is kept, after the library. Settings are the SIGWARD_*
 /// variables of the environment; the options below override them.
 #[derive(Args)]
-#[command(after_long_help = variables())]
+#[command(after_help = EXAMPLES, after_long_help = variables())]
 #[allow(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct Run {
     /// Preload this library instead of sigward's own
@@ -107,7 +114,7 @@ fn variables() -> String {
         format!("\n  {}: {}\n      {}", row.name, row.accepted(), row.meaning())
     };
     let rows: String = config::TABLE.iter().map(row).collect();
-    format!("Variables (the first value is the default):{rows}")
+    format!("{EXAMPLES}\n\nVariables (the first value is the default):{rows}")
 }
 
 impl Run {

@@ -21,6 +21,8 @@ struct Session {
     child: Child,
     /// What was read and not yet expected.
     text: String,
+    /// All that was read.
+    seen: String,
 }
 
 impl Session {
@@ -40,7 +42,7 @@ impl Session {
         // SAFETY: async-signal-safe calls only.
         unsafe { command.pre_exec(become_session) };
         let child = command.spawn().expect("a shell");
-        Self { terminal, child, text: String::new() }
+        Self { terminal, child, text: String::new(), seen: String::new() }
     }
 
     fn write(&mut self, text: &str) {
@@ -69,7 +71,9 @@ impl Session {
                 let mut bytes = [0; 4096];
                 let count = self.terminal.read(&mut bytes).unwrap_or(0);
                 assert!(count > 0, "the end, and no {text:?} in {:?}", self.text);
-                self.text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+                let text = String::from_utf8_lossy(&bytes[..count]);
+                self.text.push_str(&text);
+                self.seen.push_str(&text);
             }
         }
     }
@@ -147,4 +151,16 @@ fn a_job_in_the_background_does_not_take_the_terminal() {
     shell.write("echo st\"i\"ll; kill %1; wait %1; echo code=$?\n");
     shell.expect("still\r\n");
     shell.expect("code=143");
+}
+
+#[test]
+fn colours_are_left_out_on_request() {
+    for (variable, coloured) in [("OTHER", true), ("NO_COLOR", false)] {
+        let mut command = Command::new(cargo_bin!("sigward"));
+        command.args(["run", "--no-such-option"]).env_remove("NO_COLOR").env("TERM", "xterm");
+        command.env(variable, "1");
+        let mut session = Session::start(command);
+        session.expect("Usage");
+        assert_eq!(session.seen.contains('\x1b'), coloured, "{variable}: {:?}", session.seen);
+    }
 }
