@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use object::elf::DT_SONAME;
 use object::read::elf::{Dyn, ElfFile64};
 
+use sigward::config;
+
 use embedded::{Embedded, LIBRARY};
 
 use super::environment::ProgramEnvironment;
@@ -117,6 +119,18 @@ impl Library {
         Ok(OsString::from_vec(value))
     }
 
+    /// Checks that the library in the program will find itself in `LD_PRELOAD`.
+    pub fn require_own_name(&self) -> Result<(), Failure> {
+        if config::preload::is_ours(self.path.as_os_str().as_bytes()) {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "SIGWARD_INHERIT=off: the library would not know {} as its own name",
+            self.path.display()
+        ))
+        .remedy("give it a name that begins with libsigward"))
+    }
+
     /// Checks that no other copy is preloaded by other means.
     fn agrees_with(&self, others: &[PathBuf]) -> Result<(), Failure> {
         let mut others = others.iter().filter(|other| !same_file(other, &self.path));
@@ -149,9 +163,7 @@ fn machine_if_ours(file: File) -> Option<u16> {
 fn is_ours(entry: &Path) -> bool {
     match File::open(entry) {
         Ok(file) => machine_if_ours(file).is_some(),
-        Err(_) => entry
-            .file_name()
-            .is_some_and(|name| name == NAME || name.as_bytes().starts_with(b"libsigward-")),
+        Err(_) => config::preload::is_ours(entry.as_os_str().as_bytes()),
     }
 }
 

@@ -67,6 +67,12 @@ pub struct Run {
     /// stacks or a fixed kernel are.
     #[arg(long)]
     avoid_avx: bool,
+    /// The program only: what it starts does not get the library
+    ///
+    /// Sets SIGWARD_INHERIT=off. A program that it becomes by exec does not get it either, as
+    /// with `sh -c` or `env`.
+    #[arg(long)]
+    no_inherit: bool,
     /// Preload nothing else: drop the LD_PRELOAD that was inherited
     #[arg(long)]
     clear_preload: bool,
@@ -128,6 +134,9 @@ impl Run {
         let config = environment.config(program.as_os_str())?;
 
         let library = Library::find(self.library.as_deref(), &environment)?;
+        if config.inherit == config::Inherit::Off {
+            library.require_own_name()?;
+        }
         let covered = self.coverage(&config, &program, &library)?;
         let preload = library.in_front_of(environment.get(b"LD_PRELOAD"))?;
         environment.set(b"LD_PRELOAD", preload.as_bytes());
@@ -168,6 +177,9 @@ impl Run {
         for setting in &self.set {
             let (name, value) = split_setting(setting)?;
             environment.set(name, value);
+        }
+        if self.no_inherit {
+            environment.set(b"SIGWARD_INHERIT", b"off");
         }
         let mode = self.mode.as_deref().map(OsStr::new);
         for (name, value) in [
