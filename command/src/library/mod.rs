@@ -39,16 +39,22 @@ impl Library {
     /// Takes `given`. Without it, the copy in `/etc/ld.so.preload`, beside the executable or in
     /// `../lib/sigward`, if it is the library inside the command, or else a copy made of that.
     pub fn find(given: Option<&Path>, environment: &ProgramEnvironment) -> Result<Self, Failure> {
-        let path = match given {
-            Some(path) => std::path::absolute(path)
-                .map_err(|error| Failure::new(format!("--library {}: {error}", path.display())))?,
-            None => match &LIBRARY {
-                Some(library) => own_copy(library, environment)?,
-                None => first_installed()?,
+        let everywhere = preloaded_everywhere();
+        let library = match (given, &LIBRARY) {
+            (Some(path), _) => {
+                let path = std::path::absolute(path).map_err(|error| {
+                    Failure::new(format!("--library {}: {error}", path.display()))
+                })?;
+                Self::open(path)?
+            }
+            // Compared with what is inside the command: nothing more is to be asked of it.
+            (None, Some(library)) => Self {
+                path: own_copy(library, &everywhere, environment)?,
+                machine: library.machine(),
             },
+            (None, None) => Self::open(first_installed()?)?,
         };
-        let library = Self::open(path)?;
-        library.agrees_with(&preloaded_everywhere())?;
+        library.agrees_with(&everywhere)?;
         Ok(library)
     }
 
@@ -194,14 +200,18 @@ fn preloaded_everywhere() -> Vec<PathBuf> {
 }
 
 /// Where a copy of `library` is: an installed one, or one that is made.
-fn own_copy(library: &Embedded, environment: &ProgramEnvironment) -> Result<PathBuf, Failure> {
+fn own_copy(
+    library: &Embedded,
+    everywhere: &[PathBuf],
+    environment: &ProgramEnvironment,
+) -> Result<PathBuf, Failure> {
     let usable = |path: &PathBuf| {
         !path.as_os_str().as_bytes().iter().any(|byte| splits(*byte))
             && File::open(path).is_ok_and(|file| {
                 place::mappable(&file).is_ok() && place::holds(file, library.bytes)
             })
     };
-    let mut installed = preloaded_everywhere().into_iter().chain(places());
+    let mut installed = everywhere.iter().cloned().chain(places());
     installed.find(usable).map_or_else(
         || place::place(library, environment.get(b"XDG_RUNTIME_DIR"), environment.get(b"TMPDIR")),
         Ok,

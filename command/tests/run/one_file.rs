@@ -1,7 +1,7 @@
 //! The static command alone, without an installed library: it makes a copy of the one that it
 //! contains, where nobody else can change it.
 //!
-//! Each test has a mount namespace with its own /run, /dev/shm and temporary folder.
+//! Each test has a mount namespace with its own /run, /dev, /dev/shm and temporary folder.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -31,8 +31,11 @@ fn alone() -> TempDir {
 /// Runs a shell script beside the folder `t`, which everyone can write. In it, `S` is the command.
 fn shell(folder: &Path, script: &str) -> Output {
     let fresh = "mount -t tmpfs -o mode=755 tmpfs /run && \
+                 mkdir -p $T $T.dev && mount -t tmpfs -o mode=755,noexec tmpfs $T.dev && \
+                 touch $T.dev/null && mount --bind /dev/null $T.dev/null && \
+                 mkdir $T.dev/shm && mount --rbind $T.dev /dev && \
                  mount -t tmpfs -o mode=1777 tmpfs /dev/shm && \
-                 mkdir -p $T && mount -t tmpfs -o mode=1777 tmpfs $T || exit 99\n";
+                 mount -t tmpfs -o mode=1777 tmpfs $T || exit 99\n";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", &[fresh, script].concat()]);
     for row in sigward::config::TABLE {
@@ -92,6 +95,13 @@ fn places_are_tried_in_order() {
         ("mount -o remount,ro /run", "/dev/shm/sigward-0"),
         (&format!("{noexec} /run"), "/dev/shm/sigward-0"),
         (&format!("{noexec} /run; {noexec} /dev/shm; export TMPDIR=$T"), "$T/sigward-0"),
+        (
+            &format!(
+                "for at in /run /dev/shm $T; do {noexec} $at; done; export TMPDIR=$T; \
+                 mount -o remount,bind,exec /dev"
+            ),
+            "/dev/sigward",
+        ),
         // The loader would split it.
         (
             "mkdir '/run/a b'; mount -o remount,ro /run; export XDG_RUNTIME_DIR='/run/a b'",
