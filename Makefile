@@ -25,13 +25,17 @@ command = $(target)/x86_64-unknown-linux-gnu/release/sigward
 bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib/sigward
 docdir = $(DESTDIR)$(PREFIX)/share/doc/sigward
+# What `sigward pages` writes.
+pages = $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1/sigward.1 man/man1/sigward-*.1 \
+	bash-completion/completions/sigward zsh/site-functions/_sigward fish/vendor_completions.d/sigward.fish)
 
 SECONDS_LONG ?= 600
 CASES ?= 20000
 
 .PHONY: build demo test soak fuzz suites vm freebsd lint bench faults install uninstall clean
 
-# The library is built by a cargo call of its own: see the workspace's Cargo.toml.
+# The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
+# the command contains it: see command/build.rs.
 build:
 	$(CARGO) build --release -p sigward-preload
 	$(CARGO) static-command
@@ -88,12 +92,15 @@ install:
 	@test -x $(command) -a -e $(library) || { echo "nothing to install: run make build first" >&2; exit 1; }
 	$(INSTALL) -d $(bindir) $(libdir) $(docdir)/docs
 	$(INSTALL) -m 755 $(command) $(bindir)/sigward
-	$(INSTALL) -m 755 $(library) $(libdir)/libsigward.so
+# By rename: a program that starts meanwhile would load a part of a file that is written in place.
+	$(INSTALL) -m 755 $(library) $(libdir)/.libsigward.so.new
+	mv -f $(libdir)/.libsigward.so.new $(libdir)/libsigward.so
 	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
 	$(INSTALL) -m 644 docs/*.md docs/*.svg $(docdir)/docs
+	$(command) pages $(DESTDIR)$(PREFIX)
 
 uninstall:
-	rm -f $(bindir)/sigward $(libdir)/libsigward.so
+	rm -f $(bindir)/sigward $(libdir)/libsigward.so $(pages)
 	rm -rf $(docdir)
 	[ ! -d $(libdir) ] || rmdir --ignore-fail-on-non-empty $(libdir)
 

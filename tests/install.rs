@@ -32,6 +32,13 @@ fn installed_files_work_and_can_be_removed() {
         assert!(docs.join(link).exists(), "README.md links {link}, which is not installed");
     }
 
+    let share = folder.path().join("usr/local/share");
+    for page in
+        ["man/man1/sigward.1", "man/man1/sigward-run.1", "bash-completion/completions/sigward"]
+    {
+        assert!(share.join(page).is_file(), "{page}");
+    }
+
     if need::root() {
         // No C library, no loader, no /proc.
         let mut sigward = Command::new("chroot");

@@ -22,6 +22,9 @@ use super::plan::{self, PlanReport};
 /// environment, each part with its reason. With --release, judges another machine by its texts (and
 /// assumes that its processor has AVX); without, the running kernel.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sigward check
+  sigward check --json --release 5.3.1-1-generic    another machine")]
 pub struct Check {
     /// Print JSON
     #[arg(long)]

@@ -1,21 +1,30 @@
 //! The environment: our own, and the one that a program gets.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString, c_char};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use sigward::config::{self, BadValue, Config};
 
 use super::failure::Failure;
 
-/// Our own environment, as `NAME=VALUE` strings.
+/// Our own environment: every entry, also one without `=`, which [`std::env::vars_os`]
+/// leaves out.
 pub fn environ() -> Vec<OsString> {
-    let join = |(name, value): (OsString, OsString)| {
-        let mut entry = name;
-        entry.push("=");
-        entry.push(value);
-        entry
-    };
-    std::env::vars_os().map(join).collect()
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    let mut entries = Vec::new();
+    // SAFETY: libc's variable; nothing here changes the environment.
+    let mut next = unsafe { environ };
+    // SAFETY: a list of C strings that ends with a null.
+    while let Some(entry) = unsafe { next.as_ref() }.filter(|entry| !entry.is_null()) {
+        // SAFETY: as above.
+        let bytes = unsafe { CStr::from_ptr(*entry) }.to_bytes();
+        entries.push(OsStr::from_bytes(bytes).to_owned());
+        // SAFETY: as above, not at the null yet.
+        next = unsafe { next.add(1) };
+    }
+    entries
 }
 
 /// The environment for the program, as `NAME=VALUE` strings in the inherited order.
@@ -42,12 +51,16 @@ impl ProgramEnvironment {
 
     /// Sets a variable, whether or not it was set before.
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
-        let entry = OsString::from_vec([name, b"=", value].concat());
+        self.remove(name);
+        self.entries.push(OsString::from_vec([name, b"=", value].concat()));
+    }
+
+    /// Removes a variable, if it is set.
+    pub fn remove(&mut self, name: &[u8]) {
         let same = |old: &OsString| {
             old.as_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="))
         };
         self.entries.retain(|old| !same(old));
-        self.entries.push(entry);
     }
 
     /// The settings as the library will read them.

@@ -1,6 +1,6 @@
 //! The one table of exit codes.
 
-use std::process::ExitCode;
+use std::ffi::c_int;
 
 /// Every exit code of `sigward` itself. After a successful `sigward run` the status is
 /// the program's own.
@@ -8,19 +8,36 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done; `check`: not affected; `doctor`: covered, or nothing to cover; `probe`: no
     /// defect seen.
-    Success = 0,
+    Success,
     /// `check`: affected; `doctor`: affected and not covered; `probe`: a defect seen.
-    Affected = 1,
+    Affected,
     /// `check`: the texts do not decide it; `doctor`: not everything that matters could be
     /// seen; `probe`: not everything could be tried.
-    Unknown = 2,
+    Unknown,
     /// sigward failed or refused: bad arguments, bad `SIGWARD_*` value, no
     /// usable library, a program into which the library cannot be loaded.
-    Failed = 125,
+    Failed,
     /// `run`: the program was found but cannot be executed.
-    NotExecutable = 126,
+    NotExecutable,
     /// `run`: the program was not found.
-    NotFound = 127,
+    NotFound,
+    /// `run --init`: the program's own.
+    Program(u8),
+}
+
+impl Exit {
+    /// The exit code.
+    pub fn code(self) -> c_int {
+        match self {
+            Self::Success => 0,
+            Self::Affected => 1,
+            Self::Unknown => 2,
+            Self::Failed => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+            Self::Program(code) => code.into(),
+        }
+    }
 }
 
 /// The table, for `--help`.
@@ -34,9 +51,3 @@ Exit codes:
   126  run: the program was found but cannot be executed
   127  run: the program was not found
 run: otherwise the program's own status";
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}

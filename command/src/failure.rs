@@ -54,6 +54,18 @@ impl Display for Failure {
 }
 
 /// Writes a line to stderr. Not by eprintln!, which panics if nobody reads it.
+///
+/// Control characters are escaped: a name that contains some, from a file with the line ends of
+/// another system for example, would change what a terminal shows, or make two lines.
 pub fn remark(text: impl Display) {
-    let _ = io::stderr().write_all(format!("sigward: {text}\n").as_bytes());
+    let mut line = String::from("sigward: ");
+    for character in text.to_string().chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    let _ = io::stderr().write_all(line.as_bytes());
 }

@@ -4,6 +4,8 @@
 
 // --help prints the doc comments of arguments; backticks would be noise there.
 #![allow(clippy::doc_markdown)]
+// See start.rs.
+#![cfg_attr(not(test), no_main)]
 
 mod bench;
 mod check;
@@ -12,17 +14,20 @@ mod environment;
 mod exit;
 mod failure;
 mod image;
+mod init;
 mod inspect;
 mod kernel;
 mod library;
 mod output;
+mod pages;
 mod plan;
 mod probe;
 mod program;
 mod progress;
 mod run;
+mod start;
 
-use std::process::ExitCode;
+use std::ffi::{OsString, c_char, c_int};
 
 use clap::{Parser, Subcommand};
 
@@ -31,7 +36,7 @@ use failure::Failure;
 
 /// Hardens existing programs against kernels that lose registers at signals.
 #[derive(Parser)]
-#[command(version, after_help = exit::HELP)]
+#[command(name = "sigward", version, after_help = exit::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,23 +51,43 @@ enum Command {
     Probe(probe::Probe),
     #[command(subcommand)]
     Bench(bench::Bench),
+    Library(library::command::LibraryCommand),
+    #[command(hide = true)]
+    Pages(pages::Pages),
 }
 
-fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+/// # Safety
+/// Called by libc, once.
+// SAFETY: no other `main` is linked in.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(test, allow(dead_code))]
+unsafe extern "C" fn main(count: c_int, vector: *const *const c_char) -> c_int {
+    start::ignore_sigpipe();
+    // SAFETY: the arguments of `main`.
+    let arguments = unsafe { start::arguments(count, vector) };
+    execute(arguments).code()
+}
+
+fn execute(arguments: Vec<OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // If the terminal is gone, nothing useful is left to do.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Failed } else { Exit::Success }.into();
+            return if error.use_stderr() { Exit::Failed } else { Exit::Success };
         }
     };
+    if !matches!(cli.command, Command::Run(_)) {
+        start::open_standard_descriptors();
+    }
     let outcome = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
+        Command::Library(library) => library.execute(),
+        Command::Pages(pages) => pages.execute::<Cli>(),
     };
-    outcome.unwrap_or_else(|failure: Failure| failure.report()).into()
+    outcome.unwrap_or_else(|failure: Failure| failure.report())
 }

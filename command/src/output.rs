@@ -1,6 +1,8 @@
 //! Prints reports to stdout.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 
@@ -20,10 +22,21 @@ pub fn print<R: Serialize>(
     } else {
         Ok(words(report))
     };
-    match text.and_then(|text| io::stdout().write_all(text.as_bytes())) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to standard output: {error}")))
-        }
+    text.map_err(|error| unwritten(&error)).and_then(|text| write(text.as_bytes()))
+}
+
+/// Prints a line.
+pub fn line(text: &OsStr) -> Result<(), Failure> {
+    write(&[text.as_bytes(), b"\n"].concat())
+}
+
+fn write(text: &[u8]) -> Result<(), Failure> {
+    match io::stdout().write_all(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritten(&error)),
         _ => Ok(()),
     }
+}
+
+fn unwritten(error: &io::Error) -> Failure {
+    Failure::new(format!("cannot write to standard output: {error}"))
 }

@@ -28,6 +28,9 @@ use report::ProbeReport;
 /// if the probe does not end them. A defect that is seen is there; one that is not seen
 /// may still be.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sigward probe
+  sigward probe --seconds 60 --json")]
 pub struct Probe {
     /// Print JSON
     #[arg(long)]

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 
 use log::LevelFilter;
-use sigward_core::config::{self, BadValue, Config};
+use sigward_core::config::{self, BadValue, Config, Inherit};
 use sigward_core::os::line::Line;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::{call, kernel_texts, stderr};
@@ -34,9 +34,21 @@ extern "C" fn on_load() {
     let mut process = ThisProcess::read();
     let (config, bad) = process.settings();
     let plan = plan::plan(&config, bad, kernel_texts::judge, &mut process);
+    if config.inherit == Inherit::Off {
+        leave_preload(process.startup);
+    }
     block::publish(&Published::from(&plan));
     obey(&plan, process.startup);
     log_plan(&config, &plan);
+}
+
+/// Programs that this one starts shall not get the library. The entry stays, for
+/// who counts entries.
+fn leave_preload(startup: Option<Startup>) {
+    // SAFETY: the loader has read it, and the program does not run yet.
+    if let Some(value) = startup.and_then(|it| unsafe { it.value_mut(b"LD_PRELOAD=") }) {
+        config::preload::take_out_ours(value);
+    }
 }
 
 fn obey(plan: &Plan<'_>, startup: Option<Startup>) {

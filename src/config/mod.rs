@@ -6,6 +6,7 @@
 //! without `SIGWARD` variables it costs one prefix comparison per variable.
 
 mod parse;
+pub mod preload;
 mod settings;
 mod table;
 mod values;
@@ -13,7 +14,7 @@ mod values;
 pub use parse::{BadValue, PREFIX, base_name, glob_matches, parse};
 pub use settings::{Config, Shown};
 pub use table::{Accepted, TABLE, Variable};
-pub use values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr};
+pub use values::{Altstack, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,9 @@
 use core::fmt;
 
 use super::table::{Field, TABLE};
-use super::values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr, bytes};
+use super::values::{
+    Altstack, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr, bytes,
+};
 
 /// The settings of one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Config {
     pub log: Log,
     /// `SIGWARD_STATS`.
     pub stats: Stats,
+    /// `SIGWARD_INHERIT`.
+    pub inherit: Inherit,
     /// Whether `SIGWARD_ONLY` or `SIGWARD_EXCEPT` excluded the program.
     pub excluded: bool,
 }
@@ -46,6 +50,7 @@ impl Config {
         frame: None,
         log: Log::Off,
         stats: Stats::Off,
+        inherit: Inherit::On,
         excluded: false,
     };
 
@@ -69,6 +74,7 @@ impl Config {
                 Field::Frame => self.frame.map_or(Shown::Word(""), Shown::Bytes),
                 Field::Log => Shown::Word(self.log.as_str()),
                 Field::Stats => Shown::Word(self.stats.as_str()),
+                Field::Inherit => Shown::Word(self.inherit.as_str()),
                 Field::Only | Field::Except => return None,
             };
             Some((variable.name, shown))
@@ -92,6 +98,7 @@ impl Config {
             Field::Frame => put(&mut self.frame, bytes(value).map(Some)),
             Field::Log => put(&mut self.log, Log::from_word(value)),
             Field::Stats => put(&mut self.stats, Stats::from_word(value)),
+            Field::Inherit => put(&mut self.inherit, Inherit::from_word(value)),
             Field::Only | Field::Except => true,
         }
     }

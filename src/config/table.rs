@@ -3,7 +3,9 @@
 
 use core::fmt;
 
-use super::values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr};
+use super::values::{
+    Altstack, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr,
+};
 
 /// What a variable accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub(super) enum Field {
     Stats,
     Only,
     Except,
+    Inherit,
 }
 
 /// One row of [`TABLE`]. Its descriptions are functions, so that the library
@@ -73,6 +76,7 @@ impl Variable {
             Field::Log => Accepted::Words(Log::LIST),
             Field::Stats => Accepted::Words(Stats::LIST),
             Field::Only | Field::Except => Accepted::Globs,
+            Field::Inherit => Accepted::Words(Inherit::LIST),
         }
     }
 
@@ -113,6 +117,7 @@ impl Variable {
             Field::Stats => "print one line of counts on standard error when the program ends",
             Field::Only => "do nothing in programs whose name matches none of the patterns",
             Field::Except => "do nothing in programs whose name matches any of the patterns",
+            Field::Inherit => "whether programs that this one starts get the library too",
         }
     }
 }
@@ -135,4 +140,5 @@ pub static TABLE: &[Variable] = &[
     variable("SIGWARD_STATS", Field::Stats),
     variable("SIGWARD_ONLY", Field::Only),
     variable("SIGWARD_EXCEPT", Field::Except),
+    variable("SIGWARD_INHERIT", Field::Inherit),
 ];

@@ -118,6 +118,16 @@ words! {
 }
 
 words! {
+    /// `SIGWARD_INHERIT`: the programs that this one starts.
+    Inherit {
+        /// They get the library.
+        On = "on",
+        /// They do not: it takes itself out of `LD_PRELOAD` when it is loaded.
+        Off = "off",
+    }
+}
+
+words! {
     /// `SIGWARD_SIZE`: alternate stacks that are too small for a frame.
     SmallStacks {
         /// What the verdict requires.

@@ -79,6 +79,37 @@ impl Startup {
         })
     }
 
+    /// The value of the first entry that begins with `prefix`, to be changed in
+    /// place: the program's environment consists of these strings.
+    ///
+    /// # Safety
+    /// Nothing else refers to the value while the result lives: no other thread
+    /// exists yet, and no slice from [`environment`](Self::environment).
+    #[must_use]
+    pub unsafe fn value_mut(self, prefix: &[u8]) -> Option<&'static mut [u8]> {
+        let length = self.environment(prefix).next()?.len();
+        let mut next = self.environ;
+        loop {
+            // SAFETY: such an entry exists, so the walk ends at it.
+            let entry = unsafe { *next };
+            let same = |(at, byte): (usize, &u8)| {
+                // SAFETY: stops at the first byte that differs.
+                let found = unsafe { *entry.add(at) };
+                found as u8 == *byte
+            };
+            if prefix.iter().enumerate().all(same) {
+                let value = entry.cast_mut().cast::<u8>().wrapping_add(prefix.len());
+                // SAFETY: the entry's own bytes, on the stack, where the kernel
+                // put them for the program to change.
+                let value =
+                    unsafe { core::slice::from_raw_parts_mut(value, length - prefix.len()) };
+                return Some(value);
+            }
+            // SAFETY: as above.
+            next = unsafe { next.add(1) };
+        }
+    }
+
     /// The value of `kind` (getauxval(3)); `None` if the kernel gave none.
     #[must_use]
     pub fn auxiliary(self, kind: c_ulong) -> Option<c_ulong> {

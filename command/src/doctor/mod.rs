@@ -286,7 +286,7 @@ impl Report {
             None => Standing::without(affected),
         });
         let exit = Standing::exit_of_all(standings.chain(failed).chain(unseen).chain(machine));
-        self.exit = exit as u8;
+        self.exit = exit.code() as u8;
         exit
     }
 }

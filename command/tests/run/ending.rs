@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 
 use predicates::str::contains;
 use tempfile::TempDir;
@@ -39,41 +38,6 @@ fn the_program_keeps_its_name_and_process_id() {
     let id = child.id();
     let output = child.wait_with_output().expect("sigward");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), id.to_string());
-}
-
-fn status_field(output: &[u8], field: &str) -> u64 {
-    let text = String::from_utf8_lossy(output);
-    let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("the field");
-    u64::from_str_radix(line.trim(), 16).expect("hexadecimal")
-}
-
-#[test]
-fn signal_mask_and_sigpipe_are_inherited() {
-    const SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
-    const SIGUSR1: u64 = 1 << (libc::SIGUSR1 - 1);
-    for special in [false, true] {
-        let mut command = bare();
-        command.arg("--library").arg(probe()).args(["cat", "/proc/self/status"]);
-        if special {
-            let arrange = || {
-                // SAFETY: the set is initialised before use; all three calls are
-                // async-signal-safe.
-                unsafe {
-                    let mut set = std::mem::zeroed();
-                    libc::sigemptyset(&raw mut set);
-                    libc::sigaddset(&raw mut set, libc::SIGUSR1);
-                    libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-                    libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-                }
-                Ok(())
-            };
-            // SAFETY: `arrange` only makes async-signal-safe calls.
-            unsafe { command.pre_exec(arrange) };
-        }
-        let output = limited(command).assert().success().get_output().stdout.clone();
-        assert_eq!(status_field(&output, "SigIgn:") & SIGPIPE != 0, special, "SIGPIPE ignored");
-        assert_eq!(status_field(&output, "SigBlk:") & SIGUSR1 != 0, special, "SIGUSR1 blocked");
-    }
 }
 
 #[test]

@@ -60,7 +60,8 @@ fn a_path_that_the_loader_would_split_is_refused() {
         limited(command)
             .assert()
             .code(125)
-            .stderr(contains("the loader would split it").and(contains(name)));
+            .stderr(contains("the loader would split it"))
+            .stderr(contains(name.replace('\t', "\\t")));
     }
 }
 
@@ -70,24 +71,4 @@ fn a_relative_library_path_is_made_absolute() {
     command.args(["--library", "libprobe.so", "sh", "-c", "cd /; exec true"]);
     command.current_dir(folder());
     limited(command).assert().success().stderr(LOADED.repeat(2));
-}
-
-#[test]
-fn the_library_is_found_beside_the_command_or_in_lib_sigward() {
-    let prefix = TempDir::new().expect("a folder");
-    let (bin, lib) = (prefix.path().join("bin"), prefix.path().join("lib/sigward"));
-    std::fs::create_dir_all(&bin).expect("mkdir");
-    std::fs::create_dir_all(&lib).expect("mkdir");
-    let command = bin.join("sigward");
-    copy(cargo_bin!("sigward"), &command).expect("copy");
-    let shown = || {
-        let mut command = std::process::Command::new(&command);
-        command.env_remove("LD_PRELOAD").args(["run", "sh", "-c", "echo $LD_PRELOAD"]);
-        limited(command).assert()
-    };
-    shown().code(125).stderr(contains("no libsigward.so at"));
-    std::fs::copy(probe(), lib.join("libsigward.so")).expect("copy");
-    shown().success().stdout(contains("lib/sigward/libsigward.so"));
-    std::fs::copy(probe(), bin.join("libsigward.so")).expect("copy");
-    shown().success().stdout(contains("bin/libsigward.so"));
 }

@@ -3,11 +3,18 @@
 //! The library here is a few lines of C whose constructor reports that it was loaded:
 //! these tests are about the command alone.
 
+mod credentials;
 mod dry_run;
 mod ending;
 mod environment;
+mod inherited;
+mod init;
 mod library;
+mod messages;
+mod one_file;
+mod options;
 mod preloadable;
+mod terminal;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;

@@ -162,3 +162,40 @@ fn scripts_are_judged_by_their_interpreter() {
     let circle = script(at, "circle", &format!("#!{}\n", at.join("circle").display()));
     run([&circle]).assert().code(126).stderr(contains("too many"));
 }
+
+/// The loader obeys `LD_PRELOAD` also where it is started itself.
+#[test]
+fn a_program_that_is_started_through_its_loader_is_covered() {
+    const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
+    let folder = TempDir::new().expect("a folder");
+    run([GLIBC, "/bin/true"]).assert().success().stderr(LOADED);
+    run([GLIBC, "--argv0", "x", "/bin/echo", "a"]).assert().success().stdout("a\n").stderr(LOADED);
+    run([GLIBC, "--list", "/bin/true"]).assert().success().stdout(contains("libc.so.6"));
+    let foreign = patched_true(folder.path(), &[(18, 183), (19, 0)]);
+    run([OsStr::new(GLIBC), foreign.as_os_str()])
+        .assert()
+        .code(125)
+        .stderr(contains("another machine").and(contains(foreign.to_str().expect("UTF-8"))));
+    if need::required(need::installed("musl-gcc").is_some(), "musl", "apt-get install musl-tools") {
+        let program = folder.path().join("musl");
+        let source = super::folder().join("main.c");
+        let mut build = std::process::Command::new("musl-gcc");
+        build.arg("-o").arg(&program).arg(source);
+        assert!(build.status().expect("musl-gcc").success());
+        let loader = Path::new("/lib/ld-musl-x86_64.so.1");
+        run([loader.as_os_str(), program.as_os_str()]).assert().success().stderr(LOADED);
+    }
+}
+
+/// The kernel does not follow a first line whose interpreter it sees only in part.
+#[test]
+fn a_script_with_too_long_a_first_line_is_run_by_the_shell() {
+    let folder = TempDir::new().expect("a folder");
+    let long = format!("#!/{}/bin/sh\necho \"ran $1\"\n", "x".repeat(300));
+    let program = script(folder.path(), "long", &long);
+    run([program.as_os_str(), OsStr::new("it")])
+        .assert()
+        .success()
+        .stdout("ran it\n")
+        .stderr(LOADED);
+}

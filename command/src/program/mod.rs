@@ -1,14 +1,18 @@
 //! The program that shall run: which file a command name means, and whether the loader
 //! preloads a library into it.
 
-use std::ffi::{CString, OsStr, OsString};
-use std::fs::{File, Metadata};
+mod credentials;
+mod loader;
+pub mod machine;
+mod registered;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access, getegid, geteuid, getgid, getuid};
+use nix::unistd::{AccessFlags, access};
 use object::elf::FileHeader64;
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -17,6 +21,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::image::image;
 use super::library::Library;
+use machine::Machine;
 
 /// Where `execvp` searches if `PATH` is not set (glibc: `confstr(_CS_PATH)`).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -24,6 +29,9 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 const SCRIPT_LINE: usize = 256;
 /// The kernel follows this many `#!` lines (`exec_binprm`).
 const SCRIPT_DEPTH: usize = 5;
+const ELF: &[u8] = b"\x7fELF";
+/// Where `e_machine` is, in files of both classes.
+const MACHINE: u64 = 18;
 /// Runs files that are neither ELF nor `#!`, as in `execvp`.
 pub const SHELL: &str = "/bin/sh";
 
@@ -35,7 +43,7 @@ pub fn find(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
     let not_found =
         || Failure::new(format!("{}: not found", command.display())).exit(Exit::NotFound);
     if command.is_empty() {
-        return Err(not_found());
+        return Err(Failure::new("the name of the program is empty").exit(Exit::NotFound));
     }
     if command.as_bytes().contains(&b'/') {
         return executable(Path::new(command)).map(|()| command.into());
@@ -72,33 +80,65 @@ fn executable(path: &Path) -> Result<(), Failure> {
     })
 }
 
+/// What the kernel executes, and what that starts in turn: the program, the interpreter of a
+/// script, the loader.
+#[derive(Default)]
+pub struct Chain {
+    pub links: Vec<PathBuf>,
+}
+
 /// Checks that the loader will preload `library` into the program at `path`; for a
-/// script, into its interpreter.
+/// script, into its interpreter. `arguments` are the program's.
 ///
 /// # Errors
 /// Names the file and why the loader would not.
-pub fn require_preloadable(path: &Path, library: &Library) -> Result<(), Failure> {
-    let mut path = path.to_owned();
+pub fn require_preloadable(
+    path: &Path,
+    arguments: &[OsString],
+    library: &Library,
+) -> Result<Chain, Failure> {
+    if let Some(why) = credentials::of_this_process() {
+        return Err(not_preloadable(path, &format!("{why}, so the loader ignores LD_PRELOAD")));
+    }
+    let mut chain = Chain { links: vec![path.to_owned()] };
     for _ in 0..=SCRIPT_DEPTH {
+        let path = chain.links.last().cloned().unwrap_or_default();
         let (file, head) = open(&path)?;
-        if head.starts_with(b"\x7fELF") {
-            return require_elf_preloadable(&path, file, library);
-        }
-        path = match script_interpreter(&head) {
+        let is_elf = head.starts_with(ELF);
+        let next = match registered::interpreter(&path, &head) {
+            Some(emulator) if is_elf => {
+                let why = format!("{} runs it, by a rule of binfmt_misc", emulator.display());
+                return Err(not_preloadable(&path, &why));
+            }
             Some(interpreter) => {
-                let interpreter = PathBuf::from(interpreter);
-                require_starter(&path, "interpreter", &interpreter)
-                    .map_err(|failure| failure.remedy("install it, or change the #! line"))?;
+                require_starter(&path, "interpreter by binfmt_misc", &interpreter)?;
                 interpreter
             }
-            None => PathBuf::from(SHELL),
+            None if is_elf => {
+                elf_loader(&path, file, arguments, library, &mut chain)?;
+                return Ok(chain);
+            }
+            None => script_starter(&path, &head)?,
         };
+        chain.links.push(next);
     }
     Err(Failure::new(format!(
         "{}: too many interpreters that are scripts themselves",
         path.display()
     ))
     .exit(Exit::NotExecutable))
+}
+
+/// What runs the script at `path`: its interpreter, or the shell.
+fn script_starter(path: &Path, head: &[u8]) -> Result<PathBuf, Failure> {
+    let (what, starter, remedy) = if let Some(interpreter) = script_interpreter(head) {
+        ("interpreter", PathBuf::from(interpreter), "install it, or change the #! line")
+    } else {
+        let remedy = "it is neither ELF nor has a #! line, so it needs /bin/sh";
+        ("shell", PathBuf::from(SHELL), remedy)
+    };
+    require_starter(path, what, &starter).map_err(|failure| failure.remedy(remedy))?;
+    Ok(starter)
 }
 
 /// Checks that the kernel can execute what it starts instead of `path`.
@@ -121,74 +161,84 @@ fn open(path: &Path) -> Result<(File, Vec<u8>), Failure> {
     })
 }
 
-/// The interpreter in `#! /path argument`, found by the kernel's rules.
+/// The interpreter in `#! /path argument`, found by the kernel's rules. `None` if the kernel
+/// does not execute the file, so that `execvp` gives it to the shell.
 pub fn script_interpreter(head: &[u8]) -> Option<OsString> {
-    let line = head.strip_prefix(b"#!")?;
-    let line = line.split(|byte| *byte == b'\n').next()?;
+    let rest = head.strip_prefix(b"#!")?;
+    let line = rest.split(|byte| *byte == b'\n').next()?;
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let name = line.split(blank).find(|word| !word.is_empty())?;
+    let start = line.iter().position(|byte| !blank(byte))?;
+    let name = line.get(start..)?;
+    let end = name.iter().position(|byte| blank(byte) || *byte == 0);
+    // The name may continue past what the kernel looks at.
+    if end.is_none() && line.len() == rest.len() && head.len() == SCRIPT_LINE {
+        return None;
+    }
+    let name = name.get(..end.unwrap_or(name.len()))?;
     Some(OsStr::from_bytes(name).to_owned())
 }
 
-fn require_elf_preloadable(path: &Path, file: File, library: &Library) -> Result<(), Failure> {
+/// Adds the loader of the ELF file at `path` to `chain`.
+fn elf_loader(
+    path: &Path,
+    file: File,
+    arguments: &[OsString],
+    library: &Library,
+    chain: &mut Chain,
+) -> Result<(), Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         not_preloadable(path, &format!("its ELF header cannot be read ({error})"))
     };
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
-    changes_credentials(path, &metadata)?;
+    if let Some(why) = credentials::of_program(path, &metadata) {
+        return Err(not_preloadable(path, &format!("{why}, so the loader ignores LD_PRELOAD")));
+    }
 
     let data = image(file);
-    let class = (&data).read_bytes_at(4, 1).ok().and_then(<[u8]>::first);
-    if class != Some(&object::elf::ELFCLASS64.0) {
-        return Err(not_preloadable(path, "it is not a 64-bit program, but the library is 64-bit"));
-    }
+    require_same_machine(path, &data, library)?;
     let header = FileHeader64::<object::Endianness>::parse(&data).map_err(|e| unreadable(&e))?;
     let endian = header.endian().map_err(|error| unreadable(&error))?;
-    let machine = header.e_machine.get(endian).0;
-    if machine != library.machine {
-        let ours = library.machine;
-        let why = format!("it is for another machine (ELF {machine}, the library is {ours})");
-        return Err(not_preloadable(path, &why));
-    }
     let segments = header.program_headers(endian, &data).map_err(|error| unreadable(&error))?;
     for segment in segments {
         if let Some(loader) = segment.interpreter(endian, &data).map_err(|e| unreadable(&e))? {
-            return require_starter(path, "loader", Path::new(OsStr::from_bytes(loader)))
+            let loader = Path::new(OsStr::from_bytes(loader));
+            chain.links.push(loader.to_owned());
+            return require_starter(path, "loader", loader)
                 .map_err(|failure| failure.remedy("install the libc that it was built for"));
         }
     }
-    Err(not_preloadable(path, "it is statically linked, so no loader runs"))
-}
-
-/// Refuses programs that run with credentials other than ours: the kernel sets
-/// `AT_SECURE`, and the loader then ignores `LD_PRELOAD`.
-fn changes_credentials(path: &Path, metadata: &Metadata) -> Result<(), Failure> {
-    let mode = metadata.mode();
-    // Without the group's execute bit, setgid means mandatory locking.
-    let setgid = mode & 0o2010 == 0o2010;
-    if mode & 0o4000 != 0 && (metadata.uid() != getuid().as_raw() || getuid() != geteuid()) {
-        return Err(not_preloadable(path, "it is setuid, so the loader ignores LD_PRELOAD"));
+    if !loader::is_loader(&data) {
+        return Err(not_preloadable(path, "it is statically linked, so no loader runs"));
     }
-    if setgid && (metadata.gid() != getgid().as_raw() || getgid() != getegid()) {
-        return Err(not_preloadable(path, "it is setgid, so the loader ignores LD_PRELOAD"));
-    }
-    // File capabilities add nothing for root.
-    if !getuid().is_root() && has_file_capabilities(path) {
-        return Err(not_preloadable(
-            path,
-            "it has file capabilities, so the loader ignores LD_PRELOAD",
-        ));
+    // What it starts is judged if it is known; the loader itself says what it cannot load.
+    if let Some(program) = loader::started(arguments)
+        && let Ok(file) = File::open(&program)
+    {
+        require_same_machine(&program, &image(file), library)?;
+        chain.links.push(program);
     }
     Ok(())
 }
 
-fn has_file_capabilities(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
-        return false;
-    };
-    let name = c"security.capability";
-    // SAFETY: both names are NUL-terminated; with size 0 nothing is written.
-    unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) > 0 }
+/// Checks that the ELF file at `path` is for the library's machine.
+fn require_same_machine<'data>(
+    path: &Path,
+    data: impl ReadRef<'data>,
+    library: &Library,
+) -> Result<(), Failure> {
+    let byte = |at: u64| data.read_bytes_at(at, 1).ok().and_then(<[u8]>::first).copied();
+    let pair = [byte(MACHINE).unwrap_or(0), byte(MACHINE + 1).unwrap_or(0)];
+    let big = byte(5) == Some(object::elf::ELFDATA2MSB);
+    let its = Machine(if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) });
+    let ours = Machine(library.machine);
+    if its != ours {
+        let why = format!("it is for another machine ({its}, the library is for {ours})");
+        return Err(not_preloadable(path, &why));
+    }
+    if byte(4) != Some(object::elf::ELFCLASS64) {
+        return Err(not_preloadable(path, "it is not a 64-bit program, but the library is 64-bit"));
+    }
+    Ok(())
 }
 
 fn not_preloadable(path: &Path, why: &str) -> Failure {
@@ -206,6 +256,13 @@ mod tests {
             ("#!/bin/sh\necho", Some("/bin/sh")),
             ("#! \t/bin/sh -e\n", Some("/bin/sh")),
             ("#!/usr/bin/env python3", Some("/usr/bin/env")),
+            ("#!/bin/sh\0more", Some("/bin/sh")),
+            ("#!/bin/sh\r\n", Some("/bin/sh\r")),
+            (&format!("#!/{}", "x".repeat(250)), Some(&*format!("/{}", "x".repeat(250)))),
+            // As long as what the kernel looks at, or longer: cut off.
+            (&format!("#!/{}", "x".repeat(253)), None),
+            (&format!("#! /bin/sh {}", "x".repeat(245)), Some("/bin/sh")),
+            (&format!("#!{}", " ".repeat(254)), None),
             ("#!\n/bin/sh", None),
             ("#!  \n", None),
             ("# !/bin/sh\n", None),

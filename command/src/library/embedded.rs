@@ -1,0 +1,21 @@
+//! The library inside the command. `build.rs` puts it there.
+
+/// A whole `libsigward.so`.
+pub struct Embedded {
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub digest: &'static str,
+    pub bytes: &'static [u8],
+}
+
+impl Embedded {
+    /// Its `EM_*`, which stands at the same place in files of both classes.
+    pub fn machine(&self) -> u16 {
+        let field = self.bytes.get(18..20).and_then(|field| field.try_into().ok());
+        let is_big = self.bytes.get(5) == Some(&object::elf::ELFDATA2MSB.0);
+        let convert = if is_big { u16::from_be_bytes } else { u16::from_le_bytes };
+        field.map_or(0, convert)
+    }
+}
+
+/// `None` if the library was not built when the command was.
+pub const LIBRARY: Option<Embedded> = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));

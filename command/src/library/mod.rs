@@ -1,0 +1,236 @@
+//! Finds libsigward.so, or makes a copy of the one inside the command, and puts it first in
+//! `LD_PRELOAD`.
+
+pub mod command;
+mod embedded;
+mod place;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use object::elf::DT_SONAME;
+use object::read::elf::{Dyn, ElfFile64};
+
+use sigward::config;
+
+use embedded::{Embedded, LIBRARY};
+
+use super::environment::ProgramEnvironment;
+use super::failure::Failure;
+use super::image::image;
+
+/// The file name to look for, which is also the file's SONAME.
+pub const NAME: &str = "libsigward.so";
+
+/// What glibc's loader preloads into every program.
+const SYSTEM_PRELOAD: &str = "/etc/ld.so.preload";
+
+/// A library that the loader accepts.
+pub struct Library {
+    pub path: PathBuf,
+    /// `EM_*` of the file. The target's must be the same.
+    pub machine: u16,
+}
+
+impl Library {
+    /// Takes `given`. Without it, the copy in `/etc/ld.so.preload`, beside the executable or in
+    /// `../lib/sigward`, if it is the library inside the command, or else a copy made of that.
+    pub fn find(given: Option<&Path>, environment: &ProgramEnvironment) -> Result<Self, Failure> {
+        let everywhere = preloaded_everywhere();
+        let library = match (given, &LIBRARY) {
+            (Some(path), _) => {
+                let path = std::path::absolute(path).map_err(|error| {
+                    Failure::new(format!("--library {}: {error}", path.display()))
+                })?;
+                Self::open(path)?
+            }
+            // Compared with what is inside the command: nothing more is to be asked of it.
+            (None, Some(library)) => Self {
+                path: own_copy(library, &everywhere, environment)?,
+                machine: library.machine(),
+            },
+            (None, None) => Self::open(first_installed()?)?,
+        };
+        library.agrees_with(&everywhere)?;
+        Ok(library)
+    }
+
+    fn open(path: PathBuf) -> Result<Self, Failure> {
+        if let Some(byte) = path.as_os_str().as_bytes().iter().find(|byte| splits(**byte)) {
+            return Err(Failure::new(format!(
+                "the path of the library contains {:?}, where the loader would split it: {}",
+                char::from(*byte),
+                path.display()
+            ))
+            .remedy(
+                "move the library, or give a path without blanks, colons and $ with --library",
+            ));
+        }
+        if is_descriptor(&path) {
+            return Err(Failure::new(format!(
+                "the library {} is a descriptor, which later programs do not have",
+                path.display()
+            ))
+            .remedy("give the path of a file with --library PATH"));
+        }
+        let cannot = |what: &str, error: &dyn std::fmt::Display| {
+            Failure::new(format!("cannot {what} the library {}: {error}", path.display()))
+                .remedy("give another path with --library PATH")
+        };
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(&path)
+            .map_err(|error| cannot("read", &error))?;
+        if file.metadata().is_ok_and(|found| found.is_file()) {
+            place::mappable(&file).map_err(|error| cannot("load", &error))?;
+        }
+        match machine_if_ours(file) {
+            Some(machine) => Ok(Self { path, machine }),
+            None => Err(Failure::new(format!(
+                "{} is not {NAME}: not a 64-bit ELF shared object with that SONAME",
+                path.display()
+            ))
+            .remedy("give another file with --library PATH")),
+        }
+    }
+
+    /// The value for `LD_PRELOAD`: our library first, then what was there.
+    ///
+    /// First, because the loader binds a name to its first definition. A preload in front
+    /// of us that handles `sigaltstack` itself would hide the call from us. One behind us
+    /// is the next definition: we call it, and it works as before.
+    pub fn in_front_of(&self, existing: Option<&OsStr>) -> Result<OsString, Failure> {
+        let mut value = self.path.clone().into_os_string().into_vec();
+        let entries = existing.map(OsStr::as_bytes).unwrap_or_default();
+        for entry in entries.split(|byte| matches!(byte, b' ' | b':')).filter(|e| !e.is_empty()) {
+            let path = Path::new(OsStr::from_bytes(entry));
+            if same_file(path, &self.path) {
+                continue;
+            }
+            if is_ours(path) {
+                return Err(Failure::new(format!(
+                    "LD_PRELOAD already holds another {NAME}: {}, ours is {}",
+                    path.display(),
+                    self.path.display()
+                ))
+                .remedy("remove one of them: two copies undo each other's work"));
+            }
+            value.push(b':');
+            value.extend_from_slice(entry);
+        }
+        Ok(OsString::from_vec(value))
+    }
+
+    /// Checks that the library in the program will find itself in `LD_PRELOAD`.
+    pub fn require_own_name(&self) -> Result<(), Failure> {
+        if config::preload::is_ours(self.path.as_os_str().as_bytes()) {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "SIGWARD_INHERIT=off: the library would not know {} as its own name",
+            self.path.display()
+        ))
+        .remedy("give it a name that begins with libsigward"))
+    }
+
+    /// Checks that no other copy is preloaded by other means.
+    fn agrees_with(&self, others: &[PathBuf]) -> Result<(), Failure> {
+        let mut others = others.iter().filter(|other| !same_file(other, &self.path));
+        others.next().map_or(Ok(()), |other| {
+            Err(Failure::new(format!(
+                "{SYSTEM_PRELOAD} already holds another {NAME}: {}, ours is {}",
+                other.display(),
+                self.path.display()
+            ))
+            .remedy("remove one of them: two copies undo each other's work"))
+        })
+    }
+}
+
+/// The library's ELF machine, or `None` if `file` is not our library. Judged by its
+/// SONAME: any other shared object would be preloaded silently and protect nothing.
+fn machine_if_ours(file: File) -> Option<u16> {
+    let data = image(file);
+    let elf = ElfFile64::<object::Endianness, _>::parse(&data).ok()?;
+    let (endian, sections) = (elf.endian(), elf.elf_section_table());
+    let (entries, names) = sections.dynamic(endian, &data).ok()??;
+    let names = sections.strings(endian, &data, names).ok()?;
+    let soname = entries.iter().find(|entry| entry.tag(endian) == DT_SONAME)?;
+    let ours = names.get(soname.val32(endian)?) == Ok(NAME.as_bytes());
+    ours.then(|| elf.elf_header().e_machine.get(endian).0)
+}
+
+/// Whether an entry of `LD_PRELOAD` is our library. Judged by its file name if the loader
+/// must search for it, or if it cannot be read.
+fn is_ours(entry: &Path) -> bool {
+    match File::open(entry) {
+        Ok(file) => machine_if_ours(file).is_some(),
+        Err(_) => config::preload::is_ours(entry.as_os_str().as_bytes()),
+    }
+}
+
+/// Whether ld.so splits `LD_PRELOAD` at this byte, or expands it.
+fn splits(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b':' | b'$')
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    one == other
+        || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Whether the path leads to a descriptor of whoever opens it.
+fn is_descriptor(path: &Path) -> bool {
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    folder.is_some_and(|folder| folder.starts_with("/proc"))
+}
+
+/// Our libraries in `/etc/ld.so.preload`, which is read as glibc does.
+fn preloaded_everywhere() -> Vec<PathBuf> {
+    let Ok(text) = std::fs::read(SYSTEM_PRELOAD) else { return Vec::new() };
+    let lines = text.split(|byte| *byte == b'\n');
+    let code = lines.filter_map(|line| line.split(|byte| *byte == b'#').next());
+    let entries = code.flat_map(|line| line.split(|byte| b" \t\r:".contains(byte)));
+    let paths = entries.map(|entry| PathBuf::from(OsStr::from_bytes(entry)));
+    paths.filter(|path| path.file_name().is_some() && is_ours(path)).collect()
+}
+
+/// Where a copy of `library` is: an installed one, or one that is made.
+fn own_copy(
+    library: &Embedded,
+    everywhere: &[PathBuf],
+    environment: &ProgramEnvironment,
+) -> Result<PathBuf, Failure> {
+    let usable = |path: &PathBuf| {
+        !path.as_os_str().as_bytes().iter().any(|byte| splits(*byte))
+            && File::open(path).is_ok_and(|file| {
+                place::mappable(&file).is_ok() && place::holds(file, library.bytes)
+            })
+    };
+    let mut installed = everywhere.iter().cloned().chain(places());
+    installed.find(usable).map_or_else(
+        || place::place(library, environment.get(b"XDG_RUNTIME_DIR"), environment.get(b"TMPDIR")),
+        Ok,
+    )
+}
+
+/// Where `make install` puts the library, as seen from our executable.
+fn places() -> Vec<PathBuf> {
+    let Ok(executable) = std::env::current_exe() else { return Vec::new() };
+    let installed = executable.parent().and_then(Path::parent);
+    let installed = installed.map(|prefix| prefix.join("lib/sigward").join(NAME));
+    std::iter::once(executable.with_file_name(NAME)).chain(installed).collect()
+}
+
+fn first_installed() -> Result<PathBuf, Failure> {
+    let places = places();
+    places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
+        let list: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+        Failure::new(format!("no {NAME} at {}", list.join(" or ")))
+            .remedy("build it with `make build`, or give its path with --library PATH")
+    })
+}

@@ -1,0 +1,31 @@
+//! Processors by name.
+
+use std::fmt::{self, Display};
+
+use object::elf::{
+    EM_386, EM_AARCH64, EM_ARM, EM_LOONGARCH, EM_MIPS, EM_PPC, EM_PPC64, EM_RISCV, EM_S390,
+    EM_SPARCV9, EM_X86_64,
+};
+
+/// The processor that an ELF file is for (`EM_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine(pub u16);
+
+impl Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            EM_386 => "x86",
+            EM_X86_64 => "x86-64",
+            EM_ARM => "ARM",
+            EM_AARCH64 => "ARM64",
+            EM_RISCV => "RISC-V",
+            EM_PPC => "PowerPC",
+            EM_PPC64 => "PowerPC64",
+            EM_S390 => "S/390",
+            EM_LOONGARCH => "LoongArch",
+            EM_MIPS => "MIPS",
+            EM_SPARCV9 => "SPARC64",
+            other => return write!(f, "machine {other} of ELF"),
+        })
+    }
+}

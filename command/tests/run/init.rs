@@ -1,0 +1,370 @@
+//! `--init`: what the first process of a container must do.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use assert_cmd::cargo::cargo_bin;
+use predicates::str::contains;
+use sigward_harness::need;
+use tempfile::TempDir;
+
+use super::{folder, gcc, run, write};
+
+/// Prints each signal that it receives, with the value that came with it, until SIGRTMAX comes with
+/// the value 999.
+const RECEIVER: &str = r#"
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    unsigned long all = ~0ul;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, sizeof all);
+    setvbuf(stdout, 0, _IOLBF, 0);
+    puts("ready");
+    for (;;) {
+        siginfo_t info;
+        long number = syscall(SYS_rt_sigtimedwait, &all, &info, 0, sizeof all);
+        int value = info.si_code == SI_QUEUE ? info.si_value.sival_int : -1;
+        printf("%ld %d\n", number, value);
+        if (number == 64 && value == 999)
+            return 3;
+    }
+}
+"#;
+
+/// Leaves 10,000 orphans behind, and waits until they are gone. The exit code says if they are.
+const STORM: &str = r#"
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int zombies(void) {
+    int found = 0;
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry; (entry = readdir(proc));) {
+        char name[300], state = 0;
+        snprintf(name, sizeof name, "/proc/%s/stat", entry->d_name);
+        FILE *file = fopen(name, "r");
+        if (!file)
+            continue;
+        if (fscanf(file, "%*d (%*[^)]) %c", &state) == 1)
+            found += state == 'Z';
+        fclose(file);
+    }
+    closedir(proc);
+    return found;
+}
+int main(void) {
+    for (int i = 0; i < 10000; i++) {
+        pid_t child = fork();
+        if (child < 0)
+            return 2;
+        if (child == 0) {
+            if (fork() == 0)
+                usleep(i % 7 * 100);
+            _exit(0);
+        }
+        waitpid(child, 0, 0);
+    }
+    for (int i = 0; i < 600 && zombies(); i++)
+        usleep(100000);
+    return zombies() != 0;
+}
+"#;
+
+fn program(name: &str, source: &str) -> PathBuf {
+    let (text, program) = (folder().join(format!("{name}.c")), folder().join(name));
+    write(&text, source);
+    gcc(&["-o"], &program, &text);
+    program
+}
+
+fn receiver() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| program("receiver", RECEIVER))
+}
+
+/// A running `sigward run --init OPTIONS -- PROGRAM`.
+struct Running {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+    /// sigward's process.
+    init: i32,
+}
+
+impl Running {
+    fn start(first: bool, options: &[&str], program: &[&str]) -> Self {
+        let sigward = cargo_bin!("sigward");
+        let mut command = if first {
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--pid", "--fork", "--kill-child"]).arg(sigward);
+            unshare
+        } else {
+            Command::new(sigward)
+        };
+        command.env_remove("LD_PRELOAD").env("SIGWARD", "off").args(["run", "--library"]);
+        command.arg(super::probe()).arg("--init").args(options).arg("--").args(program);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("sigward");
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        let id = child.id() as i32;
+        Self { child, output, init: if first { child_of(id) } else { id } }
+    }
+
+    fn receiver(first: bool, options: &[&str]) -> Self {
+        Self::start(first, options, &[receiver().to_str().expect("UTF-8")])
+    }
+
+    fn send(&self, signal: i32) {
+        // SAFETY: a plain call, to a process of ours.
+        assert_eq!(unsafe { libc::kill(self.init, signal) }, 0, "{signal}");
+    }
+
+    fn queue(&self, signal: i32, value: i32) {
+        let value = libc::sigval { sival_ptr: value as usize as *mut libc::c_void };
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::sigqueue(self.init, signal, value) }, 0, "{signal}");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        line
+    }
+
+    /// Each line of the rest, and the exit code.
+    fn end(mut self) -> (Vec<String>, Option<i32>) {
+        let lines = self.output.by_ref().lines().map(|line| line.expect("a line")).collect();
+        (lines, self.child.wait().expect("sigward").code())
+    }
+}
+
+/// The only child of the process.
+fn child_of(id: i32) -> i32 {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    children.expect("/proc").trim().parse().expect("one child")
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+/// As the first process, and as any other.
+fn places() -> &'static [bool] {
+    if need::namespaces() { &[false, true] } else { &[false] }
+}
+
+#[test]
+fn the_exit_code_is_the_programs() {
+    let shell = |options: &[&str], script: &str| {
+        run([&["--init"], options, &["sh", "-c", script]].concat()).assert()
+    };
+    shell(&[], "exit 7").code(7);
+    shell(&[], "kill -TERM $$").code(143);
+    shell(&[], "kill -KILL $$").code(137);
+    shell(&["-e", "143", "-e", "3"], "exit 143").code(0);
+    shell(&["-e", "143", "-e", "3"], "exit 3").code(0);
+    shell(&["-e", "143"], "kill -TERM $$").code(143);
+    shell(&["--expect", "256"], "").code(125);
+    run(["--init", "no-such-program"]).assert().code(127);
+    run(["-g", "true"]).assert().code(125).stderr(contains("--init"));
+    // The file is found only by the kernel to need what is missing.
+    let made = TempDir::new().expect("a folder");
+    let orphan = super::script(made.path(), "orphan", "#!/no/such/interpreter\n");
+    let orphan = orphan.to_str().expect("UTF-8");
+    run(["--init", orphan]).env("SIGWARD", "off").assert().code(126).stderr(contains("missing"));
+}
+
+/// All of kill(1) but KILL, STOP and CHLD, and libc's own. Real-time signals arrive once each, in
+/// order, and with their values.
+#[test]
+fn every_signal_is_passed_on() {
+    const STOPS: [i32; 4] = [libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+    const NEVER: [i32; 3] = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD];
+    for &first in places() {
+        let mut running = Running::receiver(first, &[]);
+        // One at a time: SIGCONT and those that stop clear each other while they are pending.
+        for signal in STOPS {
+            running.send(signal);
+            assert_eq!(running.line(), format!("{signal} -1\n"));
+        }
+        let mut expected = BTreeMap::new();
+        for signal in (1..32).filter(|signal| ![&STOPS[..], &NEVER].concat().contains(signal)) {
+            running.send(signal);
+            expected.insert(signal, vec![-1]);
+        }
+        for value in 0..20 {
+            for signal in 35..=64 {
+                running.queue(signal, value);
+            }
+        }
+        expected.extend((35..64).map(|signal| (signal, (0..20).collect())));
+        expected.insert(64, (0..20).chain([999]).collect());
+        running.queue(64, 999);
+        let (lines, code) = running.end();
+        assert_eq!(code, Some(3));
+        let mut received: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+        for line in &lines {
+            let (signal, value) = line.split_once(' ').expect("two numbers");
+            let value = value.parse().expect("a number");
+            received.entry(signal.parse().expect("a number")).or_default().push(value);
+        }
+        assert_eq!(received, expected, "first process: {first}");
+    }
+}
+
+#[test]
+fn signals_are_rewritten_or_dropped() {
+    let mut running =
+        Running::receiver(false, &["--rewrite", "USR1:RTMIN+5", "--rewrite", "HUP:0"]);
+    running.send(libc::SIGHUP);
+    running.send(libc::SIGUSR1);
+    assert_eq!(running.line(), "39 -1\n");
+    running.send(libc::SIGUSR2);
+    assert_eq!(running.line(), "12 -1\n");
+    running.queue(64, 999);
+    assert_eq!(running.end(), (vec!["64 999".to_owned()], Some(3)));
+    run(["--init", "--rewrite", "TERM:NONE", "true"]).assert().code(125).stderr(contains("NONE"));
+}
+
+/// SIGTERM to the first process ends the program, with the program's own status.
+#[test]
+fn a_signal_ends_the_program_and_then_init() {
+    for &first in places() {
+        let running = Running::start(first, &[], &["sh", "-c", "echo ready; exec sleep 60"]);
+        running.send(libc::SIGTERM);
+        assert_eq!(running.end(), (vec![], Some(143)));
+        let trap = "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.1; done";
+        let running = Running::start(first, &[], &["sh", "-c", trap]);
+        running.send(libc::SIGTERM);
+        assert_eq!(running.end(), (vec!["caught".to_owned()], Some(5)));
+    }
+}
+
+#[test]
+fn the_group_gets_signals_on_request() {
+    // The shell handles the signal; its child does not.
+    let script = "trap : TERM; sh -c 'echo ready; exec sleep 60' & wait $!; wait $!; echo ended $?";
+    let running = Running::start(false, &["-g"], &["sh", "-c", script]);
+    running.send(libc::SIGTERM);
+    assert_eq!(running.end(), (vec!["ended 143".to_owned()], Some(0)));
+}
+
+#[test]
+fn a_program_that_does_not_end_is_killed_after_the_grace() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
+        let running = Running::receiver(false, &["--grace", "1"]);
+        let start = Instant::now();
+        running.send(signal);
+        assert_eq!(running.end(), (vec![format!("{signal} -1")], Some(137)));
+        assert!(start.elapsed() >= Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn ten_thousand_orphans_leave_no_zombie() {
+    if !need::namespaces() {
+        return;
+    }
+    let storm = program("storm", STORM);
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(cargo_bin!("sigward"));
+    command.env_remove("LD_PRELOAD").env("SIGWARD", "off").args(["run", "--library"]);
+    command.arg(super::probe()).args(["--init", "--"]).arg(storm);
+    let output = command.output().expect("unshare");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn orphans_are_adopted_on_request() {
+    // The orphan prints its parent, once the process that made it is gone.
+    let script = "echo ready; (sh -c 'sleep 0.3; ps -o ppid= -p $$ || :' & echo $PPID) | cat";
+    for (options, adopted) in [(&["-s"][..], true), (&[], false)] {
+        let running = Running::start(false, options, &["sh", "-c", script]);
+        let init = running.init.to_string();
+        let (lines, code) = running.end();
+        assert_eq!((&*lines[0], code), (&*init, Some(0)));
+        assert_eq!(lines[1].trim() == init, adopted, "{lines:?}");
+    }
+}
+
+#[test]
+fn the_end_of_the_parent_is_a_signal_on_request() {
+    let out = TempDir::new().expect("a folder");
+    let said = out.path().join("said");
+    let script = format!(
+        "\"$0\" run --library \"$1\" --init -p USR1 -- sh -c \
+         'trap \"echo told >{said}; exit\" USR1; touch {said}.ready; while :; do sleep 0.1; done' & \
+         while ! test -e {said}.ready; do sleep 0.1; done; kill -KILL $$",
+        said = said.display()
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).arg(cargo_bin!("sigward")).arg(super::probe());
+    command.env_remove("LD_PRELOAD").env("SIGWARD", "off").stderr(Stdio::null());
+    command.status().expect("sh");
+    let start = Instant::now();
+    while std::fs::read_to_string(&said).unwrap_or_default() != "told\n" {
+        assert!(start.elapsed() < Duration::from_secs(60), "no signal");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What init blocks and sets for itself, the program does not get.
+#[test]
+fn mask_and_dispositions_are_inherited() {
+    let status = |init: &[&str]| {
+        let mut command = Command::new(cargo_bin!("sigward"));
+        command.env_remove("LD_PRELOAD").env("SIGWARD", "off").args(["run", "--library"]);
+        command.arg(super::probe()).args(init).args(["grep", "^Sig", "/proc/self/status"]);
+        let arrange = || {
+            // SAFETY: the set is initialised before use; the calls are async-signal-safe.
+            unsafe {
+                let mut set = std::mem::zeroed();
+                libc::sigemptyset(&raw mut set);
+                libc::sigaddset(&raw mut set, libc::SIGUSR1);
+                libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+                libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            }
+            Ok(())
+        };
+        // SAFETY: `arrange` only makes async-signal-safe calls.
+        unsafe { command.pre_exec(arrange) };
+        let output = command.output().expect("sigward");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (plain, init) = (status(&[]), status(&["--init"]));
+    let masks = |text: &str| lines(text).split_off(2);
+    assert!(plain.contains("SigBlk:\t0000000000000200"), "{plain}");
+    assert_eq!(masks(&init), masks(&plain));
+}
+
+/// The static command, as the parent of a program that runs.
+#[test]
+fn what_stays_is_small() {
+    let mut command = Command::new(sigward_harness::artifacts::command());
+    command.env_remove("LD_PRELOAD").args(["run", "--init", "--", "sh", "-c", "echo; read x"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("sigward");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("/proc");
+    drop(child.stdin.take());
+    child.wait().expect("sigward");
+    for (field, most) in [("RssAnon:", 256), ("VmRSS:", 2560)] {
+        let found = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field");
+        let kib: u32 = found.trim().trim_end_matches(" kB").parse().expect("a number");
+        assert!(kib <= most, "{field} {kib} KiB");
+    }
+}
