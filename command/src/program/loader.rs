@@ -43,7 +43,7 @@ fn is_static_pie<'data>(elf: &ElfFile64<'data, Endianness, impl ReadRef<'data>>)
     let endian = elf.endian();
     let (entries, _) = elf.elf_section_table().dynamic(endian, elf.data()).ok()??;
     let flags = entries.iter().find(|entry| entry.tag(endian) == DT_FLAGS_1)?;
-    Some(flags.val32(endian)? & DF_1_PIE.0 != 0)
+    Some(flags.val(endian) & DF_1_PIE.0 != 0)
 }
 
 /// The file that a loader with these arguments starts. `None` if it starts none, or searches

@@ -13,7 +13,7 @@ pub struct Machine(pub u16);
 
 impl Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match object::elf::Machine(self.0) {
             EM_386 => "x86",
             EM_X86_64 => "x86-64",
             EM_ARM => "ARM",
@@ -25,7 +25,7 @@ impl Display for Machine {
             EM_LOONGARCH => "LoongArch",
             EM_MIPS => "MIPS",
             EM_SPARCV9 => "SPARC64",
-            other => return write!(f, "machine {other} of ELF"),
+            object::elf::Machine(other) => return write!(f, "machine {other} of ELF"),
         })
     }
 }
