@@ -228,14 +228,14 @@ fn require_same_machine<'data>(
 ) -> Result<(), Failure> {
     let byte = |at: u64| data.read_bytes_at(at, 1).ok().and_then(<[u8]>::first).copied();
     let pair = [byte(MACHINE).unwrap_or(0), byte(MACHINE + 1).unwrap_or(0)];
-    let big = byte(5) == Some(object::elf::ELFDATA2MSB);
+    let big = byte(5) == Some(object::elf::ELFDATA2MSB.0);
     let its = Machine(if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) });
     let ours = Machine(library.machine);
     if its != ours {
         let why = format!("it is for another machine ({its}, the library is for {ours})");
         return Err(not_preloadable(path, &why));
     }
-    if byte(4) != Some(object::elf::ELFCLASS64) {
+    if byte(4) != Some(object::elf::ELFCLASS64.0) {
         return Err(not_preloadable(path, "it is not a 64-bit program, but the library is 64-bit"));
     }
     Ok(())
