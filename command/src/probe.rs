@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use sigward::os::kernel_texts;
+use sigward::verdict::Verdict;
 
 use super::exit::Exit;
 use super::failure::{self, Failure};
 use super::output;
 use super::progress::Progress;
 use registers::StackPages;
-use report::ProbeReport;
+pub use report::ProbeReport;
 
 /// Provoke the defects on the running kernel, and report what was seen
 ///
@@ -40,29 +41,34 @@ pub struct Probe {
 
 impl Probe {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        without_our_library()?;
-        let report = self.measure();
+        let report = try_here(self.seconds, &kernel_texts::judge())?;
         output::print(&report, self.json, ProbeReport::text)?;
         Ok(report.exit())
     }
+}
 
-    fn measure(&self) -> ProbeReport {
-        let all = Duration::from_secs(self.seconds.into());
-        let part = all / 3;
-        let progress = Progress::of(all.as_millis() as u64);
-        let begin = |message: &'static str| {
-            progress.name(message);
-            let (done, start) = (progress.position(), Instant::now());
-            let progress = &progress;
-            move || progress.reach(done + start.elapsed().min(part).as_millis() as u64)
-        };
-        ProbeReport::new(
-            registers::measure(StackPages::Discarded, part, begin("signal frames that fault")),
-            registers::measure(StackPages::Locked, part, begin("signal frames that do not")),
-            waits::measure(part, begin("waits that are restarted")),
-            &kernel_texts::judge(),
-        )
-    }
+/// Probes this machine for a number of seconds.
+pub fn try_here(seconds: u32, verdict: &Verdict) -> Result<ProbeReport, Failure> {
+    without_our_library()?;
+    Ok(measure(seconds, verdict))
+}
+
+fn measure(seconds: u32, verdict: &Verdict) -> ProbeReport {
+    let all = Duration::from_secs(seconds.into());
+    let part = all / 3;
+    let progress = Progress::of(all.as_millis() as u64);
+    let begin = |message: &'static str| {
+        progress.name(message);
+        let (done, start) = (progress.position(), Instant::now());
+        let progress = &progress;
+        move || progress.reach(done + start.elapsed().min(part).as_millis() as u64)
+    };
+    ProbeReport::new(
+        registers::measure(StackPages::Discarded, part, begin("signal frames that fault")),
+        registers::measure(StackPages::Locked, part, begin("signal frames that do not")),
+        waits::measure(part, begin("waits that are restarted")),
+        verdict,
+    )
 }
 
 /// Restarts without `LD_PRELOAD` if that loaded our library, which would hide the

@@ -59,6 +59,11 @@ impl ProbeReport {
         }
     }
 
+    /// The ids of the defects that were seen.
+    pub fn seen(&self) -> &[&'static str] {
+        &self.seen
+    }
+
     pub fn exit(&self) -> Exit {
         match (self.seen.is_empty(), self.complete) {
             (false, _) => Exit::Affected,
