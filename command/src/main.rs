@@ -8,6 +8,7 @@
 
 mod bench;
 mod check;
+mod cures;
 mod environment;
 mod exit;
 mod failure;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::Resource;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 use serde::Serialize;
@@ -17,9 +17,10 @@ use sigward::config;
 use sigward::os::kernel_texts;
 use sigward::plan::Bad;
 
+use super::cures::{self, Setting};
 use super::environment::{ProgramEnvironment, without_avx};
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::library::Library;
 use super::output;
 use super::plan::{self, PlanReport};
@@ -52,6 +53,13 @@ pub struct Run {
     /// stacks or a fixed kernel are.
     #[arg(long)]
     avoid_avx: bool,
+    /// Apply the settings of runtimes that cure a defect of this machine
+    ///
+    /// For example GODEBUG=asyncpreemptoff=1, which makes Go slower to stop its goroutines. Only
+    /// what a row of the table that applies here asks for (`sigward check`), and never over a
+    /// setting of yours. What is set is written to standard error.
+    #[arg(long)]
+    env_cures: bool,
     /// Run the program even if the library cannot get into it
     ///
     /// For static, setuid and other programs into which the loader does not load the
@@ -115,8 +123,11 @@ impl Run {
             let tunables = without_avx(environment.get(b"GLIBC_TUNABLES"));
             environment.set(b"GLIBC_TUNABLES", &tunables);
         }
+        let settings = if self.env_cures { cures::settings_here() } else { Vec::new() };
+        cures::apply(&settings, &mut environment);
         if self.dry {
             let report = DryRun {
+                env_cures: settings,
                 program: program.display().to_string(),
                 library: library.path.display().to_string(),
                 ld_preload: preload.display().to_string(),
@@ -125,7 +136,14 @@ impl Run {
             return output::print(&report, self.json, DryRun::text).map(|()| Exit::Success);
         }
         if plan::acts(&config, kernel_texts::judge) {
-            raise_memlock_limit();
+            // If even that fails, the library logs what it could not lock.
+            cures::raise(Resource::RLIMIT_MEMLOCK);
+        }
+        if config.mode != config::Mode::Off {
+            cures::raise_pending_signals();
+        }
+        for setting in &settings {
+            failure::remark(format_args!("--env-cures: {setting}"));
         }
         Err(become_program(program, &self.command, environment))
     }
@@ -137,13 +155,17 @@ struct DryRun {
     program: String,
     library: String,
     ld_preload: String,
+    /// Settings of runtimes that a row of the table asks for, with --env-cures.
+    env_cures: Vec<Setting>,
     plan: PlanReport,
 }
 
 impl DryRun {
     fn text(&self) -> String {
+        let line = |setting: &Setting| format!("--env-cures: {setting}\n");
+        let cures: String = self.env_cures.iter().map(line).collect();
         format!(
-            "program: {}\nlibrary: {}\nLD_PRELOAD={}\nplan:\n{}",
+            "program: {}\nlibrary: {}\nLD_PRELOAD={}\n{cures}plan:\n{}",
             self.program,
             self.library,
             self.ld_preload,
@@ -160,16 +182,6 @@ fn split_setting(setting: &OsStr) -> Result<(&[u8], &[u8]), Failure> {
         Failure::new(format!("--set {}: not SIGWARD_…=VALUE", setting.display()))
             .remedy("for other variables use env(1)")
     })
-}
-
-/// Any process may raise its soft limit to the hard limit. If even that fails, the
-/// library logs what it could not lock.
-fn raise_memlock_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_MEMLOCK)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, hard, hard);
-    }
 }
 
 /// `execve`, and the shell for files that the kernel cannot execute, as `execvp` does.
