@@ -57,6 +57,8 @@ fn every_command_does_without_random_bytes() {
         (&["--help"][..], 0, "Usage: sigward"),
         (&["check"], verdict, "affected"),
         (&["check", "--json"], verdict, "\"standing\""),
+        (&["check", "--explain", "CVE-2026-23102"], 0, "arm64-sve-restore"),
+        (&["check", "--format", "prometheus"], verdict, "sigward_build_info"),
         (&["probe", "--seconds", "1"], if avx { 0 } else { 2 }, "freebsd-restart-r10: "),
         (&["bench", "syscalls", "--rounds", "1", "--calls", "1"], 0, "getppid"),
         (&[&["run"][..], &library, &["--", "/program", "2"]].concat(), 0, "threads: 2"),

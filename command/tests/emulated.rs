@@ -23,6 +23,10 @@ fn a_clean_verdict_is_refused() {
     assert!(said.starts_with("no evidence: this is QEMU's user mode, "), "{said}");
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("qemu-user-frames: affected"), "{said}");
+    let output = emulated("max", &["probe", "--seconds", "1"]).expect("QEMU");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("no evidence: this is QEMU's user mode; "), "{said}");
+    assert_ne!(output.status.code(), Some(0), "{said}");
     let output = emulated("max", &["check", "--format", "nrpe"]).expect("QEMU");
     assert_eq!(output.status.code(), Some(3), "{output:?}");
 }
