@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sigward::arch;
-use sigward::verdict::{CpuTraits, Step, Verdict};
+use sigward::verdict::{self, CpuTraits, Step, Verdict};
 
 use super::environment::environ;
 use super::exit::Exit;
@@ -127,9 +127,14 @@ impl Check {
     fn judge(&self) -> Result<(Machine, Verdict), Failure> {
         let Some(kernel) = &self.kernel else {
             let (machine, texts) = Machine::here();
-            let arch::Features { xsave, avx } = arch::features();
-            let cpu = CpuTraits { x86_64: arch::IS_X86_64, xsave, avx };
-            let verdict = texts.verdict(&texts.machine, cpu);
+            let cpu = || {
+                let arch::Features { xsave, avx } = arch::features();
+                CpuTraits { x86_64: arch::IS_X86_64, xsave, avx }
+            };
+            // As the library does: CPUID is slow in a virtual machine.
+            let asks = verdict::needs_proc(texts.release.as_bytes());
+            let verdict =
+                texts.verdict(&texts.machine, if asks { cpu() } else { CpuTraits::MODERN });
             return Ok((machine, verdict));
         };
         let texts = Texts::parse(kernel, self.version_signature.as_deref());

@@ -8,6 +8,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use sigward_harness::Run;
 use sigward_harness::filter::Filter;
+use sigward_harness::need;
 
 const GCC9: &str = "Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827 (Red Hat 9.2.1-1)) #1";
 
@@ -274,4 +275,21 @@ fn misuse_exits_125() {
     cargo_bin_cmd!("sigward").arg("bogus").assert().code(125);
     cargo_bin_cmd!("sigward").assert().code(125);
     cargo_bin_cmd!("sigward").arg("--help").assert().code(0).stdout(contains("Exit codes:"));
+}
+
+/// One uname(2), and a read here and there.
+#[test]
+fn looking_at_this_machine_takes_few_calls() {
+    let Some(strace) = need::program("strace") else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("log");
+    let mut command = std::process::Command::new(strace);
+    command.args(["-f", "-e", "trace=uname,openat,readlink", "-o"]).arg(&log);
+    let output = command.arg(cargo_bin("sigward")).args(["check", "--format", "nrpe"]).output();
+    assert!(output.expect("strace").status.code().is_some_and(|code| code <= 3));
+    let log = std::fs::read_to_string(log).expect("the log");
+    assert_eq!(log.matches("uname(").count(), 1, "{log}");
+    let read =
+        |line: &&str| line.contains("\"/proc") || line.contains("musl") || line.contains("/boot");
+    assert!(log.lines().filter(read).count() <= 8, "{log}");
 }

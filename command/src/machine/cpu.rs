@@ -15,7 +15,7 @@ pub struct Features {
 pub struct Marks {
     /// CPUID leaf 0.
     pub vendor: String,
-    /// CPUID leaves 0x8000_0002 to 4.
+    /// CPUID leaf 0x8000_0002: the first sixteen letters.
     pub brand: String,
     /// CPUID leaf 0x4000_0000.
     pub hypervisor: String,
@@ -79,18 +79,14 @@ impl Features {
             note(Kind::AvxOnly, has(basic.ecx, 28));
         }
         features.present = present;
-        let brand = (__cpuid(0x8000_0000).eax >= 0x8000_0004).then(|| {
-            let leaf = |leaf| {
-                let part = __cpuid(leaf);
-                [bytes([part.eax, part.ebx, part.ecx]), bytes([part.edx, 0, 0])[..4].to_vec()]
-            };
-            (0x8000_0002..=0x8000_0004).flat_map(leaf).flatten().collect()
-        });
+        // Sixteen letters are enough to know an emulator; CPUID is slow in a virtual machine.
+        let brand = __cpuid(0x8000_0002);
+        let brand = [bytes([brand.eax, brand.ebx, brand.ecx]), bytes([brand.edx, 0, 0])].concat();
         // Some emulators hide the bit that announces this leaf, and answer it all the same.
         let leaf = __cpuid(0x4000_0000);
         features.marks = Marks {
             vendor: text(bytes([first.ebx, first.edx, first.ecx])),
-            brand: text(brand.unwrap_or_default()),
+            brand: text(brand),
             hypervisor: text(bytes([leaf.ebx, leaf.ecx, leaf.edx])),
             executable: executable(),
         };

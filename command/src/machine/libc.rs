@@ -32,12 +32,26 @@ pub fn installed(root: &Path) -> (Option<(u32, u32, u32)>, bool) {
 
 /// The version string in musl's one file, which is its loader too: `\0` `1.2.5` `\0`.
 fn musl_version(file: &[u8]) -> Option<(u32, u32, u32)> {
-    file.split(|byte| *byte == 0).filter(|text| (5..=8).contains(&text.len())).find_map(|text| {
-        let text = std::str::from_utf8(text).ok()?;
-        let mut parts = text.split('.').map(|part| part.parse().ok());
-        let version = (parts.next()??, parts.next()??, parts.next()??);
-        (version.0 == 1 && parts.next().is_none()).then_some(version)
-    })
+    let mut rest = file;
+    loop {
+        rest = after(rest, b"\x001.")?;
+        let text = rest.split(|byte| *byte == 0).next()?;
+        let mut parts = std::str::from_utf8(text).unwrap_or("").split('.');
+        let mut next = || parts.next()?.parse().ok();
+        if let (Some(minor), Some(patch), None) = (next(), next(), parts.next()) {
+            return Some((1, minor, patch));
+        }
+    }
+}
+
+/// What follows the first `needle`. The C library's search: the file has 600 KiB.
+fn after<'a>(text: &'a [u8], needle: &[u8]) -> Option<&'a [u8]> {
+    // SAFETY: reads as many bytes of both as are there.
+    let found = unsafe {
+        libc::memmem(text.as_ptr().cast(), text.len(), needle.as_ptr().cast(), needle.len())
+    };
+    let at = (found as usize).checked_sub(text.as_ptr() as usize)?;
+    text.get(at + needle.len()..)
 }
 
 #[cfg(test)]
