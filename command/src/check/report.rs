@@ -249,7 +249,12 @@ impl CheckReport {
         match self.overall {
             Overall::Affected => {
                 let helped = all - told;
-                format!("affected: {all} listed defects are here; sigward helps against {helped}")
+                let count = if all == 1 {
+                    "1 listed defect is"
+                } else {
+                    &format!("{all} listed defects are")
+                };
+                format!("affected: {count} here; sigward helps against {helped}")
             }
             Overall::NotAffected => {
                 "not affected by any listed defect that every program can meet".to_owned()

@@ -115,6 +115,10 @@ fn ids_are_unique_and_every_row_is_whole() {
         assert!(row.id.len() <= 50, "{}", row.id);
         assert!(!row.summary.is_empty() && !row.summary.ends_with('.'), "{}", row.id);
         assert!(cve(row).is_some() || !row.source.is_empty(), "{} has no source", row.id);
+        for need in row.needs {
+            let named = |option: &str| option.starts_with("CONFIG_") && !option.contains(' ');
+            assert!(!matches!(need, Need::Config(option) if !named(option)), "{}", row.id);
+        }
         if let Versions::Record(cve) = row.versions {
             assert!(record(cve).is_some(), "{}: no record of {cve}", row.id);
         }

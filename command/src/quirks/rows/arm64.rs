@@ -144,7 +144,7 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         id: "arm64-gcs-lpa2",
-        needs: &[Need::Cpu(Cpu::Gcs), Need::Config("52-bit addresses (LPA2)")],
+        needs: &[Need::Cpu(Cpu::Gcs), Need::That("it uses 52-bit addresses (LPA2)")],
         versions: Versions::Record("CVE-2026-23345"),
         whom: Whom::Programs("programs that run with a guarded control stack"),
         harm: Harm::Crash,

@@ -4,7 +4,9 @@ use sigward::quirks::Confidence;
 
 use super::KERNEL;
 use crate::machine::Emulator;
-use crate::quirks::model::{Arch, Cure, Harm, Layer, Need, Row, Trigger, Versions, Whom};
+use crate::quirks::model::{
+    Arch, Cure, Harm, Layer, Need, Proof, Reach, Row, Trigger, Versions, Whom,
+};
 
 const EMULATOR: Row = Row { layer: Layer::Emulator, versions: Versions::Every, ..KERNEL };
 const GVISOR: Row = Row { needs: &[Need::Under(Emulator::Gvisor)], ..EMULATOR };
@@ -52,6 +54,9 @@ pub static ROWS: &[Row] = &[
         trigger: Trigger::AnyReturn,
         whom: Whom::Programs("programs whose handlers change the return address, as Go's do"),
         cure: Cure::Environment("GODEBUG=asyncpreemptoff=1"),
+        reach: Reach::Reduced("sigward run --env-cures, for Go programs only"),
+        proof: Proof::Pretended,
+        confidence: Confidence::Medium,
         summary: "a handler that rewrites RIP corrupts the program's state",
         source: "FEX-Emu/FEX#5810",
         ..FEX

@@ -113,7 +113,7 @@ pub static ROWS: &[Row] = &[
         needs: &[Need::That("the CPU has T-Head's vector extension")],
         versions: Versions::Record("CVE-2025-38435"),
         trigger: Trigger::AnySignal,
-        summary: "v8 to v31 are lost whenever the vector state is saved",
+        summary: "registers v8 to v31 are lost whenever the vector state is saved",
         ..RISCV
     },
     Row {

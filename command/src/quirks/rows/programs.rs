@@ -4,7 +4,7 @@ use sigward::quirks::Confidence;
 
 use super::KERNEL;
 use crate::quirks::model::{
-    Arch, Cpu, Cure, Harm, Layer, Musl, Need, Row, System, Trigger, Versions, Whom,
+    Arch, Cpu, Cure, Harm, Layer, Musl, Need, Proof, Reach, Row, System, Trigger, Versions, Whom,
 };
 
 const MUSL: Row = Row {
@@ -80,8 +80,11 @@ pub static ROWS: &[Row] = &[
         trigger: Trigger::AnySignal,
         whom: Whom::Programs("Go programs built before September 2026"),
         cure: Cure::Environment("GODEBUG=asyncpreemptoff=1"),
+        reach: Reach::Cured("sigward run --env-cures, at the price of slower pauses"),
+        proof: Proof::Pretended,
+        confidence: Confidence::Medium,
         summary: "asynchronous preemption keeps only half of the YMM registers",
-        instead: "sigward run --env-cures, or rebuild with a newer Go",
+        instead: "rebuild with a newer Go",
         source: "golang/go#81209",
         ..RUNTIME
     },
