@@ -1,7 +1,7 @@
-//! The table of kernel defects that sigward knows, as data.
+//! The kernel defects that the library acts on, as data.
 //!
 //! There is one [`Quirk`] per defect; tests, documents and the command refer to
-//! it by its id. Distribution builds that carry the fix under an old version
+//! it by its id. The command has the whole table of known defects, with texts. Distribution builds that carry the fix under an old version
 //! number are rows of [`FIXED_BUILDS`]. `FreeBSD` releases are rows of
 //! [`FREEBSD_RELEASES`]. Nothing is decided here: [`crate::verdict`] says what the
 //! rows mean for the running kernel.
@@ -139,18 +139,6 @@ pub struct Quirk {
     pub confidence: Confidence,
 }
 
-/// The texts about a [`Quirk`]. They are separate, because the library prints
-/// none of them and need not contain them.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Account {
-    /// The defect.
-    pub quirk: &'static Quirk,
-    /// What goes wrong, in one sentence.
-    pub summary: &'static str,
-    /// Where the row comes from.
-    pub source: &'static str,
-}
-
 const fn range(from: (u32, u32, u32), fixed: (u32, u32, u32)) -> Range {
     Range {
         from: Version::new(from.0, from.1, from.2),
@@ -207,39 +195,9 @@ pub static ALTSTACK_SIZE: Quirk = Quirk {
     confidence: Confidence::High,
 };
 
-/// Every defect, one row each.
-pub static ACCOUNTS: &[Account] = &[
-    Account {
-        quirk: &LINUX_SIGFRAME_FPU,
-        summary: "a page fault while the kernel writes a signal frame can put another task's vector \
-              registers into it",
-        source: "CVE-2019-19602, bugzilla.kernel.org 205663, golang/go#35777; introduced by \
-             5f409e20b794, fixed by 59c4bd853abc",
-    },
-    Account {
-        quirk: &FREEBSD_RESTART_R10,
-        summary: "a system call entered by SYSCALL loses its 4th argument when the kernel restarts \
-              it, so wait4 reaps the child and then fails with EFAULT",
-        source: "FreeBSD PR 182161, Go commit 555da73c",
-    },
-    Account {
-        quirk: &STACK_BOUNDS,
-        summary: "a guard computed from an assumed stack size crashes programs that use more of it",
-        source: "Go commit fbfed491, golang/go#1328",
-    },
-    Account {
-        quirk: &ALTSTACK_SIZE,
-        summary: "an alternate stack of the old constant size is too small for the signal frame of a \
-              processor with AVX-512 or AMX",
-        source: "sigaltstack(2) on AT_MINSIGSTKSZ, erlang/otp#11248, musl 1.2.6",
-    },
-];
-
-/// The texts about a defect.
-#[must_use]
-pub fn account(quirk: &Quirk) -> Option<&'static Account> {
-    ACCOUNTS.iter().find(|account| account.quirk == quirk)
-}
+/// Every defect that the library acts on, one row each.
+pub static QUIRKS: &[&Quirk] =
+    &[&LINUX_SIGFRAME_FPU, &FREEBSD_RESTART_R10, &STACK_BOUNDS, &ALTSTACK_SIZE];
 
 /// A distribution's kernel builds that carry the fix for [`LINUX_SIGFRAME_FPU`]
 /// although their version number is in its range.
@@ -352,17 +310,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_unique_and_every_row_has_a_source() {
-        for (at, Account { quirk, source, .. }) in ACCOUNTS.iter().enumerate() {
-            assert!(!source.is_empty(), "{}", quirk.id);
-            let mut others = ACCOUNTS.iter().skip(at + 1);
-            assert!(others.all(|other| other.quirk.id != quirk.id), "{}", quirk.id);
+    fn ids_are_unique() {
+        for (at, quirk) in QUIRKS.iter().enumerate() {
+            let mut others = QUIRKS.iter().skip(at + 1);
+            assert!(others.all(|other| other.id != quirk.id), "{}", quirk.id);
         }
     }
 
     #[test]
     fn ranges_are_ascending_and_not_empty() {
-        for Account { quirk, .. } in ACCOUNTS {
+        for quirk in QUIRKS {
             assert!(quirk.ranges.iter().all(|range| range.from < range.fixed), "{}", quirk.id);
             assert!(quirk.ranges.is_sorted_by(|a, b| a.fixed <= b.from), "{}", quirk.id);
         }

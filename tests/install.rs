@@ -42,7 +42,7 @@ fn installed_files_work_and_can_be_removed() {
     if need::root() {
         // No C library, no loader, no /proc.
         let mut sigward = Command::new("chroot");
-        sigward.arg(folder.path()).args(["/usr/local/bin/sigward", "check", "--release", "5.3.1"]);
+        sigward.arg(folder.path()).args(["/usr/local/bin/sigward", "check", "--kernel", "5.3.1"]);
         let output = sigward.output().unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(stdout.contains("5.3.1"), "{output:?}");

@@ -1,132 +1,183 @@
-//! `sigward check`: the verdict, its reasons, and what follows from it.
+//! `sigward check`: which known defects this machine has, and what follows from it.
+
+pub mod explain;
+mod formats;
+mod report;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
-use clap::Args;
-use serde::Serialize;
-use sigward::config::Config;
-use sigward::quirks;
-use sigward::verdict::{Compiler, Standing, Verdict};
+use clap::{Args, ValueEnum};
+use sigward::arch;
+use sigward::verdict::{self, CpuTraits, Step, Verdict};
 
 use super::environment::environ;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::kernel::KernelOptions;
 use super::output;
 use super::plan::{self, PlanReport};
+use crate::machine::{Machine, Texts};
+use crate::probe;
+use crate::quirks::model::{Arch, System};
+use crate::quirks::{self, judge};
+use report::{CheckReport, Overall};
 
 /// Say whether this kernel is affected, and why
 ///
-/// Also shows what the library would do in a program here under the SIGWARD_* variables of the
-/// environment, each part with its reason. With --release, judges another machine by its texts (and
-/// assumes that its processor has AVX); without, the running kernel.
+/// Looks up this machine (version, branch, processor, libc) in the table of known defects, and
+/// says of each what applies, what is fixed, and what sigward does about it. Also shows what the
+/// library would do in a program here under the SIGWARD_* variables of the environment, each
+/// part with its reason. With --kernel, judges another machine by its texts; a row that needs a
+/// feature of the processor then says so.
 #[derive(Args)]
 #[command(after_help = "Examples:
   sigward check
-  sigward check --json --release 5.3.1-1-generic    another machine")]
+  sigward check --kernel 5.3.1-1-generic --json    another machine
+  sigward check --format nrpe")]
 pub struct Check {
-    /// Print JSON
-    #[arg(long)]
+    /// Print JSON: the short form of --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
-    #[command(flatten)]
-    kernel: KernelOptions,
+    /// How to print the result
+    ///
+    /// prometheus: for node_exporter's textfile collector. nfd: a feature file for Kubernetes'
+    /// Node Feature Discovery. nrpe: one line for Nagios, with exit codes 0 (fine), 1 (affected:
+    /// sigward helps, or it is slight), 2 (affected: only another kernel helps) and 3 (unknown).
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Write it to this file, all at once (a new file is renamed to it)
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// List every row of the table, also those that do not concern this machine
+    #[arg(long)]
+    all: bool,
+    /// Explain one row: its id, or its CVE number
+    #[arg(long, value_name = "ID", conflicts_with_all = ["format", "json", "all"])]
+    explain: Option<String>,
+    /// Also try, for this many seconds, what `sigward probe` can show: what is seen counts more
+    /// than the version
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "9",
+          conflicts_with = "kernel", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    probe: Option<u32>,
+    /// Judge another kernel: its release, or the text of its /proc/version
+    #[arg(long, value_name = "STRING")]
+    kernel: Option<String>,
+    /// The processor that goes with --kernel, as `uname -m` names it [default: the one that the
+    /// text names, or this machine's]
+    #[arg(long, value_name = "ARCH", requires = "kernel")]
+    arch: Option<String>,
+    /// The contents of /proc/version_signature (Ubuntu) that go with --kernel
+    #[arg(long, value_name = "TEXT", requires = "kernel")]
+    version_signature: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Prometheus,
+    Nfd,
+    Nrpe,
 }
 
 impl Check {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        let verdict = self.kernel.judge();
-        let reasons = self.kernel.reasons(&verdict);
+        let (machine, verdict) = self.judge()?;
+        let mut findings = judge::judge(&machine, &verdict);
+        if let Some(id) = &self.explain {
+            let row = quirks::find(id).ok_or_else(|| {
+                Failure::new(format!("--explain {id}: no row has this id or CVE number"))
+                    .remedy("sigward check --all lists them")
+            })?;
+            let finding = findings.iter().find(|finding| finding.row.id == row.id);
+            let text = finding.map_or(String::new(), |finding| explain::text(finding, &machine));
+            output::put(&text, self.output.as_deref())?;
+            return Ok(Exit::Success);
+        }
+        let tried = self.probe.map(|seconds| probe::try_here(seconds, &verdict)).transpose()?;
+        for seen in tried.iter().flat_map(probe::ProbeReport::seen) {
+            for finding in findings.iter_mut().filter(|finding| finding.row.id == *seen) {
+                finding.state = judge::State::Seen;
+                finding.open.clear();
+            }
+        }
         let environ = environ();
-        let report = CheckReport::of(&verdict, reasons, self.plan(verdict, &environ));
-        output::print(&report, self.json, CheckReport::text)?;
-        Ok(match verdict.standing {
-            Standing::NotAffected => Exit::Success,
-            Standing::Affected => Exit::Affected,
-            Standing::Unknown => Exit::Unknown,
+        let reasons = verdict.argument.iter().map(|step| self.step_text(step)).collect();
+        let plan = self.plan(verdict, &environ, &machine);
+        let report = CheckReport::of(&machine, &verdict, &findings, reasons, plan, self.all, tried);
+        self.print(&report)
+    }
+
+    fn print(&self, report: &CheckReport) -> Result<Exit, Failure> {
+        let format = if self.json { Format::Json } else { self.format };
+        let text = match format {
+            Format::Text => report.text(),
+            Format::Json => output::json(report)?,
+            Format::Prometheus => formats::prometheus(report),
+            Format::Nfd => formats::node_features(report),
+            Format::Nrpe => formats::nrpe(report).1,
+        };
+        output::put(&text, self.output.as_deref())?;
+        Ok(match (format, report.overall) {
+            (Format::Nrpe, _) => formats::nrpe(report).0,
+            (_, Overall::NotAffected) => Exit::Success,
+            (_, Overall::Affected) => Exit::Affected,
+            (_, Overall::Unknown | Overall::NoEvidence) => Exit::Unknown,
         })
     }
 
-    /// What the library would do on Linux; `None` for another system.
-    fn plan(&self, verdict: Verdict, environ: &[OsString]) -> Option<PlanReport> {
-        let (config, bad) = plan::settings(environ.iter().map(|entry| entry.as_bytes()));
-        if !self.kernel.is_given() {
-            Some(PlanReport::of_next_program(&config, bad, verdict))
-        } else if self.kernel.is_linux() {
-            Some(PlanReport::elsewhere(&config, bad, verdict))
-        } else {
-            None
-        }
-    }
-}
-
-/// What `--json` prints. The names are an interface: add, do not rename.
-#[derive(Serialize)]
-#[allow(clippy::struct_excessive_bools, reason = "each is an independent fact")]
-struct CheckReport {
-    standing: &'static str,
-    confidence: &'static str,
-    defect: Option<&'static str>,
-    summary: Option<&'static str>,
-    source: Option<&'static str>,
-    upstream: Option<String>,
-    upstream_from: Option<&'static str>,
-    compiler: Option<String>,
-    in_range: bool,
-    preempt: bool,
-    gvisor: bool,
-    auto_acts: bool,
-    only_reduces: bool,
-    reasons: Vec<String>,
-    plan: Option<PlanReport>,
-}
-
-impl CheckReport {
-    fn of(verdict: &Verdict, reasons: Vec<String>, plan: Option<PlanReport>) -> Self {
-        let account = verdict.quirk.and_then(quirks::account);
-        let auto_acts = match plan {
-            Some(_) => plan::acts(&Config::DEFAULT, || *verdict),
-            None => verdict.acts(),
+    /// The machine, and what the library's own judge says of its kernel.
+    fn judge(&self) -> Result<(Machine, Verdict), Failure> {
+        let Some(kernel) = &self.kernel else {
+            let (machine, texts) = Machine::here();
+            let cpu = || {
+                let arch::Features { xsave, avx } = arch::features();
+                CpuTraits { x86_64: arch::IS_X86_64, xsave, avx }
+            };
+            // As the library does: CPUID is slow in a virtual machine.
+            let asks = verdict::needs_proc(texts.release.as_bytes());
+            let verdict =
+                texts.verdict(&texts.machine, if asks { cpu() } else { CpuTraits::MODERN });
+            return Ok((machine, verdict));
         };
-        Self {
-            standing: verdict.standing.as_str(),
-            confidence: verdict.confidence.as_str(),
-            defect: verdict.quirk.map(|quirk| quirk.id),
-            summary: account.map(|account| account.summary),
-            source: account.map(|account| account.source),
-            upstream: verdict.upstream.map(|(version, _)| version.to_string()),
-            upstream_from: verdict.upstream.map(|(_, text)| text.as_str()),
-            compiler: verdict.compiler.map(|compiler| match compiler {
-                Compiler::Gcc(major) => format!("GCC {major}"),
-                Compiler::Clang => "Clang".to_owned(),
-            }),
-            in_range: verdict.in_range,
-            preempt: verdict.preempt,
-            gvisor: verdict.gvisor,
-            auto_acts,
-            only_reduces: verdict.only_reduces(),
-            reasons,
-            plan,
+        let texts = Texts::parse(kernel, self.version_signature.as_deref());
+        let arch = match &self.arch {
+            Some(name) => Arch::named(name).ok_or_else(|| {
+                Failure::new(format!("--arch {name}: not a processor that the table knows"))
+                    .remedy("give it as `uname -m` does: x86_64, aarch64, riscv64, ppc64le, s390x")
+            })?,
+            None => Arch::named(&texts.machine)
+                .or_else(|| Arch::named(std::env::consts::ARCH))
+                .unwrap_or(Arch::Other),
+        };
+        let verdict = texts.verdict(arch.name(), CpuTraits::MODERN);
+        Ok((Machine::elsewhere(&texts, arch), verdict))
+    }
+
+    /// What the library would do there; `None` where there is no library for Linux.
+    fn plan(
+        &self,
+        verdict: Verdict,
+        environ: &[OsString],
+        machine: &Machine,
+    ) -> Option<PlanReport> {
+        let (config, bad) = plan::settings(environ.iter().map(|entry| entry.as_bytes()));
+        match self.kernel {
+            None => Some(PlanReport::of_next_program(&config, bad, verdict)),
+            Some(_) if machine.kernel.system == System::Linux && machine.arch == Arch::X86_64 => {
+                Some(PlanReport::elsewhere(&config, bad, verdict))
+            }
+            Some(_) => None,
         }
     }
 
-    fn text(&self) -> String {
-        let mut lines = vec![format!("{} ({} confidence)", self.standing, self.confidence)];
-        if let (Some(defect), Some(summary)) = (self.defect, self.summary) {
-            lines.push(format!("judged: {defect}: {summary}"));
+    fn step_text(&self, step: Step) -> String {
+        match step {
+            Step::CompilerUnknown if self.kernel.is_some() => {
+                "the compiler is unknown: give the whole text of /proc/version".to_owned()
+            }
+            _ => step.to_string(),
         }
-        lines.push("because:".to_owned());
-        lines.extend(self.reasons.iter().map(|reason| format!("  - {reason}")));
-        lines.push(if self.auto_acts && self.only_reduces {
-            "SIGWARD=auto hardens programs here; the risk is reduced, not removed.".to_owned()
-        } else if self.auto_acts {
-            "SIGWARD=auto hardens programs here.".to_owned()
-        } else {
-            "SIGWARD=auto does nothing here.".to_owned()
-        });
-        let plan = self.plan.as_ref().map_or(String::new(), |plan| {
-            format!("plan, with the SIGWARD_* variables set here:\n{}", plan.text())
-        });
-        lines.join("\n") + "\n" + &plan
     }
 }

@@ -33,11 +33,6 @@ impl KernelOptions {
         self.release.is_some()
     }
 
-    /// Whether it is a Linux kernel.
-    pub fn is_linux(&self) -> bool {
-        !self.is_given() || self.sysname == "Linux"
-    }
-
     /// The verdict on it.
     pub fn judge(&self) -> Verdict {
         let Some(release) = &self.release else { return kernel_texts::judge() };

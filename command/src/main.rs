@@ -1,6 +1,7 @@
 //! The `sigward` command: one file per subcommand. [`exit`] has the table of exit codes,
 //! [`failure`] the errors (what, its value, the remedy), [`output`] prints reports,
-//! [`plan`] says what the library would do.
+//! [`plan`] says what the library would do, [`quirks`] is the table of known defects, [`machine`]
+//! what is judged by it.
 
 // --help prints the doc comments of arguments; backticks would be noise there.
 #![allow(clippy::doc_markdown)]
@@ -9,6 +10,7 @@
 
 mod bench;
 mod check;
+mod cures;
 mod doctor;
 mod environment;
 mod exit;
@@ -18,12 +20,14 @@ mod init;
 mod inspect;
 mod kernel;
 mod library;
+mod machine;
 mod output;
 mod pages;
 mod plan;
 mod probe;
 mod program;
 mod progress;
+mod quirks;
 mod run;
 mod start;
 

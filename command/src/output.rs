@@ -1,8 +1,10 @@
-//! Prints reports to stdout.
+//! Prints reports to stdout, or writes them to a file at once.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -14,15 +16,37 @@ use super::failure::Failure;
 /// wanted: the exit code is still the report's.
 pub fn print<R: Serialize>(
     report: &R,
-    json: bool,
+    is_json: bool,
     words: impl FnOnce(&R) -> String,
 ) -> Result<(), Failure> {
-    let text = if json {
-        serde_json::to_string_pretty(report).map(|json| json + "\n").map_err(io::Error::from)
-    } else {
-        Ok(words(report))
+    let text = if is_json { json(report)? } else { words(report) };
+    put(&text, None)
+}
+
+/// A report as JSON.
+pub fn json<R: Serialize>(report: &R) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(report).map(|json| json + "\n");
+    text.map_err(|error| cannot_write("standard output", &error.into()))
+}
+
+/// Prints a text, or writes it to a file that has either the old or the new text at any time.
+pub fn put(text: &str, file: Option<&Path>) -> Result<(), Failure> {
+    let Some(path) = file else { return write(text.as_bytes()) };
+    // Collectors ignore names that start with a dot.
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}", std::process::id()));
+    let new = path.with_file_name(name);
+    let replace = || -> io::Result<()> {
+        let mut file = File::create(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)
     };
-    text.map_err(|error| unwritten(&error)).and_then(|text| write(text.as_bytes()))
+    replace().map_err(|error| {
+        let _ = std::fs::remove_file(&new);
+        cannot_write(&path.display().to_string(), &error)
+    })
 }
 
 /// Prints a line.
@@ -32,11 +56,13 @@ pub fn line(text: &OsStr) -> Result<(), Failure> {
 
 fn write(text: &[u8]) -> Result<(), Failure> {
     match io::stdout().write_all(text) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritten(&error)),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(cannot_write("standard output", &error))
+        }
         _ => Ok(()),
     }
 }
 
-fn unwritten(error: &io::Error) -> Failure {
-    Failure::new(format!("cannot write to standard output: {error}"))
+fn cannot_write(place: &str, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot write to {place}: {error}"))
 }

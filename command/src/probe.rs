@@ -3,28 +3,33 @@
 mod children;
 mod registers;
 mod report;
+mod room;
 mod waits;
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use sigward::os::kernel_texts;
+use sigward::verdict::Verdict;
 
+use super::environment::ProgramEnvironment;
 use super::exit::Exit;
 use super::failure::{self, Failure};
+use super::library::Library;
 use super::output;
 use super::progress::Progress;
-use registers::StackPages;
-use report::ProbeReport;
+use crate::machine::{Emulator, Machine};
+use registers::{Length, StackPages};
+pub use report::ProbeReport;
 
 /// Provoke the defects on the running kernel, and report what was seen
 ///
-/// Takes signals on stacks that fault and on stacks that do not, and waits for children
-/// while being stopped and signalled. Counts the vector registers and the waits that are
-/// lost. Everything happens in child processes of low priority, which end by themselves
+/// Takes signals on stacks that fault and, for as long, on stacks that do not, and waits for
+/// children while being stopped and signalled. Ends each part with the first loss, and shows the
+/// registers. Also measures a signal frame, and compares it with what the kernel says. Everything happens in child processes of low priority, which end by themselves
 /// if the probe does not end them. A defect that is seen is there; one that is not seen
 /// may still be.
 #[derive(Args)]
@@ -36,36 +41,97 @@ pub struct Probe {
     #[arg(long)]
     json: bool,
     /// How many seconds to try; each of the three parts gets a third
-    #[arg(long, value_name = "N", default_value_t = 9,
+    #[arg(long, value_name = "N", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
+    /// Go on after the first loss, and count them all
+    #[arg(long)]
+    whole: bool,
+    /// Do the same under libsigward.so, with SIGWARD=on
+    ///
+    /// First shows, without the library, that signal frames can fault on this machine at all. Needs
+    /// a dynamically linked sigward: the loader puts the library into no other.
+    #[arg(long)]
+    hardened: bool,
+    /// Use this library instead of the installed one
+    #[arg(long, value_name = "PATH", requires = "hardened")]
+    library: Option<PathBuf>,
 }
 
 impl Probe {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        without_our_library()?;
-        let report = self.measure();
+        if self.hardened {
+            under_our_library(self.library.as_deref())?;
+        } else {
+            without_our_library()?;
+        }
+        let report = measure(self.seconds, self.whole, self.hardened, &kernel_texts::judge());
         output::print(&report, self.json, ProbeReport::text)?;
         Ok(report.exit())
     }
+}
 
-    fn measure(&self) -> ProbeReport {
-        let all = Duration::from_secs(self.seconds.into());
-        let part = all / 3;
-        let progress = Progress::of(all.as_millis() as u64);
-        let begin = |message: &'static str| {
-            progress.name(message);
-            let (done, start) = (progress.position(), Instant::now());
-            let progress = &progress;
-            move || progress.reach(done + start.elapsed().min(part).as_millis() as u64)
-        };
-        ProbeReport::new(
-            registers::measure(StackPages::Discarded, part, begin("signal frames that fault")),
-            registers::measure(StackPages::Locked, part, begin("signal frames that do not")),
-            waits::measure(part, begin("waits that are restarted")),
-            &kernel_texts::judge(),
-        )
+/// Probes this machine for a number of seconds.
+pub fn try_here(seconds: u32, verdict: &Verdict) -> Result<ProbeReport, Failure> {
+    without_our_library()?;
+    Ok(measure(seconds, false, false, verdict))
+}
+
+fn measure(seconds: u32, whole: bool, hardened: bool, verdict: &Verdict) -> ProbeReport {
+    let all = Duration::from_secs(seconds.into());
+    let part = all / 3;
+    let progress = Progress::of(all.as_millis() as u64);
+    let begin = |message: &'static str| {
+        progress.name(message);
+        let (done, start) = (progress.position(), Instant::now());
+        let progress = &progress;
+        move || progress.reach(done + start.elapsed().min(part).as_millis() as u64)
+    };
+    let length = Length { time: part, whole, hardened };
+    let faulting =
+        registers::measure(StackPages::Discarded, length, begin("signal frames that fault"));
+    // As long as the other leg, which may have ended with a loss.
+    let equal = Length { time: part.min(Duration::from_secs_f64(faulting.seconds)), ..length };
+    let locked = registers::measure(StackPages::Locked, equal, begin("signal frames that do not"));
+    let waits = waits::measure(length, begin("waits that are restarted"));
+    let (machine, _) = Machine::here();
+    let emulator = machine.emulator.map(Emulator::name);
+    ProbeReport::new((faulting, locked), waits, room::measure(), hardened, emulator, verdict)
+}
+
+/// Restarts with our library in front, unless that is here already.
+fn under_our_library(library: Option<&Path>) -> Result<(), Failure> {
+    if preloaded() {
+        return Ok(());
     }
+    let cannot = |why: &str| Failure::new(format!("probe --hardened: {why}"));
+    let library = Library::find(library, &ProgramEnvironment::inherited())?;
+    let existing = std::env::var_os("LD_PRELOAD");
+    let preload = library.in_front_of(existing.as_deref())?;
+    if existing.as_ref() == Some(&preload) {
+        return Err(cannot("the loader did not put the library into this command").remedy(
+            "use a dynamically linked sigward, as `cargo build -p sigward-command` makes",
+        ));
+    }
+    let second = Length { time: Duration::from_secs(1), whole: false, hardened: false };
+    let without = registers::measure(StackPages::Discarded, second, || ());
+    if let Some(trouble) = without.trouble {
+        return Err(cannot(&format!("cannot show what the library is for here: {trouble}")));
+    }
+    let mut again = again();
+    let error = again.env("LD_PRELOAD", preload).env("SIGWARD", "on").exec();
+    Err(cannot(&format!("cannot restart: {error}")))
+}
+
+/// This command with its arguments, once more.
+fn again() -> Command {
+    let mut arguments = std::env::args_os();
+    let mut again = Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    again.args(arguments);
+    again
 }
 
 /// Restarts without `LD_PRELOAD` if that loaded our library, which would hide the
@@ -84,12 +150,7 @@ fn without_our_library() -> Result<(), Failure> {
         ));
     }
     failure::remark("libsigward.so is preloaded and hides the defects: probing without it");
-    let mut arguments = std::env::args_os();
-    let mut again = Command::new("/proc/self/exe");
-    if let Some(name) = arguments.next() {
-        again.arg0(name);
-    }
-    let error = again.args(arguments).env_remove("LD_PRELOAD").exec();
+    let error = again().env_remove("LD_PRELOAD").exec();
     Err(cannot(format!("cannot restart: {error}")))
 }
 

@@ -8,6 +8,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use sigward_harness::Run;
 use sigward_harness::filter::Filter;
+use sigward_harness::need;
 
 const GCC9: &str = "Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827 (Red Hat 9.2.1-1)) #1";
 
@@ -19,74 +20,108 @@ fn check(arguments: &[&str]) -> Command {
 
 #[test]
 fn an_affected_kernel_exits_1_and_says_why() {
-    check(&["--release", "5.3.5", "--proc-version", GCC9])
+    check(&["--kernel", GCC9])
         .assert()
         .code(1)
-        .stdout(contains("affected (high confidence)"))
-        .stdout(contains("linux-sigframe-fpu"))
+        .stdout(contains("affected: 3 listed defects are here; sigward helps against 1\n"))
+        .stdout(contains("judged: linux-sigframe-fpu: affected (high confidence)"))
         .stdout(contains("fixed in 5.3.15"))
         .stdout(contains("built by GCC 9, whose code shows the defect"))
         .stdout(contains("SIGWARD=auto hardens programs here.\n"))
-        .stdout(contains("reduced").not());
+        .stdout(contains("risk is reduced").not());
 }
 
 #[test]
 fn a_preemptible_kernel_remains_at_risk() {
-    check(&["--release", "5.3.5", "--version-text", "#1 SMP PREEMPT", "--proc-version", GCC9])
+    check(&["--kernel", &format!("{GCC9} SMP PREEMPT")])
         .assert()
         .code(1)
         .stdout(contains("upgrade the kernel"))
         .stdout(contains("the risk is reduced, not removed."));
 }
 
+/// No listed defect that every program can meet: neither its own, nor one of its kin.
 #[test]
 fn a_fixed_kernel_exits_0() {
-    check(&["--release", "5.3.15", "--proc-version", GCC9])
+    check(&["--kernel", "7.1.2"])
         .assert()
         .code(0)
-        .stdout(contains("not affected (high confidence)"))
-        .stdout(contains("\njudged: linux-sigframe-fpu: "))
+        .stdout(contains("not affected by any listed defect"))
+        .stdout(contains("\njudged: linux-sigframe-fpu: not affected (high confidence)"))
+        .stdout(contains("SIGWARD=auto does nothing here."));
+    // The library has nothing to do, but the kernel has defects that it can only name.
+    check(&["--kernel", "5.3.15"])
+        .assert()
+        .code(1)
+        .stdout(contains("\njudged: linux-sigframe-fpu: not affected (high confidence)"))
+        .stdout(contains("x86-xrstor-fault: affected: no fix listed for 5.3.y"))
         .stdout(contains("SIGWARD=auto does nothing here."));
 }
 
+/// `5.3.0` is every Ubuntu kernel of that series, fixed or not.
 #[test]
 fn ubuntus_signature_decides() {
-    let signature = "Ubuntu 5.3.0-40.32-generic 5.3.18";
-    let base = ["--release", "5.3.0-26-generic", "--proc-version", GCC9];
-    check(&base).assert().code(1);
-    check(&[&base[..], &["--version-signature", signature]].concat())
-        .assert()
-        .code(0)
-        .stdout(contains("upstream version 5.3.18, from /proc/version_signature"));
+    let text = GCC9.replace("5.3.5", "5.3.0-26-generic");
+    check(&["--kernel", &text]).assert().code(2).stdout(contains("/proc/version_signature would"));
+    for (signature, code, state) in [
+        ("Ubuntu 5.3.0-40.32-generic 5.3.18", 0, "not affected"),
+        ("Ubuntu 5.3.0-18.19-generic 5.3.1", 1, "affected"),
+    ] {
+        check(&["--kernel", &text, "--version-signature", signature])
+            .assert()
+            .code(code)
+            .stdout(contains(format!("judged: linux-sigframe-fpu: {state} (")))
+            .stdout(contains(", from /proc/version_signature"));
+    }
 }
 
 #[test]
 fn undecided_texts_exit_2() {
-    check(&["--release", "5.3.5"])
+    check(&["--kernel", "mystery"])
         .assert()
         .code(2)
-        .stdout(contains("compiler is unknown: give --proc-version"));
-    check(&["--release", "mystery"]).assert().code(2).stdout(contains("SIGWARD=auto does nothing"));
+        .stdout(contains("unknown: the texts do not decide it"))
+        .stdout(contains("SIGWARD=auto does nothing"));
+    // Its kin are here anyway.
+    check(&["--kernel", "5.3.5"])
+        .assert()
+        .code(1)
+        .stdout(contains("compiler is unknown: give the whole text of /proc/version"))
+        .stdout(contains("linux-sigframe-fpu: undecided: the compiler is unknown"));
 }
 
 #[test]
 fn freebsd_can_be_judged_too() {
-    check(&["--sysname", "FreeBSD", "--release", "9.2-RELEASE", "--machine", "amd64"])
+    check(&["--kernel", "FreeBSD 9.2-RELEASE", "--arch", "amd64"])
         .assert()
         .code(1)
         .stdout(contains("freebsd-restart-r10"))
         .stdout(contains("plan").not());
 }
 
+/// What happens under an emulator says nothing about a kernel.
+#[test]
+fn an_emulator_gives_no_evidence() {
+    for (text, name) in [
+        ("Linux version 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016", "gVisor"),
+        ("4.4.0-18362-Microsoft", "WSL1"),
+        ("7.1.5-microsoft-standard-WSL2", "WSL2"),
+        ("Linux version 5.15.0 (des@freebsd.org) (gcc version 13) #4", "FreeBSD's Linux emulation"),
+    ] {
+        check(&["--kernel", text])
+            .assert()
+            .code(2)
+            .stdout(contains(format!("no evidence: this is {name}, which gives no evidence")));
+    }
+    check(&["--kernel", "4.19.0-gvisor"]).assert().stdout(contains("  gvisor-trapno: affected\n"));
+}
+
 #[test]
 fn json_holds_the_same() {
-    let output = check(&["--json", "--release", "5.3.5", "--proc-version", GCC9])
-        .assert()
-        .code(1)
-        .get_output()
-        .stdout
-        .clone();
+    let output = check(&["--json", "--kernel", GCC9]).assert().code(1).get_output().stdout.clone();
     let json: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
+    assert_eq!(json["format_version"], 1);
+    assert_eq!(json["overall"], "affected");
     assert_eq!(json["standing"], "affected");
     assert_eq!(json["defect"], "linux-sigframe-fpu");
     assert_eq!(json["upstream"], "5.3.5");
@@ -94,6 +129,10 @@ fn json_holds_the_same() {
     assert_eq!(json["compiler"], "GCC 9");
     assert_eq!(json["auto_acts"], true);
     assert_eq!(json["only_reduces"], false);
+    assert_eq!(json["machine"]["elsewhere"], true);
+    assert_eq!(json["rows"][0]["id"], "linux-sigframe-fpu");
+    assert_eq!(json["rows"][0]["fixed_in"], "5.3.15");
+    assert_eq!(json["rows"][0]["reach"], "cured");
     assert!(json["reasons"].as_array().is_some_and(|reasons| !reasons.is_empty()));
     let plan = &json["plan"];
     assert_eq!(plan["duty"]["value"], "act");
@@ -102,6 +141,20 @@ fn json_holds_the_same() {
     assert_eq!(plan["ordinary_stacks"]["value"], "armed");
     assert!(plan["ordinary_stacks"]["bytes"].as_u64() > plan["window"]["value"].as_u64());
     assert_eq!(plan["syscalls_seen"]["value"][0], "stacks");
+}
+
+#[test]
+fn a_row_is_explained_by_its_id_or_its_cve_number() {
+    for name in ["arm64-sve-restore", "CVE-2026-23102", "cve-2026-23102"] {
+        check(&["--kernel", "6.12.60", "--arch", "aarch64", "--explain", name])
+            .assert()
+            .code(0)
+            .stdout(contains("arm64-sve-restore: "))
+            .stdout(contains("no fix listed for 6.12.y"))
+            .stdout(contains("fixed in 6.1.162, 6.6.123, 6.18.8, 6.19.0\n"))
+            .stdout(contains("fixed by: 9bc3adba8c35"));
+    }
+    check(&["--explain", "bogus"]).assert().code(125).stderr(contains("--all lists them"));
 }
 
 /// `check` without the settings of the user who runs the tests.
@@ -116,8 +169,8 @@ fn unset(arguments: &[&str]) -> Command {
 /// The report shows what the library would do under the settings in the environment.
 #[test]
 fn the_plan_is_that_of_the_environment() {
-    let affected = ["--release", "5.3.5", "--proc-version", GCC9];
-    let healthy = ["--release", "6.1.0"];
+    let affected = ["--kernel", GCC9];
+    let healthy = ["--kernel", "7.1.2"];
     unset(&affected)
         .assert()
         .stdout(contains("\n  duty: act (the kernel is affected)\n"))
@@ -182,7 +235,7 @@ fn a_closed_stdout_changes_nothing() {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let output = std::process::Command::new(cargo_bin("sigward"))
-            .args(["check", "--release", "5.3.5", "--proc-version", GCC9])
+            .args(["check", "--kernel", GCC9])
             .args(format)
             .stdout(writer)
             .stderr(Stdio::piped())
@@ -216,9 +269,27 @@ fn a_closed_stderr_changes_no_exit_code() {
 
 #[test]
 fn misuse_exits_125() {
-    check(&["--version-text", "x"]).assert().code(125).stderr(contains("--release"));
+    check(&["--arch", "x86_64"]).assert().code(125).stderr(contains("--kernel"));
+    check(&["--kernel", "6.1", "--arch", "z80"]).assert().code(125).stderr(contains("z80"));
     check(&["--bogus"]).assert().code(125);
     cargo_bin_cmd!("sigward").arg("bogus").assert().code(125);
     cargo_bin_cmd!("sigward").assert().code(125);
     cargo_bin_cmd!("sigward").arg("--help").assert().code(0).stdout(contains("Exit codes:"));
+}
+
+/// One uname(2), and a read here and there.
+#[test]
+fn looking_at_this_machine_takes_few_calls() {
+    let Some(strace) = need::program("strace") else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("log");
+    let mut command = std::process::Command::new(strace);
+    command.args(["-f", "-e", "trace=uname,openat,readlink", "-o"]).arg(&log);
+    let output = command.arg(cargo_bin("sigward")).args(["check", "--format", "nrpe"]).output();
+    assert!(output.expect("strace").status.code().is_some_and(|code| code <= 3));
+    let log = std::fs::read_to_string(log).expect("the log");
+    assert_eq!(log.matches("uname(").count(), 1, "{log}");
+    let read =
+        |line: &&str| line.contains("\"/proc") || line.contains("musl") || line.contains("/boot");
+    assert!(log.lines().filter(read).count() <= 8, "{log}");
 }

@@ -123,8 +123,12 @@ const UNHEALTHY: &str = r#"
 
 /// Builds that library under the given file name.
 fn unhealthy(folder: &Path, name: &str) -> PathBuf {
-    let (source, library) = (folder.join("unhealthy.c"), folder.join(name));
-    std::fs::write(&source, UNHEALTHY).expect("a file in the temporary folder");
+    shared(folder, name, UNHEALTHY)
+}
+
+fn shared(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let (source, library) = (folder.join("source.c"), folder.join(name));
+    std::fs::write(&source, text).expect("a file in the temporary folder");
     let status = std::process::Command::new("gcc")
         .args(["-shared", "-fPIC", "-o"])
         .args([&library, &source])
@@ -146,7 +150,8 @@ fn a_defective_kernel_is_detected() {
         .stdout(contains("corrupted 0 of").or(contains("failed 0 of")).not())
         .stdout(contains("what was seen counts more"));
 
-    let report = json(probe(&["--json"]).env("LD_PRELOAD", &library));
+    let report = json(probe(&["--json", "--whole"]).env("LD_PRELOAD", &library));
+    assert!(count(&report, "/waits/calls") >= 20, "{report}");
     let calls = count(&report, "/waits/calls");
     for name in ["failed", "efault", "lost"] {
         assert_eq!(count(&report, &format!("/waits/{name}")), calls);
@@ -157,6 +162,106 @@ fn a_defective_kernel_is_detected() {
         let all = count(&report, "/registers/faulting/deliveries");
         assert_eq!(count(&report, "/registers/faulting/corrupted"), all);
     }
+}
+
+/// Nobody waits for the rest of the minute; the control leg is as long as the first.
+#[test]
+fn the_first_loss_ends_a_part_and_its_registers_are_shown() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let library = unhealthy(folder.path(), "libunhealthy.so");
+    let report = json(probe(&["--json"]).env("LD_PRELOAD", &library));
+    // One for each process that was at it.
+    assert!(count(&report, "/waits/failed") <= 2, "{report}");
+    if !has_avx() {
+        return;
+    }
+    for arm in ["faulting", "locked"] {
+        let corrupted = count(&report, &format!("/registers/{arm}/corrupted"));
+        assert!((1..=32).contains(&corrupted), "{report}");
+    }
+    let loss = &report["losses"][0];
+    assert_eq!(loss["register"], "ymm3", "{report}");
+    let (expected, found) = (&loss["expected"], &loss["found"]);
+    let (expected, found) = (expected.as_str().expect("digits"), found.as_str().expect("digits"));
+    assert_eq!((expected.len(), found.len()), (64, 64), "{report}");
+    // The lower half was overwritten in the frame, the upper half was not.
+    assert_eq!(found.split_at(32), (&*"55".repeat(16), &expected[32..]), "{report}");
+    probe(&[])
+        .env("LD_PRELOAD", &library)
+        .assert()
+        .code(1)
+        .stdout(contains("the first loss: ymm3 held "));
+}
+
+/// A kernel that tells a size without room for all of the frame.
+#[test]
+fn a_kernel_that_lies_about_the_size_of_a_frame_is_caught() {
+    let honest = json(&mut probe(&["--json"]));
+    let (depth, told) = (count(&honest, "/frame/depth"), count(&honest, "/frame/told"));
+    assert!(depth > 1000 && depth <= told, "{honest}");
+    let folder = TempDir::new().expect("a temporary folder");
+    let source = r#"
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <sys/auxv.h>
+        unsigned long getauxval(unsigned long type) {
+            unsigned long (*next)(unsigned long) = dlsym(RTLD_NEXT, "getauxval");
+            return type == 51 ? 1000 : next(type);
+        }
+    "#;
+    let library = shared(folder.path(), "liblying.so", source);
+    let report = json(probe(&["--json"]).env("LD_PRELOAD", &library));
+    assert_eq!(report["frame"]["told"], 1000);
+    assert_eq!(report["seen"], Value::from(&["altstack-size"][..]), "{report}");
+    let lying = probe(&[]).env("LD_PRELOAD", &library).assert().code(1);
+    lying.stdout(contains("the kernel says 1000, which is TOO FEW"));
+}
+
+/// Under the library the same signals fault no more. Without it they did, or nothing is shown.
+#[test]
+fn under_the_library_frames_do_not_fault() {
+    let library = sigward_harness::artifacts::preload().to_str().expect("UTF-8");
+    let report = json(&mut probe(&["--json", "--hardened", "--library", library]));
+    assert_eq!(report["hardened"], true);
+    if has_avx() {
+        assert!(count(&report, "/registers/faulting/deliveries") >= 50, "{report}");
+        let faulted = count(&report, "/registers/faulting/faulted");
+        assert!(faulted * 10 < count(&report, "/registers/faulting/deliveries"), "{report}");
+        assert_eq!(report["complete"], true, "{report}");
+    }
+    // The installed command is static: the loader has no part in it.
+    let installed = sigward_harness::artifacts::command();
+    let mut probe = std::process::Command::new(installed);
+    let output =
+        probe.args(["probe", "--hardened", "--library", library]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(125), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("dynamically linked"), "{output:?}");
+}
+
+/// What is seen counts more than what the version says.
+#[test]
+fn check_can_probe() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let library = unhealthy(folder.path(), "libunhealthy.so");
+    let check = || {
+        let mut command = cargo_bin_cmd!("sigward");
+        command.args(["check", "--json", "--probe", "1"]).timeout(Duration::from_secs(200));
+        command
+    };
+    let state = |report: &Value| {
+        let mut rows = report["rows"].as_array().expect("rows").iter();
+        rows.find(|row| row["id"] == REGISTERS)
+            .map(|row| (row["state"].clone(), row["alarms"].clone()))
+    };
+    if has_avx() {
+        let report = json(check().env("LD_PRELOAD", &library));
+        assert_eq!(state(&report), Some(("seen".into(), true.into())), "{report}");
+        assert_eq!(report["overall"], "affected");
+        check().env("LD_PRELOAD", &library).assert().code(1);
+    }
+    let report = json(&mut check());
+    assert_ne!(state(&report).map(|(state, _)| state), Some("seen".into()), "{report}");
+    assert!(report["probe"]["frame"]["depth"].is_u64(), "{report}");
 }
 
 /// The same library under our name: `probe` removes a preloaded libsigward.so and says

@@ -19,6 +19,7 @@ pub use answer::{Standing, Verdict};
 pub use argument::{Argument, Compiler, Step, Text};
 pub use judge::{judge, judge_running, needs_proc};
 pub use texts::{CpuTraits, KernelTexts};
+pub use version::upstream_version;
 
 #[cfg(test)]
 mod tests;

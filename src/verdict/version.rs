@@ -20,6 +20,13 @@ pub(super) fn faked(version: Version) -> bool {
             .any(|range| range.from.minor.checked_add(60) == Some(version.patch))
 }
 
+/// The upstream version of any kernel, and the text that it was found in; `None` if nothing
+/// gives one. Async-signal-safe.
+#[must_use]
+pub fn upstream_version(texts: &KernelTexts<'_>) -> Option<(Version, Text)> {
+    parse_version(texts.release).and_then(|release| upstream(texts, release))
+}
+
 pub(super) fn upstream(texts: &KernelTexts<'_>, release: Version) -> Option<(Version, Text)> {
     if let Some(version) = texts.version_signature.and_then(signature_version) {
         return Some((version, Text::VersionSignature));

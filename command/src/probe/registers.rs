@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::ffi::{c_int, c_void};
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,34 @@ pub enum StackPages {
     Locked,
 }
 
+/// How long to try.
+#[derive(Clone, Copy)]
+pub struct Length {
+    pub time: Duration,
+    /// Whether to go on after the first loss.
+    pub whole: bool,
+    /// Whether the library is in this process, so that frames should not fault.
+    pub hardened: bool,
+}
+
+/// A register that held another value after a signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    register: &'static str,
+    /// In hexadecimal digits, the first byte first.
+    expected: String,
+    found: String,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} held {}, now {}", self.register, self.expected, self.found)
+    }
+}
+
+/// The registers that are watched.
+const REGISTERS: [&str; 3] = ["ymm0", "ymm3", "ymm7"];
+
 /// The result.
 #[derive(Serialize)]
 pub struct Trial {
@@ -53,6 +82,9 @@ pub struct Trial {
     pub seconds: f64,
     /// Why the figures are lower than they should be.
     pub trouble: Option<String>,
+    /// The registers after the first loss. Reported in a place of their own.
+    #[serde(skip)]
+    pub losses: Vec<Loss>,
 }
 
 #[derive(Default)]
@@ -60,6 +92,49 @@ struct Counts {
     deliveries: AtomicU64,
     faulted: AtomicU64,
     corrupted: AtomicU64,
+    /// Set by whoever writes the first loss, and again when it is written.
+    claimed: AtomicBool,
+    written: AtomicBool,
+    expected: [AtomicU64; 4],
+    found: [AtomicU64; 12],
+}
+
+impl Counts {
+    /// Keeps the registers of the first loss.
+    fn note(&self, expected: &Value, found: &[Value; 3]) {
+        if self.claimed.swap(true, Relaxed) {
+            return;
+        }
+        for (place, word) in self.expected.iter().zip(words(expected)) {
+            place.store(word, Relaxed);
+        }
+        for (place, word) in self.found.iter().zip(found.iter().flat_map(words)) {
+            place.store(word, Relaxed);
+        }
+        self.written.store(true, Release);
+    }
+
+    /// The registers of the first loss that hold another value.
+    fn losses(&self) -> Vec<Loss> {
+        if !self.written.load(Acquire) {
+            return Vec::new();
+        }
+        let text = |words: &[AtomicU64]| -> String {
+            let bytes = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes());
+            bytes.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+        };
+        let expected = text(&self.expected);
+        let found = self.found.chunks(4).map(text);
+        let lost = REGISTERS.into_iter().zip(found).filter(|(_, found)| *found != expected);
+        lost.map(|(register, found)| Loss { register, expected: expected.clone(), found }).collect()
+    }
+}
+
+/// The contents of a YMM register.
+type Value = [u8; 32];
+
+fn words(value: &Value) -> impl Iterator<Item = u64> + '_ {
+    value.chunks(8).map(|bytes| bytes.try_into().map_or(0, u64::from_le_bytes))
 }
 
 /// Signals taken in this process.
@@ -70,9 +145,18 @@ extern "C" fn count_signal(_: c_int) {
 }
 
 /// Takes signals on all processors for `time`.
-pub fn measure(pages: StackPages, time: Duration, progress: impl Fn()) -> Trial {
+///
+/// It ends with the first loss, unless `length` asks for the whole time.
+pub fn measure(pages: StackPages, length: Length, progress: impl Fn()) -> Trial {
     let start = Instant::now();
-    let mut result = Trial { deliveries: 0, faulted: 0, corrupted: 0, seconds: 0.0, trouble: None };
+    let mut result = Trial {
+        deliveries: 0,
+        faulted: 0,
+        corrupted: 0,
+        seconds: 0.0,
+        trouble: None,
+        losses: Vec::new(),
+    };
     let counts = match shared::<Counts>() {
         Ok(counts) if is_x86_feature_detected!("avx") => counts,
         Ok(_) => {
@@ -84,12 +168,14 @@ pub fn measure(pages: StackPages, time: Duration, progress: impl Fn()) -> Trial 
             return result;
         }
     };
-    result.trouble = run(pages, time, counts, progress).err();
+    result.trouble = run(pages, length, counts, progress).err();
     result.seconds = start.elapsed().as_secs_f64();
     result.deliveries = counts.deliveries.load(Relaxed);
     result.faulted = counts.faulted.load(Relaxed);
     result.corrupted = counts.corrupted.load(Relaxed);
-    if pages == StackPages::Discarded && result.faulted == 0 && result.trouble.is_none() {
+    result.losses = counts.losses();
+    let should_fault = pages == StackPages::Discarded && !length.hardened;
+    if should_fault && result.faulted == 0 && result.trouble.is_none() {
         result.trouble = Some("no frame faulted, although its pages were given back".to_owned());
     }
     result
@@ -97,10 +183,11 @@ pub fn measure(pages: StackPages, time: Duration, progress: impl Fn()) -> Trial 
 
 fn run(
     pages: StackPages,
-    time: Duration,
+    length: Length,
     counts: &'static Counts,
     progress: impl Fn(),
 ) -> Result<(), String> {
+    let time = length.time;
     let allowed = sched_getaffinity(Pid::from_raw(0))
         .map_err(|error| format!("cannot find out which processors we may use: {error}"))?;
     let cpus = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu) == Ok(true));
@@ -111,7 +198,7 @@ fn run(
             noise.start(|| make_noise(cpu, wakes))?;
         }
         for _ in 0..WORKERS {
-            workers.start(|| work(cpu, pages, deadline, counts))?;
+            workers.start(|| work(cpu, pages, (deadline, length.whole), counts))?;
         }
     }
     workers.finish(|| {
@@ -158,7 +245,7 @@ fn keep_in_registers(value: &[u8; 32], turns: u64) {
 fn work(
     cpu: usize,
     pages: StackPages,
-    deadline: Instant,
+    (deadline, whole): (Instant, bool),
     counts: &'static Counts,
 ) -> Result<(), Errno> {
     if pages == StackPages::Discarded {
@@ -190,19 +277,24 @@ fn work(
     // After the fork our own first writes fault too. They must not be counted.
     let mut warm = false;
     let mut serial = 0_u8;
-    while Instant::now() < deadline || counts.deliveries.load(Relaxed) < LEAST {
+    let enough = || counts.deliveries.load(Relaxed) >= LEAST;
+    let lost = || !whole && counts.corrupted.load(Relaxed) > 0;
+    while !lost() && (Instant::now() < deadline || !enough()) {
         if pages == StackPages::Discarded {
             // SAFETY: no handler is running, so nothing on this stack is needed.
             unsafe { madvise(stack, STACK, MmapAdvise::MADV_DONTNEED)? };
         }
         serial = serial.wrapping_add(1);
         let (taken, faults) = (TAKEN.load(Relaxed), page_faults()?);
-        let kept = pass(serial);
+        let lost = pass(serial);
         let faulted = page_faults()? > faults;
         if warm {
+            if let Some((expected, found)) = &lost {
+                counts.note(expected, found);
+            }
             counts.deliveries.fetch_add(TAKEN.load(Relaxed) - taken, Relaxed);
             counts.faulted.fetch_add(u64::from(faulted), Relaxed);
-            counts.corrupted.fetch_add(u64::from(!kept), Relaxed);
+            counts.corrupted.fetch_add(u64::from(lost.is_some()), Relaxed);
         }
         warm = true;
     }
@@ -239,16 +331,16 @@ fn page_faults() -> Result<i64, Errno> {
     Ok(getrusage(UsageWho::RUSAGE_THREAD)?.minor_page_faults())
 }
 
-/// Takes one signal with known values in the vector registers, and returns whether they
-/// survived. One asm block fills the registers, sends the signal and reads them, so that
-/// no other code runs in between.
-fn pass(serial: u8) -> bool {
+/// Takes one signal with known values in the vector registers. Returns the value and what the
+/// registers held afterwards, if that differs. One asm block fills the registers, sends the signal
+/// and compares, so that no other code runs in between.
+fn pass(serial: u8) -> Option<(Value, [Value; 3])> {
     let pid = getpid().as_raw();
-    let mut value: [u8; 32] =
-        std::array::from_fn(|i| (i as u8).wrapping_mul(7).wrapping_add(serial));
+    let mut value: Value = std::array::from_fn(|i| (i as u8).wrapping_mul(7).wrapping_add(serial));
     // A different value in each process.
     value[..4].copy_from_slice(&pid.to_le_bytes());
     let mut found = [[0_u8; 32]; 3];
+    let differs: u64;
     // SAFETY: reads 32 bytes of `value` and writes the 96 of `found`; sends a signal to
     // this thread, whose handler returns. AVX is available. Any vector register may have
     // been lost, so all are declared overwritten, and so are the registers that a system
@@ -268,11 +360,20 @@ fn pass(serial: u8) -> bool {
             "vmovdqu [r13], ymm0",
             "vmovdqu [r13 + 32], ymm3",
             "vmovdqu [r13 + 64], ymm7",
+            // Which bits differ, in any of the three.
+            "vxorps ymm0, ymm0, [r12]",
+            "vxorps ymm3, ymm3, [r12]",
+            "vxorps ymm7, ymm7, [r12]",
+            "vorps ymm0, ymm0, ymm3",
+            "vorps ymm0, ymm0, ymm7",
+            "xor eax, eax",
+            "vptest ymm0, ymm0",
+            "setnz al",
             "vzeroupper",
             in("r12") &raw const value,
             in("r13") &raw mut found,
             in("r14") TURNS,
-            inlateout("rax") libc::SYS_tgkill => _,
+            inlateout("rax") libc::SYS_tgkill as u64 => differs,
             in("rdi") pid,
             in("rsi") gettid().as_raw(),
             in("rdx") libc::SIGUSR1,
@@ -280,5 +381,5 @@ fn pass(serial: u8) -> bool {
             options(nostack),
         );
     }
-    found == [value; 3]
+    (differs != 0).then_some((value, found))
 }

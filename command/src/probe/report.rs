@@ -2,13 +2,18 @@
 
 use serde::Serialize;
 use sigward::config::Config;
-use sigward::quirks::{FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
+use sigward::quirks::{ALTSTACK_SIZE, FREEBSD_RESTART_R10, LINUX_SIGFRAME_FPU};
 use sigward::verdict::{Standing, Verdict};
 
-use super::registers::Trial;
+use super::registers::{Loss, Trial};
+use super::room::Room;
 use super::waits::Waits;
 use crate::exit::Exit;
 use crate::plan;
+
+/// The row of a kernel that tells too small a frame.
+const FRAME: &str =
+    if cfg!(target_arch = "riscv64") { "riscv-minsigstksz" } else { ALTSTACK_SIZE.id };
 
 /// What `--json` prints. The names are an interface: add, do not rename.
 #[derive(Serialize)]
@@ -21,6 +26,14 @@ pub struct ProbeReport {
     registers: Registers,
     /// `freebsd-restart-r10`.
     waits: Waits,
+    /// `altstack-size`, and whether the kernel tells the truth about it.
+    frame: Room,
+    /// The registers after the first loss.
+    losses: Vec<Loss>,
+    /// Whether the library was in the process that took the signals.
+    hardened: bool,
+    /// What stands between us and the kernel: then a clean result is no evidence.
+    emulator: Option<&'static str>,
     check: CheckResult,
 }
 
@@ -41,7 +54,14 @@ struct CheckResult {
 }
 
 impl ProbeReport {
-    pub fn new(faulting: Trial, locked: Trial, waits: Waits, verdict: &Verdict) -> Self {
+    pub fn new(
+        (mut faulting, mut locked): (Trial, Trial),
+        waits: Waits,
+        frame: Room,
+        hardened: bool,
+        emulator: Option<&'static str>,
+        verdict: &Verdict,
+    ) -> Self {
         let mut seen = Vec::new();
         if faulting.corrupted + locked.corrupted > 0 {
             seen.push(LINUX_SIGFRAME_FPU.id);
@@ -49,19 +69,34 @@ impl ProbeReport {
         if waits.failed > 0 {
             seen.push(FREEBSD_RESTART_R10.id);
         }
-        let troubles = [&faulting.trouble, &locked.trouble, &waits.trouble];
+        if frame.is_too_small() {
+            seen.push(FRAME);
+        }
+        let troubles = [&faulting.trouble, &locked.trouble, &waits.trouble, &frame.trouble];
+        let mut losses = std::mem::take(&mut faulting.losses);
+        losses.append(&mut locked.losses);
         Self {
             complete: troubles.iter().all(|trouble| trouble.is_none()),
             check: CheckResult::new(verdict, &seen),
             seen,
             registers: Registers { faulting, locked },
             waits,
+            frame,
+            losses,
+            hardened,
+            emulator,
         }
+    }
+
+    /// The ids of the defects that were seen.
+    pub fn seen(&self) -> &[&'static str] {
+        &self.seen
     }
 
     pub fn exit(&self) -> Exit {
         match (self.seen.is_empty(), self.complete) {
             (false, _) => Exit::Affected,
+            _ if self.emulator.is_some() => Exit::Unknown,
             (true, true) => Exit::Success,
             (true, false) => Exit::Unknown,
         }
@@ -69,7 +104,12 @@ impl ProbeReport {
 
     pub fn text(&self) -> String {
         let Registers { faulting, locked } = &self.registers;
-        let mut lines = vec![format!("{}: vector registers after a signal", LINUX_SIGFRAME_FPU.id)];
+        let mut lines = Vec::new();
+        if let Some(emulator) = self.emulator {
+            lines.push(format!("no evidence: this is {emulator}; what follows is about that"));
+        }
+        let under = if self.hardened { ", under the library" } else { "" };
+        lines.push(format!("{}: vector registers after a signal{under}", LINUX_SIGFRAME_FPU.id));
         lines.extend(trial("stack given back", faulting, "this kernel HAS the defect"));
         lines.extend(trial(
             "stack locked",
@@ -77,6 +117,7 @@ impl ProbeReport {
             "this kernel HAS the defect, and loses registers without a page fault: \
              sigward reduces the risk, only another kernel removes it",
         ));
+        lines.extend(self.losses.iter().map(|loss| format!("    the first loss: {loss}")));
         let waits = &self.waits;
         lines.push(format!("{}: wait4, restarted", FREEBSD_RESTART_R10.id));
         lines.push(format!("  {} waits, {} stops and signals", waits.calls, waits.interruptions));
@@ -93,6 +134,14 @@ impl ProbeReport {
             lines.push(format!("    failed {failed} of {}: {how}", waits.calls));
         }
         lines.extend(not_all(waits.trouble.as_deref()));
+        let Room { depth, told, by_kernel, .. } = self.frame;
+        let by = if by_kernel { "the kernel" } else { "sigward" };
+        lines.push(format!("{FRAME}: the size of a signal frame"));
+        if depth > 0 {
+            let how = if self.frame.is_too_small() { "TOO FEW" } else { "enough" };
+            lines.push(format!("  a frame takes {depth} bytes; {by} says {told}, which is {how}"));
+        }
+        lines.extend(not_all(self.frame.trouble.as_deref()));
         lines.push(self.check.comparison.clone());
         lines.join("\n") + "\n"
     }

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 
 use super::children::{self, Children, shared};
+use super::registers::Length;
 
 /// How long each awaited child lives.
 const LIFE: Duration = Duration::from_millis(5);
@@ -48,7 +49,10 @@ struct Counts {
 extern "C" fn ignore(_: c_int) {}
 
 /// For `time`, disturbs a process that waits.
-pub fn measure(time: Duration, progress: impl Fn()) -> Waits {
+///
+/// It ends with the first failure, unless `length` asks for the whole time.
+pub fn measure(length: Length, progress: impl Fn()) -> Waits {
+    let time = length.time;
     let start = Instant::now();
     let counts = match shared::<Counts>() {
         Ok(counts) => counts,
@@ -56,16 +60,18 @@ pub fn measure(time: Duration, progress: impl Fn()) -> Waits {
     };
     let mut interruptions = 0;
     let mut children = Children::new(time);
-    let ended = children.start(|| wait_in_two_threads(start + time, counts)).and_then(|waiter| {
-        children.finish(|| {
-            if counts.ready.load(Relaxed) {
-                interrupt(waiter, interruptions);
-                interruptions += 1;
-            }
-            thread::sleep(Duration::from_millis(1));
-            progress();
-        })
-    });
+    let ended = children
+        .start(|| wait_in_two_threads((start + time, length.whole), counts))
+        .and_then(|waiter| {
+            children.finish(|| {
+                if counts.ready.load(Relaxed) {
+                    interrupt(waiter, interruptions);
+                    interruptions += 1;
+                }
+                thread::sleep(Duration::from_millis(1));
+                progress();
+            })
+        });
     Waits {
         calls: counts.calls.load(Relaxed),
         interruptions,
@@ -94,23 +100,25 @@ fn interrupt(waiter: Pid, turn: u64) {
 
 /// Waits in two threads: the defect affects a waiting thread while another one takes the
 /// signal.
-fn wait_in_two_threads(deadline: Instant, counts: &'static Counts) -> Result<(), Errno> {
+fn wait_in_two_threads(until: (Instant, bool), counts: &'static Counts) -> Result<(), Errno> {
     let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGUSR1, Signal::SIGCHLD] {
         // SAFETY: the handler does nothing.
         unsafe { sigaction(signal, &action)? };
     }
     let other = thread::Builder::new()
-        .spawn(move || wait_for_children(deadline, counts))
+        .spawn(move || wait_for_children(until, counts))
         .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
     counts.ready.store(true, Relaxed);
-    wait_for_children(deadline, counts)?;
+    wait_for_children(until, counts)?;
     other.join().unwrap_or(Err(Errno::ENOTRECOVERABLE))
 }
 
-fn wait_for_children(deadline: Instant, counts: &Counts) -> Result<(), Errno> {
+fn wait_for_children((deadline, whole): (Instant, bool), counts: &Counts) -> Result<(), Errno> {
     let mut code = 0;
-    while Instant::now() < deadline || counts.calls.load(Relaxed) < LEAST {
+    let enough = || counts.calls.load(Relaxed) >= LEAST;
+    let failed = || !whole && counts.failed.load(Relaxed) > 0;
+    while !failed() && (Instant::now() < deadline || !enough()) {
         code = (code + 1) % 100;
         // SAFETY: the child makes two calls, both async-signal-safe.
         let child = Errno::result(unsafe { libc::fork() })?;

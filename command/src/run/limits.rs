@@ -5,6 +5,7 @@ use std::str::FromStr;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::cures;
 use crate::failure::Failure;
 
 /// A limit on locked memory.
@@ -41,11 +42,7 @@ impl FromStr for Memlock {
 /// fails, the library logs what it could not lock.
 pub fn raise() {
     for limit in [Resource::RLIMIT_MEMLOCK, Resource::RLIMIT_SIGPENDING] {
-        if let Ok((soft, hard)) = getrlimit(limit)
-            && soft < hard
-        {
-            let _ = setrlimit(limit, hard, hard);
-        }
+        cures::raise(limit);
     }
 }
 

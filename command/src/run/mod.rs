@@ -14,6 +14,7 @@ use sigward::config::{self, Config};
 use sigward::os::kernel_texts;
 use sigward::plan::Bad;
 
+use super::cures;
 use super::environment::{ProgramEnvironment, without_avx};
 use super::exit::Exit;
 use super::failure::{Failure, remark};
@@ -67,6 +68,13 @@ pub struct Run {
     /// stacks or a fixed kernel are.
     #[arg(long)]
     avoid_avx: bool,
+    /// Apply the settings of runtimes that cure a defect of this machine
+    ///
+    /// For example GODEBUG=asyncpreemptoff=1, which makes Go slower to stop its goroutines. Only
+    /// what a row of the table that applies here asks for (`sigward check`), and never over a
+    /// setting of yours. What is set is written to standard error.
+    #[arg(long)]
+    env_cures: bool,
     /// The program only: what it starts does not get the library
     ///
     /// Sets SIGWARD_INHERIT=off. A program that it becomes by exec does not get it either, as
@@ -144,8 +152,11 @@ impl Run {
             let tunables = without_avx(environment.get(b"GLIBC_TUNABLES"));
             environment.set(b"GLIBC_TUNABLES", &tunables);
         }
+        let settings = if self.env_cures { cures::settings_here() } else { Vec::new() };
+        cures::apply(&settings, &mut environment);
         if self.dry {
             let report = DryRun {
+                env_cures: settings,
                 program: program.display().to_string(),
                 chain: covered.as_ref().map_or(Vec::new(), |chain| report::names(&chain.links)),
                 not_covered: covered.err().map(|why| why.to_string()),
@@ -159,6 +170,12 @@ impl Run {
             limits::set_memlock(wanted)?;
         } else if !self.no_limits && plan::acts(&config, kernel_texts::judge) {
             limits::raise();
+        }
+        if !self.no_limits && config.mode != config::Mode::Off {
+            cures::raise_pending_signals();
+        }
+        for setting in &settings {
+            remark(format_args!("--env-cures: {setting}"));
         }
         let prepared = Prepared::new(program, &self.command, environment)?;
         if self.init.is_wanted {

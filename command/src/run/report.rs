@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::cures::Setting;
 use crate::plan::PlanReport;
 
 /// What `--dry-run --json` prints. The names are an interface: add, do not rename.
@@ -16,6 +17,8 @@ pub struct DryRun {
     pub not_covered: Option<String>,
     pub library: String,
     pub ld_preload: String,
+    /// Settings of runtimes that a row of the table asks for, with --env-cures.
+    pub env_cures: Vec<Setting>,
     pub plan: PlanReport,
 }
 
@@ -25,10 +28,12 @@ impl DryRun {
             Some(why) => format!("not covered: {why}\n"),
             None => String::new(),
         };
+        let line = |setting: &Setting| format!("--env-cures: {setting}\n");
+        let cures: String = self.env_cures.iter().map(line).collect();
         let chain = self.chain.join(" -> ");
         let chain = if chain.is_empty() { chain } else { format!("runs: {chain}\n") };
         format!(
-            "program: {}\nlibrary: {}\n{chain}{covered}LD_PRELOAD={}\nplan:\n{}",
+            "program: {}\nlibrary: {}\n{chain}{covered}LD_PRELOAD={}\n{cures}plan:\n{}",
             self.program,
             self.library,
             self.ld_preload,

@@ -39,6 +39,24 @@ fn json_holds_the_same() {
     run(["--json", "true"]).assert().code(125).stderr(contains("--dry-run"));
 }
 
+/// Never by default.
+#[test]
+fn settings_of_runtimes_are_made_only_on_request() {
+    let cures = |options: &[&str]| {
+        let mut command = run(options.iter().copied().chain(["--dry-run", "--json", "true"]));
+        let assert = command.assert().success();
+        let json: serde_json::Value =
+            serde_json::from_slice(&assert.get_output().stdout).expect("JSON");
+        json["env_cures"].as_array().cloned().expect("a list")
+    };
+    assert!(cures(&[]).is_empty());
+    for cure in cures(&["--env-cures"]) {
+        for name in ["defect", "name", "value"] {
+            assert!(cure[name].is_string(), "{cure}");
+        }
+    }
+}
+
 /// `SIGWARD_ONLY` and `SIGWARD_EXCEPT` are compared with the name of this program.
 #[test]
 fn an_excluded_program_has_the_reason_in_its_plan() {

@@ -168,7 +168,7 @@ pub fn genuine() -> Vec<Scenario> {
     all.push(command(
         Kind::Probe,
         "registers",
-        "probe --seconds 6",
+        "probe --whole --seconds 6",
         vec![plain("plain", None, Expect::Defect), preloaded],
     ));
     for scenario in &mut all {
@@ -346,7 +346,7 @@ fn probes() -> Vec<Scenario> {
         kind: Kind::Probe,
         settings,
         arms,
-        ..Scenario::registers(title, "probe --seconds 2")
+        ..Scenario::registers(title, "probe --whole --seconds 2")
     })
     .to_vec()
 }
