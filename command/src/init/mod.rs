@@ -6,7 +6,7 @@
 mod signals;
 mod terminal;
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -92,6 +92,7 @@ impl Init {
         drop(program);
         // SAFETY: a plain call. The arguments and all that was read for them are freed.
         unsafe { libc::malloc_trim(0) };
+        drop_file_pages();
         let supervisor = Supervisor { init: self, child, terminal, deadline: None };
         Ok(Exit::Program(self.exit_code(supervisor.watch())))
     }
@@ -121,6 +122,35 @@ impl Init {
         let code = libc::WEXITSTATUS(status) as u8;
         if self.expected.contains(&code) { 0 } else { code }
     }
+}
+
+/// Gives back the pages of this command's file that only the start needed. The kernel reads them
+/// again where they are used.
+fn drop_file_pages() {
+    unsafe extern "C" fn drop_pages(
+        object: *mut libc::dl_phdr_info,
+        _: libc::size_t,
+        _: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the loader describes an object and its headers.
+        let (start, headers) = unsafe {
+            let object = &*object;
+            let count = object.dlpi_phnum.into();
+            (object.dlpi_addr, std::slice::from_raw_parts(object.dlpi_phdr, count))
+        };
+        for header in headers {
+            if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0 {
+                let page = sigward::os::page::SIZE as u64;
+                let first = (start + header.p_vaddr) / page * page;
+                let length = start + header.p_vaddr + header.p_memsz - first;
+                // SAFETY: these pages are never written, so the file has what they hold.
+                unsafe { libc::madvise(first as *mut _, length as usize, libc::MADV_DONTNEED) };
+            }
+        }
+        1 // only the first object, which is the command
+    }
+    // SAFETY: the callback above takes no data.
+    unsafe { libc::dl_iterate_phdr(Some(drop_pages), ptr::null_mut()) };
 }
 
 /// One program that runs.
