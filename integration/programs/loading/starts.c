@@ -1,4 +1,5 @@
 // Prints whether the library is in this program and in one that it starts, and what that finds in LD_PRELOAD.
+// compared: elsewhere
 #include "../common.h"
 #include <spawn.h>
 
