@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use sigward::config::preload;
 use sigward::os::kernel_texts;
 use sigward::verdict::Verdict;
 
@@ -157,9 +158,5 @@ fn without_our_library() -> Result<(), Failure> {
 /// Whether our library is in this process.
 fn preloaded() -> bool {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    maps.lines().filter_map(|line| Path::new(line).file_name()?.to_str()).any(is_ours)
-}
-
-fn is_ours(file: &str) -> bool {
-    file.starts_with("libsigward.")
+    maps.lines().any(|line| preload::is_ours(line.as_bytes()))
 }

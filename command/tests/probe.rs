@@ -17,8 +17,8 @@ use tempfile::TempDir;
 
 const REGISTERS: &str = "linux-sigframe-fpu";
 const WAITS: &str = "freebsd-restart-r10";
-/// The file name by which `probe` recognizes our library.
-const OURS: &str = "libsigward.so";
+/// File names by which `probe` recognizes our library: as installed, and as the command puts it.
+const OURS: [&str; 2] = ["libsigward.so", "libsigward-0123456789abcdef.so"];
 
 /// One second in all, or longer on a busy machine.
 fn probe(arguments: &[&str]) -> Command {
@@ -264,18 +264,20 @@ fn check_can_probe() {
     assert!(report["probe"]["frame"]["depth"].is_u64(), "{report}");
 }
 
-/// The same library under our name: `probe` removes a preloaded libsigward.so and says
+/// The same library under our names: `probe` removes a preloaded libsigward.so and says
 /// so.
 #[test]
 fn our_library_does_not_hide_the_defects() {
     let folder = TempDir::new().expect("a temporary folder");
-    let library = unhealthy(folder.path(), OURS);
-    probe(&[])
-        .env("LD_PRELOAD", &library)
-        .assert()
-        .code(if has_avx() { 0 } else { 2 })
-        .stderr(contains("libsigward.so is preloaded"))
-        .stdout(contains("HAS the defect").not());
+    for name in OURS {
+        let library = unhealthy(folder.path(), name);
+        probe(&[])
+            .env("LD_PRELOAD", &library)
+            .assert()
+            .code(if has_avx() { 0 } else { 2 })
+            .stderr(contains("libsigward.so is preloaded"))
+            .stdout(contains("HAS the defect").not());
+    }
 }
 
 /// The running processes of a process group.
