@@ -2,7 +2,7 @@
 //! libraries and /proc, and a pid namespace of its own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,18 +10,7 @@ use sigward_harness::Run;
 use sigward_harness::artifacts::{command, preload};
 use sigward_harness::filter::Filter;
 use sigward_harness::need;
-use sigward_harness::programs::{Libc, build, copy, libcs};
-
-/// The files that a program needs to load.
-fn loaded_files(program: &Path, libc: Libc) -> Vec<PathBuf> {
-    if libc == Libc::Musl {
-        return vec!["/lib/ld-musl-x86_64.so.1".into()];
-    }
-    let output = Command::new(program).env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let words = text.split_whitespace().filter(|word| word.starts_with('/'));
-    words.map(PathBuf::from).collect()
-}
+use sigward_harness::programs::{Libc, build, copy, libcs, loaded_files};
 
 fn container(program: &Path, libc: Libc) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
@@ -33,7 +22,7 @@ fn container(program: &Path, libc: Libc) -> tempfile::TempDir {
     place(command(), Path::new("/opt/sigward/sigward"));
     place(preload(), Path::new("/opt/sigward/libsigward.so"));
     place(program, Path::new("/program"));
-    for file in loaded_files(program, libc) {
+    for file in loaded_files(program, libc).unwrap() {
         place(&file, &file);
     }
     root

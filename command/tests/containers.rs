@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sigward_harness::artifacts;
 use sigward_harness::need;
-use sigward_harness::programs::{Libc, build, copy, libcs};
+use sigward_harness::programs::{Libc, build, copy, libcs, loaded_files};
 use tempfile::TempDir;
 
 /// A container to be: its root and its `config.json`.
@@ -31,7 +31,7 @@ impl Bundle {
         let bundle = Self { folder, config };
         bundle.add(artifacts::command(), "/sigward");
         bundle.add(program, "/program");
-        for file in loaded_files(program, libc) {
+        for file in loaded_files(program, libc).unwrap() {
             bundle.add(&file, file.to_str().unwrap());
         }
         Some(bundle)
@@ -99,17 +99,6 @@ impl Bundle {
 fn enterable(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-/// The files that a program needs to load.
-fn loaded_files(program: &Path, libc: Libc) -> Vec<PathBuf> {
-    if libc == Libc::Musl {
-        return vec!["/lib/ld-musl-x86_64.so.1".into()];
-    }
-    let output = Command::new(program).env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let words = text.split_whitespace().filter(|word| word.starts_with('/'));
-    words.map(PathBuf::from).collect()
 }
 
 /// Whether runc can make containers here: it may need more than root.

@@ -262,3 +262,18 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }
+
+/// The files that the loader maps for a program: its libraries, or musl's one file.
+///
+/// # Errors
+///
+/// If the program cannot be started.
+pub fn loaded_files(program: &Path, libc: Libc) -> io::Result<Vec<PathBuf>> {
+    if libc == Libc::Musl {
+        return Ok(vec!["/lib/ld-musl-x86_64.so.1".into()]);
+    }
+    let output = Command::new(program).env("LD_TRACE_LOADED_OBJECTS", "1").output()?;
+    let text = String::from_utf8(output.stdout).map_err(io::Error::other)?;
+    let words = text.split_whitespace().filter(|word| word.starts_with('/'));
+    Ok(words.map(PathBuf::from).collect())
+}
