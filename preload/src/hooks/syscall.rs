@@ -171,7 +171,8 @@ fn change_memory(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c
     let result = match number {
         libc::SYS_madvise => {
             let part = |start, length| commit(&[start, length, c, 0, 0, 0]) as isize;
-            memory_calls::advise(a, b, c as c_int, part)
+            let passes = memory_calls::passes_advice(a, b, c as c_int);
+            if passes { part(a, b) } else { memory_calls::advise(a, b, c as c_int, part) }
         }
         libc::SYS_munmap => memory_calls::unmap(a, b, whole),
         libc::SYS_mmap => memory_calls::map(a, b, d as c_int, whole),

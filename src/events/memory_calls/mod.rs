@@ -13,6 +13,6 @@ mod advice;
 mod locks;
 mod release;
 
-pub use advice::{advise, advising_ranges, flags_a_fork};
+pub use advice::{advise, advising_ranges, flags_a_fork, may_be_refused_by_a_lock};
 pub use locks::{ending_heap, locking, mapping, unlocking};
 pub use release::{Commit, CommitOn, appeared, replacing, weakening};
