@@ -62,7 +62,7 @@ fn an_ordinary_program_is_covered() {
     assert_eq!(standing(&MENDED).0, 0);
     assert_eq!(standing(&MENDED).1["standing"], "nothing-to-cover");
     assert_eq!(standing(&UNKNOWN).1["standing"], "covered");
-    let human = output([OsStr::new("--release=5.3.5"), program.as_os_str()]);
+    let human = output([OsStr::new("--kernel=5.3.5"), program.as_os_str()]);
     let human = text(&human.stdout);
     assert!(human.contains("uses, alternate stacks: sigaltstack\n"), "{human}");
 }
