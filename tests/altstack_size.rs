@@ -75,3 +75,41 @@ fn a_stack_that_the_kernel_restores_works() {
         assert_eq!(outcome.stdout, "delivered: 3\n", "{libc:?}: {outcome:?}");
     }
 }
+
+/// `musl-126-refuses`: libc refuses the stack, and the kernel would take it. The hook comes first.
+#[test]
+fn what_libc_refuses_is_registered_larger() {
+    for &libc in libcs() {
+        let musl = build("libmusl126", libc).unwrap();
+        // Without the library it is the pretended libc that refuses.
+        let plain = Run::new(build("narrow_stack", libc).unwrap()).args(["2048", "0"]);
+        let plain = plain.preload(&musl).output().unwrap();
+        assert_eq!(plain.stdout, "refused: ENOMEM\n", "{libc:?}: {plain:?}");
+        for (remedy, said) in [
+            ("fix", "delivered: 1\n"),
+            ("report", "refused: ENOMEM\n"),
+            ("off", "refused: ENOMEM\n"),
+        ] {
+            let run = Run::new(build("narrow_stack", libc).unwrap()).args(["2048", "0"]);
+            let run = run.sigward("auto").preload(&musl).env("SIGWARD_SIZE", remedy);
+            let outcome = run.output().unwrap();
+            assert_eq!(outcome.stdout, said, "{libc:?}, {remedy}: {outcome:?}");
+        }
+    }
+}
+
+/// `go-forces-onstack`: a handler that was written for the ordinary stack comes to a small one.
+#[test]
+fn a_handler_that_is_forced_onto_a_small_stack_has_room() {
+    for &libc in libcs() {
+        for (remedy, survives) in [("fix", true), ("report", false), ("off", false)] {
+            let run = Run::new(build("narrow_stack", libc).unwrap());
+            let run = run.args(["8192", "8192", "forced"]).sigward("auto");
+            let run = run.env("SIGWARD_SIZE", remedy).env(FRAME.0, FRAME.1);
+            let outcome = run.output().unwrap();
+            let said = if survives { "delivered: 1\n" } else { "" };
+            assert_eq!(outcome.stdout, said, "{libc:?}, {remedy}: {outcome:?}");
+            assert_eq!(outcome.success(), survives, "{libc:?}, {remedy}: {outcome:?}");
+        }
+    }
+}

@@ -3,11 +3,7 @@
 mod child;
 mod child32;
 mod entry_paths;
-mod plot;
 mod report;
-
-use std::fs;
-use std::path::PathBuf;
 
 use clap::Subcommand;
 
@@ -28,9 +24,6 @@ pub enum Bench {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Write a bar chart, as SVG
-        #[arg(long, value_name = "FILE")]
-        plot: Option<PathBuf>,
         #[command(flatten)]
         effort: Effort,
     },
@@ -38,14 +31,8 @@ pub enum Bench {
 
 impl Bench {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        let Self::Syscalls { json, plot, effort } = self;
-        let rows = entry_paths::measure(*effort);
-        let (report, text) = report::of(*effort, &rows);
-        if let Some(file) = plot {
-            fs::write(file, plot::svg(&rows))
-                .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
-        }
-        output::print(&report, *json, |_| text)?;
-        Ok(Exit::Success)
+        let Self::Syscalls { json, effort } = self;
+        let report = report::json(*effort, &entry_paths::measure(*effort));
+        output::print(&report, *json, report::text).map(|()| Exit::Success)
     }
 }

@@ -10,6 +10,7 @@
 
 mod bench;
 mod check;
+mod credentials;
 mod cures;
 mod doctor;
 mod environment;

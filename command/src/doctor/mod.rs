@@ -134,7 +134,7 @@ impl Doctor {
     pub fn execute(&self) -> Result<Exit, Failure> {
         let targets: Vec<Target> =
             self.targets.iter().map(|text| target(text)).collect::<Result<_, _>>()?;
-        let verdict = self.kernel.judge();
+        let verdict = self.kernel.judge()?;
         let affected = machine::is_affected(&verdict);
         let mut report = Report {
             meta: self.meta(),

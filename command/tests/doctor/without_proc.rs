@@ -26,7 +26,7 @@ fn what_can_be_said_is_said() {
     assert!(report["machine"]["frame"]["bytes"].as_u64() > Some(1000));
 
     // A program's file is all that it takes.
-    let program = blind("--release 5.3.18 --format json /bin/true");
+    let program = blind("--kernel 5.3.18 --format json /bin/true");
     let report: Value = serde_json::from_slice(&program.stdout).unwrap();
     assert_eq!(report["programs"][0]["coverage"], "covered");
     assert_eq!(program.status.code(), Some(0));
