@@ -84,7 +84,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     if failed(&result) {
         stderr::reopen(spoke);
         if let (Some(remedy), Some(left)) = (remedy, left) {
-            small_stacks::take_charge(remedy);
+            small_stacks::resume(remedy);
             residency::stand_up(left);
         }
         wait::stand_up(strategy);

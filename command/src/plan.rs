@@ -83,6 +83,7 @@ impl PlanReport {
             Remedy::None => "off",
             Remedy::Report => "report",
             Remedy::Fix => "fix",
+            Remedy::Certain => "certain",
         };
         add("small_stacks", part(remedy.into(), plan.small_stacks.reason, "SIGWARD_SIZE"));
         add("wait", part(plan.wait.value.name().into(), plan.wait.reason, "SIGWARD_WAIT"));
@@ -179,7 +180,6 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
             None => "standing down",
         },
         Reason::Duty => return format!("the duty is {}", plan.duty.value.name()),
-        Reason::StacksWatched => "the library acts on stacks anyway",
         Reason::NoInt80 => "int 0x80 is not usable",
         Reason::Messages => "SIGWARD_LOG, SIGWARD_STATS or a bad setting needs them",
         Reason::NoMessages => "nothing needs any",

@@ -49,8 +49,6 @@ pub enum Reason {
     Default,
     /// The duty does not need it.
     Duty,
-    /// Stacks are watched anyway.
-    StacksWatched,
     /// The kernel restarts waits correctly.
     WaitsAreRight,
     /// The kernel has no `int 0x80` that can be relied on.

@@ -133,19 +133,23 @@ fn small_stacks_by_what_was_set_mode_and_kernel() {
     use SmallStacks::{Auto, Fix, Off, Report};
     type Row = (Mode, SmallStacks, fn() -> Verdict, Duty, Remedy, Reason);
     let rows: [Row; 15] = [
-        (Mode::Auto, Auto, healthy, Inert, Remedy::None, Reason::Duty),
-        (Mode::Auto, Off, healthy, Inert, Remedy::None, Reason::Duty),
+        (Mode::Auto, Auto, healthy, Inert, Remedy::Certain, Reason::Default),
+        (Mode::Auto, Auto, unreadable, Inert, Remedy::Certain, Reason::Default),
+        (Mode::Auto, Auto, gvisor, Inert, Remedy::Certain, Reason::Default),
+        (Mode::Auto, Off, healthy, Inert, Remedy::None, Reason::Set),
         (Mode::Auto, Report, healthy, Observe, Remedy::Report, Reason::Set),
         (Mode::Auto, Fix, healthy, Observe, Remedy::Fix, Reason::Set),
         (Mode::Auto, Fix, unreadable, Observe, Remedy::Fix, Reason::Set),
-        (Mode::Auto, Auto, affected, Act, Remedy::Report, Reason::StacksWatched),
+        (Mode::Auto, Auto, affected, Act, Remedy::Certain, Reason::Default),
         (Mode::Auto, Off, affected, Act, Remedy::None, Reason::Set),
         (Mode::Auto, Fix, affected, Act, Remedy::Fix, Reason::Set),
-        (Mode::On, Auto, healthy, Act, Remedy::Report, Reason::StacksWatched),
+        (Mode::On, Auto, healthy, Act, Remedy::Certain, Reason::Default),
         (Mode::On, Off, healthy, Act, Remedy::None, Reason::Set),
         (Mode::On, Report, healthy, Act, Remedy::Report, Reason::Set),
         (Mode::Observe, Auto, affected, Observe, Remedy::None, Reason::Duty),
+        (Mode::Observe, Auto, healthy, Observe, Remedy::None, Reason::Duty),
         (Mode::Observe, Fix, healthy, Observe, Remedy::Fix, Reason::Set),
+        (Mode::Off, Auto, affected, Inert, Remedy::None, Reason::Duty),
         (Mode::Off, Fix, affected, Inert, Remedy::None, Reason::Duty),
         (Mode::On, Fix, gvisor, Observe, Remedy::Fix, Reason::Set),
     ];
@@ -159,6 +163,25 @@ fn small_stacks_by_what_was_set_mode_and_kernel() {
     }
     let plan = make(&set(|config| config.small_stacks = Fix), healthy(), FACTS);
     assert_eq!(plan.duty.reason, Reason::SmallStacks);
+    assert_eq!((plan.room, plan.names_memory), (ROOM, true));
+    let filtered = Facts { filtered: true, ..FACTS };
+    assert!(!make(&set(|config| config.small_stacks = Fix), healthy(), filtered).names_memory);
+    assert_eq!(make(&set(|config| config.room = Some(1)), healthy(), FACTS).room, 1);
+    // Nobody asks what a frame takes before there is a small stack.
+    assert_eq!(make(&mode(Mode::Auto), healthy(), FACTS).frame.value, 0);
+    assert_eq!(make(&set(|config| config.frame = Some(9)), healthy(), FACTS).frame.value, 9);
+    // Nothing is replaced under a tool that tracks memory, in a program that is
+    // left out, or for a caller who has no say.
+    for facts in [
+        Facts { valgrind_tool: true, ..FACTS },
+        Facts { environment: Environment::Secure, ..FACTS },
+        Facts { environment: Environment::Missing, ..FACTS },
+    ] {
+        let plan = make(&mode(Mode::Auto), healthy(), facts);
+        assert_eq!(plan.small_stacks.value, Remedy::None, "{facts:?}");
+    }
+    let excluded = set(|config| config.excluded = true);
+    assert_eq!(make(&excluded, healthy(), FACTS).small_stacks.value, Remedy::None);
 }
 
 #[test]
