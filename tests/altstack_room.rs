@@ -166,6 +166,51 @@ fn the_program_sees_what_it_would_see() {
     }
 }
 
+/// Programs that rely on the place of the stack that they set: a collector of garbage, by a name
+/// that it defines, and Wine, by its own.
+#[test]
+fn who_relies_on_the_place_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for &libc in libcs() {
+        let wine = folder.path().join(format!("wine64-{}", libc.name()));
+        std::fs::copy(build("show_mapping", libc).unwrap(), &wine).unwrap();
+        for (mode, remedy) in [("auto", "auto"), ("auto", "fix"), ("on", "auto"), ("on", "fix")] {
+            let run = |run: Run| {
+                let run = run.sigward(mode).env("SIGWARD_SIZE", remedy);
+                run.env("SIGWARD_FRAME", LARGE_FRAME).output().unwrap()
+            };
+            let what = format!("{libc:?}, {mode}, {remedy}");
+            let collector = run(program("collects", libc));
+            assert_eq!(collector.stdout, "on its own stack 1\n", "{what}: {collector:?}");
+            let wine = run(Run::new(&wine));
+            assert!(wine.stdout.starts_with("outside 0"), "{what}: {wine:?}");
+            let other = run(program("show_mapping", libc));
+            assert!(other.stdout.starts_with("outside 1"), "{what}: {other:?}");
+        }
+    }
+}
+
+/// A thread unmaps its stack while it is set. The next signal kills it; with the library the handler
+/// runs on the ordinary stack until memory is mapped there again.
+#[test]
+fn an_unmapped_stack_is_not_used() {
+    for &libc in libcs() {
+        let plain = program("unmapped_while_set", libc);
+        assert_dies(&plain, "without");
+        assert_dies(&plain.clone().sigward("auto"), "nothing is on record");
+        let outcome = plain.sigward("on").env("SIGWARD_LOG", "warn").output().unwrap();
+        let once = "set: on the stack 1, sees its own 1, flags 0\n\
+                    a call that failed: on the stack 1, sees its own 1, flags 0\n\
+                    unmapped: on the stack 0, sees its own 1, flags 0\n\
+                    mapped again: on the stack 1, sees its own 1, flags 0\n\
+                    disabled: its own before 1\n\
+                    now: flags 2\n";
+        assert_eq!(outcome.stdout, once.repeat(2), "{libc:?}: {outcome:?}");
+        let told = outcome.stderr.matches("was unmapped while it was set").count();
+        assert_eq!(told, 1, "{outcome:?}");
+    }
+}
+
 /// Whatever becomes of the program's stack, ours do not pile up.
 #[test]
 fn a_thousand_threads_leave_nothing_behind() {

@@ -187,6 +187,7 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
         Reason::WriteNotTried => "a seccomp filter could not be tried",
         Reason::AuxiliaryVector => "the kernel's AT_MINSIGSTKSZ",
         Reason::Cpuid => "this processor's CPUID, because the kernel gives no size",
+        Reason::PlaceMatters => "the program relies on the place of the stack that it sets",
         Reason::RaceDetector => "valgrind tracks memory",
     };
     words.to_owned()
@@ -233,6 +234,10 @@ impl Process for NextProgram {
 
     fn is_libc_known(&mut self) -> bool {
         true
+    }
+
+    fn relies_on_place(&mut self) -> bool {
+        false
     }
 
     fn filter(&mut self) -> Option<Obstacle> {

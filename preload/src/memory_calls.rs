@@ -42,7 +42,7 @@ pub fn unmap(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> 
         return commit();
     }
     let stored = commit;
-    memory_calls::replacing(&[(start, length)], &stored)
+    memory_calls::unmapping(start, length, &stored)
 }
 
 #[expect(clippy::inline_always, reason = "it is hot")]
@@ -85,6 +85,7 @@ fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> is
 /// Records a mapping that the program made.
 #[inline]
 fn mapped(start: usize, length: usize, flags: c_int) {
+    memory_calls::returned(start, length);
     const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
         origin::mapped(start, length);

@@ -9,7 +9,7 @@
 //! do, before glibc 2.34): [`get_late`] searches that too, but under the
 //! loader's lock.
 
-use core::ffi::{c_int, c_ulong, c_void};
+use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use sigward_core::loaded::{Header, Name, Object, SymbolList, SymbolNames};
@@ -271,23 +271,36 @@ pub fn is_known(names: &'static SymbolNames, any: bool) -> bool {
     })
 }
 
+/// The path by which the program was executed; empty if that is not known.
+/// Async-signal-safe.
+pub fn executed() -> &'static [u8] {
+    match auxiliary(libc::AT_EXECFN) {
+        0 => b"",
+        // SAFETY: a NUL-terminated string that stays valid.
+        path => unsafe { CStr::from_ptr(path as *const c_char) }.to_bytes(),
+    }
+}
+
+/// A value that the kernel passed at exec, or 0. Async-signal-safe.
+fn auxiliary(kind: c_ulong) -> usize {
+    type Auxiliary = unsafe extern "C" fn(c_ulong) -> c_ulong;
+    let Some(address) = get(Id::getauxval) else { return 0 };
+    let _errno = errno::Kept::now();
+    // SAFETY: found under that name; a lookup by number.
+    unsafe { core::mem::transmute::<usize, Auxiliary>(address)(kind) as usize }
+}
+
 /// The program itself, found without the loader's lock.
 fn program() -> Option<Object<'static>> {
-    type Auxiliary = unsafe extern "C" fn(c_ulong) -> c_ulong;
-    let address = get(Id::getauxval)?;
-    // SAFETY: found under that name.
-    let auxiliary = unsafe { core::mem::transmute::<usize, Auxiliary>(address) };
-    let _errno = errno::Kept::now();
-    // SAFETY: a lookup by number; 0 if there is none.
-    let (start, count) = unsafe { (auxiliary(libc::AT_PHDR), auxiliary(libc::AT_PHNUM)) };
+    let (start, count) = (auxiliary(libc::AT_PHDR), auxiliary(libc::AT_PHNUM));
     if start == 0 {
         return None;
     }
     // SAFETY: the kernel reported where it mapped the program's headers, which
     // stay.
-    let headers = unsafe { core::slice::from_raw_parts(start as *const Header, count as usize) };
+    let headers = unsafe { core::slice::from_raw_parts(start as *const Header, count) };
     let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR);
-    let bias = own.map_or(0, |own| (start as usize).wrapping_sub(own.p_vaddr as usize));
+    let bias = own.map_or(0, |own| start.wrapping_sub(own.p_vaddr as usize));
     // SAFETY: the program is never unloaded.
     unsafe { Object::read(bias, headers) }
 }

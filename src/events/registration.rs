@@ -2,6 +2,7 @@
 
 use core::ffi::c_int;
 
+use super::memory_calls::dangling;
 use crate::os::page::Pages;
 use crate::os::signals::Blocked;
 use crate::os::{call, touch, user_memory};
@@ -61,6 +62,10 @@ pub fn set(
     drop(blocked);
     if result == 0 {
         small_stacks::translate(old);
+        dangling::translate(old);
+    }
+    if installed {
+        dangling::forget();
     }
     if installed && !is_disable(&asked) {
         if claim.is_some() {
@@ -70,6 +75,16 @@ pub fn set(
         if let Some(adopted) = &adopted {
             report(adopted);
         }
+    }
+    result
+}
+
+/// sigaltstack(2) that only asks. Async-signal-safe.
+pub fn query(old: *mut libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
+    let result = commit();
+    if result == 0 {
+        small_stacks::translate(old);
+        dangling::translate(old);
     }
     result
 }

@@ -1,5 +1,6 @@
 //! The end of a thread.
 
+use super::memory_calls::dangling;
 use crate::os::call;
 use crate::os::signals::Blocked;
 use crate::residency::charge::{State, charge};
@@ -14,4 +15,5 @@ pub fn thread_end() {
         stats::PINNED.set(registry.pinned_pages());
     });
     substitutes::thread_end();
+    dangling::forget();
 }

@@ -314,6 +314,10 @@ impl Plan<'_> {
             config::SmallStacks::Report => Part::new(Remedy::Report, Reason::Set),
             config::SmallStacks::Fix => Part::new(Remedy::Fix, Reason::Set),
         };
+        let replaces = matches!(self.small_stacks.value, Remedy::Fix | Remedy::Certain);
+        if replaces && process.relies_on_place() {
+            self.small_stacks = Part::new(Remedy::Report, Reason::PlaceMatters);
+        }
         if !acts {
             return;
         }

@@ -66,6 +66,8 @@ pub enum Reason {
     AuxiliaryVector,
     /// The processor's CPUID.
     Cpuid,
+    /// The program relies on the place of the stack that it sets.
+    PlaceMatters,
     /// A valgrind tool that looks for races would report a look-up at first use
     /// as one.
     RaceDetector,

@@ -85,6 +85,7 @@ watched! {
     has_valgrind_tool: bool,
     overridden: Option<&'static str>,
     is_libc_known: bool,
+    relies_on_place: bool,
     filter: Option<Obstacle>,
     may_write: Result<bool, Errno>
 }
@@ -163,6 +164,11 @@ fn small_stacks_by_what_was_set_mode_and_kernel() {
     }
     let plan = make(&set(|config| config.small_stacks = Fix), healthy(), FACTS);
     assert_eq!(plan.duty.reason, Reason::SmallStacks);
+    let collector = Facts { relies_on_place: true, ..FACTS };
+    let reported = Part { value: Remedy::Report, reason: Reason::PlaceMatters };
+    for config in [set(|config| config.small_stacks = Fix), mode(Mode::On)] {
+        assert_eq!(make(&config, healthy(), collector).small_stacks, reported);
+    }
     assert_eq!((plan.room, plan.names_memory), (ROOM, true));
     let filtered = Facts { filtered: true, ..FACTS };
     assert!(!make(&set(|config| config.small_stacks = Fix), healthy(), filtered).names_memory);
@@ -263,17 +269,19 @@ fn without_consent_nothing_is_done() {
 fn what_costs_is_asked_only_where_it_matters() {
     const OBSTACLES: [&str; 4] = ["sanitizer", "has_valgrind_tool", "overridden", "is_libc_known"];
     let at_work = [&["is_filtered"][..], &OBSTACLES, &["kernel_frame"]].concat();
+    let replacing = [&at_work[..], &["relies_on_place"]].concat();
     let auto = Config::DEFAULT;
     assert_eq!(questions(&auto, healthy(), FACTS), [""; 0]);
     assert_eq!(questions(&set(|it| it.wait = Wait::TwoPhase), healthy(), FACTS), [""; 0]);
     assert_eq!(questions(&set(|it| it.log = Log::Warn), healthy(), FACTS), ["is_filtered"]);
-    assert_eq!(questions(&auto, affected(), FACTS), at_work);
+    assert_eq!(questions(&auto, affected(), FACTS), replacing);
     assert_eq!(questions(&mode(Mode::Observe), healthy(), FACTS), at_work);
 
     let filtered = Facts { filtered: true, kernel_frame: None, ..FACTS };
     let stats = set(|it| it.stats = Stats::On);
     assert_eq!(questions(&stats, healthy(), filtered), ["is_filtered", "may_write"]);
-    let rest = [&OBSTACLES[..], &["filter", "kernel_frame", "cpu_frame"]].concat();
+    let rest =
+        [&OBSTACLES[..], &["filter", "kernel_frame", "cpu_frame", "relies_on_place"]].concat();
     assert_eq!(questions(&auto, affected(), filtered), [&["is_filtered"], &rest[..]].concat());
     let all = [&["is_filtered", "may_write"], &rest[..]].concat();
     assert_eq!(questions(&stats, affected(), filtered), all);

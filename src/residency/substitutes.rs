@@ -141,19 +141,35 @@ pub(crate) fn any() -> bool {
 }
 
 /// All records, used or not.
-fn records() -> impl Iterator<Item = &'static Substitute> {
-    let mut next = &FIRST;
-    let pages = core::iter::from_fn(move || {
-        // SAFETY: null, or a page that is never unmapped.
-        let page = unsafe { next.load(Ordering::Acquire).as_ref() }?;
-        next = &page.next;
-        Some(page)
-    });
-    pages.flat_map(|page| &page.records)
+fn records() -> All {
+    All { page: FIRST.load(Ordering::Acquire), at: 0 }
+}
+
+/// A walk over all records.
+struct All {
+    page: *const Records,
+    at: usize,
+}
+
+impl Iterator for All {
+    type Item = &'static Substitute;
+
+    #[inline(never)] // for size
+    fn next(&mut self) -> Option<&'static Substitute> {
+        loop {
+            // SAFETY: null, or a page that is never unmapped.
+            let page = unsafe { self.page.as_ref() }?;
+            if let Some(record) = page.records.get(self.at) {
+                self.at = self.at.wrapping_add(1);
+                return Some(record);
+            }
+            *self = All { page: page.next.load(Ordering::Acquire), at: 0 };
+        }
+    }
 }
 
 /// All stacks of ours. Async-signal-safe.
-#[allow(dead_code, reason = "for reports by thread")]
+#[allow(dead_code, reason = "for reports by stack")]
 pub(crate) fn all() -> impl Iterator<Item = &'static Substitute> {
     records().filter(|it| it.actual().base != 0)
 }
@@ -190,8 +206,9 @@ fn free() -> Option<&'static Substitute> {
 #[derive(Clone, Copy)]
 pub(crate) struct Claim {
     record: &'static Substitute,
-    /// Whether it is new, so that nothing can be on it.
-    fresh: bool,
+    /// Its state before, which is [`FREE`] if it is new: then nothing can be on
+    /// it.
+    before: u32,
 }
 
 impl Claim {
@@ -233,14 +250,15 @@ pub(crate) fn claim(
         // The memory is registered again: what was on our stack is gone.
         let same = it.asked().base == asked.base && actual.size >= size;
         let apart = here.wrapping_sub(actual.base) >= actual.size;
-        if again.is_none() && same && apart && (it.take(IDLE) || mine && it.take(IN_FORCE)) {
-            again = Some(it);
+        let before = if mine && it.state() == IN_FORCE { IN_FORCE } else { IDLE };
+        if again.is_none() && same && apart && it.take(before) {
+            again = Some((it, before));
         } else if it.asked().overlaps(asked) && !in_use(actual) && it.take(IDLE) {
             it.give_back();
         }
     }
-    let (record, fresh) = match again {
-        Some(record) => (record, false),
+    let (record, before) = match again {
+        Some(found) => found,
         None if own >= MOST => return Err(Refusal::Full),
         None => {
             let record = free().ok_or(Refusal::Memory)?;
@@ -249,13 +267,13 @@ pub(crate) fn claim(
                 return Err(Refusal::Memory);
             };
             record.actual.set(stack);
-            (record, true)
+            (record, FREE)
         }
     };
     record.tid.store(tid, Ordering::Relaxed);
     record.thread.store(thread, Ordering::Relaxed);
     record.asked.set(asked);
-    Ok(Claim { record, fresh })
+    Ok(Claim { record, before })
 }
 
 /// The call with `claim`, if any, is over. If it was successful, the kernel has
@@ -274,8 +292,8 @@ pub(crate) fn settle(claim: Option<Claim>, installed: bool) {
     match claim {
         None => {}
         Some(claim) if installed => claim.record.become_(IN_FORCE),
-        Some(claim) if claim.fresh => claim.record.give_back(),
-        Some(claim) => claim.record.become_(IDLE),
+        Some(claim) if claim.before == FREE => claim.record.give_back(),
+        Some(claim) => claim.record.become_(claim.before),
     }
 }
 

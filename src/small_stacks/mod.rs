@@ -196,16 +196,6 @@ pub(crate) fn translate(old: *mut libc::stack_t) {
     }
 }
 
-/// sigaltstack(2) that only queries. Async-signal-safe.
-#[inline]
-pub fn query(old: *mut libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
-    let result = commit();
-    if result == 0 {
-        translate(old);
-    }
-    result
-}
-
 /// What is asked at the first small stack, where nothing was prepared.
 pub trait FirstLook {
     /// Whether something in the process forbids to replace stacks.

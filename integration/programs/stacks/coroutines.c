@@ -1,6 +1,7 @@
 /* Coroutines made by the oldest trick: a coroutine's stack is set as the alternate stack, the
  * handler of a signal saves its context there and returns, and the program later jumps back to it.
  * They take turns, each with variables of its own on its stack. */
+// compared: elsewhere
 #include "common.h"
 
 #include <setjmp.h>

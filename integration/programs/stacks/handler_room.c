@@ -1,6 +1,7 @@
 /* A handler that uses most of its alternate stack, as the program sees it. On the stack that the
  * program sets, the frame or the handler does not fit, and memory below it is not writable: the
  * program dies there. */
+// compared: elsewhere
 #include "common.h"
 
 #include <alloca.h>

@@ -1,4 +1,5 @@
 /* What the memory is that a handler finds itself on, if its stack was too small. */
+// compared: elsewhere
 #include "common.h"
 
 #include <sys/prctl.h>

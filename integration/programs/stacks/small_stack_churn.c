@@ -1,5 +1,6 @@
 /* Threads with a small alternate stack each come and go, and the program's mappings, locked memory
  * and address space stay as they are. How the stack ends is the argument. */
+// compared: elsewhere
 #include "common.h"
 
 enum { SIZE = 8192, WARM = 100, MORE = 1000 };

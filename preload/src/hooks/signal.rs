@@ -75,7 +75,7 @@ unsafe extern "C" fn set(new: *const stack_t, old: *mut stack_t) -> c_int {
 unsafe extern "C" fn query(new: *const stack_t, old: *mut stack_t) -> c_int {
     let Some(original) = original() else { return -1 };
     // SAFETY: the caller's own arguments.
-    small_stacks::query(old, || unsafe { original(new, old) })
+    registration::query(old, || unsafe { original(new, old) })
 }
 
 /// What is left to be done after a call with a new stack that failed or may be
@@ -97,7 +97,9 @@ struct FirstLook;
 impl small_stacks::FirstLook for FirstLook {
     fn is_in_the_way(&self) -> bool {
         originals::is_known(&standdown::SANITIZERS, true)
+            || originals::is_known(&standdown::COLLECTORS, true)
             || originals::is_known(&standdown::OVERRIDES, false)
+            || standdown::finds_data_by_stack(originals::executed())
     }
 
     fn request_exit_notice(&self) {
