@@ -44,22 +44,24 @@ pub fn set(
     if let Some(result) = set_again(&asked, || commit(new)) {
         return result;
     }
-    let blocked = Blocked::all();
-    let caller = Caller::ask();
-    let mut claim =
-        if too_small { small_stacks::serve(caller.tid, Stack::of(&asked)) } else { None };
-    let mut done = attempt(caller, &blocked, (new, &asked), claim, &commit);
+    // What needs more stack is done while signals are not blocked.
+    let mut claim = if too_small { small_stacks::serve(Stack::of(&asked)) } else { None };
+    let mut done = attempt((new, &asked), claim, &commit);
     if claim.is_none() && small_stacks::is_refused(&asked, done.result) {
         if is_disable(&asked) {
             let legal = small_stacks::with_legal_size(&asked);
-            done = attempt(caller, &blocked, (&raw const legal, &legal), None, &commit);
-        } else if let Some(other) = small_stacks::serve(caller.tid, Stack::of(&asked)) {
-            claim = Some(other);
-            done = attempt(caller, &blocked, (new, &asked), claim, &commit);
+            done = attempt((&raw const legal, &legal), None, &commit);
+        } else {
+            claim = small_stacks::serve(Stack::of(&asked));
+            if claim.is_some() {
+                done = attempt((new, &asked), claim, &commit);
+            }
         }
     }
     let Attempt { result, installed, adopted } = done;
-    drop(blocked);
+    if substitutes::any() {
+        substitutes::settle(claim, installed);
+    }
     if result == 0 {
         small_stacks::translate(old);
         dangling::translate(old);
@@ -99,8 +101,6 @@ struct Attempt {
 /// Registers `asked`, or the stack of `claim` in its place.
 #[inline(never)] // for size
 fn attempt(
-    caller: Caller,
-    blocked: &Blocked,
     (new, asked): (*const libc::stack_t, &libc::stack_t),
     claim: Option<Claim>,
     commit: &dyn Fn(*const libc::stack_t) -> c_int,
@@ -108,24 +108,23 @@ fn attempt(
     let registered = claim.map(|claim| small_stacks::at(claim.stack(), asked));
     let new = registered.as_ref().map_or(new, core::ptr::from_ref);
     let asked = registered.as_ref().unwrap_or(asked);
-    let previous = follow_disarming(caller, blocked);
+    let blocked = Blocked::all();
+    let caller = Caller::ask();
+    let previous = follow_disarming(caller, &blocked);
     let mut adopted = None;
     if is_disable(asked) {
-        ordinary::before_disabling(caller, blocked);
+        ordinary::before_disabling(caller, &blocked);
     } else {
-        adopted = adopt_altstack(blocked, caller, Role::Pending, asked);
+        adopted = adopt_altstack(&blocked, caller, Role::Pending, asked);
     }
     let result = commit(new);
     let installed = result == 0 || installed(asked);
-    match settle(caller, asked, installed, blocked) {
+    match settle(caller, asked, installed, &blocked) {
         Some(true) => {}
-        Some(false) => adopted = adopt_altstack(blocked, caller, Role::Current, asked),
+        Some(false) => adopted = adopt_altstack(&blocked, caller, Role::Current, asked),
         // A fork that began meanwhile takes too long, and the program may now use
         // the stack before for something else.
         None => previous.into_iter().for_each(have_copied),
-    }
-    if substitutes::any() {
-        substitutes::settle(claim, installed);
     }
     Attempt { result, installed, adopted }
 }

@@ -30,7 +30,7 @@ const IDLE: u32 = 2;
 const IN_FORCE: u32 = 3;
 
 /// The most stacks of ours that one thread may have.
-pub(crate) const MOST: usize = 1024;
+const MOST: usize = 1024;
 
 /// One stack of ours, and the one that it stands in for.
 #[repr(C)]

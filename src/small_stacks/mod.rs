@@ -112,18 +112,15 @@ fn tell(asked: Stack, usable: usize, needed: usize) {
         return;
     }
     let (size, frame) = (asked.size, frame::size());
-    if remedy() == Remedy::Report {
-        log::warn!(
-            "an alternate stack of {size} bytes, {usable} of them usable, is too small: a signal \
-             frame takes up to {frame} bytes, and handlers need {needed} in all. Remedy: \
-             SIGWARD_SIZE=fix, or register {needed} bytes"
-        );
+    let then = if remedy() == Remedy::Report {
+        "Remedy: SIGWARD_SIZE=fix, or register as much"
     } else {
-        log::warn!(
-            "an alternate stack of {size} bytes, {usable} of them usable, is too small: a signal \
-             frame takes up to {frame} bytes; it is replaced by a larger one"
-        );
-    }
+        "It is replaced by a larger one"
+    };
+    log::warn!(
+        "an alternate stack of {size} bytes, {usable} of them usable, is too small: a signal frame \
+         takes up to {frame} bytes, {needed} are needed in all. {then}"
+    );
 }
 
 /// A stack to register instead of `asked`, for thread `tid` (0 if it was not
@@ -136,7 +133,8 @@ fn make(tid: c_int, asked: Stack) -> Option<Claim> {
     let ended = |other| asks && !call::thread_exists(OWNER.pid(), other);
     let claim = substitutes::claim(tid, asked, size, ended);
     if claim.is_ok() {
-        LOOK.store(usize::MAX, Ordering::Relaxed);
+        // Helgrind and drd would report a plain store as a race of the program.
+        LOOK.swap(usize::MAX, Ordering::Relaxed);
     }
     if claim.is_err_and(|refusal| refusal == Refusal::Full) {
         told_full();
@@ -148,15 +146,14 @@ fn make(tid: c_int, asked: Stack) -> Option<Claim> {
 fn told_full() {
     static TOLD: AtomicU8 = AtomicU8::new(0);
     if TOLD.swap(1, Ordering::Relaxed) == 0 {
-        let most = substitutes::MOST;
-        log::warn!("a thread has {most} larger stacks of ours; its further ones stay as they are");
+        log::warn!("a thread has 1,024 stacks of ours: its further ones stay as they are");
     }
 }
 
 /// The stack to register instead of `asked`, which is too small, if that may be
 /// done here.
-pub(crate) fn serve(tid: c_int, asked: Stack) -> Option<Claim> {
-    if ours() { make(tid, asked) } else { None }
+pub(crate) fn serve(asked: Stack) -> Option<Claim> {
+    if ours() { make(call::gettid(), asked) } else { None }
 }
 
 /// Whether libc or the kernel refused `asked` for its size, and something can
@@ -224,7 +221,7 @@ pub fn finish(
             is_over(old);
         }
         if !substitutes::any() && block::is_inert_for_good() {
-            LOOK.store(0, Ordering::Relaxed);
+            LOOK.swap(0, Ordering::Relaxed);
         }
         return result;
     }

@@ -7,8 +7,8 @@
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use crate::arch;
-use crate::os::call;
-use crate::os::page::Pages;
+use crate::os::page::{self, Pages};
+use crate::os::{call, signals};
 use crate::residency::charge::ours;
 use crate::residency::ladder::Stack;
 
@@ -71,14 +71,16 @@ fn own() -> Option<&'static Gone> {
 }
 
 /// The calling thread is about to unmap `[start, start + length)`: takes its
-/// alternate stack from the kernel if it is there and the thread is not running
-/// on it.
+/// alternate stack from the kernel if its top is there, where the next frame
+/// goes, and the thread is not running on it.
 pub(super) fn disarm(start: usize, length: usize) -> Option<&'static Gone> {
     let now = call::current_altstack().ok()?;
     let stack = Stack::of(&now);
     let removed = Pages::around(start, start.saturating_add(length));
-    let reached = Pages::around(stack.base, stack.base.saturating_add(stack.size)).common(removed);
-    if now.ss_flags & (libc::SS_DISABLE | libc::SS_ONSTACK) != 0 || reached.is_empty() || !ours() {
+    let last = stack.top()?.checked_sub(1)? / page::SIZE;
+    let is_used = now.ss_flags & (libc::SS_DISABLE | libc::SS_ONSTACK) == 0;
+    // An overflow of the ordinary stack in our code needs the alternate one.
+    if !is_used || !removed.numbers().contains(&last) || !signals::have_room() || !ours() {
         return None;
     }
     let thread = arch::thread_pointer();
