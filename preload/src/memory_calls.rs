@@ -85,13 +85,13 @@ fn map_over(start: usize, length: usize, flags: c_int, commit: Commit<'_>) -> is
 /// Records a mapping that the program made.
 #[inline]
 fn mapped(start: usize, length: usize, flags: c_int) {
-    memory_calls::returned(start, length);
     const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     if flags & (PRIVATE | libc::MAP_GROWSDOWN) == PRIVATE {
         origin::mapped(start, length);
     } else {
         origin::forget(start);
     }
+    memory_calls::returned(start, length);
 }
 
 /// Memory appeared where nothing was, or where the program did not ask for it.

@@ -121,6 +121,7 @@ pub trait Process {
 
 /// The answers of a [`Process`], known in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Facts {
     /// Whose environment holds the settings.
     pub environment: Environment,

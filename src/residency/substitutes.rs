@@ -116,7 +116,7 @@ impl Substitute {
 struct Records {
     next: AtomicPtr<Records>,
     spare: [usize; 7],
-    records: [Substitute; page::SIZE / size_of::<Substitute>() - 1],
+    each: [Substitute; page::SIZE / size_of::<Substitute>() - 1],
 }
 
 const _: () = assert!(size_of::<Records>() == page::SIZE);
@@ -159,7 +159,7 @@ impl Iterator for All {
         loop {
             // SAFETY: null, or a page that is never unmapped.
             let page = unsafe { self.page.as_ref() }?;
-            if let Some(record) = page.records.get(self.at) {
+            if let Some(record) = page.each.get(self.at) {
                 self.at = self.at.wrapping_add(1);
                 return Some(record);
             }

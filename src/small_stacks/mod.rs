@@ -208,6 +208,7 @@ pub trait FirstLook {
 /// mprotect(2), munmap(2) and sigaltstack(2).
 #[cold]
 #[inline(never)]
+#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "libc and the kernel have read it")]
 pub fn finish(
     new: *const libc::stack_t,
     old: *mut libc::stack_t,

@@ -46,7 +46,7 @@ const _: Sigaltstack = libc::sigaltstack;
 
 /// Where a call with a new stack goes: to libc, once it is certain that there
 /// will never be a duty.
-static ROUTE: AtomicPtr<()> = AtomicPtr::new(set as *const () as *mut ());
+static ROUTE: AtomicPtr<()> = AtomicPtr::new((set as *const ()).cast_mut());
 
 fn original() -> Option<Sigaltstack> {
     let Some(address) = originals::get(Id::sigaltstack) else {
