@@ -4,6 +4,7 @@
 //! Each program dies, or fails, or is shown to be otherwise worse off, without the library.
 
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
 use sigward_harness::counter::Counter;
 use sigward_harness::programs::{Libc, build, libcs};
@@ -162,6 +163,24 @@ fn the_program_sees_what_it_would_see() {
                 assert_eq!(outcome.stdout, plain.stdout, "{libc:?}, {mode}, {remedy}");
                 assert_eq!(outcome.status, plain.status, "{libc:?}, {mode}, {remedy}");
             }
+        }
+    }
+}
+
+/// With so much room for handlers that every stack is ours, programs print what they print without.
+#[test]
+fn every_stack_ours_makes_no_difference() {
+    /// These print whether a variable of a handler is in the program's buffer, or die because their
+    /// stack is not writable.
+    const DIFFER: [&str; 3] = ["altstack_mmap", "autodisarm", "altstack_unwritable"];
+    let programs = sigward_harness::programs::comparable().unwrap();
+    for (name, libc) in programs.into_iter().filter(|(name, _)| !DIFFER.contains(&&**name)) {
+        let run = Run::new(build(&name, libc).unwrap()).deadline(Duration::from_secs(60));
+        let without = run.output().unwrap();
+        for mode in ["on", "auto"] {
+            let with = run.clone().sigward(mode).env("SIGWARD_SIZE", "fix");
+            let with = with.env("SIGWARD_SIZE_ROOM", "64K").output().unwrap();
+            assert_eq!(with, without, "{name}, {libc:?}, {mode}");
         }
     }
 }

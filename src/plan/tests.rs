@@ -133,7 +133,7 @@ fn small_stacks_by_what_was_set_mode_and_kernel() {
     use Duty::{Act, Inert, Observe};
     use SmallStacks::{Auto, Fix, Off, Report};
     type Row = (Mode, SmallStacks, fn() -> Verdict, Duty, Remedy, Reason);
-    let rows: [Row; 15] = [
+    let rows: [Row; 19] = [
         (Mode::Auto, Auto, healthy, Inert, Remedy::Certain, Reason::Default),
         (Mode::Auto, Auto, unreadable, Inert, Remedy::Certain, Reason::Default),
         (Mode::Auto, Auto, gvisor, Inert, Remedy::Certain, Reason::Default),

@@ -186,7 +186,7 @@ pub(crate) fn translate(old: *mut libc::stack_t) {
     let mut said = unsafe { old.read_unaligned() };
     let Some(it) = substitutes::find(said.ss_sp as usize) else { return };
     let asked = it.asked();
-    if said.ss_size == it.actual().size && asked.base != 0 {
+    if said.ss_size == it.actual().size {
         (said.ss_sp, said.ss_size) = (asked.base as *mut _, asked.size);
         // SAFETY: as above.
         unsafe { old.write_unaligned(said) };
