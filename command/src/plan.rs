@@ -83,6 +83,7 @@ impl PlanReport {
             Remedy::None => "off",
             Remedy::Report => "report",
             Remedy::Fix => "fix",
+            Remedy::Certain => "certain",
         };
         add("small_stacks", part(remedy.into(), plan.small_stacks.reason, "SIGWARD_SIZE"));
         add("wait", part(plan.wait.value.name().into(), plan.wait.reason, "SIGWARD_WAIT"));
@@ -179,7 +180,6 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
             None => "standing down",
         },
         Reason::Duty => return format!("the duty is {}", plan.duty.value.name()),
-        Reason::StacksWatched => "the library acts on stacks anyway",
         Reason::NoInt80 => "int 0x80 is not usable",
         Reason::Messages => "SIGWARD_LOG, SIGWARD_STATS or a bad setting needs them",
         Reason::NoMessages => "nothing needs any",
@@ -187,6 +187,7 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
         Reason::WriteNotTried => "a seccomp filter could not be tried",
         Reason::AuxiliaryVector => "the kernel's AT_MINSIGSTKSZ",
         Reason::Cpuid => "this processor's CPUID, because the kernel gives no size",
+        Reason::PlaceMatters => "the program relies on the place of the stack that it sets",
         Reason::RaceDetector => "valgrind tracks memory",
     };
     words.to_owned()
@@ -233,6 +234,10 @@ impl Process for NextProgram {
 
     fn is_libc_known(&mut self) -> bool {
         true
+    }
+
+    fn relies_on_place(&mut self) -> bool {
+        false
     }
 
     fn filter(&mut self) -> Option<Obstacle> {

@@ -8,7 +8,7 @@ use sigward_core::os::line::Line;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::{call, kernel_texts, stderr};
 use sigward_core::plan::{
-    self, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
+    self, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Reason, Remedy, Seen, Strategy,
 };
 use sigward_core::residency::{self, Policy, frame, ordinary};
 use sigward_core::small_stacks;
@@ -53,8 +53,14 @@ fn leave_preload(startup: Option<Startup>) {
 
 fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
     enable_messages(plan);
+    if plan.frame.reason == Reason::Set {
+        frame::pretend(plan.frame.value);
+    }
+    frame::learn(plan.frame.value);
     if let (Some(startup), true) = (startup, plan.duty.value != Duty::Inert) {
         hold_stacks(plan, startup);
+    } else if plan.small_stacks.value != Remedy::None {
+        small_stacks::take_charge(plan.small_stacks.value, plan.room, false);
     }
     if let Some(obstacle) = plan.obstacle {
         log::warn!("standing down: {obstacle}; duty: {}", plan.duty.value.name());
@@ -97,7 +103,6 @@ fn enable_messages(plan: &Plan<'_>) {
 
 /// Holds signal stacks from now on.
 fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
-    frame::learn(plan.frame.value);
     thread::make_key();
     let main = ordinary::main_stack(startup.stack_end());
     let policy = Policy {
@@ -107,7 +112,7 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
         fork_copies: plan.fork_copies.value,
     };
     residency::take_charge(plan.duty.value, policy, &EXIT_NOTICE);
-    small_stacks::take_charge(plan.small_stacks.value);
+    small_stacks::take_charge(plan.small_stacks.value, plan.room, plan.names_memory);
     ordinary::take_charge(plan.ordinary.value);
     if plan.ordinary.value != Ordinary::Off {
         ordinary::adopt_main(main);

@@ -11,7 +11,7 @@
 //! | `thread_pointer`, `stack_pointer` | [`residency`], [`signals`] |
 //! | `call_on`: calls a function on another stack | [`lock`] |
 //! | `write_below`: a write further down the caller's stack | [`signals`] |
-//! | `RED_ZONE`, `largest_frame`: the signal frame | [`frame`] |
+//! | `RED_ZONE`, `largest_frame`, `usual_frame`: the signal frame | [`frame`] |
 //! | `is_under_valgrind` | the library's constructor |
 //! | `IS_X86_64`, `features` | [`kernel_texts`] |
 //! | `int80`, `INT80_WAITID` | [`int80`] |

@@ -25,6 +25,8 @@ pub struct Config {
     pub wait_eintr: WaitEintr,
     /// `SIGWARD_SIZE`.
     pub small_stacks: SmallStacks,
+    /// `SIGWARD_SIZE_ROOM`, in bytes.
+    pub room: Option<usize>,
     /// `SIGWARD_FRAME`, in bytes.
     pub frame: Option<usize>,
     /// `SIGWARD_LOG`.
@@ -47,6 +49,7 @@ impl Config {
         wait: Wait::Auto,
         wait_eintr: WaitEintr::Keep,
         small_stacks: SmallStacks::Auto,
+        room: None,
         frame: None,
         log: Log::Off,
         stats: Stats::Off,
@@ -71,6 +74,7 @@ impl Config {
                 Field::Wait => Shown::Word(self.wait.as_str()),
                 Field::WaitEintr => Shown::Word(self.wait_eintr.as_str()),
                 Field::SmallStacks => Shown::Word(self.small_stacks.as_str()),
+                Field::Room => self.room.map_or(Shown::Word(""), Shown::Bytes),
                 Field::Frame => self.frame.map_or(Shown::Word(""), Shown::Bytes),
                 Field::Log => Shown::Word(self.log.as_str()),
                 Field::Stats => Shown::Word(self.stats.as_str()),
@@ -95,6 +99,7 @@ impl Config {
             Field::Wait => put(&mut self.wait, Wait::from_word(value)),
             Field::WaitEintr => put(&mut self.wait_eintr, WaitEintr::from_word(value)),
             Field::SmallStacks => put(&mut self.small_stacks, SmallStacks::from_word(value)),
+            Field::Room => put(&mut self.room, bytes(value).map(Some)),
             Field::Frame => put(&mut self.frame, bytes(value).map(Some)),
             Field::Log => put(&mut self.log, Log::from_word(value)),
             Field::Stats => put(&mut self.stats, Stats::from_word(value)),

@@ -43,6 +43,7 @@ pub(super) enum Field {
     Wait,
     WaitEintr,
     SmallStacks,
+    Room,
     Frame,
     Log,
     Stats,
@@ -72,7 +73,7 @@ impl Variable {
             Field::Wait => Accepted::Words(Wait::LIST),
             Field::WaitEintr => Accepted::Words(WaitEintr::LIST),
             Field::SmallStacks => Accepted::Words(SmallStacks::LIST),
-            Field::Frame => Accepted::Size,
+            Field::Room | Field::Frame => Accepted::Size,
             Field::Log => Accepted::Words(Log::LIST),
             Field::Stats => Accepted::Words(Stats::LIST),
             Field::Only | Field::Except => Accepted::Globs,
@@ -111,7 +112,14 @@ impl Variable {
             }
             Field::Wait => "how the program waits for a child",
             Field::WaitEintr => "whether an interrupted wait fails with EINTR or waits again",
-            Field::SmallStacks => "what to do about alternate stacks too small for a signal frame",
+            Field::SmallStacks => {
+                "what to do about alternate stacks that are too small; auto replaces those on which \
+                 not even one signal frame fits"
+            }
+            Field::Room => {
+                "bytes that handlers need beside their frames, by which report and fix judge a stack \
+                 (24K if not set)"
+            }
             Field::Frame => "pretend that signal frames have this size (for tests)",
             Field::Log => "the most detailed level of messages on standard error",
             Field::Stats => "print one line of counts on standard error when the program ends",
@@ -135,6 +143,7 @@ pub static TABLE: &[Variable] = &[
     variable("SIGWARD_WAIT", Field::Wait),
     variable("SIGWARD_WAIT_EINTR", Field::WaitEintr),
     variable("SIGWARD_SIZE", Field::SmallStacks),
+    variable("SIGWARD_SIZE_ROOM", Field::Room),
     variable("SIGWARD_FRAME", Field::Frame),
     variable("SIGWARD_LOG", Field::Log),
     variable("SIGWARD_STATS", Field::Stats),

@@ -130,7 +130,7 @@ words! {
 words! {
     /// `SIGWARD_SIZE`: alternate stacks that are too small for a frame.
     SmallStacks {
-        /// What the verdict requires.
+        /// Replace those on which not even one frame fits.
         Auto = "auto",
         /// Leave them alone.
         Off = "off",

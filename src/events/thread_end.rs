@@ -1,9 +1,11 @@
 //! The end of a thread.
 
+use super::memory_calls::dangling;
 use crate::os::call;
 use crate::os::signals::Blocked;
 use crate::residency::charge::{State, charge};
 use crate::residency::page_locks::ThisProcess;
+use crate::residency::substitutes;
 use crate::state::stats;
 
 /// The calling thread is ending: releases its stacks. Async-signal-safe.
@@ -12,4 +14,6 @@ pub fn thread_end() {
         registry.release_thread(call::gettid(), &mut ThisProcess);
         stats::PINNED.set(registry.pinned_pages());
     });
+    substitutes::thread_end();
+    dangling::forget();
 }

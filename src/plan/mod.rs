@@ -48,6 +48,10 @@ pub struct Plan<'a> {
     pub ordinary: Part<Ordinary>,
     /// What is done about alternate stacks that are too small.
     pub small_stacks: Part<Remedy>,
+    /// Bytes that handlers need beside their frames.
+    pub room: usize,
+    /// Whether memory of ours gets a name, by a call that no filter forbids.
+    pub names_memory: bool,
     /// How waits are carried out, if the mechanism works.
     pub wait: Part<Strategy>,
     /// What an interrupted wait does.
@@ -88,6 +92,11 @@ impl<'a> Bad<'a> {
 
 /// Room for a handler's own variables between its frame and one nested in it.
 const HANDLER: usize = 2048;
+/// Bytes that handlers need on an alternate stack beside two frames, if nobody
+/// says otherwise. The .NET run-time's handlers use 15.4 KiB with a frame of
+/// 3.4 KiB (dotnet/runtime#127320), libunwind needs more than 20 KiB for a
+/// backtrace (libunwind#935).
+pub const ROOM: usize = 24 << 10;
 /// How deep in its stack a thread may be, in bytes, for a signal's frame to
 /// land in the part that is held by default.
 const DEPTH: usize = 32 << 10;
@@ -123,6 +132,9 @@ pub fn plan<'a>(
     };
     if process.runs_under_valgrind_tool() {
         plan.look_up = Part::new(LookUp::AtLoad, Reason::RaceDetector);
+        if plan.duty.value == Duty::Inert {
+            plan.small_stacks = Part::new(Remedy::None, Reason::Valgrind);
+        }
     }
     plan
 }
@@ -148,6 +160,7 @@ fn plan_work<'a>(
     plan.kernel = Some(verdict.standing);
     plan.duty = asked(config, &verdict);
     (plan.wait, plan.interrupted) = waits(config);
+    plan.room = config.room.unwrap_or(ROOM);
     let asked = plan.duty.value;
 
     plan.complaint =
@@ -167,8 +180,11 @@ fn plan_work<'a>(
             plan.wait = Part::new(Strategy::Off, plan.duty.reason);
             plan.interrupted = Part::new(Interrupted::Keep, plan.duty.reason);
         } else {
+            plan.names_memory = !filtered;
             plan.hold(config, process);
         }
+    } else if config.mode == Mode::Auto {
+        plan.mend_certain(config);
     }
     plan.watch();
     plan
@@ -260,6 +276,8 @@ impl Plan<'_> {
             fork_copies: Part::new(false, Reason::Duty),
             ordinary: Part::new(Ordinary::Off, Reason::Duty),
             small_stacks: Part::new(Remedy::None, Reason::Duty),
+            room: 0,
+            names_memory: false,
             wait: Part::new(Strategy::Off, Reason::Duty),
             interrupted: Part::new(Interrupted::Keep, Reason::Duty),
             messages: Part::new(Messages::None, Reason::Duty),
@@ -290,12 +308,16 @@ impl Plan<'_> {
         };
         self.headroom = headroom(self.frame.value);
         self.small_stacks = match config.small_stacks {
-            config::SmallStacks::Auto if acts => Part::new(Remedy::Report, Reason::StacksWatched),
+            config::SmallStacks::Auto if acts => Part::new(Remedy::Certain, Reason::Default),
             config::SmallStacks::Auto => Part::new(Remedy::None, Reason::Duty),
             config::SmallStacks::Off => Part::new(Remedy::None, Reason::Set),
             config::SmallStacks::Report => Part::new(Remedy::Report, Reason::Set),
             config::SmallStacks::Fix => Part::new(Remedy::Fix, Reason::Set),
         };
+        let replaces = matches!(self.small_stacks.value, Remedy::Fix | Remedy::Certain);
+        if replaces && process.relies_on_place() {
+            self.small_stacks = Part::new(Remedy::Report, Reason::PlaceMatters);
+        }
         if !acts {
             return;
         }
@@ -319,6 +341,19 @@ impl Plan<'_> {
             }
             config::Stack::Full => Part::new(Ordinary::Locked(MOST), Reason::Set),
         };
+    }
+
+    /// Fills in what is done about small stacks where nothing else is done. That
+    /// prepares nothing: the first such stack asks for what it needs.
+    fn mend_certain(&mut self, config: &Config) {
+        self.small_stacks = match config.small_stacks {
+            config::SmallStacks::Auto => Part::new(Remedy::Certain, Reason::Default),
+            _ => Part::new(Remedy::None, Reason::Set),
+        };
+        // Otherwise the processor is asked, at the first small stack.
+        if let Some(bytes) = config.frame.filter(|bytes| *bytes > 0) {
+            self.frame = Part::new(bytes, Reason::Set);
+        }
     }
 
     /// Derives what to hook from the rest.

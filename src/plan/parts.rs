@@ -93,6 +93,9 @@ pub enum Remedy {
     Report,
     /// Register a larger one.
     Fix,
+    /// Register a larger one if not even one frame fits on it, or if it was
+    /// refused.
+    Certain,
 }
 
 /// How a wait for a child is carried out.

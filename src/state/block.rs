@@ -262,6 +262,13 @@ pub fn planned_duty() -> u8 {
     duty.load(Ordering::Relaxed)
 }
 
+/// Whether a plan was made by which there will never be a duty.
+#[must_use]
+pub fn is_inert_for_good() -> bool {
+    let [duty, reason, ..] = &BLOCK.plan.small;
+    duty.load(Ordering::Relaxed) == 0 && reason.load(Ordering::Relaxed) != 0
+}
+
 /// The layout of an entry in the table of stacks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EntryLayout {

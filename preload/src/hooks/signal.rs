@@ -6,29 +6,105 @@
 //! stacks.
 
 use core::ffi::{c_int, c_void};
+use core::mem::offset_of;
 use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
 use sigward_core::events::{handlers, registration};
+use sigward_core::os::errno;
 use sigward_core::residency::{self, ordinary};
 use sigward_core::small_stacks;
+use sigward_core::standdown;
+use sigward_core::state::block;
 use sigward_core::wait::gate;
 
-hook! {
-    /// sigaltstack(2): makes the new stack resident before the kernel knows it.
-    /// Async-signal-safe.
-    fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int, as libc::sigaltstack;
-    failing -1;
-    |original| {
+use super::thread;
+use crate::arch;
+use crate::originals::{self, Id};
+
+/// sigaltstack(2): makes the new stack resident before the kernel knows it.
+/// Where there is no duty, libc comes first, and only the size is compared
+/// afterwards. Async-signal-safe.
+///
+/// # Safety
+/// The same as for libc's function.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigaltstack() {
+    arch::call_and_compare!(
+        route = ROUTE,
+        offset = offset_of!(stack_t, ss_size),
+        least = small_stacks::LOOK,
+        rest = finish,
+        without = query,
+    )
+}
+
+type Sigaltstack = unsafe extern "C" fn(*const stack_t, *mut stack_t) -> c_int;
+const _: Sigaltstack = libc::sigaltstack;
+
+/// Where a call with a new stack goes: to libc, once it is certain that there
+/// will never be a duty.
+static ROUTE: AtomicPtr<()> = AtomicPtr::new((set as *const ()).cast_mut());
+
+fn original() -> Option<Sigaltstack> {
+    let Some(address) = originals::get(Id::sigaltstack) else {
+        errno::set(libc::ENOSYS);
+        return None;
+    };
+    // SAFETY: found under this name, which has this type.
+    Some(unsafe { core::mem::transmute::<usize, Sigaltstack>(address) })
+}
+
+/// A call with a new stack, while there is a duty or may be one.
+unsafe extern "C" fn set(new: *const stack_t, old: *mut stack_t) -> c_int {
+    let Some(original) = original() else { return -1 };
+    if residency::on_duty() {
         // SAFETY: the caller's own arguments, or a larger stack of ours.
-        let commit = |new| unsafe { original(new, old) };
-        if residency::on_duty() && !new.is_null() {
-            registration::set(new, old, commit)
-        } else if small_stacks::fixing() {
-            small_stacks::query(old, || commit(new))
-        } else {
-            commit(new)
-        }
+        return registration::set(new, old, |new| unsafe { original(new, old) });
+    }
+    if block::is_inert_for_good() {
+        // Helgrind and drd would report a plain store as a race of the program.
+        ROUTE.swap(original as *mut (), Ordering::Relaxed);
+    }
+    // SAFETY: the caller's own arguments.
+    unsafe { original(new, old) }
+}
+
+/// A call that only asks.
+unsafe extern "C" fn query(new: *const stack_t, old: *mut stack_t) -> c_int {
+    let Some(original) = original() else { return -1 };
+    // SAFETY: the caller's own arguments.
+    registration::query(old, || unsafe { original(new, old) })
+}
+
+/// What is left to be done after a call with a new stack that failed or may be
+/// too small.
+#[cold]
+unsafe extern "C" fn finish(new: *const stack_t, old: *mut stack_t, result: c_int) -> c_int {
+    if residency::on_duty() {
+        return result;
+    }
+    let Some(original) = original() else { return -1 };
+    // SAFETY: the caller's own arguments, or a larger stack of ours.
+    let commit = |new, old| unsafe { original(new, old) };
+    small_stacks::finish(new, old, result, &FirstLook, &commit)
+}
+
+/// What is asked at the first small stack.
+struct FirstLook;
+
+impl small_stacks::FirstLook for FirstLook {
+    fn is_in_the_way(&self) -> bool {
+        originals::is_known(&standdown::SANITIZERS, true)
+            || originals::is_known(&standdown::COLLECTORS, true)
+            || originals::is_known(&standdown::OVERRIDES, false)
+            || standdown::finds_data_by_stack(originals::executed())
+    }
+
+    fn request_exit_notice(&self) {
+        thread::request_late_exit_notice();
     }
 }
 

@@ -12,7 +12,6 @@ use sigward_core::events::{self, handlers, registration};
 use sigward_core::os::errno;
 use sigward_core::os::signals::KernelAction;
 use sigward_core::residency;
-use sigward_core::small_stacks;
 use sigward_core::wait::gate;
 
 use super::{Arguments, fork, seccomp};
@@ -157,7 +156,7 @@ fn set_stack(&[new, old, c, d, e, f]: &Arguments, commit: Commit<'_>) -> c_long 
     let set = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
     let old = old as *mut libc::stack_t;
     let result = if new == 0 {
-        small_stacks::query(old, || set(core::ptr::null()))
+        registration::query(old, || set(core::ptr::null()))
     } else {
         registration::set(new as *const _, old, set)
     };

@@ -68,6 +68,16 @@ pub fn request_exit_notice() {
     set(1);
 }
 
+/// Like [`request_exit_notice`], where nothing was prepared at load.
+/// Async-signal-safe: both libcs block signals, or take no lock, while they make
+/// a key.
+pub fn request_late_exit_notice() {
+    if KEY.load(Ordering::Relaxed) == NOT_YET {
+        make_key();
+    }
+    set(1);
+}
+
 fn set(round: usize) {
     let key = KEY.load(Ordering::Relaxed);
     if key >= CHEAP_KEYS {

@@ -4,7 +4,7 @@
 mod cpu;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
-pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame};
+pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame, usual_frame};
 #[cfg(target_os = "freebsd")]
 pub use freebsd::{int80, syscall6};
 
