@@ -16,7 +16,7 @@ use sigward_harness::programs::{Libc, build};
 
 /// The file must stay smaller than this: every process of a system may have to map it, so
 /// growth is a decision. Raised when a feature needs it.
-const SIZE_LIMIT: usize = 160 << 10;
+const SIZE_LIMIT: usize = 192 << 10;
 
 /// Each breach of the contract, as text.
 fn breaches(library: &Path, exports: &BTreeSet<String>) -> Vec<String> {

@@ -11,7 +11,7 @@ use sigward_core::plan::{
     self, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
 };
 use sigward_core::residency::{self, Policy, frame, ordinary};
-use sigward_core::small_stacks;
+use sigward_core::small_stacks::{self, depth, every_thread, onstack};
 use sigward_core::state::block::{self, Published};
 use sigward_core::{log as sink, summary, wait as core_wait};
 
@@ -25,9 +25,14 @@ static ON_LOAD: extern "C" fn() = on_load;
 
 #[used]
 #[unsafe(link_section = ".fini_array")]
-static ON_EXIT: extern "C" fn() = summary::at_exit;
+static ON_EXIT: extern "C" fn() = on_exit;
 
 static EXIT_NOTICE: fn() = thread::request_exit_notice;
+
+extern "C" fn on_exit() {
+    depth::at_exit();
+    summary::at_exit();
+}
 
 extern "C" fn on_load() {
     originals::record();
@@ -102,6 +107,9 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
     }
     // Another constructor may have installed a stack before us.
     residency::adopt_current();
+    onstack::take_charge(plan.onstack.value);
+    thread::make_room(plan.thread_stack_min.value);
+    every_thread::take_charge(plan.altstack_all.value, plan.depth.value);
 }
 
 /// Chooses how the program waits for its children.

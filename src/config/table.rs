@@ -3,7 +3,9 @@
 
 use core::fmt;
 
-use super::values::{Altstack, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr};
+use super::values::{
+    Altstack, AltstackAll, Depth, Fork, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr,
+};
 
 /// What a variable accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Accepted {
     Size,
     /// Comma-separated patterns.
     Globs,
+    /// Comma-separated signals.
+    Signals,
 }
 
 impl fmt::Display for Accepted {
@@ -25,6 +29,9 @@ impl fmt::Display for Accepted {
             Self::WordsOrSize(words) => write!(f, "{words}, {SIZE}"),
             Self::Size => f.write_str(SIZE),
             Self::Globs => f.write_str("comma-separated patterns with * and ?"),
+            Self::Signals => {
+                f.write_str("comma-separated signals by name or number, such as SEGV,BUS,35")
+            }
         }
     }
 }
@@ -41,6 +48,10 @@ pub(super) enum Field {
     Wait,
     WaitEintr,
     SmallStacks,
+    AltstackAll,
+    Onstack,
+    ThreadStackMin,
+    Depth,
     Frame,
     Log,
     Stats,
@@ -69,7 +80,10 @@ impl Variable {
             Field::Wait => Accepted::Words(Wait::LIST),
             Field::WaitEintr => Accepted::Words(WaitEintr::LIST),
             Field::SmallStacks => Accepted::Words(SmallStacks::LIST),
-            Field::Frame => Accepted::Size,
+            Field::AltstackAll => Accepted::Words(AltstackAll::LIST),
+            Field::Onstack => Accepted::Signals,
+            Field::Depth => Accepted::Words(Depth::LIST),
+            Field::ThreadStackMin | Field::Frame => Accepted::Size,
             Field::Log => Accepted::Words(Log::LIST),
             Field::Stats => Accepted::Words(Stats::LIST),
             Field::Only | Field::Except => Accepted::Globs,
@@ -84,7 +98,7 @@ impl Variable {
             Accepted::Words(words) | Accepted::WordsOrSize(words) => {
                 words.split(", ").next().unwrap_or("")
             }
-            Accepted::Size | Accepted::Globs => "",
+            Accepted::Size | Accepted::Globs | Accepted::Signals => "",
         }
     }
 
@@ -108,6 +122,18 @@ impl Variable {
             Field::Wait => "how the program waits for a child",
             Field::WaitEintr => "whether an interrupted wait fails with EINTR or waits again",
             Field::SmallStacks => "what to do about alternate stacks too small for a signal frame",
+            Field::AltstackAll => {
+                "whether to give an alternate stack to every thread that has none, the main one \
+                 included"
+            }
+            Field::Onstack => {
+                "run the program's handlers of these signals on alternate stacks: add SA_ONSTACK"
+            }
+            Field::ThreadStackMin => "give new threads at least this much stack",
+            Field::Depth => {
+                "print how many bytes of alternate stacks were used at most when the program ends; \
+                 paint measures the program's own stacks too, and overwrites them for that"
+            }
             Field::Frame => "pretend that signal frames have this size (for tests)",
             Field::Log => "the most detailed level of messages on standard error",
             Field::Stats => "print one line of counts on standard error when the program ends",
@@ -130,6 +156,10 @@ pub static TABLE: &[Variable] = &[
     variable("SIGWARD_WAIT", Field::Wait),
     variable("SIGWARD_WAIT_EINTR", Field::WaitEintr),
     variable("SIGWARD_SIZE", Field::SmallStacks),
+    variable("SIGWARD_ALTSTACK_ALL", Field::AltstackAll),
+    variable("SIGWARD_ONSTACK", Field::Onstack),
+    variable("SIGWARD_THREAD_STACK_MIN", Field::ThreadStackMin),
+    variable("SIGWARD_DEPTH", Field::Depth),
     variable("SIGWARD_FRAME", Field::Frame),
     variable("SIGWARD_LOG", Field::Log),
     variable("SIGWARD_STATS", Field::Stats),

@@ -4,6 +4,7 @@ use crate::os::call;
 use crate::os::signals::Blocked;
 use crate::residency::charge::{State, charge};
 use crate::residency::page_locks::ThisProcess;
+use crate::small_stacks::every_thread;
 use crate::state::stats;
 
 /// The calling thread is ending: releases its stacks. Async-signal-safe.
@@ -12,4 +13,5 @@ pub fn thread_end() {
         registry.release_thread(call::gettid(), &mut ThisProcess);
         stats::PINNED.set(registry.pinned_pages());
     });
+    every_thread::thread_end();
 }

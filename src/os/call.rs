@@ -182,6 +182,19 @@ pub fn current_altstack() -> Result<libc::stack_t, Errno> {
     Ok(stack)
 }
 
+/// Registers `stack` as the calling thread's alternate signal stack.
+///
+/// # Errors
+/// EPERM if the thread is running on the present one.
+///
+/// # Safety
+/// Handlers may use that memory.
+pub unsafe fn set_altstack(stack: &libc::stack_t) -> Outcome {
+    let from = core::ptr::from_ref(stack) as usize;
+    // SAFETY: a live new stack, which the caller vouches for; a null old one.
+    unsafe { raw(libc::SYS_sigaltstack, [from, 0]) }
+}
+
 /// Writes `bytes` to the open descriptor `fd`.
 ///
 /// # Errors
@@ -369,6 +382,14 @@ pub fn map_memory(length: usize) -> Outcome {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
     harmless(libc::SYS_mmap, [far_away(length), length, protection, flags, usize::MAX, 0])
+}
+
+/// Gives back the contents of our own memory, which reads as zeroes afterwards.
+///
+/// # Errors
+/// EINVAL if it is locked.
+pub fn empty(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_madvise, [start, length, libc::MADV_DONTNEED as usize])
 }
 
 /// Gives `[start, start + length)` of our own memory this protection: a guard

@@ -16,12 +16,13 @@ pub mod names;
 mod parts;
 mod process;
 mod reason;
+mod room;
 
 use crate::arch;
 use crate::config::{self, BadValue, Config, Mode};
 use crate::verdict::{Standing, Verdict};
 pub use parts::{
-    Duty, Interrupted, LookUp, Messages, Ordinary, Part, Remedy, Rung, Seen, Strategy,
+    Depth, Duty, Interrupted, LookUp, Messages, Ordinary, Part, Remedy, Rung, Seen, Strategy,
 };
 pub use process::{Environment, Facts, Obstacle, Process};
 pub use reason::Reason;
@@ -48,6 +49,14 @@ pub struct Plan<'a> {
     pub ordinary: Part<Ordinary>,
     /// What is done about alternate stacks that are too small.
     pub small_stacks: Part<Remedy>,
+    /// Whether every thread gets an alternate stack.
+    pub altstack_all: Part<bool>,
+    /// Whose handlers get `SA_ONSTACK`.
+    pub onstack: Part<config::Signals>,
+    /// The least size of a new thread's stack, in bytes; 0 for any.
+    pub thread_stack_min: Part<usize>,
+    /// Whose alternate stacks are measured.
+    pub depth: Part<Depth>,
     /// How waits are carried out, if the mechanism works.
     pub wait: Part<Strategy>,
     /// What an interrupted wait does.
@@ -154,7 +163,9 @@ fn plan_work<'a>(
         bad.value.or(bad.name.filter(|_| asked != Duty::Inert || plan.wait.value != Strategy::Off));
     plan.level = config.log;
     plan.stats = config.stats == config::Stats::On;
-    let speaks = plan.level != config::Log::Off || plan.stats || plan.complaint.is_some();
+    let measures = config.depth != config::Depth::Off && asked != Duty::Inert;
+    let speaks =
+        plan.level != config::Log::Off || plan.stats || measures || plan.complaint.is_some();
     let filtered = (speaks || asked != Duty::Inert) && process.is_filtered();
     plan.messages = messages(speaks, filtered, process);
 
@@ -184,7 +195,9 @@ fn asked(config: &Config, verdict: &Verdict) -> Part<Duty> {
             Standing::Affected => Part::new(Duty::Act, Reason::KernelAffected),
             _ => Part::new(Duty::Act, Reason::KernelInRange),
         },
-        Mode::Auto if asks_for_remedy(config) => Part::new(Duty::Observe, Reason::SmallStacks),
+        Mode::Auto if asks_for_remedy(config) || room::asked(config) => {
+            Part::new(Duty::Observe, Reason::SmallStacks)
+        }
         Mode::Auto => match verdict.standing {
             Standing::Unknown => Part::new(Duty::Inert, Reason::KernelUnknown),
             _ => Part::new(Duty::Inert, Reason::KernelNotAffected),
@@ -260,6 +273,10 @@ impl Plan<'_> {
             fork_copies: Part::new(false, Reason::Duty),
             ordinary: Part::new(Ordinary::Off, Reason::Duty),
             small_stacks: Part::new(Remedy::None, Reason::Duty),
+            altstack_all: Part::new(false, Reason::Duty),
+            onstack: Part::new(config::Signals::NONE, Reason::Duty),
+            thread_stack_min: Part::new(0, Reason::Duty),
+            depth: Part::new(Depth::Off, Reason::Duty),
             wait: Part::new(Strategy::Off, Reason::Duty),
             interrupted: Part::new(Interrupted::Keep, Reason::Duty),
             messages: Part::new(Messages::None, Reason::Duty),
@@ -296,6 +313,9 @@ impl Plan<'_> {
             config::SmallStacks::Report => Part::new(Remedy::Report, Reason::Set),
             config::SmallStacks::Fix => Part::new(Remedy::Fix, Reason::Set),
         };
+        if config.mode != Mode::Observe && self.obstacle.is_none() {
+            self.make_room(config);
+        }
         if !acts {
             return;
         }
@@ -334,7 +354,8 @@ impl Plan<'_> {
             filters: stacks || waits || self.messages.value == Messages::All,
         };
         let fixes = self.small_stacks.value == Remedy::Fix;
-        self.fork_handlers = self.duty.value == Duty::Act || fixes || reaps;
+        let gives = self.altstack_all.value || self.depth.value != Depth::Off;
+        self.fork_handlers = self.duty.value == Duty::Act || fixes || gives || reaps;
     }
 }
 

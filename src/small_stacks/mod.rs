@@ -5,6 +5,11 @@
 //! a stack. `fix` registers a larger stack of ours with a guard page, and shows
 //! the program its own when it asks. See `docs/altstack-size.md`.
 
+mod arena;
+pub mod depth;
+pub mod every_thread;
+pub mod onstack;
+
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, Ordering};
 

@@ -24,7 +24,7 @@ use crate::plan::{Ordinary, Plan as Decided};
 pub const MAGIC: [u8; 8] = *b"SIGWARD\n";
 
 /// Raised with each added field.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The lowest version that a reader must know in order not to misread any
 /// field. Raised to [`VERSION`] when the meaning of a field changes.
@@ -121,6 +121,42 @@ pub struct Counters {
     pub pinned: Gauge,
     /// Stacks held by each rung, in the order of [`names::RUNG`].
     pub rungs: [Counter; 4],
+    /// The alternate stack that was used most. Since version 2.
+    pub deepest: Deepest,
+}
+
+/// How much of an alternate stack was used at most, in bytes, as far as
+/// measured.
+#[repr(C)]
+pub struct Deepest {
+    used: AtomicUsize,
+    size: AtomicUsize,
+    thread: AtomicUsize,
+}
+
+impl Deepest {
+    const fn new() -> Self {
+        Deepest {
+            used: AtomicUsize::new(0),
+            size: AtomicUsize::new(0),
+            thread: AtomicUsize::new(0),
+        }
+    }
+
+    /// `thread` has used `used` of `size` bytes. Async-signal-safe.
+    pub fn note(&self, thread: core::ffi::c_int, used: usize, size: usize) {
+        if self.used.fetch_max(used, Ordering::Relaxed) < used {
+            self.size.store(size, Ordering::Relaxed);
+            self.thread.store(thread as usize, Ordering::Relaxed);
+        }
+    }
+
+    /// In a forked child.
+    pub fn forget(&self) {
+        for field in [&self.used, &self.size, &self.thread] {
+            field.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 // `docs/published-block.md` and other people's readers rely on these.
@@ -131,6 +167,7 @@ const _: () = {
     assert!(offset_of!(Force, owner) == 8);
     assert!(offset_of!(Force, table) == 24);
     assert!(offset_of!(Block, counters) == 128);
+    assert!(offset_of!(Counters, deepest) == 80);
     assert!(size_of::<Block>() == 256);
 };
 
@@ -308,6 +345,7 @@ impl Block {
                 windows: Counter::new(),
                 pinned: Gauge::new(),
                 rungs: [const { Counter::new() }; 4],
+                deepest: Deepest::new(),
             },
         }
     }

@@ -11,7 +11,7 @@ use core::ptr;
 use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
 use sigward_core::events::{handlers, registration};
 use sigward_core::residency::{self, ordinary};
-use sigward_core::small_stacks;
+use sigward_core::small_stacks::{self, every_thread, onstack};
 use sigward_core::wait::gate;
 
 hook! {
@@ -21,9 +21,12 @@ hook! {
     failing -1;
     |original| {
         // SAFETY: the caller's own arguments, or a larger stack of ours.
-        let commit = |new| unsafe { original(new, old) };
+        let behind = |new| unsafe { original(new, old) };
+        let commit = |actual| every_thread::set(actual, actual != new, old, behind);
         if residency::on_duty() && !new.is_null() {
-            registration::set(new, old, commit)
+            let result = registration::set(new, old, commit);
+            every_thread::hold_again();
+            result
         } else if small_stacks::fixing() {
             small_stacks::query(old, || commit(new))
         } else {
@@ -67,7 +70,10 @@ hook! {
         }
         // SAFETY: the caller's own arguments; libc writes `old` if it succeeds.
         let result = unsafe {
-            gate::action(signal, new, old, &|new, old| original(signal, new, old))
+            let commit = |new: *const sigaction_t| {
+                gate::action(signal, new, old, &|new, old| original(signal, new, old)) as isize
+            };
+            onstack::action(signal, new, old, &commit) as c_int
         };
         if !residency::on_duty() && result == 0 && !new.is_null() {
             // SAFETY: libc has just read it. We may not be on duty yet.
@@ -119,7 +125,11 @@ fn old_handler(
     // handler.
     unsafe {
         let change = || original(signal, handler) as isize;
-        gate::around(signal, ptr::null_mut(), &change) as sighandler_t
+        let before = gate::around(signal, ptr::null_mut(), &change);
+        if before != -1 {
+            onstack::after_signal(signal, handler);
+        }
+        before as sighandler_t
     }
 }
 

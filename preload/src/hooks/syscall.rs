@@ -12,7 +12,7 @@ use sigward_core::events::{self, handlers, registration};
 use sigward_core::os::errno;
 use sigward_core::os::signals::KernelAction;
 use sigward_core::residency;
-use sigward_core::small_stacks;
+use sigward_core::small_stacks::{self, every_thread, onstack};
 use sigward_core::wait::gate;
 
 use super::{Arguments, fork, seccomp};
@@ -147,20 +147,30 @@ fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
     if residency::on_duty() {
         handlers::before_kernel_handler(new as *const KernelAction);
     }
-    let change = || commit(arguments) as isize;
-    // SAFETY: the kernel checks the pointers, and writes the old action.
-    unsafe { gate::around(signal as c_int, old as *mut usize, &change) as c_long }
+    let (signal, asked) = (signal as c_int, new as *const KernelAction);
+    let set = |new: *const KernelAction| {
+        let mut arguments = *arguments;
+        let [_, place, ..] = &mut arguments;
+        *place = new as usize;
+        let change = || commit(&arguments) as isize;
+        // SAFETY: the kernel checks the pointers, and writes the old action.
+        unsafe { gate::around(signal, old as *mut usize, &change) }
+    };
+    // SAFETY: as above.
+    unsafe { onstack::action(signal, asked, old as *mut KernelAction, &set) as c_long }
 }
 
 #[inline(never)]
 fn set_stack(&[new, old, c, d, e, f]: &Arguments, commit: Commit<'_>) -> c_long {
-    let set = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
-    let old = old as *mut libc::stack_t;
+    let behind = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
+    let (asked, old) = (new as *const libc::stack_t, old as *mut libc::stack_t);
+    let set = |actual| every_thread::set(actual, actual != asked, old, behind);
     let result = if new == 0 {
         small_stacks::query(old, || set(core::ptr::null()))
     } else {
-        registration::set(new as *const _, old, set)
+        registration::set(asked, old, set)
     };
+    every_thread::hold_again();
     result.into()
 }
 
