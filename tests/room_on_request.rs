@@ -202,17 +202,56 @@ fn the_depth_of_each_thread_is_told_to_the_byte() {
 
 #[test]
 fn the_programs_own_stacks_are_measured_where_they_may_be_painted() {
+    const FIX: [(&str, &str); 2] = [("SIGWARD_SIZE", "fix"), ("SIGWARD_FRAME", "80000")];
     for &each in libcs() {
         let run = run("depth", each).arg("own");
-        for (mode, depth, told) in [
-            ("auto", "paint", true),
-            ("on", "paint", true),
-            ("auto", "1", false),
-            ("on", "0", false),
+        for (mode, depth, fix, told) in [
+            ("auto", "paint", false, true),
+            ("on", "paint", false, true),
+            // A stack of ours in its place needs no paint.
+            ("auto", "1", true, true),
+            ("on", "1", true, true),
+            ("auto", "1", false, false),
+            ("on", "0", true, false),
         ] {
-            let outcome = with(&run, mode, &[("SIGWARD_DEPTH", depth)]).output().unwrap();
+            let run = with(&run, mode, if fix { &FIX } else { &[] });
+            let outcome = run.env("SIGWARD_DEPTH", depth).output().unwrap();
             let main = &used(&outcome.stdout)[0];
-            assert_eq!(outcome.stderr.contains(main), told, "{each:?} {depth}: {outcome:?}");
+            assert_eq!(outcome.stderr.contains(main), told, "{each:?} {depth} {fix}: {outcome:?}");
+        }
+    }
+}
+
+/// It dies as it would have: the same output, the same signal.
+#[test]
+fn an_overflow_into_our_guard_is_told_before_the_program_dies() {
+    for &each in libcs() {
+        let run = run("dies", each);
+        for place in ["main", "thread"] {
+            for how in ["overflow", "handler", "plain", "raise", "kill", "restored"] {
+                let run = run.clone().args([place, how]);
+                let plain = run.output().unwrap();
+                assert_eq!(killed(&plain), Some(libc::SIGSEGV), "{each:?} {plain:?}");
+                for mode in ["auto", "on"] {
+                    let told = with(&run, mode, &[ALL, ("SIGWARD_DEPTH", "1")]).output().unwrap();
+                    let context = format!("{each:?} {mode} {place} {how}: {told:?}");
+                    assert_eq!(
+                        (&told.stdout, told.status),
+                        (&plain.stdout, plain.status),
+                        "{context}"
+                    );
+                    let lines: Vec<&str> = told.stderr.lines().collect();
+                    if how == "overflow" {
+                        assert_eq!(lines.len(), 1, "{context}");
+                        assert!(lines[0].contains("]: dies: thread "), "{context}");
+                        assert!(lines[0].contains(": 131072 bytes are usable,"), "{context}");
+                    } else {
+                        assert!(lines.is_empty(), "{context}");
+                    }
+                    let quiet = with(&run, mode, &[ALL]).output().unwrap();
+                    assert_eq!(quiet, plain, "{context}");
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use sigward_core::os::line::Line;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::{call, kernel_texts, stderr};
 use sigward_core::plan::{
-    self, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
+    self, Depth, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
 };
 use sigward_core::residency::{self, Policy, frame, ordinary};
 use sigward_core::small_stacks::{self, depth, every_thread, onstack};
@@ -16,7 +16,7 @@ use sigward_core::state::block::{self, Published};
 use sigward_core::{log as sink, summary, wait as core_wait};
 
 use crate::facts::ThisProcess;
-use crate::hooks::{fork, seccomp, syscall, thread, wait};
+use crate::hooks::{fork, seccomp, signal, syscall, thread, wait};
 use crate::originals;
 
 #[used]
@@ -110,6 +110,9 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
     onstack::take_charge(plan.onstack.value);
     thread::make_room(plan.thread_stack_min.value);
     every_thread::take_charge(plan.altstack_all.value, plan.depth.value);
+    if plan.depth.value != Depth::Off {
+        signal::watch_overflows(startup.executed());
+    }
 }
 
 /// Chooses how the program waits for its children.

@@ -10,7 +10,7 @@
 
 use core::ffi::c_int;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
 use super::arena;
 use crate::arch;
@@ -41,10 +41,17 @@ struct Set {
     thread: AtomicI32,
     base: AtomicUsize,
     size: AtomicUsize,
+    /// Whether it is one of ours, above a guard.
+    guarded: AtomicBool,
 }
 
 static SETS: [Set; MOST] = [const {
-    Set { thread: AtomicI32::new(0), base: AtomicUsize::new(0), size: AtomicUsize::new(0) }
+    Set {
+        thread: AtomicI32::new(0),
+        base: AtomicUsize::new(0),
+        size: AtomicUsize::new(0),
+        guarded: AtomicBool::new(false),
+    }
 }; MOST];
 
 impl Set {
@@ -137,7 +144,7 @@ pub(super) fn before_change(next: Option<Stack>, given: bool) -> bool {
 }
 
 /// The calling thread has set `next`, or none.
-pub(super) fn after_change(next: Option<Stack>, measured: bool) {
+pub(super) fn after_change(next: Option<Stack>, given: bool, measured: bool) {
     if !wanted(Depth::Ours) {
         return;
     }
@@ -157,7 +164,18 @@ pub(super) fn after_change(next: Option<Stack>, measured: bool) {
     if let Some(set) = SETS.iter().find(take) {
         set.base.store(next.base, Ordering::Relaxed);
         set.size.store(next.size, Ordering::Relaxed);
+        set.guarded.store(given, Ordering::Relaxed);
     }
+}
+
+/// The stack of ours whose guard has `address`.
+pub(super) fn overflowed(address: usize) -> Option<Stack> {
+    let in_guard =
+        |stack: &Stack| address < stack.base && address >= stack.base.wrapping_sub(page::SIZE);
+    let guarded =
+        |set: &&Set| set.thread.load(Ordering::Relaxed) != 0 && set.guarded.load(Ordering::Relaxed);
+    let given = SETS.iter().filter(guarded).map(Set::stack).find(in_guard);
+    given.or_else(|| arena::around(address).filter(in_guard))
 }
 
 /// The calling thread ends.

@@ -194,7 +194,7 @@ fn set_behind(
         }
     }
     if result == 0 && on_duty() {
-        depth::after_change(next, measured);
+        depth::after_change(next, given, measured);
     }
     shown(result, old)
 }

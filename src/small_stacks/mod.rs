@@ -9,6 +9,7 @@ mod arena;
 pub mod depth;
 pub mod every_thread;
 pub mod onstack;
+pub mod overflow;
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, Ordering};

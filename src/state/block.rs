@@ -15,6 +15,7 @@
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
+use super::deepest::Deepest;
 use crate::os::owner::Owner;
 use crate::os::page;
 pub use crate::plan::names;
@@ -123,40 +124,6 @@ pub struct Counters {
     pub rungs: [Counter; 4],
     /// The alternate stack that was used most. Since version 2.
     pub deepest: Deepest,
-}
-
-/// How much of an alternate stack was used at most, in bytes, as far as
-/// measured.
-#[repr(C)]
-pub struct Deepest {
-    used: AtomicUsize,
-    size: AtomicUsize,
-    thread: AtomicUsize,
-}
-
-impl Deepest {
-    const fn new() -> Self {
-        Deepest {
-            used: AtomicUsize::new(0),
-            size: AtomicUsize::new(0),
-            thread: AtomicUsize::new(0),
-        }
-    }
-
-    /// `thread` has used `used` of `size` bytes. Async-signal-safe.
-    pub fn note(&self, thread: core::ffi::c_int, used: usize, size: usize) {
-        if self.used.fetch_max(used, Ordering::Relaxed) < used {
-            self.size.store(size, Ordering::Relaxed);
-            self.thread.store(thread as usize, Ordering::Relaxed);
-        }
-    }
-
-    /// In a forked child.
-    pub fn forget(&self) {
-        for field in [&self.used, &self.size, &self.thread] {
-            field.store(0, Ordering::Relaxed);
-        }
-    }
 }
 
 // `docs/published-block.md` and other people's readers rely on these.

@@ -11,8 +11,10 @@ use core::ptr;
 use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
 use sigward_core::events::{handlers, registration};
 use sigward_core::residency::{self, ordinary};
-use sigward_core::small_stacks::{self, every_thread, onstack};
+use sigward_core::small_stacks::{self, every_thread, onstack, overflow};
 use sigward_core::wait::gate;
+
+use crate::originals::{self, Id};
 
 hook! {
     /// sigaltstack(2): makes the new stack resident before the kernel knows it.
@@ -73,7 +75,11 @@ hook! {
             let commit = |new: *const sigaction_t| {
                 gate::action(signal, new, old, &|new, old| original(signal, new, old)) as isize
             };
-            onstack::action(signal, new, old, &commit) as c_int
+            let result = onstack::action(signal, new, old, &commit) as c_int;
+            if result == 0 {
+                overflow::hide(signal, old);
+            }
+            result
         };
         if !residency::on_duty() && result == 0 && !new.is_null() {
             // SAFETY: libc has just read it. We may not be on duty yet.
@@ -129,7 +135,7 @@ fn old_handler(
         if before != -1 {
             onstack::after_signal(signal, handler);
         }
-        before as sighandler_t
+        overflow::shown(before as usize)
     }
 }
 
@@ -144,4 +150,17 @@ hook! {
             gate::around(signal, ptr::null_mut(), &change) as c_int
         }
     }
+}
+
+/// Has a line written before the program dies of a handler's stack overflow.
+/// `program` is its path. Call this once, at load.
+pub fn watch_overflows(program: &'static [u8]) {
+    type Set = unsafe extern "C" fn(c_int, *const sigaction_t, *mut sigaction_t) -> c_int;
+    let Some(set) = originals::get(Id::sigaction) else { return };
+    overflow::watch(program, |signal, action| {
+        // SAFETY: found under that name.
+        let set = unsafe { core::mem::transmute::<usize, Set>(set) };
+        // SAFETY: a live action, whose handler is async-signal-safe.
+        unsafe { set(signal, action, ptr::null_mut()) }
+    });
 }

@@ -12,7 +12,7 @@ use sigward_core::events::{self, handlers, registration};
 use sigward_core::os::errno;
 use sigward_core::os::signals::KernelAction;
 use sigward_core::residency;
-use sigward_core::small_stacks::{self, every_thread, onstack};
+use sigward_core::small_stacks::{self, every_thread, onstack, overflow};
 use sigward_core::wait::gate;
 
 use super::{Arguments, fork, seccomp};
@@ -157,7 +157,14 @@ fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
         unsafe { gate::around(signal, old as *mut usize, &change) }
     };
     // SAFETY: as above.
-    unsafe { onstack::action(signal, asked, old as *mut KernelAction, &set) as c_long }
+    unsafe {
+        let old = old as *mut KernelAction;
+        let result = onstack::action(signal, asked, old, &set);
+        if result == 0 {
+            overflow::hide(signal, old);
+        }
+        result as c_long
+    }
 }
 
 #[inline(never)]
