@@ -5,7 +5,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use sigward_harness::programs::{Libc, build, libcs};
-use sigward_harness::{Outcome, Run};
+use sigward_harness::{Outcome, Run, need};
 
 const ALL: (&str, &str) = ("SIGWARD_ALTSTACK_ALL", "1");
 const ONSTACK: (&str, &str) = ("SIGWARD_ONSTACK", "SEGV,BUS");
@@ -252,6 +252,40 @@ fn an_overflow_into_our_guard_is_told_before_the_program_dies() {
                     assert_eq!(quiet, plain, "{context}");
                 }
             }
+        }
+    }
+}
+
+/// Needs a processor with AMX, and a kernel that offers it.
+#[test]
+fn who_keeps_the_program_from_a_processor_feature_is_told() {
+    for &each in libcs() {
+        let run = run("feature", each);
+        let plain = run.output().unwrap();
+        let has = !plain.stdout.starts_with("no such feature");
+        if !need::optional(has, "AMX", "use another machine") {
+            return;
+        }
+        let refused = |outcome: &Outcome| {
+            let (first, rest) = outcome.stdout.split_once('\n').unwrap();
+            assert_eq!(rest, "without: errno 0\n", "{each:?}: {outcome:?}");
+            first.ends_with(&format!(": errno {}", libc::ENOSPC))
+        };
+        assert!(refused(&plain), "{each:?}: {plain:?}");
+        for (mode, remedy) in [("on", "off"), ("auto", "report"), ("on", "fix"), ("auto", "fix")] {
+            let run = with(&run, mode, &[("SIGWARD_SIZE", remedy)]);
+            let told = run.clone().env("SIGWARD_LOG", "warn").output().unwrap();
+            assert_eq!(refused(&told), remedy != "fix", "{each:?} {mode}: {told:?}");
+            let lines = told.stderr.lines().filter(|line| line.contains("processor feature"));
+            let lines: Vec<&str> = lines.collect();
+            assert_eq!(lines.len(), usize::from(remedy != "fix"), "{each:?} {mode}: {told:?}");
+            if let [line] = lines[..] {
+                let words: Vec<&str> = told.stdout.split([' ', ':']).collect();
+                let who = format!("thread {} has 8192 bytes;", words[6]);
+                assert!(line.contains(&who), "{who}: {told:?}");
+            }
+            let quiet = run.output().unwrap();
+            assert_eq!(quiet.stderr, "", "{each:?} {mode}");
         }
     }
 }

@@ -8,7 +8,7 @@ use sigward_core::os::line::Line;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::{call, kernel_texts, stderr};
 use sigward_core::plan::{
-    self, Depth, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
+    self, Depth, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Strategy,
 };
 use sigward_core::residency::{self, Policy, frame, ordinary};
 use sigward_core::small_stacks::{self, depth, every_thread, onstack};
@@ -63,7 +63,7 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
         fork::register();
     }
     wait::ready();
-    watch_calls(plan.seen);
+    watch_calls(plan);
     if plan.look_up.value == LookUp::AtLoad {
         originals::find_all();
         wait::find_all();
@@ -109,7 +109,7 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
     residency::adopt_current();
     onstack::take_charge(plan.onstack.value);
     thread::make_room(plan.thread_stack_min.value);
-    every_thread::take_charge(plan.altstack_all.value, plan.depth.value);
+    every_thread::take_charge(plan.altstack_all.value, plan.depth.value, warns(plan));
     if plan.depth.value != Depth::Off {
         signal::watch_overflows(startup.executed());
     }
@@ -127,8 +127,14 @@ fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
     }
 }
 
+/// Whether what an operator should know is told.
+fn warns(plan: &Plan<'_>) -> bool {
+    plan.messages.value == Messages::All && plan.level != config::Log::Off
+}
+
 /// Selects the calls that are watched in syscall(2).
-fn watch_calls(seen: Seen) {
+fn watch_calls(plan: &Plan<'_>) {
+    let seen = plan.seen;
     let numbers = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
     syscall::ready(
         numbers(syscall::ALTSTACK, seen.stacks)
@@ -136,6 +142,7 @@ fn watch_calls(seen: Seen) {
             .chain(numbers(syscall::HANDLERS, seen.handlers))
             .chain(numbers(fork::NUMBERS, seen.forks))
             .chain(numbers(wait::NUMBERS, seen.waits))
+            .chain(numbers(syscall::FEATURES, seen.stacks && warns(plan)))
             .chain(numbers(seccomp::NUMBERS, seen.filters)),
     );
 }

@@ -12,7 +12,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::arena::{self, Slot};
-use super::depth;
+use super::{depth, permission};
 use crate::arch;
 use crate::os::errno::{self, Errno};
 use crate::os::signals::Blocked;
@@ -31,7 +31,8 @@ const HANDLERS: usize = 64 << 10;
 /// Whether threads get stacks.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
-/// Whether sigaltstack(2) concerns this module or [`depth`].
+/// Whether sigaltstack(2) concerns this module, [`depth`] or
+/// [`permission`].
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
 const SS_AUTODISARM: c_int = 1 << 31;
@@ -41,10 +42,14 @@ const NO_STACK: libc::stack_t =
     libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
 
 /// Gives a stack to each thread from now on, if `wanted`, and measures stacks
-/// as `depth` says. The main thread gets its stack now. Call this once, at load.
-pub fn take_charge(wanted: bool, depth: Depth) {
-    if !wanted && depth == Depth::Off {
+/// as `depth` says; if the library `warns`, follows which ones are small. The main
+/// thread gets its stack now. Call this once, at load.
+pub fn take_charge(wanted: bool, depth: Depth, warns: bool) {
+    if !wanted && depth == Depth::Off && !warns {
         return;
+    }
+    if warns {
+        permission::follow();
     }
     depth::take_charge(depth);
     arena::prepare(LEAST.max(frame::size().saturating_mul(2).saturating_add(HANDLERS)));
@@ -110,6 +115,7 @@ pub(crate) fn thread_end() {
     let here = arch::stack_pointer();
     let _blocked = Blocked::all();
     depth::thread_end();
+    permission::after_change(None);
     let Some(slot) = arena::of_thread(arch::thread_pointer()) else { return };
     slot.leave();
     let in_force = |now: &libc::stack_t| arena::around(now.ss_sp as usize).is_some();
@@ -194,6 +200,7 @@ fn set_behind(
         }
     }
     if result == 0 && on_duty() {
+        permission::after_change(next.map(|next| next.size));
         depth::after_change(next, given, measured);
     }
     shown(result, old)

@@ -10,6 +10,7 @@ pub mod depth;
 pub mod every_thread;
 pub mod onstack;
 pub mod overflow;
+pub mod permission;
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, Ordering};

@@ -12,7 +12,7 @@ use sigward_core::events::{self, handlers, registration};
 use sigward_core::os::errno;
 use sigward_core::os::signals::KernelAction;
 use sigward_core::residency;
-use sigward_core::small_stacks::{self, every_thread, onstack, overflow};
+use sigward_core::small_stacks::{self, every_thread, onstack, overflow, permission};
 use sigward_core::wait::gate;
 
 use super::{Arguments, fork, seccomp};
@@ -36,6 +36,9 @@ pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
 
 /// The call that sets handlers.
 pub const HANDLERS: &[c_long] = &[libc::SYS_rt_sigaction];
+
+/// The call that asks for a processor feature, which a small stack prevents.
+pub const FEATURES: &[c_long] = &[sigward_core::arch::FEATURES_CALL];
 
 /// The calls that affect signal stacks.
 pub const ALTSTACK: &[c_long] = &[
@@ -132,6 +135,8 @@ fn dispatch(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long
         fork::without_handlers(|| commit(arguments))
     } else if HANDLERS.contains(&number) {
         set_handler(arguments, commit)
+    } else if FEATURES.contains(&number) {
+        permission::ask(first, || commit(arguments))
     } else if !residency::on_duty() {
         commit(arguments)
     } else if number == libc::SYS_sigaltstack {
