@@ -157,7 +157,8 @@ unsafe fn action_with_flag<A: Action>(
     commit: &dyn Fn(*const A) -> isize,
 ) -> isize {
     let before = snapshot(signal);
-    let asked = user_memory::read(new).filter(|_| ours());
+    // A filter of the program's may forbid every call of ours.
+    let asked = if on_duty() { user_memory::read(new).filter(|_| ours()) } else { None };
     let mut changed = asked;
     let mut adds = false;
     if let Some(action) = &mut changed
@@ -194,7 +195,7 @@ unsafe fn action_with_flag<A: Action>(
 /// signal(2) or the like has installed `handler`: adds the flag.
 /// Async-signal-safe.
 pub fn after_signal(signal: c_int, handler: usize) {
-    if !concerns(signal) || !ours() {
+    if !concerns(signal) || !on_duty() || !ours() {
         return;
     }
     let Ok(mut now) = signals::disposition(signal) else { return };
