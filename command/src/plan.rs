@@ -7,8 +7,8 @@ use sigward::config::{self, Config};
 use sigward::os::errno::Errno;
 use sigward::os::trials;
 use sigward::plan::{
-    self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Messages, Obstacle, Ordinary, Plan,
-    Process, Reason, Remedy,
+    self, Bad, Depth, Duty, Environment, Facts, Interrupted, LookUp, Messages, Obstacle, Ordinary,
+    Plan, Process, Reason, Remedy,
 };
 use sigward::standdown;
 use sigward::verdict::Verdict;
@@ -86,6 +86,23 @@ impl PlanReport {
             Remedy::Certain => "certain",
         };
         add("small_stacks", part(remedy.into(), plan.small_stacks.reason, "SIGWARD_SIZE"));
+        // Only told where they were asked for.
+        let wish = |value, reason, variable| Row {
+            matters: reason == Reason::Set,
+            ..part(value, reason, variable)
+        };
+        let all = plan.altstack_all;
+        add("altstack_all", wish(all.value.into(), all.reason, "SIGWARD_ALTSTACK_ALL"));
+        let signals = plan.onstack.value.to_string();
+        add("onstack", wish(signals.into(), plan.onstack.reason, "SIGWARD_ONSTACK"));
+        let least = plan.thread_stack_min;
+        add("thread_stack_min", wish(least.value.into(), least.reason, "SIGWARD_THREAD_STACK_MIN"));
+        let depth = match plan.depth.value {
+            Depth::Off => "off",
+            Depth::Ours => "of sigward's stacks",
+            Depth::All => "of all stacks",
+        };
+        add("depth", wish(depth.into(), plan.depth.reason, "SIGWARD_DEPTH"));
         add("wait", part(plan.wait.value.name().into(), plan.wait.reason, "SIGWARD_WAIT"));
         let interrupted = match plan.interrupted.value {
             Interrupted::Keep => "keep",
@@ -167,7 +184,7 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
         Reason::KernelNotAffected => "the kernel is not affected",
         Reason::KernelUnknown => "nothing is known about this kernel",
         Reason::WaitsAreRight => "Linux restarts waits correctly",
-        Reason::SmallStacks => "SIGWARD_SIZE asks for it, on every kernel",
+        Reason::SmallStacks => return format!("{} asks for it, on every kernel", asking(config)),
         Reason::Sanitizer
         | Reason::Valgrind
         | Reason::Overridden
@@ -191,6 +208,21 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
         Reason::RaceDetector => "valgrind tracks memory",
     };
     words.to_owned()
+}
+
+/// The variable that makes the library act on every kernel.
+fn asking(config: &Config) -> &'static str {
+    let asks = [
+        ("SIGWARD_ALTSTACK_ALL", config.altstack_all != config::AltstackAll::Off),
+        ("SIGWARD_ONSTACK", !config.onstack.is_empty()),
+        ("SIGWARD_THREAD_STACK_MIN", config.thread_stack_min.is_some()),
+        ("SIGWARD_DEPTH", config.depth != config::Depth::Off),
+    ];
+    let set = asks.iter().find(|(_, asks)| *asks).map(|(name, _)| *name);
+    match config.small_stacks {
+        config::SmallStacks::Report | config::SmallStacks::Fix => "SIGWARD_SIZE",
+        _ => set.unwrap_or("SIGWARD_SIZE"),
+    }
 }
 
 /// A program that this process becomes: it inherits the kernel and the seccomp filter.

@@ -64,7 +64,7 @@ names! {
         pthread_setcanceltype pthread_setcancelstate
         pthread_key_create pthread_setspecific
         pthread_attr_init pthread_attr_destroy pthread_attr_getstack
-        pthread_attr_getstacksize pthread_attr_getguardsize
+        pthread_attr_getstacksize pthread_attr_getguardsize pthread_attr_setstacksize
         __register_atfork pthread_atfork
         getauxval
         fork

@@ -142,6 +142,28 @@ words! {
 }
 
 words! {
+    /// `SIGWARD_ALTSTACK_ALL`: whether every thread gets an alternate stack.
+    AltstackAll {
+        /// Only those that the program gives one.
+        Off = "0",
+        /// All.
+        On = "1",
+    }
+}
+
+words! {
+    /// `SIGWARD_DEPTH`: whether the depth of alternate stacks is measured.
+    Depth {
+        /// No.
+        Off = "0",
+        /// Of stacks of ours.
+        Ours = "1",
+        /// Also of the program's, which are painted for that.
+        Paint = "paint",
+    }
+}
+
+words! {
     /// `SIGWARD_LOG`: the most detailed level that is written to stderr. Older
     /// versions also accepted `error` and `trace`, but never had messages of
     /// those levels.

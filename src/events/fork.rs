@@ -31,6 +31,7 @@ use crate::residency::charge::{
 use crate::residency::fork_progress::not_waited_for;
 use crate::residency::page_locks::ThisProcess;
 use crate::residency::substitutes;
+use crate::small_stacks::every_thread;
 use crate::state::stats;
 
 /// Whether the calling thread is in the middle of a fork. Async-signal-safe.
@@ -140,4 +141,5 @@ pub extern "C" fn child() {
     };
     // SAFETY: `prepare` left it held for this thread; we are its copy.
     unsafe { STATE.take_over(&blocked, work) };
+    every_thread::in_child();
 }

@@ -193,16 +193,21 @@ pub fn disable_altstack() -> Outcome {
         // Some kernels check it all the same.
         ss_size: page::SIZE * 16,
     };
-    set_altstack(&none)
+    // SAFETY: no stack at all.
+    unsafe { set_altstack(&none) }
 }
 
-/// Sets the calling thread's alternate signal stack.
+/// Registers `stack` as the calling thread's alternate signal stack.
 ///
 /// # Errors
-/// Those of sigaltstack(2).
-pub fn set_altstack(stack: &libc::stack_t) -> Outcome {
-    // SAFETY: a live new stack, which the caller vouches for, and no old one.
-    unsafe { raw(libc::SYS_sigaltstack, [core::ptr::from_ref(stack) as usize, 0]) }
+/// EPERM if the thread is running on the present one.
+///
+/// # Safety
+/// Handlers may use that memory.
+pub unsafe fn set_altstack(stack: &libc::stack_t) -> Outcome {
+    let from = core::ptr::from_ref(stack) as usize;
+    // SAFETY: a live new stack, which the caller vouches for; a null old one.
+    unsafe { raw(libc::SYS_sigaltstack, [from, 0]) }
 }
 
 /// Writes `bytes` to the open descriptor `fd`.
@@ -418,6 +423,14 @@ pub fn name_memory(start: usize, length: usize, name: &core::ffi::CStr) {
     let arguments = [PR_SET_VMA, PR_SET_VMA_ANON_NAME, start, length, name.as_ptr() as usize];
     // SAFETY: a NUL-terminated name, which the kernel copies.
     let _ = unsafe { raw(libc::SYS_prctl, arguments) };
+}
+
+/// Gives back the contents of our own memory, which reads as zeroes afterwards.
+///
+/// # Errors
+/// EINVAL if it is locked.
+pub fn empty(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_madvise, [start, length, libc::MADV_DONTNEED as usize])
 }
 
 /// Gives `[start, start + length)` of our own memory this protection: a guard

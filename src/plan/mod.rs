@@ -16,12 +16,13 @@ pub mod names;
 mod parts;
 mod process;
 mod reason;
+mod room;
 
 use crate::arch;
 use crate::config::{self, BadValue, Config, Mode};
 use crate::verdict::{Standing, Verdict};
 pub use parts::{
-    Duty, Interrupted, LookUp, Messages, Ordinary, Part, Remedy, Rung, Seen, Strategy,
+    Depth, Duty, Interrupted, LookUp, Messages, Ordinary, Part, Remedy, Rung, Seen, Strategy,
 };
 pub use process::{Environment, Facts, Obstacle, Process};
 pub use reason::Reason;
@@ -52,6 +53,14 @@ pub struct Plan<'a> {
     pub room: usize,
     /// Whether memory of ours gets a name, by a call that no filter forbids.
     pub names_memory: bool,
+    /// Whether every thread gets an alternate stack.
+    pub altstack_all: Part<bool>,
+    /// Whose handlers get `SA_ONSTACK`.
+    pub onstack: Part<config::Signals>,
+    /// The least size of a new thread's stack, in bytes; 0 for any.
+    pub thread_stack_min: Part<usize>,
+    /// Whose alternate stacks are measured.
+    pub depth: Part<Depth>,
     /// How waits are carried out, if the mechanism works.
     pub wait: Part<Strategy>,
     /// What an interrupted wait does.
@@ -167,7 +176,9 @@ fn plan_work<'a>(
         bad.value.or(bad.name.filter(|_| asked != Duty::Inert || plan.wait.value != Strategy::Off));
     plan.level = config.log;
     plan.stats = config.stats == config::Stats::On;
-    let speaks = plan.level != config::Log::Off || plan.stats || plan.complaint.is_some();
+    let measures = config.depth != config::Depth::Off && asked != Duty::Inert;
+    let speaks =
+        plan.level != config::Log::Off || plan.stats || measures || plan.complaint.is_some();
     let filtered = (speaks || asked != Duty::Inert) && process.is_filtered();
     plan.messages = messages(speaks, filtered, process);
 
@@ -200,7 +211,9 @@ fn asked(config: &Config, verdict: &Verdict) -> Part<Duty> {
             Standing::Affected => Part::new(Duty::Act, Reason::KernelAffected),
             _ => Part::new(Duty::Act, Reason::KernelInRange),
         },
-        Mode::Auto if asks_for_remedy(config) => Part::new(Duty::Observe, Reason::SmallStacks),
+        Mode::Auto if asks_for_remedy(config) || room::asked(config) => {
+            Part::new(Duty::Observe, Reason::SmallStacks)
+        }
         Mode::Auto => match verdict.standing {
             Standing::Unknown => Part::new(Duty::Inert, Reason::KernelUnknown),
             _ => Part::new(Duty::Inert, Reason::KernelNotAffected),
@@ -278,6 +291,10 @@ impl Plan<'_> {
             small_stacks: Part::new(Remedy::None, Reason::Duty),
             room: 0,
             names_memory: false,
+            altstack_all: Part::new(false, Reason::Duty),
+            onstack: Part::new(config::Signals::NONE, Reason::Duty),
+            thread_stack_min: Part::new(0, Reason::Duty),
+            depth: Part::new(Depth::Off, Reason::Duty),
             wait: Part::new(Strategy::Off, Reason::Duty),
             interrupted: Part::new(Interrupted::Keep, Reason::Duty),
             messages: Part::new(Messages::None, Reason::Duty),
@@ -307,8 +324,9 @@ impl Plan<'_> {
             },
         };
         self.headroom = headroom(self.frame.value);
+        let may_change = config.mode != Mode::Observe && self.obstacle.is_none();
         self.small_stacks = match config.small_stacks {
-            config::SmallStacks::Auto if acts => Part::new(Remedy::Certain, Reason::Default),
+            config::SmallStacks::Auto if may_change => Part::new(Remedy::Certain, Reason::Default),
             config::SmallStacks::Auto => Part::new(Remedy::None, Reason::Duty),
             config::SmallStacks::Off => Part::new(Remedy::None, Reason::Set),
             config::SmallStacks::Report => Part::new(Remedy::Report, Reason::Set),
@@ -317,6 +335,9 @@ impl Plan<'_> {
         let replaces = matches!(self.small_stacks.value, Remedy::Fix | Remedy::Certain);
         if replaces && process.relies_on_place() {
             self.small_stacks = Part::new(Remedy::Report, Reason::PlaceMatters);
+        }
+        if may_change {
+            self.make_room(config);
         }
         if !acts {
             return;
@@ -369,7 +390,8 @@ impl Plan<'_> {
             filters: stacks || waits || self.messages.value == Messages::All,
         };
         let fixes = self.small_stacks.value == Remedy::Fix;
-        self.fork_handlers = self.duty.value == Duty::Act || fixes || reaps;
+        let gives = self.altstack_all.value || self.depth.value != Depth::Off;
+        self.fork_handlers = self.duty.value == Duty::Act || fixes || gives || reaps;
     }
 }
 

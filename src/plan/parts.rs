@@ -98,6 +98,17 @@ pub enum Remedy {
     Certain,
 }
 
+/// Whose alternate stacks are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// Nobody's.
+    Off,
+    /// Ours.
+    Ours,
+    /// Ours and the program's, which are painted.
+    All,
+}
+
 /// How a wait for a child is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -128,6 +128,48 @@ fn duty_by_mode_and_kernel() {
     }
 }
 
+/// Each only by its variable, on every kernel, and not where only counting was
+/// asked for.
+#[test]
+fn room_on_request_by_variable_mode_and_kernel() {
+    type Change = fn(&mut Config);
+    type Seen = fn(&Plan<'_>) -> bool;
+    let rows: [(Change, Seen, bool); 4] = [
+        (|set| set.altstack_all = config::AltstackAll::On, |plan| plan.altstack_all.value, true),
+        (
+            |set| set.onstack = config::Signals::of(&[libc::SIGSEGV as u32]),
+            |plan| !plan.onstack.value.is_empty(),
+            false,
+        ),
+        (
+            |set| set.thread_stack_min = Some(4096),
+            |plan| plan.thread_stack_min.value == 4096,
+            false,
+        ),
+        (|set| set.depth = config::Depth::Ours, |plan| plan.depth.value == Depth::Ours, true),
+    ];
+    for (change, is_planned, forks) in rows {
+        let with = |mode, verdict, facts| {
+            let mut config = set(change);
+            config.mode = mode;
+            make(&config, verdict, facts)
+        };
+        let plan = with(Mode::Auto, healthy(), FACTS);
+        assert_eq!((plan.duty.value, plan.duty.reason), (Duty::Observe, Reason::SmallStacks));
+        assert!(is_planned(&plan) && plan.seen.stacks && plan.seen.handlers);
+        assert_eq!(plan.fork_handlers, forks);
+        assert_eq!(plan.small_stacks.value, Remedy::Certain, "as without the variable");
+        assert!(is_planned(&with(Mode::On, healthy(), FACTS)));
+        assert!(is_planned(&with(Mode::Auto, affected(), FACTS)));
+        assert!(!is_planned(&with(Mode::Observe, affected(), FACTS)));
+        assert!(!is_planned(&with(Mode::Off, affected(), FACTS)));
+        assert!(!is_planned(&with(Mode::On, gvisor(), FACTS)));
+        let unknown = Facts { known_libc: false, ..FACTS };
+        assert!(!is_planned(&with(Mode::Auto, healthy(), unknown)));
+        assert!(!is_planned(&make(&mode(Mode::On), healthy(), FACTS)));
+    }
+}
+
 #[test]
 fn small_stacks_by_what_was_set_mode_and_kernel() {
     use Duty::{Act, Inert, Observe};

@@ -10,7 +10,13 @@
 //! On a kernel where nothing else is to be done, [`finish`] runs after
 //! libc's call if the size is below [`LOOK`], and there is no state before the first stack of ours.
 
+mod arena;
+pub mod depth;
+pub mod every_thread;
 mod judge;
+pub mod onstack;
+pub mod overflow;
+pub mod permission;
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -129,7 +135,13 @@ fn make(tid: c_int, asked: Stack) -> Option<Claim> {
     let more = asked.size.saturating_add(frame::headroom());
     let size = more.max(thresholds().needed);
     let asks = tid != 0 && !thread_ends_are_seen();
-    let ended = |other| asks && !call::thread_exists(OWNER.pid(), other);
+    let ended = |other| {
+        let ended = asks && !call::thread_exists(OWNER.pid(), other);
+        if ended {
+            depth::before_unmapping(other);
+        }
+        ended
+    };
     let claim = substitutes::claim(tid, asked, size, ended);
     if claim.is_ok() {
         // Helgrind and drd would report a plain store as a race of the program.

@@ -14,7 +14,7 @@ use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
 use sigward_core::events::{handlers, registration};
 use sigward_core::os::errno;
 use sigward_core::residency::{self, ordinary};
-use sigward_core::small_stacks;
+use sigward_core::small_stacks::{self, every_thread, onstack, overflow};
 use sigward_core::standdown;
 use sigward_core::state::block;
 use sigward_core::wait::gate;
@@ -61,22 +61,28 @@ fn original() -> Option<Sigaltstack> {
 unsafe extern "C" fn set(new: *const stack_t, old: *mut stack_t) -> c_int {
     let Some(original) = original() else { return -1 };
     if residency::on_duty() {
-        // SAFETY: the caller's own arguments, or a larger stack of ours.
-        return registration::set(new, old, |new| unsafe { original(new, old) });
+        let result = registration::set(new, old, |actual| {
+            // SAFETY: the caller's own arguments, or a larger stack of ours.
+            let behind = |new| unsafe { original(new, old) };
+            every_thread::set(actual, actual != new, old, behind)
+        });
+        every_thread::hold_again();
+        return result;
     }
     if block::is_inert_for_good() {
         // Helgrind and drd would report a plain store as a race of the program.
         ROUTE.swap(original as *mut (), Ordering::Relaxed);
     }
     // SAFETY: the caller's own arguments.
-    unsafe { original(new, old) }
+    every_thread::set(new, false, old, |new| unsafe { original(new, old) })
 }
 
 /// A call that only asks.
 unsafe extern "C" fn query(new: *const stack_t, old: *mut stack_t) -> c_int {
     let Some(original) = original() else { return -1 };
     // SAFETY: the caller's own arguments.
-    registration::query(old, || unsafe { original(new, old) })
+    let commit = |new| unsafe { original(new, old) };
+    registration::query(old, || every_thread::set(new, false, old, commit))
 }
 
 /// What is left to be done after a call with a new stack that failed or may be
@@ -143,7 +149,14 @@ hook! {
         }
         // SAFETY: the caller's own arguments; libc writes `old` if it succeeds.
         let result = unsafe {
-            gate::action(signal, new, old, &|new, old| original(signal, new, old))
+            let commit = |new: *const sigaction_t| {
+                gate::action(signal, new, old, &|new, old| original(signal, new, old)) as isize
+            };
+            let result = onstack::action(signal, new, old, &commit) as c_int;
+            if result == 0 {
+                overflow::hide(signal, old);
+            }
+            result
         };
         if !residency::on_duty() && result == 0 && !new.is_null() {
             // SAFETY: libc has just read it. We may not be on duty yet.
@@ -195,7 +208,11 @@ fn old_handler(
     // handler.
     unsafe {
         let change = || original(signal, handler) as isize;
-        gate::around(signal, ptr::null_mut(), &change) as sighandler_t
+        let before = gate::around(signal, ptr::null_mut(), &change);
+        if before != -1 {
+            onstack::after_signal(signal, handler);
+        }
+        overflow::shown(before as usize)
     }
 }
 
@@ -210,4 +227,17 @@ hook! {
             gate::around(signal, ptr::null_mut(), &change) as c_int
         }
     }
+}
+
+/// Has a line written before the program dies of a handler's stack overflow.
+/// `program` is its path. Call this once, at load.
+pub fn watch_overflows(program: &'static [u8]) {
+    type Set = unsafe extern "C" fn(c_int, *const sigaction_t, *mut sigaction_t) -> c_int;
+    let Some(set) = originals::get(Id::sigaction) else { return };
+    overflow::watch(program, |signal, action| {
+        // SAFETY: found under that name.
+        let set = unsafe { core::mem::transmute::<usize, Set>(set) };
+        // SAFETY: a live action, whose handler is async-signal-safe.
+        unsafe { set(signal, action, ptr::null_mut()) }
+    });
 }

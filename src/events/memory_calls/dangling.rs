@@ -57,7 +57,8 @@ impl Gone {
     pub(super) fn put_back(&self) {
         let stack = self.stack();
         self.forget();
-        let _ = call::set_altstack(&stack);
+        // SAFETY: what the program registered, which is mapped again or still.
+        let _ = unsafe { call::set_altstack(&stack) };
     }
 }
 
