@@ -31,16 +31,20 @@ fn the_program_gets_its_own_stack_back() {
     }
 }
 
-/// The control: only with `fix` does the handler run outside the small stack.
+/// The control: only where stacks are replaced does the handler run outside the small one.
 #[test]
 fn the_kernel_gets_a_larger_one() {
     for &libc in libcs() {
         for (mode, remedy, inside) in [
             ("on", "fix", 0),
             ("auto", "fix", 0),
+            ("auto", "auto", 0),
+            ("on", "auto", 0),
             ("on", "report", 1),
             ("auto", "off", 1),
+            ("observe", "auto", 1),
             ("off", "fix", 1),
+            ("off", "auto", 1),
         ] {
             let outcome = small(libc, mode, remedy).args(["where"]).output().unwrap();
             let wanted = format!("inside {inside}\n");
@@ -61,7 +65,7 @@ fn it_is_reported_once_with_both_sizes_and_counted() {
         assert!(reported.stderr.contains(" too_small=1 "), "{}", reported.stderr);
         // A stack that is large enough is not reported.
         let large = small(libc, "auto", "report").env(FRAME.0, "4096").env("SIGWARD_LOG", "warn");
-        let large = large.output().unwrap();
+        let large = large.env("SIGWARD_SIZE_ROOM", "0").output().unwrap();
         assert!(large.stderr.contains(" too_small=0 "), "{}", large.stderr);
         assert!(!large.stderr.contains("WARN"), "{}", large.stderr);
     }

@@ -39,6 +39,7 @@ fn a_bad_value_is_reported_once_and_does_no_harm() {
             Accepted::Size | Accepted::WordsOrSize(_) => {
                 &["bogus", " ", "-1", "1KB", "99999999999999999999", "0x10"]
             }
+            Accepted::Signals => &["bogus", "segv", "SEGV,", "KILL", "0", "65"],
             Accepted::Words(_) => &["bogus", " ", "-1", "ON", "1 "],
         };
         for value in values {

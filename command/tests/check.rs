@@ -197,6 +197,12 @@ fn the_plan_is_that_of_the_environment() {
         .env("SIGWARD_SIZE", "fix")
         .assert()
         .stdout(contains("\n  duty: observe (SIGWARD_SIZE asks for it, on every kernel)\n"));
+    unset(&healthy)
+        .env("SIGWARD_ONSTACK", "SIGSEGV,BUS")
+        .assert()
+        .stdout(contains("\n  duty: observe (SIGWARD_ONSTACK asks for it, on every kernel)\n"))
+        .stdout(contains("\n  onstack: BUS,SEGV (SIGWARD_ONSTACK=BUS,SEGV)\n"))
+        .stdout(contains("altstack all:").not());
     unset(&affected)
         .env("SIGWARD", "off")
         .assert()

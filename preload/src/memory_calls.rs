@@ -58,7 +58,7 @@ pub fn unmap(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> 
         return commit();
     }
     let stored = commit;
-    memory_calls::replacing(&[(start, length)], &stored)
+    memory_calls::unmapping(start, length, &stored)
 }
 
 #[expect(clippy::inline_always, reason = "it is hot")]
@@ -107,6 +107,7 @@ fn mapped(start: usize, length: usize, flags: c_int) {
     } else {
         origin::forget(start);
     }
+    memory_calls::returned(start, length);
 }
 
 /// Memory appeared where nothing was, or where the program did not ask for it.

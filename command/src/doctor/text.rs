@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::library_row::LibraryRow;
+use super::library_row::{DeepestRow, LibraryRow};
 use super::machine::{Disturber, Machine, Memlock};
 use super::process::ProcessReport;
 use super::stacks::StackRow;
@@ -188,6 +188,9 @@ fn library(text: &mut String, row: &LibraryRow) {
         ];
         let shown = shown.iter().filter_map(|(name, count)| Some(format!("{name} {}", (*count)?)));
         line(text, 2, &format!("counted: {}", shown.collect::<Vec<_>>().join(", ")));
+        if let Some(DeepestRow { used, bytes, thread }) = counters.deepest {
+            line(text, 2, &format!("deepest: thread {thread} used {used} of {bytes} bytes"));
+        }
     }
 }
 

@@ -72,7 +72,7 @@ macro_rules! hook {
 pub mod fork;
 mod memory;
 pub mod seccomp;
-mod signal;
+pub mod signal;
 pub mod syscall;
 pub mod thread;
 pub mod wait;

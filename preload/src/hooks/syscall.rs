@@ -12,7 +12,7 @@ use sigward_core::events::{self, handlers, registration};
 use sigward_core::os::errno;
 use sigward_core::os::signals::KernelAction;
 use sigward_core::residency;
-use sigward_core::small_stacks;
+use sigward_core::small_stacks::{every_thread, onstack, overflow, permission};
 use sigward_core::wait::gate;
 
 use super::{Arguments, fork, seccomp};
@@ -36,6 +36,9 @@ pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
 
 /// The call that sets handlers.
 pub const HANDLERS: &[c_long] = &[libc::SYS_rt_sigaction];
+
+/// The call that asks for a processor feature, which a small stack prevents.
+pub const FEATURES: &[c_long] = &[sigward_core::arch::FEATURES_CALL];
 
 /// The calls that affect signal stacks.
 pub const ALTSTACK: &[c_long] = &[
@@ -132,6 +135,8 @@ fn dispatch(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long
         fork::without_handlers(|| commit(arguments))
     } else if HANDLERS.contains(&number) {
         set_handler(arguments, commit)
+    } else if FEATURES.contains(&number) {
+        permission::ask(first, || commit(arguments))
     } else if !residency::on_duty() {
         commit(arguments)
     } else if number == libc::SYS_sigaltstack {
@@ -147,20 +152,37 @@ fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
     if residency::on_duty() {
         handlers::before_kernel_handler(new as *const KernelAction);
     }
-    let change = || commit(arguments) as isize;
-    // SAFETY: the kernel checks the pointers, and writes the old action.
-    unsafe { gate::around(signal as c_int, old as *mut usize, &change) as c_long }
+    let (signal, asked) = (signal as c_int, new as *const KernelAction);
+    let set = |new: *const KernelAction| {
+        let mut arguments = *arguments;
+        let [_, place, ..] = &mut arguments;
+        *place = new as usize;
+        let change = || commit(&arguments) as isize;
+        // SAFETY: the kernel checks the pointers, and writes the old action.
+        unsafe { gate::around(signal, old as *mut usize, &change) }
+    };
+    // SAFETY: as above.
+    unsafe {
+        let old = old as *mut KernelAction;
+        let result = onstack::action(signal, asked, old, &set);
+        if result == 0 {
+            overflow::hide(signal, old);
+        }
+        result as c_long
+    }
 }
 
 #[inline(never)]
 fn set_stack(&[new, old, c, d, e, f]: &Arguments, commit: Commit<'_>) -> c_long {
-    let set = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
-    let old = old as *mut libc::stack_t;
+    let behind = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
+    let (asked, old) = (new as *const libc::stack_t, old as *mut libc::stack_t);
+    let set = |actual| every_thread::set(actual, actual != asked, old, behind);
     let result = if new == 0 {
-        small_stacks::query(old, || set(core::ptr::null()))
+        registration::query(old, || set(core::ptr::null()))
     } else {
-        registration::set(new as *const _, old, set)
+        registration::set(asked, old, set)
     };
+    every_thread::hold_again();
     result.into()
 }
 

@@ -4,7 +4,7 @@
 mod cpu;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
-pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame};
+pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame, usual_frame};
 #[cfg(target_os = "freebsd")]
 pub use freebsd::{int80, syscall6};
 
@@ -19,7 +19,8 @@ mod wait;
 #[cfg(target_os = "linux")]
 pub use {
     linux::{
-        INT80_WAITID, int80, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6,
+        FEATURES_CALL, INT80_WAITID, REQUEST_FEATURE, int80, syscall0, syscall1, syscall2,
+        syscall3, syscall4, syscall5, syscall6,
     },
     registers::{is_under_valgrind, stack_pointer, thread_pointer},
 };
