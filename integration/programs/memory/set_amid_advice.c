@@ -1,6 +1,7 @@
 // A stack is set after sigward has looked at a call of madvise or process_madvise and before the
 // kernel gets it. Prints what each call returned, errno, and how often the library in front of libc
 // was called; on stderr how much of the stack is resident.
+// compared: elsewhere
 // links: libadvises
 #include "common.h"
 #include <sys/uio.h>
