@@ -276,6 +276,29 @@ fn a_thousand_threads_leave_nothing_behind() {
     }
 }
 
+/// Ours cost addresses, and memory only where a handler used them: as the program's own.
+#[test]
+fn threads_cost_no_memory_that_they_do_not_use() {
+    const THREADS: &str = "2000";
+    /// Less than a page for each thread; a record takes 64 bytes.
+    const MOST_KIB: i64 = 2000;
+    for &libc in libcs() {
+        let used = |run: Run| -> i64 {
+            let outcome = run.arg(THREADS).deadline(Duration::from_secs(120)).output().unwrap();
+            outcome.stdout.trim().parse().unwrap_or_else(|_| panic!("{libc:?}: {outcome:?}"))
+        };
+        let plain = used(program("many_small", libc));
+        for remedy in ["auto", "fix"] {
+            let with = program("many_small", libc).sigward("auto").env("SIGWARD_SIZE", remedy);
+            let with = used(with.env("SIGWARD_FRAME", LARGE_FRAME));
+            assert!(
+                with <= plain + MOST_KIB,
+                "{libc:?}, {remedy}: {plain} KiB without, {with} with"
+            );
+        }
+    }
+}
+
 /// By default a stack that is large enough costs no system call and few instructions.
 #[test]
 fn a_healthy_stack_costs_next_to_nothing() {
