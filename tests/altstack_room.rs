@@ -21,7 +21,8 @@ fn program(name: &str, libc: Libc) -> Run {
 }
 
 /// A handler that uses `uses` bytes of a stack of `size` bytes, the lowest `guard` of which are
-/// not accessible; `how` is `plain`, or `nested` for a second signal in it.
+/// not accessible; `how` is `plain`, `nested` for a second signal in it, `number` for syscall(2), or
+/// `errno` for a line about that.
 fn room(libc: Libc, [size, guard, uses]: [usize; 3], how: &str, thread: &str) -> Run {
     let numbers = [size, guard, uses].map(|number| number.to_string());
     program("handler_room", libc).args(numbers).arg(how).arg(thread)
@@ -83,8 +84,9 @@ fn by_default_what_certainly_fails_is_mended() {
                 let what = format!("{libc:?}, {thread}, {stack:?}");
                 let plain = room(libc, stack, "plain", thread);
                 assert_dies(&plain, &what);
-                for mode in ["auto", "on"] {
-                    let with = plain.clone().sigward(mode).env("SIGWARD_FRAME", LARGE_FRAME);
+                for (mode, how) in [("auto", "plain"), ("on", "plain"), ("auto", "number")] {
+                    let with = room(libc, stack, how, thread).sigward(mode);
+                    let with = with.env("SIGWARD_FRAME", LARGE_FRAME);
                     assert_lives(&with, &what);
                     assert_dies(&with.clone().env("SIGWARD_SIZE", "off"), &what);
                 }
@@ -117,7 +119,18 @@ fn a_refused_registration_succeeds() {
                     let with = with.env("SIGWARD_SIZE", remedy).env("SIGWARD_FRAME", "4096");
                     assert_lives(&with, &what);
                     // The size of a call that disables the stack.
-                    assert_lives(&with.env("CHECKS_DISABLE", "1"), &what);
+                    let with = with.env("CHECKS_DISABLE", "1");
+                    assert_lives(&with, &what);
+                    if (mode, remedy) == ("auto", "auto") {
+                        continue;
+                    }
+                    // Where libc's call is the first, nobody knows what errno was.
+                    let kept = room(libc, [8192, 0, 100], "errno", thread).sigward(mode);
+                    let kept =
+                        kept.preload(&refuses).env("LEAST", "12976").env("SIGWARD_SIZE", remedy);
+                    let kept = kept.env("SIGWARD_FRAME", "4096").env("CHECKS_DISABLE", "1");
+                    let kept = kept.output().unwrap();
+                    assert!(kept.stdout.ends_with("\nerrno as before 1\n"), "{what}: {kept:?}");
                 }
             }
         }
@@ -144,6 +157,22 @@ fn coroutines_keep_their_contexts() {
                     assert_eq!(outcome.stdout, "intact 4 of 4\nintact 4 of 4\n", "{what}");
                 }
             }
+        }
+    }
+}
+
+/// More stacks than any program keeps contexts on: the first 1,024 have one of ours each, and the
+/// further ones are passed on. It is told once.
+#[test]
+fn one_thread_holds_no_more_than_a_bound() {
+    for &libc in libcs() {
+        for (mode, remedy) in [("auto", "auto"), ("auto", "fix"), ("on", "fix")] {
+            let with = program("many_stacks", libc).sigward(mode).env("SIGWARD_SIZE", remedy);
+            let with = with.env("SIGWARD_FRAME", LARGE_FRAME).env("SIGWARD_LOG", "warn");
+            let outcome = with.output().unwrap();
+            let all = "elsewhere 1024, the first ones 1, wrong 0, handlers 1100\n";
+            assert_eq!(outcome.stdout, all, "{libc:?}, {mode}, {remedy}: {outcome:?}");
+            assert_eq!(outcome.stderr.matches("has 1,024 stacks").count(), 1, "{outcome:?}");
         }
     }
 }
@@ -243,6 +272,29 @@ fn a_thousand_threads_leave_nothing_behind() {
                 let what = format!("{libc:?}, {end}, {mode}, {remedy}: {outcome:?}");
                 assert_eq!(outcome.stdout, flat, "{what}");
             }
+        }
+    }
+}
+
+/// Ours cost addresses, and memory only where a handler used them: as the program's own.
+#[test]
+fn threads_cost_no_memory_that_they_do_not_use() {
+    const THREADS: &str = "2000";
+    /// Less than a page for each thread; a record takes 64 bytes.
+    const MOST_KIB: i64 = 2000;
+    for &libc in libcs() {
+        let used = |run: Run| -> i64 {
+            let outcome = run.arg(THREADS).deadline(Duration::from_secs(120)).output().unwrap();
+            outcome.stdout.trim().parse().unwrap_or_else(|_| panic!("{libc:?}: {outcome:?}"))
+        };
+        let plain = used(program("many_small", libc));
+        for remedy in ["auto", "fix"] {
+            let with = program("many_small", libc).sigward("auto").env("SIGWARD_SIZE", remedy);
+            let with = used(with.env("SIGWARD_FRAME", LARGE_FRAME));
+            assert!(
+                with <= plain + MOST_KIB,
+                "{libc:?}, {remedy}: {plain} KiB without, {with} with"
+            );
         }
     }
 }

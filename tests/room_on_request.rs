@@ -256,6 +256,27 @@ fn an_overflow_into_our_guard_is_told_before_the_program_dies() {
     }
 }
 
+/// The line says what to set if a larger stack of ours stands in for the program's.
+#[test]
+fn an_overflow_of_a_larger_stack_names_the_setting() {
+    // Two frames, and the room.
+    const USABLE: usize = 2 * 12288 + 64 * 1024;
+    for &each in libcs() {
+        let run = run("dies", each).args(["own", "overflow"]);
+        let settings =
+            [("SIGWARD_SIZE", "fix"), ("SIGWARD_SIZE_ROOM", "64K"), ("SIGWARD_FRAME", "12288")];
+        for mode in ["auto", "on"] {
+            let told = with(&run, mode, &settings).env("SIGWARD_DEPTH", "1").output().unwrap();
+            assert_eq!(killed(&told), Some(libc::SIGSEGV), "{each:?} {mode}: {told:?}");
+            let usable = format!(": {USABLE} bytes are usable, more are needed, 12288 of them");
+            let room = format!("Remedy: SIGWARD_SIZE_ROOM={}K, or", USABLE / 512);
+            let line = &told.stderr;
+            let is_right = line.contains(&usable) && line.contains(&room);
+            assert!(is_right && line.lines().count() == 1, "{each:?} {mode}: {told:?}");
+        }
+    }
+}
+
 /// Needs a processor with AMX, and a kernel that offers it.
 #[test]
 fn who_keeps_the_program_from_a_processor_feature_is_told() {

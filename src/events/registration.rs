@@ -5,7 +5,7 @@ use core::ffi::c_int;
 use super::memory_calls::dangling;
 use crate::os::page::Pages;
 use crate::os::signals::Blocked;
-use crate::os::{call, touch, user_memory};
+use crate::os::{call, errno, touch, user_memory};
 use crate::residency::adopt::{adopt_altstack, adopt_current, is_disable, report};
 use crate::residency::charge::{Caller, OWNER, State, ask_for_exit_notice, known_here, make_known};
 use crate::residency::fork_progress::have_copied;
@@ -45,9 +45,11 @@ pub fn set(
         return result;
     }
     // What needs more stack is done while signals are not blocked.
+    let errno = errno::get();
     let mut claim = if too_small { small_stacks::serve(Stack::of(&asked)) } else { None };
     let mut done = attempt((new, &asked), claim, &commit);
-    if claim.is_none() && small_stacks::is_refused(&asked, done.result) {
+    let is_refused = claim.is_none() && small_stacks::is_refused(&asked, done.result);
+    if is_refused {
         if is_disable(&asked) {
             let legal = small_stacks::with_legal_size(&asked);
             done = attempt((&raw const legal, &legal), None, &commit);
@@ -59,6 +61,10 @@ pub fn set(
         }
     }
     let Attempt { result, installed, adopted } = done;
+    if result == 0 && is_refused {
+        // A success leaves it as it was.
+        errno::set(errno);
+    }
     if substitutes::any() {
         substitutes::settle(claim, installed);
     }

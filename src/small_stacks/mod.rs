@@ -96,11 +96,13 @@ fn too_small(asked: Stack) -> Option<(usize, usize)> {
     if remedy == Remedy::Certain {
         return (asked.size < certain).then_some((asked.size, certain));
     }
-    let usable = if asked.size < needed { asked.size } else { needed };
-    // A stack that is too small anyway is looked at only to be told more.
+    // Looking may take a page of memory, and here it would only tell more.
+    if asked.size < needed && (stats::SMALL.read() != 0 || !log::log_enabled!(log::Level::Warn)) {
+        return Some((asked.size, needed));
+    }
     let readable = |page: usize| user_memory::readable(page.wrapping_mul(page::SIZE), 8);
     let writable = |page: usize| futex::touch(page.wrapping_mul(page::SIZE)).is_ok();
-    let usable = judge::usable(asked, needed, readable, writable).min(usable);
+    let usable = judge::usable(asked, needed, readable, writable).min(asked.size);
     (usable < needed).then_some((usable, needed))
 }
 

@@ -1,5 +1,6 @@
-// A program that dies of SIGSEGV, in several ways, on the main thread or another one. It never sets
-// an alternate stack, and has the default action for SIGSEGV, as it reads back.
+// A program that dies of SIGSEGV, in several ways, on the main thread or another one. It sets no
+// alternate stack, except the main thread if that is asked for. It has the default action for SIGSEGV,
+// as it reads back.
 // compared: elsewhere
 #include "common.h"
 
@@ -58,7 +59,9 @@ int main(int argc, char **argv)
     fflush(stdout);
     on_signal(SIGUSR1, handler, SA_ONSTACK);
     pthread_t thread;
-    if (!strcmp(argv[1], "main"))
+    if (!strcmp(argv[1], "own"))
+        MUST(set_altstack(fresh_pages(4 * PAGE), 4 * PAGE) == 0);
+    if (strcmp(argv[1], "thread"))
         die(NULL);
     MUST(pthread_create(&thread, NULL, die, NULL) == 0);
     pthread_join(thread, NULL);

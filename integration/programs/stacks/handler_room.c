@@ -9,7 +9,7 @@
 /* What the handler uses, and the stack. */
 static size_t use, size = 16 * 1024, guard;
 static char *stack;
-static int nests, gets_through, wrong;
+static int nests, by_number, gets_through, wrong, keeps_errno = 1;
 static __thread int inner_ran;
 
 static void inner(int signal)
@@ -36,19 +36,28 @@ static void handler(int signal)
     fill(use);
 }
 
+static int set(const stack_t *new, stack_t *old)
+{
+    return by_number ? syscall(SYS_sigaltstack, new, old) : sigaltstack(new, old);
+}
+
 static void *deliver(void *own)
 {
     char *base = own ? own : stack;
     stack_t new = {.ss_sp = base, .ss_size = size}, old;
-    if (sigaltstack(&new, &old) != 0) {
+    errno = EDOM;
+    if (set(&new, &old) != 0) {
         printf("refused: %s\n", strerror(errno));
         return NULL;
     }
+    keeps_errno &= errno == EDOM;
     wrong |= !(old.ss_flags & SS_DISABLE);
     raise(SIGUSR1);
     wrong |= nests && !inner_ran;
     new.ss_flags = SS_DISABLE;
-    MUST(sigaltstack(&new, &old) == 0);
+    errno = EDOM;
+    MUST(set(&new, &old) == 0);
+    keeps_errno &= errno == EDOM;
     wrong |= old.ss_sp != base || old.ss_size != size;
     __atomic_add_fetch(&gets_through, 1, __ATOMIC_SEQ_CST);
     return NULL;
@@ -70,6 +79,7 @@ int main(int argc, char **argv)
     guard = strtoul(argv[2], NULL, 10);
     use = strtoul(argv[3], NULL, 10);
     nests = strcmp(argv[4], "nested") == 0;
+    by_number = strcmp(argv[4], "number") == 0;
     int in_thread = strcmp(argv[5], "thread") == 0;
     size_t bytes = (size + PAGE - 1) / PAGE * PAGE;
     /* At the low end, so that what lies below is not writable. */
@@ -84,5 +94,7 @@ int main(int argc, char **argv)
         deliver(NULL);
     }
     printf("through %d, wrong %d\n", gets_through, wrong);
+    if (strcmp(argv[4], "errno") == 0)
+        printf("errno as before %d\n", keeps_errno);
     return 0;
 }

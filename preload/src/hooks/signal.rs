@@ -98,6 +98,24 @@ unsafe extern "C" fn finish(new: *const stack_t, old: *mut stack_t, result: c_in
     small_stacks::finish(new, old, result, &FirstLook, &commit)
 }
 
+/// The call by number, where there is no duty. `commit` makes it.
+pub fn set_by_number(
+    new: *const stack_t,
+    old: *mut stack_t,
+    commit: &dyn Fn(*const stack_t, *mut stack_t) -> c_int,
+) -> c_int {
+    if new.is_null() {
+        return registration::query(old, || commit(new, old));
+    }
+    let result = commit(new, old);
+    let enough = small_stacks::LOOK.load(Ordering::Relaxed);
+    // SAFETY: after a success, the kernel has read it.
+    if result == 0 && unsafe { new.read_unaligned() }.ss_size >= enough {
+        return result;
+    }
+    small_stacks::finish(new, old, result, &FirstLook, commit)
+}
+
 /// What is asked at the first small stack.
 struct FirstLook;
 

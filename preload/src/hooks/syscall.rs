@@ -15,13 +15,20 @@ use sigward_core::residency;
 use sigward_core::small_stacks::{every_thread, onstack, overflow, permission};
 use sigward_core::wait::gate;
 
-use super::{Arguments, fork, seccomp};
+use super::{Arguments, fork, seccomp, signal};
 use crate::arch;
 use crate::memory_calls;
 use crate::originals::{self, Id};
 
-/// One bit for each system call number below 512 that a hook watches.
-static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
+/// One bit for each system call number below 512 that a hook watches. The call
+/// that sets an alternate stack is watched from the start, as small stacks are
+/// mended where nothing is written at load.
+static WATCHED: [AtomicU64; 8] = {
+    let mut words = [const { AtomicU64::new(0) }; 8];
+    let number = libc::SYS_sigaltstack as usize;
+    words[number / 64] = AtomicU64::new(1 << (number % 64));
+    words
+};
 
 /// Watches the calls in `numbers` from now on; all others pass. Call this once,
 /// at load.
@@ -137,10 +144,10 @@ fn dispatch(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long
         set_handler(arguments, commit)
     } else if FEATURES.contains(&number) {
         permission::ask(first, || commit(arguments))
-    } else if !residency::on_duty() {
-        commit(arguments)
     } else if number == libc::SYS_sigaltstack {
         set_stack(arguments, commit)
+    } else if !residency::on_duty() {
+        commit(arguments)
     } else {
         change_memory(arguments, number, commit)
     }
@@ -176,6 +183,13 @@ fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
 fn set_stack(&[new, old, c, d, e, f]: &Arguments, commit: Commit<'_>) -> c_long {
     let behind = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
     let (asked, old) = (new as *const libc::stack_t, old as *mut libc::stack_t);
+    if !residency::on_duty() {
+        let commit = |new, old: *mut libc::stack_t| {
+            let behind = |new: *const _| commit(&[new as usize, old as usize, c, d, e, f]) as c_int;
+            every_thread::set(new, false, old, behind)
+        };
+        return signal::set_by_number(asked, old, &commit).into();
+    }
     let set = |actual| every_thread::set(actual, actual != asked, old, behind);
     let result = if new == 0 {
         registration::query(old, || set(core::ptr::null()))
