@@ -170,6 +170,7 @@ fn the_library_has_no_row_of_its_own() {
 const PROVEN_BY: &[(&str, &str, &str)] = &[
     ("linux-sigframe-fpu", "tests/residency.rs", "frames_deep_in_a_stack_do_not_fault"),
     ("altstack-size", "tests/altstack_size.rs", "the_kernel_gets_a_larger_one"),
+    ("x86-amx-denied", "tests/altstack_size.rs", "amx_is_granted_beside_a_small_stack"),
     ("freebsd-restart-r10", "integration/emulators/tests/freebsd.rs", "ours_survive"),
     ("stack-bounds", "tests/ordinary_stacks.rs", "nothing_beyond_the_stack_is_touched"),
     ("sigpending-limit", "command/tests/run/options.rs", "limits_are_raised_set_or_left_alone"),
