@@ -34,7 +34,7 @@ pub fn installed(root: &Path) -> (Option<(u32, u32, u32)>, bool) {
 /// The version string in musl's one file, which is its loader too: `\0` `1.2.5` `\0`. It is
 /// among the strings near the end: the file is read backwards, in parts.
 fn musl_version(file: &File) -> Option<(u32, u32, u32)> {
-    const PART: u64 = 32 << 10;
+    const PART: u64 = 16 << 10;
     /// More than the string has.
     const OVERLAP: u64 = 32;
     let mut part = vec![0; (PART + OVERLAP) as usize];
@@ -51,7 +51,9 @@ fn musl_version(file: &File) -> Option<(u32, u32, u32)> {
 }
 
 fn version_in(part: &[u8]) -> Option<(u32, u32, u32)> {
-    part.split(|byte| *byte == 0).skip(1).find_map(|text| {
+    let is_end = |byte: &u8| *byte == 0;
+    let start = part.iter().position(is_end)? + 1;
+    part.get(start..)?.rsplit(is_end).find_map(|text| {
         let text = std::str::from_utf8(text.strip_prefix(b"1.")?).ok()?;
         let (minor, patch) = text.split_once('.')?;
         Some((1, minor.parse().ok()?, patch.parse().ok()?))
@@ -73,8 +75,8 @@ mod tests {
     #[test]
     fn the_version_is_found_wherever_it_is() {
         let mut file = tempfile::tempfile().expect("a file");
-        for before in [0, 1, 20, (32 << 10) - 4, 32 << 10, 100_000] {
-            for after in [0, 6000, (32 << 10) - 4, 40_000] {
+        for before in [0, 1, 20, (16 << 10) - 4, 16 << 10, 100_000] {
+            for after in [0, 6000, (16 << 10) - 4, 40_000] {
                 let text = [&vec![b'x'; before][..], b"\x001.2.5\x00", &vec![b'y'; after]].concat();
                 file.set_len(0).expect("an empty file");
                 file.write_all_at(&text, 0).expect("a full file");
