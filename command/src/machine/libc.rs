@@ -85,7 +85,7 @@ mod tests {
         }
         file.set_len(0).expect("an empty file");
         assert_eq!(musl_version(&file), None);
-        file.write_all(&[0; 70_000]).expect("a full file");
+        file.write_all(&vec![0; 70_000]).expect("a full file");
         assert_eq!(musl_version(&file), None);
     }
 
