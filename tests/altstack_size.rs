@@ -4,6 +4,7 @@
 //! `SIGWARD_FRAME` makes the old `SIGSTKSZ` too small on every machine.
 
 use sigward_harness::Run;
+use sigward_harness::need;
 use sigward_harness::programs::{build, libcs};
 
 /// The size of a frame with AMX state.
@@ -115,5 +116,22 @@ fn a_handler_that_is_forced_onto_a_small_stack_has_room() {
             assert_eq!(outcome.stdout, said, "{libc:?}, {remedy}: {outcome:?}");
             assert_eq!(outcome.success(), survives, "{libc:?}, {remedy}: {outcome:?}");
         }
+    }
+}
+
+/// `x86-amx-denied`, where there is AMX: the kernel itself judges what it was given.
+#[test]
+fn amx_is_granted_beside_a_small_stack() {
+    for &libc in libcs() {
+        let answer = |remedy| {
+            let run = Run::new(build("ask_amx", libc).unwrap()).sigward("auto");
+            run.env("SIGWARD_SIZE", remedy).output().unwrap().stdout
+        };
+        let plain = answer("off");
+        if !need::optional(!plain.contains("absent"), "AMX", "a processor that has it") {
+            return;
+        }
+        assert_eq!(plain, "beside a small stack: refused\n", "{libc:?}");
+        assert_eq!(answer("fix"), "beside a small stack: granted\n", "{libc:?}");
     }
 }

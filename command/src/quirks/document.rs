@@ -170,9 +170,14 @@ fn the_library_has_no_row_of_its_own() {
 const PROVEN_BY: &[(&str, &str, &str)] = &[
     ("linux-sigframe-fpu", "tests/residency.rs", "frames_deep_in_a_stack_do_not_fault"),
     ("altstack-size", "tests/altstack_size.rs", "the_kernel_gets_a_larger_one"),
+    ("x86-amx-denied", "tests/altstack_size.rs", "amx_is_granted_beside_a_small_stack"),
     ("freebsd-restart-r10", "integration/emulators/tests/freebsd.rs", "ours_survive"),
     ("stack-bounds", "tests/ordinary_stacks.rs", "nothing_beyond_the_stack_is_touched"),
-    ("sigpending-limit", "command/tests/run/options.rs", "limits_are_raised_set_or_left_alone"),
+    (
+        "sigpending-limit",
+        "command/tests/run/options.rs",
+        "more_signals_can_wait_than_the_soft_limit_allows",
+    ),
     ("fex-rip", "command/tests/emulated.rs", "a_setting_of_a_runtime_reaches_the_program"),
     ("go-ymm-preempt", "command/tests/emulated.rs", "a_setting_of_a_runtime_reaches_the_program"),
     ("musl-126-refuses", "tests/altstack_size.rs", "what_libc_refuses_is_registered_larger"),

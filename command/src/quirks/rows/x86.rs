@@ -175,9 +175,11 @@ pub static ROWS: &[Row] = &[
         whom: Whom::Programs("programs that ask for AMX while a thread has a small stack"),
         harm: Harm::Slight,
         cure: Cure::Room,
+        reach: Reach::Cured("SIGWARD_SIZE=fix, for stacks that are set through libc"),
+        proof: Proof::Shown,
         summary: "the kernel refuses AMX to a process while any thread's alternate stack is too \
                   small for its frame",
-        instead: "SIGWARD_SIZE=fix enlarges the stacks that it sees",
+        instead: "size stacks by AT_MINSIGSTKSZ, those of every library",
         source: "openvinotoolkit/openvino PR 11894, oxcaml PR 3986",
         ..X86
     },
