@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::openpty;
 use sigward_harness::need;
@@ -29,11 +30,18 @@ impl Session {
     fn start(mut command: Command) -> Self {
         let pty = openpty(None, None).expect("a terminal");
         let (terminal, inside) = (File::from(pty.master), File::from(pty.slave));
+        // The sessions of tests that run at the same time do not get it.
+        for end in [&terminal, &inside] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("a flag");
+        }
         let end = || inside.try_clone().expect("a descriptor");
         command.stdin(end()).stdout(end()).stderr(end()).env("PS1", "prompt> ");
         let become_session = || {
             // SAFETY: plain calls, async-signal-safe.
             unsafe {
+                // A job in the background of a script ignores both.
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                libc::signal(libc::SIGQUIT, libc::SIG_DFL);
                 libc::setsid();
                 libc::ioctl(0, libc::TIOCSCTTY, 0);
             }
@@ -66,11 +74,15 @@ impl Session {
             }
             let mut ready = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
             poll(&mut ready, 1000_u16).expect("poll");
-            assert!(Instant::now() < end, "no {text:?} in {:?}", self.text);
+            assert!(Instant::now() < end, "no {text:?} in {:?}", self.seen);
             if ready[0].any() == Some(true) {
                 let mut bytes = [0; 4096];
-                let count = self.terminal.read(&mut bytes).unwrap_or(0);
-                assert!(count > 0, "the end, and no {text:?} in {:?}", self.text);
+                let read = self.terminal.read(&mut bytes);
+                let count = read.as_ref().map_or(0, |count| *count);
+                if count == 0 {
+                    let ended = self.child.wait();
+                    panic!("{read:?}, {ended:?}, and no {text:?} in {:?}", self.seen);
+                }
                 let text = String::from_utf8_lossy(&bytes[..count]);
                 self.text.push_str(&text);
                 self.seen.push_str(&text);
