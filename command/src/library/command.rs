@@ -51,7 +51,7 @@ impl LibraryCommand {
     }
 }
 
-fn extract(library: &Embedded, folder: &Path) -> Result<PathBuf, Failure> {
+fn extract(library: &Embedded<'_>, folder: &Path) -> Result<PathBuf, Failure> {
     let write = || {
         fs::create_dir_all(folder)?;
         let path = std::path::absolute(folder)?.join(NAME);

@@ -121,12 +121,16 @@ fn a_process_without_the_library_is_not_covered() {
 fn the_environment_is_not_believed() {
     // The loader ignores the variable of a static program.
     let program = build_with("past_libc", Libc::Glibc, &["-static"]).unwrap();
-    let mut command = Command::new(program);
-    command.env("LD_PRELOAD", artifacts::preload()).env("SIGWARD", "on");
-    let running = Running::ready(&mut command);
-    let report = stands(&running.pid(), 1, "not-covered", "statically linked");
-    let because = joined(&report["because"]);
-    assert!(because.contains("its LD_PRELOAD names it all the same"), "{because}");
+    // By all names that `sigward run` has for it.
+    let copy = Path::new("/run/sigward/$LIB/libsigward-0123456789abcdef.so");
+    for library in [artifacts::preload(), copy] {
+        let mut command = Command::new(&program);
+        command.env("LD_PRELOAD", library).env("SIGWARD", "on");
+        let running = Running::ready(&mut command);
+        let report = stands(&running.pid(), 1, "not-covered", "statically linked");
+        let because = joined(&report["because"]);
+        assert!(because.contains("its LD_PRELOAD names it all the same"), "{because}");
+    }
 }
 
 #[test]
