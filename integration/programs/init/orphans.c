@@ -1,4 +1,5 @@
 // Leaves 10,000 orphans behind, and waits until they are gone. The exit code says if they are.
+// compared: elsewhere
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
