@@ -178,7 +178,7 @@ const PROVEN_BY: &[(&str, &str, &str)] = &[
         "command/tests/run/options.rs",
         "more_signals_can_wait_than_the_soft_limit_allows",
     ),
-    ("fex-rip", "command/tests/emulated.rs", "a_setting_of_a_runtime_reaches_the_program"),
+    ("fex-rip", "command/src/cures.rs", "a_setting_is_made_only_where_its_row_applies"),
     ("go-ymm-preempt", "command/tests/emulated.rs", "a_setting_of_a_runtime_reaches_the_program"),
     ("musl-126-refuses", "tests/altstack_size.rs", "what_libc_refuses_is_registered_larger"),
     (
@@ -197,6 +197,8 @@ fn every_claim_has_a_test() {
     for (id, file, test) in PROVEN_BY {
         let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).expect(file);
-        assert!(text.contains(&format!("#[test]\nfn {test}()")), "{id}: no test {test} in {file}");
+        let words: Vec<_> = text.split_whitespace().collect();
+        let is_there = words.join(" ").contains(&format!("#[test] fn {test}()"));
+        assert!(is_there, "{id}: no test {test} in {file}");
     }
 }

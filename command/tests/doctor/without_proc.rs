@@ -55,7 +55,7 @@ fn hidden_processes_are_not_taken_for_none() {
     let hidden = |user: u32, arguments: &str| {
         let script = format!(
             "mount -t proc -o hidepid=2 none /proc && setpriv --reuid {user} --regid {user} \
-             --clear-groups \"$0\" doctor --release 5.3.18 {arguments}; exit $?"
+             --clear-groups \"$0\" doctor --kernel 5.3.18 {arguments}; exit $?"
         );
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "sh", "-c", &script]).arg(&sigward);
