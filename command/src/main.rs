@@ -30,6 +30,7 @@ mod progress;
 mod quirks;
 mod run;
 mod start;
+mod system;
 
 use std::ffi::{OsString, c_char, c_int};
 
@@ -56,6 +57,8 @@ enum Command {
     #[command(subcommand)]
     Bench(bench::Bench),
     Library(library::command::LibraryCommand),
+    Install(system::Install),
+    Uninstall(system::Uninstall),
     #[command(hide = true)]
     Pages(pages::Pages),
 }
@@ -91,6 +94,8 @@ fn execute(arguments: Vec<OsString>) -> Exit {
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::Library(library) => library.execute(),
+        Command::Install(install) => install.execute(),
+        Command::Uninstall(uninstall) => uninstall.execute(),
         Command::Pages(pages) => pages.execute::<Cli>(),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report())
