@@ -9,7 +9,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 5] = ["run", "check", "probe", "bench", "library"];
+const COMMANDS: [&str; 7] = ["run", "check", "probe", "bench", "library", "install", "uninstall"];
 
 fn sigward() -> Command {
     Command::new(cargo_bin!("sigward"))
@@ -46,7 +46,7 @@ fn the_commands_name_is_sigward() {
 
 #[test]
 fn help_has_examples() {
-    for command in ["run", "check", "probe", "library"] {
+    for command in ["run", "check", "probe", "library", "install", "uninstall"] {
         for help in ["-h", "--help"] {
             sigward()
                 .args([command, help])

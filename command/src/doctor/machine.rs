@@ -248,7 +248,8 @@ fn disturbers() -> Vec<Disturber> {
 /// An entry of `/etc/ld.so.preload` that is our library.
 fn preloaded_everywhere() -> Option<String> {
     let text = fs::read_to_string("/etc/ld.so.preload").ok()?;
-    let mut entries = system::preload::entries(text.as_bytes()).map(String::from_utf8_lossy);
+    let mut entries =
+        system::preload::entries(text.as_bytes()).into_iter().map(String::from_utf8_lossy);
     entries
         .find(|it| Path::new(&**it).file_name().is_some_and(|it| it == library::NAME))
         .map(String::from)

@@ -202,7 +202,7 @@ fn is_descriptor(path: &Path) -> bool {
 /// Our libraries in `/etc/ld.so.preload`, which is read as glibc does.
 fn preloaded_everywhere() -> Vec<PathBuf> {
     let Ok(text) = std::fs::read(SYSTEM_PRELOAD) else { return Vec::new() };
-    let paths = entries(&text).map(|entry| PathBuf::from(OsStr::from_bytes(entry)));
+    let paths = entries(&text).into_iter().map(|entry| PathBuf::from(OsStr::from_bytes(entry)));
     paths.filter(|path| path.file_name().is_some() && is_ours(path)).collect()
 }
 

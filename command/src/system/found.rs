@@ -57,11 +57,12 @@ impl Found {
     /// Whether our entry is in force, or will be after the next boot.
     pub fn is_installed(&self) -> bool {
         matches!(self.preload, Preload::Link(_))
-            || preload::entries(self.text()).any(|name| name == place::LIBRARY.as_bytes())
+            || preload::entries(self.text()).contains(&place::LIBRARY.as_bytes())
     }
 
-    /// The text that we write: our entry in front of what was there before.
-    pub fn ours(&self) -> Vec<u8> {
+    /// The text that we write: our entry, and what was there before. `None`: there is no place
+    /// for our entry in it.
+    pub fn ours(&self) -> Option<Vec<u8>> {
         preload::with(place::LIBRARY, self.before.as_deref().unwrap_or_default())
     }
 }

@@ -76,7 +76,9 @@ fn install(found: &Found, files: &Files) -> Result<Vec<Step>, Failure> {
         return Err(Failure::new(format!("{} is {what}", place::PRELOAD))
             .remedy("make it a plain file, or remove it"));
     }
-    if let Some(other) = preload::entries(found.text()).find(|name| is_another_of_ours(name)) {
+    if let Some(other) =
+        preload::entries(found.text()).into_iter().find(|name| is_another_of_ours(name))
+    {
         let other = String::from_utf8_lossy(other);
         return Err(Failure::new(format!("{} already names {other}", place::PRELOAD))
             .remedy("remove it: two copies undo each other's work"));
@@ -120,9 +122,10 @@ fn install(found: &Found, files: &Files) -> Result<Vec<Step>, Failure> {
         unit(&mut steps, found);
     }
     if !found.is_installed() {
-        enter(&mut steps, found);
+        let ours = preload::with(place::LIBRARY, found.text());
+        enter(&mut steps, found, &ours.ok_or_else(no_place)?);
     } else if let (Preload::Link(_), true) = (&found.preload, found.is_live) {
-        run_file(&mut steps, &found.ours());
+        run_file(&mut steps, &found.ours().ok_or_else(no_place)?);
     }
     steps.push(Step::Verify);
     if found.runs_systemd {
@@ -137,24 +140,26 @@ fn by_link(found: &Found) -> bool {
     match &found.preload {
         Preload::Link(_) => true,
         _ => {
-            found.has_systemd
-                && !found.is_installed()
-                && preload::entries(found.text()).next().is_none()
+            found.has_systemd && !found.is_installed() && preload::entries(found.text()).is_empty()
         }
     }
 }
 
-fn enter(steps: &mut Vec<Step>, found: &Found) {
+fn no_place() -> Failure {
+    Failure::new(format!("an entry more would make glibc read {} differently", place::PRELOAD))
+        .remedy("remove its comments and zero bytes: glibc misses some comments")
+}
+
+fn enter(steps: &mut Vec<Step>, found: &Found, ours: &[u8]) {
     let new = fresh(place::PRELOAD);
-    let ours = preload::with(place::LIBRARY, found.text());
     if by_link(found) {
         if found.is_live {
-            run_file(steps, &ours);
+            run_file(steps, ours);
         }
         steps.push(Step::Symlink { to: place::RUN_PRELOAD.to_owned(), at: new.clone() });
         steps.push(Step::Rename { from: new, to: place::PRELOAD.to_owned() });
     } else {
-        replace(steps, place::PRELOAD, &ours, 0o644, Like::Preload);
+        replace(steps, place::PRELOAD, ours, 0o644, Like::Preload);
     }
 }
 
@@ -232,7 +237,7 @@ fn boot(found: &Found) -> Result<Vec<Step>, Failure> {
             .remedy("run `sigward install --system` again"));
     }
     let mut steps = vec![Step::Try(place::LIBRARY.to_owned())];
-    run_file(&mut steps, &found.ours());
+    run_file(&mut steps, &found.ours().ok_or_else(no_place)?);
     steps.push(Step::Verify);
     Ok(steps)
 }
@@ -284,7 +289,8 @@ fn uninstall(found: &Found) -> Vec<Step> {
 
 /// Takes our entry out.
 fn leave(steps: &mut Vec<Step>, found: &Found) {
-    let is_untouched = matches!(found.preload, Preload::Link(None)) || found.text() == found.ours();
+    let is_untouched = matches!(found.preload, Preload::Link(None))
+        || found.ours().is_some_and(|ours| found.text() == ours);
     if is_untouched {
         steps.push(match found.before {
             Some(_) => {

@@ -123,7 +123,7 @@ impl Trials {
     /// Says which program did not start as before.
     pub fn in_force(&self) -> Result<(), String> {
         let text = fs::read(place::PRELOAD).unwrap_or_default();
-        let is_named = preload::entries(&text).any(|name| name == place::LIBRARY.as_bytes());
+        let is_named = preload::entries(&text).contains(&place::LIBRARY.as_bytes());
         for loader in self.loaders.iter().filter(|loader| loader.rules == Rules::Glibc) {
             if is_named {
                 loader.lists(place::LIBRARY, None)?;
