@@ -31,6 +31,8 @@ mod quirks;
 mod run;
 mod start;
 mod system;
+mod unit;
+mod watch;
 
 use std::ffi::{OsString, c_char, c_int};
 
@@ -59,6 +61,8 @@ enum Command {
     Library(library::command::LibraryCommand),
     Install(system::Install),
     Uninstall(system::Uninstall),
+    Unit(unit::Unit),
+    Watch(watch::Watch),
     #[command(hide = true)]
     Pages(pages::Pages),
 }
@@ -96,6 +100,8 @@ fn execute(arguments: Vec<OsString>) -> Exit {
         Command::Library(library) => library.execute(),
         Command::Install(install) => install.execute(),
         Command::Uninstall(uninstall) => uninstall.execute(),
+        Command::Unit(unit) => unit.execute(),
+        Command::Watch(watch) => watch.execute(),
         Command::Pages(pages) => pages.execute::<Cli>(),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report())

@@ -48,6 +48,7 @@ mod place {
     pub const BEFORE: &str = "/etc/sigward/ld.so.preload.before";
     pub const EXCEPT: &str = "/etc/sigward/except";
     pub const UNIT: &str = "/etc/systemd/system/sigward-preload.service";
+    pub const UNIT_NAME: &str = "sigward-preload.service";
     pub const WANTS: &str = "/etc/systemd/system/sysinit.target.wants";
     pub const WANTED: &str = "/etc/systemd/system/sysinit.target.wants/sigward-preload.service";
     pub const DEFAULTS_FOLDER: &str = "/etc/systemd/system.conf.d";
@@ -141,7 +142,12 @@ impl Options {
             let steps = plan::steps(purpose, &Found::look(is_live)?, &files)?;
             return print(&steps).map(|()| Exit::Success);
         }
-        let _lock = lock()?;
+        // Where systemd starts and stops the unit, an install may be waiting for it.
+        let _lock = match purpose {
+            Purpose::Stop => None,
+            Purpose::Boot => Some(lock(FlockArg::LockExclusive)?),
+            _ => Some(lock(FlockArg::LockExclusiveNonblock)?),
+        };
         let mut work = Work { files, is_live, trials: Trials::default(), left: self.stop_after };
         work.carry_out(purpose)?;
         print_trials(&work.trials)?;
@@ -233,10 +239,10 @@ fn own_file() -> Result<Vec<u8>, Failure> {
 }
 
 /// Keeps a second install away while this one works.
-fn lock() -> Result<Flock<File>, Failure> {
+fn lock(how: FlockArg) -> Result<Flock<File>, Failure> {
     let failed = |error: io::Error| Failure::new(format!("cannot lock /etc: {error}"));
     let folder = File::open("/etc").map_err(failed)?;
-    Flock::lock(folder, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
+    Flock::lock(folder, how).map_err(|(_, error)| {
         failed(error.into()).remedy("another install may be under way: wait for its end")
     })
 }

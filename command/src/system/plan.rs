@@ -130,6 +130,9 @@ fn install(found: &Found, files: &Files) -> Result<Vec<Step>, Failure> {
     steps.push(Step::Verify);
     if found.runs_systemd {
         steps.push(Step::Reload);
+        if by_link(found) {
+            steps.push(Step::Start);
+        }
     }
     Ok(steps)
 }
@@ -259,6 +262,9 @@ fn uninstall(found: &Found) -> Vec<Step> {
     steps.extend(stop());
     if found.is_installed() && found.is_live {
         steps.push(Step::Pause);
+    }
+    if found.runs_systemd && found.unit.is_some() {
+        steps.push(Step::Stop);
     }
     for path in [place::WANTED, place::UNIT, place::DEFAULTS] {
         remove(&mut steps, path);

@@ -46,6 +46,10 @@ pub enum Step {
     Verify,
     /// Has systemd read its units.
     Reload,
+    /// Has systemd start the unit, once we have ended.
+    Start,
+    /// Has systemd stop the unit.
+    Stop,
     /// Lets programs finish that have read the entry and not yet opened the library.
     Pause,
 }
@@ -78,6 +82,8 @@ impl Display for Step {
             Self::Try(path) => write!(f, "start trial programs with {path}"),
             Self::Verify => write!(f, "start trial programs with {}", place::PRELOAD),
             Self::Reload => f.write_str("have systemd read its units"),
+            Self::Start => f.write_str("have systemd start sigward-preload.service"),
+            Self::Stop => f.write_str("have systemd stop sigward-preload.service"),
             Self::Pause => f.write_str("wait for programs that are just starting"),
         }
     }
@@ -90,7 +96,9 @@ impl Step {
         match self {
             Self::Try(library) => trials.with(library)?,
             Self::Verify => trials.in_force()?,
-            Self::Reload => return Ok(reload()),
+            Self::Reload => return Ok(systemctl(&["daemon-reload"])),
+            Self::Start => return Ok(systemctl(&["start", "--no-block", place::UNIT_NAME])),
+            Self::Stop => return Ok(systemctl(&["stop", place::UNIT_NAME])),
             Self::Pause => thread::sleep(Duration::from_secs(1)),
             _ => self.change().map_err(|error| error.to_string())?,
         }
@@ -109,7 +117,10 @@ impl Step {
             }
             Self::Remove(path) => remove(path),
             Self::RemoveFolder(path) => remove_folder(path),
-            Self::Try(_) | Self::Verify | Self::Reload | Self::Pause => Ok(()),
+            // Not changes to files.
+            Self::Try(_) | Self::Verify | Self::Reload | Self::Start | Self::Stop | Self::Pause => {
+                Ok(())
+            }
         }
     }
 }
@@ -184,9 +195,9 @@ fn synced(path: &str) -> io::Result<()> {
     }
 }
 
-fn reload() -> Done {
+fn systemctl(arguments: &[&str]) -> Done {
     let mut command = Command::new("systemctl");
-    command.arg("daemon-reload").stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null());
     match command.output() {
         Ok(output) if output.status.success() => Done::Yes,
         Ok(output) => Done::Not(String::from_utf8_lossy(&output.stderr).trim().to_owned()),

@@ -13,7 +13,7 @@ const TEXTS: [&str; 6] = [
     "/opt/libother.so\n",
     "# why\n/opt/libother.so:/opt/libother.so \t\n\n",
     "/opt/libother.so\n# why, with a long comment that has no end",
-    "#a\n#b\n/opt/libother.so /opt/libother.so /opt/libother.so\n",
+    "#a\n#b\n/opt/libother.so\n",
     "\n\n /opt/libother.so#",
 ];
 
