@@ -10,6 +10,8 @@
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
+# make fleet    packaging/fleet: renders, validates, plays and builds what is there; needs root,
+#               kubectl, promtool, buildah
 # make install  into $(DESTDIR)$(PREFIX)
 
 PREFIX  ?= /usr/local
@@ -32,7 +34,7 @@ pages = $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1/sigward.1 man/man1/sigwa
 SECONDS_LONG ?= 600
 CASES ?= 20000
 
-.PHONY: build demo test soak fuzz suites vm freebsd lint bench faults install uninstall clean
+.PHONY: build demo test soak fuzz suites vm freebsd lint bench faults fleet install uninstall clean
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it: see command/build.rs.
@@ -86,6 +88,16 @@ bench: build
 
 faults: build
 	$(CARGO) run --quiet -p sigward-harness --bin fault-table
+
+fleet: build
+	python3 -m venv $(target)/fleet
+	$(target)/fleet/bin/pip install --quiet 'ansible-core>=2.14' ansible-lint 'helm-python-sdk==0.2.2' kubernetes-validate PyYAML
+	promtool test rules packaging/fleet/prometheus/alerts-test.yaml
+	$(target)/fleet/bin/python packaging/fleet/validate.py
+	PATH="$(abspath $(target))/fleet/bin:$$PATH" ansible-lint --offline packaging/fleet/ansible/roles packaging/fleet/ansible/example.yaml
+	PATH="$(abspath $(target))/fleet/bin:$$PATH" packaging/fleet/ansible/test $(command)
+	packaging/fleet/image/build localhost/sigward:fleet amd64=$(command)
+	buildah manifest rm localhost/sigward:fleet >/dev/null
 
 # No build here: `make && sudo make install` must not leave files of root in target/.
 install:

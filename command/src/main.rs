@@ -31,6 +31,9 @@ mod progress;
 mod quirks;
 mod run;
 mod start;
+mod system;
+mod unit;
+mod watch;
 
 use std::ffi::{OsString, c_char, c_int};
 
@@ -57,6 +60,10 @@ enum Command {
     #[command(subcommand)]
     Bench(bench::Bench),
     Library(library::command::LibraryCommand),
+    Install(system::Install),
+    Uninstall(system::Uninstall),
+    Unit(unit::Unit),
+    Watch(watch::Watch),
     #[command(hide = true)]
     Pages(pages::Pages),
 }
@@ -92,6 +99,10 @@ fn execute(arguments: Vec<OsString>) -> Exit {
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::Library(library) => library.execute(),
+        Command::Install(install) => install.execute(),
+        Command::Uninstall(uninstall) => uninstall.execute(),
+        Command::Unit(unit) => unit.execute(),
+        Command::Watch(watch) => watch.execute(),
         Command::Pages(pages) => pages.execute::<Cli>(),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report())

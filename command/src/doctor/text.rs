@@ -69,6 +69,9 @@ fn machine(text: &mut String, machine: &Machine) {
     if let Some(path) = &machine.preloaded_everywhere {
         line(text, 0, &format!("/etc/ld.so.preload: {path}"));
     }
+    for note in &machine.preload_notes {
+        line(text, 0, &format!("/etc/ld.so.preload: {note}"));
+    }
     if !machine.disturbers.is_empty() {
         line(text, 0, "moves pages although they are held:");
         for Disturber { what, setting, effect } in &machine.disturbers {

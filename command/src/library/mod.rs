@@ -24,6 +24,7 @@ use embedded::{Embedded, LIBRARY};
 use super::environment::ProgramEnvironment;
 use super::failure::Failure;
 use super::image::image;
+use super::system::preload::entries;
 
 /// The file name to look for, which is also the file's SONAME.
 pub const NAME: &str = "libsigward.so";
@@ -192,6 +193,15 @@ fn machine_if_ours(file: File) -> Option<u16> {
     ours.then(|| elf.elf_header().e_machine.get(endian).0)
 }
 
+/// The bytes of the library inside the command.
+pub fn inside() -> Result<Vec<u8>, Failure> {
+    let library = LIBRARY.as_ref().ok_or_else(|| {
+        Failure::new("this sigward was built without the library")
+            .remedy("build it with `make build`")
+    })?;
+    Ok(library.bytes.to_vec())
+}
+
 /// Whether an entry of `LD_PRELOAD` is our library. Judged by its file name if the loader
 /// must search for it, or if it cannot be read.
 fn is_ours(entry: &Path) -> bool {
@@ -220,10 +230,7 @@ fn is_descriptor(path: &Path) -> bool {
 /// Our libraries in `/etc/ld.so.preload`, which is read as glibc does.
 fn preloaded_everywhere() -> Vec<PathBuf> {
     let Ok(text) = std::fs::read(SYSTEM_PRELOAD) else { return Vec::new() };
-    let lines = text.split(|byte| *byte == b'\n');
-    let code = lines.filter_map(|line| line.split(|byte| *byte == b'#').next());
-    let entries = code.flat_map(|line| line.split(|byte| b" \t\r:".contains(byte)));
-    let paths = entries.map(|entry| PathBuf::from(OsStr::from_bytes(entry)));
+    let paths = entries(&text).into_iter().map(|entry| PathBuf::from(OsStr::from_bytes(entry)));
     paths.filter(|path| path.file_name().is_some() && is_ours(path)).collect()
 }
 
