@@ -64,6 +64,15 @@ const BRIEF: &[&str] = &[
     "zombie",
     "munmap",
 ];
+const RUNTIMES: &[(&str, &str)] = &[
+    GCC,
+    ("/usr/bin/g++", "g++"),
+    ("/usr/include/sigsegv.h", "libsigsegv-dev"),
+    ("/usr/include/boost/test/included/unit_test.hpp", "libboost-test-dev"),
+    ("/usr/bin/ocamlopt", "ocaml-nox"),
+    ("/usr/bin/rustc", "rustc"),
+    ("/usr/bin/erl", "erlang-base"),
+];
 const POSTGRES: &[(&str, &str)] = &[("/usr/lib/postgresql/15/bin/pgbench", "postgresql")];
 
 const fn cpython(name: &'static str, args: &'static [&'static str]) -> Suite {
@@ -147,6 +156,7 @@ pub static SUITES: &[Suite] = &[
         &[("/usr/sbin/nginx", "nginx-light"), PYTHON, ("/usr/bin/pgrep", "procps")]),
     other("PostgreSQL: pgbench -C, crash recovery", "postgres", &[], POSTGRES),
     other("OpenJDK", "java", &[], &[("/usr/bin/javac", "openjdk-17-jdk-headless")]),
+    other("libsigsegv, OCaml, Boost.Test, Rust, Erlang", "runtimes", &[], RUNTIMES),
     other("node", "node", &[], &[("/usr/bin/node", "nodejs")]),
     other("gdb", "gdb", &[], GDB),
     both(other("strace", "strace", &[], &[GCC, ("/usr/bin/strace", "strace")])),
