@@ -4,6 +4,8 @@
 //! After a change, `SNAPSHOTS=overwrite cargo test -p sigward-command --test snapshots` writes the
 //! new texts into this file.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "they are written by machine")]
+
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
@@ -247,41 +249,73 @@ sigward: warning: env clears it: what it starts is not covered; put `sigward run
 #[test]
 fn of_doctor_and_check() {
     let place = Place::new();
-    place.says("doctor none", 2, str![[r#"
+    place.says(
+        "doctor none",
+        2,
+        str![[r#"
 sigward: none: not found
 
-"#]]);
-    place.says("doctor 4194305", 2, str![[r#"
+"#]],
+    );
+    place.says(
+        "doctor 4194305",
+        2,
+        str![[r#"
 sigward: 4194305: no such process, or it has just ended
 
-"#]]);
-    place.says("doctor 99999999999", 125, str![[r#"
+"#]],
+    );
+    place.says(
+        "doctor 99999999999",
+        125,
+        str![[r#"
 sigward: 99999999999: no process has this number; for a program of that name, write ./ before it
 
-"#]]);
-    place.says("doctor ./", 2, str![[r#"
+"#]],
+    );
+    place.says(
+        "doctor ./",
+        2,
+        str![[r#"
 sigward: ./: a folder, not a program
 
-"#]]);
-    place.says("doctor ./orphan ./none", 2, str![[r#"
+"#]],
+    );
+    place.says(
+        "doctor ./orphan ./none",
+        2,
+        str![[r#"
 sigward: ./orphan: /no/such/interpreter: not found
 sigward: ./none: not found
 
-"#]]);
-    place.says("check --explain none", 125, str![[r#"
+"#]],
+    );
+    place.says(
+        "check --explain none",
+        125,
+        str![[r#"
 sigward: --explain none: no row has this id or CVE number; sigward check --all lists them
 
-"#]]);
-    place.says("check --output none/file", 125, str![[r#"
+"#]],
+    );
+    place.says(
+        "check --output none/file",
+        125,
+        str![[r#"
 sigward: cannot write to none/file: No such file or directory (os error 2)
 
-"#]]);
-    place.says("no-such-command", 125, str![[r#"
+"#]],
+    );
+    place.says(
+        "no-such-command",
+        125,
+        str![[r#"
 error: unrecognized subcommand 'no-such-command'
 
 Usage: sigward <COMMAND>
 
 For more information, try '--help'.
 
-"#]]);
+"#]],
+    );
 }

@@ -36,8 +36,14 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// `None` if 32-bit programs cannot run here, or nothing is known about their loader.
-    pub fn here() -> Option<Self> {
+    /// Those of a place that was made before, where `made` finds them. Without reading loaders,
+    /// which takes as long as all else that `sigward run` does.
+    pub fn of_before(made: impl Fn(&Self) -> bool) -> Option<Self> {
+        WORDS_32.into_iter().map(|of_32_bit| Self { of_32_bit }).find(made)
+    }
+
+    /// `None` if nothing is known about the loaders.
+    pub fn of_loaders() -> Option<Self> {
         let of_32_bit = word(&fs::read(LOADER_32).ok()?, &WORDS_32)?;
         let lib_is_32_bit = || {
             fs::read(LOADER_64).is_ok_and(|loader| word(&loader, &WORDS_64) == Some("lib64"))
@@ -57,6 +63,11 @@ impl Folders {
     pub fn mark(&self) -> &'static str {
         if self.of_32_bit == "lib" { "-lib64-" } else { "-" }
     }
+}
+
+/// Whether 32-bit programs run here: with glibc, as they are on machines of both classes.
+pub fn are_here() -> bool {
+    fs::metadata(LOADER_32).is_ok_and(|loader| loader.is_file())
 }
 
 /// Whether the path is one for both classes.

@@ -18,7 +18,6 @@ use object::read::elf::{Dyn, ElfFile64};
 
 use sigward::config;
 
-use both_classes::Folders;
 use embedded::{Embedded, LIBRARY};
 
 use super::environment::ProgramEnvironment;
@@ -120,7 +119,7 @@ impl Library {
                 let digest = format!("{:016x}", place::digest(&bytes));
                 let library = Embedded { digest: &digest, bytes: &bytes };
                 let runtime = environment.get(b"XDG_RUNTIME_DIR");
-                place::place(&library, None, runtime, environment.get(b"TMPDIR"))
+                place::place(&library, false, runtime, environment.get(b"TMPDIR"))
             }
         };
         let path = copy.map_err(|failure| closed(&failure.message()))?;
@@ -248,16 +247,13 @@ fn own_copy(
             && (!geteuid().is_root() || readable::by_all(path))
     };
     let installed = everywhere.iter().cloned().chain(places()).find(usable);
-    let folders = if everywhere.is_empty() && library.machine() == EM_X86_64.0 {
-        Folders::here()
-    } else {
-        None
-    };
+    let for_both =
+        everywhere.is_empty() && library.machine() == EM_X86_64.0 && both_classes::are_here();
     let runtime = environment.get(b"XDG_RUNTIME_DIR");
-    let place = || place::place(library, folders.as_ref(), runtime, environment.get(b"TMPDIR"));
+    let place = || place::place(library, for_both, runtime, environment.get(b"TMPDIR"));
     match installed {
         None => place(),
-        Some(installed) if folders.is_none() => Ok(installed),
+        Some(installed) if !for_both => Ok(installed),
         // Only for the sake of 32-bit programs.
         Some(installed) => {
             Ok(place().ok().filter(|path| both_classes::serves(path)).unwrap_or(installed))

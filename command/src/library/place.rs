@@ -24,13 +24,13 @@ const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
 /// The path of a copy of `library` that is safe to preload: one that is there, or a new one. With
-/// `folders`, it contains `$LIB` if possible.
+/// `for_both`, it contains `$LIB` if possible.
 ///
 /// # Errors
 /// Names each place that was tried, and why it is not usable.
 pub fn place(
     library: &Embedded<'_>,
-    folders: Option<&Folders>,
+    for_both: bool,
     runtime: Option<&OsStr>,
     temporary: Option<&OsStr>,
 ) -> Result<PathBuf, Failure> {
@@ -48,7 +48,7 @@ pub fn place(
         (Some(Path::new("/dev")), "sigward"),
     ] {
         let Some(base) = base else { continue };
-        match place_in(base, name, library, folders) {
+        match place_in(base, name, library, for_both) {
             Ok(path) => return Ok(path),
             Err(why) => refusals.push(format!("{}: {why}", base.join(name).display())),
         }
@@ -62,7 +62,7 @@ fn place_in(
     base: &Path,
     name: &str,
     library: &Embedded<'_>,
-    folders: Option<&Folders>,
+    for_both: bool,
 ) -> io::Result<PathBuf> {
     let base = base.canonicalize()?;
     if base.as_os_str().as_encoded_bytes().iter().any(|byte| super::splits(*byte)) {
@@ -73,12 +73,18 @@ fn place_in(
     own_folder(&folder)?;
     let path = copy_in(&folder, "", library)?;
     mappable(&File::open(&path)?)?;
-    let for_both = folders.and_then(|folders| for_both_classes(&path, folders).ok());
-    Ok(for_both.unwrap_or(path))
+    let with_variable = if for_both { for_both_classes(&path).ok() } else { None };
+    Ok(with_variable.unwrap_or(path))
 }
 
 /// Makes `folder`, or checks it, so that nobody else can change what is in it.
 fn own_folder(folder: &Path) -> io::Result<()> {
+    let is_fine = |found: fs::Metadata| {
+        found.is_dir() && found.mode() & 0o7777 == FOLDER_MODE && trusted_owner(found.uid())
+    };
+    if folder.symlink_metadata().is_ok_and(is_fine) {
+        return Ok(());
+    }
     if let Err(error) = DirBuilder::new().mode(FOLDER_MODE).create(folder)
         // What is there can be used even where nothing can be made.
         && !folder.exists()
@@ -100,24 +106,38 @@ fn own_folder(folder: &Path) -> io::Result<()> {
 
 /// The path of the copy in `folder`, which is ours.
 fn copy_in(folder: &Path, mark: &str, library: &Embedded<'_>) -> io::Result<PathBuf> {
-    let digest = library.digest.get(..16).unwrap_or(library.digest);
-    let path = folder.join(format!("libsigward{mark}-{digest}.so"));
+    let path = folder.join(name_of_copy(mark, library));
     if !is_copy(&path, library) {
         write_copy(folder, &path, library)?;
     }
     Ok(path)
 }
 
+fn name_of_copy(mark: &str, library: &Embedded<'_>) -> String {
+    format!("libsigward{mark}-{}.so", library.digest.get(..16).unwrap_or(library.digest))
+}
+
 /// The path with `$LIB` that leads 64-bit programs to the copy at `path`, and 32-bit ones to a
 /// library without code.
-fn for_both_classes(path: &Path, folders: &Folders) -> io::Result<PathBuf> {
+fn for_both_classes(path: &Path) -> io::Result<PathBuf> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(ErrorKind::InvalidInput.into());
     };
-    let empty = copy_in(folder, "-i386", &both_classes::EMPTY)?;
-    let link_name = name.to_string_lossy().replacen('-', folders.mark(), 1);
+    let link_name = |folders: &Folders| name.to_string_lossy().replacen('-', folders.mark(), 1);
+    let empty = name_of_copy("-i386", &both_classes::EMPTY);
+    let made = Folders::of_before(|folders| {
+        let at = folder.join(folders.of_32_bit).join(link_name(folders));
+        let leads = |target: PathBuf| target.file_name() == Some(OsStr::new(&empty));
+        fs::read_link(&at).is_ok_and(leads) && at.exists()
+    });
+    let folders = if let Some(folders) = made {
+        folders
+    } else {
+        copy_in(folder, "-i386", &both_classes::EMPTY)?;
+        Folders::of_loaders().ok_or(ErrorKind::Unsupported)?
+    };
     let links = folders.of_64_bit().map(|word| (word, name));
-    for (word, file) in links.chain([(folders.of_32_bit, empty.file_name().unwrap_or_default())]) {
+    for (word, file) in links.chain([(folders.of_32_bit, OsStr::new(&empty))]) {
         let mut at = folder.to_owned();
         let mut target = PathBuf::new();
         for part in Path::new(word) {
@@ -125,17 +145,15 @@ fn for_both_classes(path: &Path, folders: &Folders) -> io::Result<PathBuf> {
             own_folder(&at)?;
             target.push("..");
         }
-        link(&target.join(file), &at.join(&link_name))?;
+        link(&target.join(file), &at.join(link_name(&folders)))?;
     }
-    Ok(folder.join(both_classes::VARIABLE).join(link_name))
+    Ok(folder.join(both_classes::VARIABLE).join(link_name(&folders)))
 }
 
-/// Makes a symbolic link in a folder of ours, or checks it.
+/// Makes a symbolic link in a folder of ours, or checks it. Whose it is does not matter: nobody can
+/// change one without writing in the folder.
 fn link(target: &Path, at: &Path) -> io::Result<()> {
-    let is_there = || {
-        fs::read_link(at).is_ok_and(|there| there == target)
-            && at.symlink_metadata().is_ok_and(|found| trusted_owner(found.uid()))
-    };
+    let is_there = || fs::read_link(at).is_ok_and(|there| there == target);
     if is_there() {
         return Ok(());
     }

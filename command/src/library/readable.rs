@@ -8,38 +8,50 @@ use std::path::Path;
 use nix::unistd::geteuid;
 
 /// Whether every user can read the file. An access control list may say otherwise: it is not asked.
+/// Nor is the root folder: where others cannot enter that, they can run nothing.
 pub fn by_all(path: &Path) -> bool {
     let allows = |path: &Path, bit: u32| fs::metadata(path).is_ok_and(|it| it.mode() & bit != 0);
     path.canonicalize().is_ok_and(|path| {
-        allows(&path, 0o004) && path.ancestors().skip(1).all(|folder| allows(folder, 0o001))
+        let mut folders = path.ancestors().skip(1).filter(|folder| folder.parent().is_some());
+        allows(&path, 0o004) && folders.all(|folder| allows(folder, 0o001))
     })
 }
 
 /// Opens a file if that is possible after an exec too. Capabilities that let this process read
 /// everything end there, unless it is root or they are ambient.
 pub fn open_as_after_exec(path: &Path) -> io::Result<File> {
-    let lost = Capabilities::ours().filter(|it| it.of_files() && !survive_exec());
-    if let Some(lost) = &lost {
-        lost.without_those_of_files().set();
+    let open = || {
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        File::options().read(true).custom_flags(flags).open(path)
+    };
+    let file = open()?;
+    if root_may_read_all() {
+        return Ok(file);
     }
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::options().read(true).custom_flags(flags).open(path);
-    if let Some(lost) = lost {
-        lost.set();
-    }
+    let Some(lost) = Capabilities::ours().filter(|it| it.of_files() && !are_ambient()) else {
+        return Ok(file);
+    };
+    lost.without_those_of_files().set();
+    let file = open();
+    lost.set();
     file
 }
 
-/// Whether the programs that this process becomes may read what it may.
-fn survive_exec() -> bool {
-    // SAFETY: plain queries.
-    let (flags, ambient) = unsafe {
-        let is_ambient = |capability: libc::c_ulong| {
+/// Whether the programs that this process becomes get root's capabilities.
+fn root_may_read_all() -> bool {
+    // SAFETY: a plain query.
+    geteuid().is_root() && unsafe { libc::prctl(libc::PR_GET_SECUREBITS) } & NO_ROOT == 0
+}
+
+/// Whether one of the two outlives an exec.
+fn are_ambient() -> bool {
+    let is_ambient = |capability: libc::c_ulong| {
+        // SAFETY: a plain query.
+        unsafe {
             libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1
-        };
-        (libc::prctl(libc::PR_GET_SECUREBITS), is_ambient(1) || is_ambient(2))
+        }
     };
-    ambient || geteuid().is_root() && flags & NO_ROOT == 0
+    is_ambient(1) || is_ambient(2)
 }
 
 /// `SECBIT_NOROOT`: root is a user like others.

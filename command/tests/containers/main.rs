@@ -2,6 +2,7 @@
 //! with the system calls that container engines allow.
 
 mod bundle;
+mod dockerfiles;
 mod init;
 mod seccomp;
 
