@@ -21,6 +21,7 @@ pub enum Preload {
 }
 
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 pub struct Found {
     pub preload: Preload,
     /// The file that was there before us.

@@ -181,6 +181,7 @@ impl Work {
         };
         let undone = plan::steps(undo, &Found::look(self.is_live)?, &self.files)?;
         match self.all(&undone) {
+            Ok(()) if purpose == Purpose::Boot => Err(failure.remedy("nothing is preloaded")),
             Ok(()) => Err(failure.remedy("everything is as it was before")),
             Err((step, error)) => {
                 failure.report();

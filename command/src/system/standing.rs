@@ -23,7 +23,7 @@ pub fn notes() -> Vec<String> {
         _ => {}
     }
     let text = fs::read(place::PRELOAD).unwrap_or_default();
-    notes.extend(of_entries(&text, |path| path.exists()));
+    notes.extend(of_entries(&text, Path::exists));
     if found.is_installed() {
         let musl = trial::loaders().into_iter().filter(|loader| {
             loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-musl-"))

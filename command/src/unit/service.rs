@@ -68,8 +68,9 @@ impl Service {
             match name {
                 "Environment" => {
                     let entries = words(value);
-                    let own = entries.iter().filter_map(|it| it.strip_prefix("LD_PRELOAD="));
-                    service.preload = own.last().filter(|it| !it.is_empty()).map(str::to_owned);
+                    let mut own = entries.iter().filter_map(|it| it.strip_prefix("LD_PRELOAD="));
+                    service.preload =
+                        own.next_back().filter(|it| !it.is_empty()).map(str::to_owned);
                 }
                 "EnvironmentFiles" => service.environment_files = Some(value.to_owned()),
                 "LimitMEMLOCK" => {
