@@ -24,6 +24,9 @@ pub enum Bench {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Write a bar chart, as SVG
+        #[arg(long, value_name = "FILE")]
+        plot: Option<std::path::PathBuf>,
         #[command(flatten)]
         effort: Effort,
     },
@@ -31,8 +34,12 @@ pub enum Bench {
 
 impl Bench {
     pub fn execute(&self) -> Result<Exit, Failure> {
-        let Self::Syscalls { json, effort } = self;
+        let Self::Syscalls { json, plot, effort } = self;
         let report = report::json(*effort, &entry_paths::measure(*effort));
+        if let Some(file) = plot {
+            std::fs::write(file, report::chart(&report))
+                .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
+        }
         output::print(&report, *json, report::text).map(|()| Exit::Success)
     }
 }

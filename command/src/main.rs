@@ -8,6 +8,7 @@
 // See start.rs.
 #![cfg_attr(not(test), no_main)]
 
+mod bar_chart;
 mod bench;
 mod check;
 mod credentials;

@@ -63,6 +63,30 @@ fn json_has_times_or_the_reason_for_each_path() {
     assert_eq!(int80["published_isolated_ratio"], 1.79);
 }
 
+#[test]
+fn the_plot_has_a_bar_for_each_figure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("chart.svg");
+    let rows = paths(&bench(&["--json", "--plot"]).arg(&file).output().expect("it runs"));
+    let figures = ["minimum_ns", "published_isolated_ns", "published_open_ns"];
+    let bars = rows.iter().flat_map(|row| figures.map(|figure| row[figure].is_f64()));
+
+    let text = std::fs::read_to_string(&file).expect("the chart");
+    let chart = roxmltree::Document::parse(&text).expect("well-formed XML");
+    assert!(chart.root_element().has_tag_name(("http://www.w3.org/2000/svg", "svg")));
+    let rects = chart.descendants().filter(|node| node.tag_name().name() == "rect").count();
+    // One is the background, three belong to the legend.
+    assert_eq!(rects, 4 + bars.filter(|bar| *bar).count());
+}
+
+#[test]
+fn a_chart_that_cannot_be_written_is_named() {
+    bench(&["--plot", "/nowhere/chart.svg"])
+        .assert()
+        .code(125)
+        .stderr(contains("--plot /nowhere/chart.svg: "));
+}
+
 /// Their times take more room than a pipe has.
 #[test]
 fn many_rounds_end() {

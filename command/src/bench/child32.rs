@@ -4,12 +4,9 @@
 //! compiler or libc is needed. It runs from a memfd.
 
 use std::arch::global_asm;
-use std::os::fd::AsRawFd;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::unistd::write;
+use nix::unistd::{fexecve, write};
 use object::{Object, ObjectSymbol};
 
 use super::child::{self, Effort, Outcome, times};
@@ -23,10 +20,10 @@ const PARAMETERS: usize = 52 + 32;
 
 global_asm!(
     ".pushsection .rodata.sigward_child32, \"a\"",
-    ".globl sigward_child32; .code32; sigward_child32:",
+    ".globl SIGWARD_CHILD32; .code32; SIGWARD_CHILD32:",
     // Elf32_Ehdr: ET_EXEC, EM_386
     ".byte 0x7f, 0x45, 0x4c, 0x46, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0",
-    ".short 2, 3; .long 1, {base} + .Lstart - sigward_child32, 52, 0, 0; .short 52, 32, 1, 0, 0, 0",
+    ".short 2, 3; .long 1, {base} + .Lstart - SIGWARD_CHILD32, 52, 0, 0; .short 52, 32, 1, 0, 0, 0",
     // Elf32_Phdr: one segment, read and execute
     ".long 1, 0, {base}, {base}, {length}, {length}, 5, 4096",
     // Parameters: rounds (0: write the vDSO to stdout), calls per round, and the offset
@@ -53,7 +50,7 @@ global_asm!(
     // clock_gettime(CLOCK_MONOTONIC, ECX) and write(1, ECX, EDX), by int 0x80
     ".Lclock: mov eax, 265; mov ebx, 1; int 0x80; ret",
     ".Lwrite: mov eax, 4; mov ebx, 1; int 0x80; ret",
-    ".org sigward_child32 + {length}",
+    ".org SIGWARD_CHILD32 + {length}",
     ".code64; .popsection",
     length = const LENGTH,
     base = const BASE,
@@ -62,8 +59,7 @@ global_asm!(
 
 // SAFETY: read-only data; `.org` gives it this length.
 unsafe extern "C" {
-    #[link_name = "sigward_child32"]
-    safe static PROGRAM: [u8; LENGTH];
+    safe static SIGWARD_CHILD32: [u8; LENGTH];
 }
 
 /// Times getppid by sysenter.
@@ -73,23 +69,21 @@ pub fn sysenter(effort: Effort) -> Outcome {
 
 /// Times the clock in the vDSO.
 pub fn vdso(effort: Effort) -> Outcome {
-    const CLOCK: &str = "__vdso_clock_gettime";
     let image = run([0; 3])?;
     let vdso = object::File::parse(&*image).map_err(|_| "the kernel maps no 32-bit vDSO")?;
-    let clock = vdso.dynamic_symbols().find(|symbol| symbol.name() == Ok(CLOCK));
-    let clock = clock.ok_or(format!("the vDSO has no {CLOCK}"))?;
+    let clock = vdso.dynamic_symbols().find(|symbol| symbol.name() == Ok("__vdso_clock_gettime"));
+    let clock = clock.ok_or("the vDSO has no clock_gettime")?;
     Ok(times(effort, &run([effort.rounds, effort.calls, clock.address() as u32])?))
 }
 
 /// Executes the program, in a child, from a file without a name.
 fn run(parameters: [u32; 3]) -> Result<Vec<u8>, String> {
-    let mut program = PROGRAM;
+    let mut program = SIGWARD_CHILD32;
     program[PARAMETERS..][..12].copy_from_slice(parameters.map(u32::to_le_bytes).as_flattened());
     // Kernels before 6.3 do not know MFD_EXEC; later ones may be configured to require it.
     let memfd = |flags| memfd_create(c"sigward-bench", MFdFlags::from_bits_retain(flags));
     let file = memfd(libc::MFD_CLOEXEC | libc::MFD_EXEC).or_else(|_| memfd(libc::MFD_CLOEXEC));
     let file = file.and_then(|file| write(&file, &program).and(Ok(file)));
     let file = file.map_err(|error| format!("cannot make a 32-bit program: {error}"))?;
-    let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    child::run(|| command.exec().raw_os_error().unwrap_or_default())
+    child::run(|| fexecve(&file, &[c"sigward-bench"], &[c""; 0]).unwrap_err() as i32)
 }

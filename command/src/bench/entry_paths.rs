@@ -22,25 +22,22 @@ pub fn measure(effort: Effort) -> [Value; 7] {
     // SAFETY: a plain query.
     let vdso = match unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) } {
         0 => Err("the kernel maps no vDSO".to_owned()),
-        _ => time(effort, 0, clock),
+        // libc looks for the function in the vDSO.
+        _ => time(effort, 0, || clock_gettime(ClockId::CLOCK_MONOTONIC).is_err().into()),
     };
+    // SAFETY: getppid takes nothing and never fails.
+    let syscall = || unsafe { call::raw(libc::SYS_getppid, []) }.unwrap_or(0) as c_int;
     let reference = time(effort, here, syscall);
     let least = reference.iter().flatten().copied().fold(f64::NAN, f64::min);
-    let path = |names, published, times| row(names, published, least, &times);
     [
-        path(["libc", "getppid"], [f64::NAN; 2], time(effort, here, || getppid().as_raw())),
-        path([REFERENCE, "getppid"], PUBLISHED_REFERENCE, reference),
-        path(["int 0x80", "getppid"], [498.0, 317.0], time(effort, here, int80)),
-        path(["vDSO", "clock_gettime"], [37.0, 37.0], vdso),
-        path(["vsyscall", "gettimeofday"], [692.0, 496.0], time(effort, 0, vsyscall)),
-        path(["sysenter (32-bit)", "getppid"], [338.0, 150.0], child32::sysenter(effort)),
-        path(["vDSO (32-bit)", "clock_gettime"], [51.0, 51.0], child32::vdso(effort)),
+        row(["libc", "getppid"], [f64::NAN; 2], least, time(effort, here, || getppid().as_raw())),
+        row([REFERENCE, "getppid"], PUBLISHED_REFERENCE, least, reference),
+        row(["int 0x80", "getppid"], [498.0, 317.0], least, time(effort, here, int80)),
+        row(["vDSO", "clock_gettime"], [37.0, 37.0], least, vdso),
+        row(["vsyscall", "gettimeofday"], [692.0, 496.0], least, time(effort, 0, vsyscall)),
+        row(["sysenter (32-bit)", "getppid"], [338.0, 150.0], least, child32::sysenter(effort)),
+        row(["vDSO (32-bit)", "clock_gettime"], [51.0, 51.0], least, child32::vdso(effort)),
     ]
-}
-
-fn syscall() -> c_int {
-    // SAFETY: getppid takes nothing and never fails.
-    unsafe { call::raw(libc::SYS_getppid, []) }.unwrap_or(0) as c_int
 }
 
 /// By the 32-bit table, where getppid is number 64.
@@ -49,11 +46,6 @@ fn int80() -> c_int {
     // SAFETY: getppid takes nothing. The kernel may clear R8 to R11.
     unsafe { asm!("int 0x80", inlateout("eax") 64 => result, clobber_abi("C"), options(nostack)) };
     result
-}
-
-/// By libc, which looks for the function in the vDSO.
-fn clock() -> c_int {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).is_err().into()
 }
 
 fn vsyscall() -> c_int {

@@ -27,29 +27,27 @@ const COLUMNS: [(&str, usize, usize); 7] = [
 
 /// A path in JSON. `reference` is the time of [`REFERENCE`] here, `published` are the two times
 /// of this path. A figure that does not exist (NaN) is null.
-pub fn row(names: [&str; 2], published: [f64; 2], reference: f64, times: &Outcome) -> Value {
+pub fn row(names: [&str; 2], published: [f64; 2], reference: f64, times: Outcome) -> Value {
     let rounds = times.as_deref().unwrap_or_default();
     let at = |index: usize| rounds.get(index).copied().unwrap_or(f64::NAN);
     let ([minimum, median], [isolated, open]) = ([at(0), at(rounds.len() / 2)], published);
     let [to_isolated, to_open] = [isolated / PUBLISHED_REFERENCE[0], open / PUBLISHED_REFERENCE[1]];
     let figures = [minimum, median, minimum / reference, isolated, to_isolated, open, to_open];
-    let mut row = json!({"path": names[0], "call": names[1], "unavailable": times.as_ref().err()});
+    let mut row = json!({"path": names[0], "call": names[1], "unavailable": times.err()});
     for ((name, ..), figure) in zip(COLUMNS, figures) {
         row[name] = json!((figure * 100.0).round() / 100.0);
     }
     row
 }
 
-/// The paths with what they need to be understood. The names are an interface: add, do not
-/// rename.
+/// The paths and what explains them. The names are an interface: add, do not rename.
 pub fn json(effort: Effort, paths: &[Value]) -> Value {
     let cpuinfo = read("/proc/cpuinfo");
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name\t: "));
-    let system = |file| read(&format!("/sys/devices/system/{file}"));
     json!({
         "machine": model.unwrap_or("unknown"),
-        "page_table_isolation": system("cpu/vulnerabilities/meltdown"),
-        "clock_source": system("clocksource/clocksource0/current_clocksource"),
+        "page_table_isolation": read("/sys/devices/system/cpu/vulnerabilities/meltdown"),
+        "clock_source": read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "rounds": effort.rounds, "calls_per_round": effort.calls,
         "published_on": PUBLISHED_ON, "ratio_to": REFERENCE, "paths": paths,
     })
@@ -84,6 +82,16 @@ Published: {PUBLISHED_ON}, with page table isolation and without (open). Its vsy
 emulated; a native one took as long as syscall.
 {rounds} rounds of {calls} calls. getppid: no libc caches it, and it does next to nothing.\n"
     )
+}
+
+/// The same as a bar chart. In a virtual machine one path may take a hundred times as long.
+pub fn chart(report: &Value) -> String {
+    let legend = [
+        ("minimum_ns", format!("here, {}", report["machine"].as_str().unwrap_or_default())),
+        ("published_isolated_ns", format!("published, {PUBLISHED_ON}, page table isolation")),
+        ("published_open_ns", format!("published, {PUBLISHED_ON}, without")),
+    ];
+    crate::bar_chart::svg("Nanoseconds per call", 1400.0, "path", &legend, &report["paths"])
 }
 
 fn read(file: &str) -> String {

@@ -28,13 +28,11 @@ pub static ROWS: &[Row] = &[
         id: "x86-xrstor-fault",
         versions: Versions::Record("CVE-2021-47226"),
         trigger: Trigger::FaultInFrame,
-        cure: Cure::ResidentStacks,
         reach: Reach::Told,
         confidence: Confidence::Medium,
         summary: "a fault while the kernel reads a frame back can change registers that belong to \
                   another task",
-        instead: "resident stacks (SIGWARD=on) keep a hardened process from being the source, not \
-                  from being the victim",
+        instead: "a kernel that has the fix; whether resident signal stacks help is not tested",
         ..X86
     },
     Row {
