@@ -116,7 +116,7 @@ fn another_copy_of_the_library_stops_it() {
     refuses(&root, "already names /opt/libsigward.so");
 }
 
-/// In front of it, our entry would turn the second comment into a name; behind it as well.
+/// What is behind a zero byte is not read: such a file is not understood, so it is left alone.
 #[test]
 fn a_file_that_would_be_read_differently_stops_it() {
     if !need::root() {
