@@ -33,7 +33,7 @@ const IN_FORCE: u32 = 3;
 const MOST: usize = 1024;
 
 /// One stack of ours, and the one that it stands in for.
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Substitute {
     state: AtomicU32,
     /// The thread's id, or 0 if it was not asked for.
@@ -42,7 +42,6 @@ pub(crate) struct Substitute {
     thread: AtomicUsize,
     asked: Place,
     actual: Place,
-    spare: [usize; 2],
 }
 
 const _: () = assert!(size_of::<Substitute>() == 64, "one line of the cache");
@@ -115,7 +114,6 @@ impl Substitute {
 #[repr(C)]
 struct Records {
     next: AtomicPtr<Records>,
-    spare: [usize; 7],
     each: [Substitute; page::SIZE / size_of::<Substitute>() - 1],
 }
 

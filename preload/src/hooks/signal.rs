@@ -6,7 +6,6 @@
 //! stacks.
 
 use core::ffi::{c_int, c_void};
-use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -20,7 +19,6 @@ use sigward_core::state::block;
 use sigward_core::wait::gate;
 
 use super::thread;
-use crate::arch;
 use crate::originals::{self, Id};
 
 /// sigaltstack(2): makes the new stack resident before the kernel knows it.
@@ -29,16 +27,39 @@ use crate::originals::{self, Id};
 ///
 /// # Safety
 /// The same as for libc's function.
+#[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigaltstack() {
-    arch::call_and_compare!(
+    crate::arch::call_and_compare!(
         route = ROUTE,
-        offset = offset_of!(stack_t, ss_size),
+        offset = core::mem::offset_of!(stack_t, ss_size),
         least = small_stacks::LOOK,
         rest = finish,
         without = query,
     )
+}
+
+/// The same where that is not written in assembly.
+///
+/// # Safety
+/// The same as for libc's function.
+#[cfg(not(target_arch = "x86_64"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
+    // SAFETY: the caller's own arguments; a function of this type.
+    unsafe {
+        if new.is_null() {
+            return query(new, old);
+        }
+        let route = core::mem::transmute::<*mut (), Sigaltstack>(ROUTE.load(Ordering::Relaxed));
+        let result = route(new, old);
+        // After a success, the kernel has read it.
+        if result == 0 && (*new).ss_size >= small_stacks::LOOK.load(Ordering::Relaxed) {
+            return result;
+        }
+        finish(new, old, result)
+    }
 }
 
 type Sigaltstack = unsafe extern "C" fn(*const stack_t, *mut stack_t) -> c_int;
