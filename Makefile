@@ -15,7 +15,6 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
-INSTALL ?= install
 
 # Where cargo puts them.
 target  = $(or $(CARGO_TARGET_DIR),target)
@@ -90,14 +89,9 @@ faults: build
 # No build here: `make && sudo make install` must not leave files of root in target/.
 install:
 	@test -x $(command) -a -e $(library) || { echo "nothing to install: run make build first" >&2; exit 1; }
-	$(INSTALL) -d $(bindir) $(libdir) $(docdir)/docs
-	$(INSTALL) -m 755 $(command) $(bindir)/sigward
-# By rename: a program that starts meanwhile would load a part of a file that is written in place.
-	$(INSTALL) -m 755 $(library) $(libdir)/.libsigward.so.new
-	mv -f $(libdir)/.libsigward.so.new $(libdir)/libsigward.so
-	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
-	$(INSTALL) -m 644 docs/*.md docs/*.svg $(docdir)/docs
-	$(command) pages $(DESTDIR)$(PREFIX)
+	tree=$$(mktemp -d) && trap 'rm -rf "$$tree"' EXIT && \
+		packaging/tree $(command) $(library) "$$tree" && \
+		TREE="$$tree" packaging/install.sh "$(DESTDIR)$(PREFIX)"
 
 uninstall:
 	rm -f $(bindir)/sigward $(libdir)/libsigward.so $(pages)
