@@ -85,7 +85,7 @@ fn installing_again_replaces_every_file_by_rename() {
     }
     make("install", folder.path());
 
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 1 << 16]);
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 16384]);
     // Ends with EAGAIN when all have been read.
     while let Ok(length) = events.read(&mut buffer) {
         bytes.extend_from_slice(&buffer[..length]);
