@@ -11,6 +11,10 @@
 # make bench    the benches; writes docs/performance.md
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
 # make install  into $(DESTDIR)$(PREFIX)
+# make dist     a reproducible release of the last commit in target/dist; dist-check proves that
+# make packages a .deb of it, by cargo-deb (make tools installs it); packages-check tries it (root)
+# make sign     KEY=FILE: signs target/dist/SHA256SUMS by minisign or ssh-keygen
+# make fuzz-coverage  the coverage-guided fuzz targets, a minute each (FUZZ_SECONDS=)
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -30,8 +34,10 @@ pages = $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1/sigward.1 man/man1/sigwa
 
 SECONDS_LONG ?= 600
 CASES ?= 20000
+FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd lint bench faults install uninstall clean
+.PHONY: build demo test soak fuzz suites vm freebsd lint bench faults install uninstall clean \
+	tools dist dist-check packages packages-check sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it: see command/build.rs.
@@ -97,6 +103,27 @@ uninstall:
 	rm -f $(bindir)/sigward $(libdir)/libsigward.so $(pages)
 	rm -rf $(docdir)
 	[ ! -d $(libdir) ] || rmdir --ignore-fail-on-non-empty $(libdir)
+
+tools:
+	packaging/tools
+
+dist:
+	packaging/dist
+
+dist-check:
+	packaging/dist-check
+
+packages:
+	packaging/packages
+
+packages-check:
+	packaging/packages-check
+
+sign:
+	packaging/sign '$(KEY)'
+
+fuzz-coverage:
+	fuzz/run $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean
