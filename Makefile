@@ -13,11 +13,14 @@
 # make fleet    packaging/fleet: renders, validates, plays and builds what is there; needs root,
 #               kubectl, promtool, buildah
 # make install  into $(DESTDIR)$(PREFIX)
+# make dist     a reproducible release of the last commit in target/dist; dist-check proves that
+# make packages a .deb of it, by cargo-deb (make tools installs it); packages-check tries it (root)
+# make sign     KEY=FILE: signs target/dist/SHA256SUMS by minisign or ssh-keygen
+# make fuzz-coverage  the coverage-guided fuzz targets, a minute each (FUZZ_SECONDS=)
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
-INSTALL ?= install
 
 # Where cargo puts them.
 target  = $(or $(CARGO_TARGET_DIR),target)
@@ -33,8 +36,10 @@ pages = $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1/sigward.1 man/man1/sigwa
 
 SECONDS_LONG ?= 600
 CASES ?= 20000
+FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd lint bench faults fleet install uninstall clean
+.PHONY: build demo test soak fuzz suites vm freebsd lint bench faults fleet install uninstall clean \
+	tools dist dist-check packages packages-check sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it: see command/build.rs.
@@ -71,7 +76,7 @@ fuzz:
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release --lib
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release -p sigward-reader
 
-# The first time, this fetches the source of Rust's library: see the script.
+# The first time, this fetches core for that target: see packaging/cargo-for.
 freebsd:
 	packaging/freebsd/build
 	$(CARGO) test --quiet -p sigward-emulators --test freebsd
@@ -102,19 +107,35 @@ fleet: build
 # No build here: `make && sudo make install` must not leave files of root in target/.
 install:
 	@test -x $(command) -a -e $(library) || { echo "nothing to install: run make build first" >&2; exit 1; }
-	$(INSTALL) -d $(bindir) $(libdir) $(docdir)/docs
-	$(INSTALL) -m 755 $(command) $(bindir)/sigward
-# By rename: a program that starts meanwhile would load a part of a file that is written in place.
-	$(INSTALL) -m 755 $(library) $(libdir)/.libsigward.so.new
-	mv -f $(libdir)/.libsigward.so.new $(libdir)/libsigward.so
-	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
-	$(INSTALL) -m 644 docs/*.md docs/*.svg $(docdir)/docs
-	$(command) pages $(DESTDIR)$(PREFIX)
+	tree=$$(mktemp -d) && trap 'rm -rf "$$tree"' EXIT && \
+		packaging/tree $(command) $(library) "$$tree" && \
+		TREE="$$tree" packaging/install.sh "$(DESTDIR)$(PREFIX)"
 
 uninstall:
 	rm -f $(bindir)/sigward $(libdir)/libsigward.so $(pages)
 	rm -rf $(docdir)
 	[ ! -d $(libdir) ] || rmdir --ignore-fail-on-non-empty $(libdir)
+
+tools:
+	packaging/tools
+
+dist:
+	packaging/dist
+
+dist-check:
+	packaging/dist-check
+
+packages:
+	packaging/packages
+
+packages-check:
+	packaging/packages-check
+
+sign:
+	packaging/sign '$(KEY)'
+
+fuzz-coverage:
+	fuzz/run $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean
