@@ -11,6 +11,7 @@ use core::ffi::{c_int, c_uint};
 use sigward_core::events::memory_calls::{self, Commit};
 use sigward_core::os::{call, errno, page, signals, user_memory};
 use sigward_core::residency::{self, origin, watched};
+use sigward_core::small_stacks;
 
 /// Whether a call of madvise(2) is to be passed on as it is, and nothing done
 /// afterwards. No frame of ours may be in what the program gives up: it may be
@@ -176,8 +177,12 @@ pub fn lock(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     if residency::on_duty() { memory_calls::locking(range, commit) } else { commit() }
 }
 
-/// The range that mlockall(2) with `flags` locks at once.
+/// The range that mlockall(2) with `flags` locks at once. Notes if it locks what
+/// is mapped later.
 pub fn locked_by_all(flags: c_int) -> Option<(usize, usize)> {
+    if flags & libc::MCL_FUTURE != 0 {
+        small_stacks::memory_is_locked_ahead();
+    }
     (flags & libc::MCL_CURRENT != 0).then_some((0, usize::MAX))
 }
 

@@ -3,6 +3,7 @@
 use core::ffi::c_int;
 
 use super::memory_calls::dangling;
+use crate::os::errno::Errno;
 use crate::os::page::Pages;
 use crate::os::signals::Blocked;
 use crate::os::{call, errno, touch, user_memory};
@@ -22,7 +23,8 @@ use crate::state::stats;
 /// the address for the old stack is bad, it returns EFAULT *and* installs the
 /// new one.
 fn installed(asked: &libc::stack_t) -> bool {
-    call::current_altstack().is_ok_and(|now| {
+    let may_be = Errno(errno::get()) == Errno::EFAULT;
+    may_be && call::current_altstack().is_ok_and(|now| {
         if is_disable(asked) { is_disable(&now) } else { Stack::of(&now) == Stack::of(asked) }
     })
 }
@@ -65,12 +67,12 @@ pub fn set(
         // A success leaves it as it was.
         errno::set(errno);
     }
-    if substitutes::any() {
-        substitutes::settle(claim, installed);
-    }
     if result == 0 {
         small_stacks::translate(old);
         dangling::translate(old);
+    }
+    if substitutes::any() {
+        substitutes::settle(claim, installed);
     }
     if installed {
         dangling::forget();

@@ -11,7 +11,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::errno::Errno;
-use super::page;
+use super::page::{self, Pages};
 use crate::arch;
 
 /// The outcome of a system call: its return value, or its error.
@@ -408,20 +408,34 @@ pub fn map_memory(length: usize) -> Outcome {
     harmless(libc::SYS_mmap, [far_away(length), length, protection, flags, usize::MAX, 0])
 }
 
-/// Whether nothing is mapped in `[start, start + length)`: tries to map it, and
-/// unmaps it again. False in doubt, as before Linux 4.17 if something is there.
+/// Whether nothing is mapped in `[start, start + length)`; false in doubt.
+/// Changes nothing: mprotect(2) fails with ENOMEM where nothing is mapped, and
+/// with EINVAL where something is that does not grow upwards, as nothing does
+/// on this architecture.
 #[must_use]
 pub fn is_free(start: usize, length: usize) -> bool {
-    let first = start / page::SIZE * page::SIZE;
-    let bytes = length.saturating_add(start.wrapping_sub(first));
-    let flags =
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-    let protection = libc::PROT_NONE as usize;
-    let arguments = [first, bytes, protection, flags as usize, usize::MAX, 0];
-    let Ok(got) = harmless(libc::SYS_mmap, arguments) else { return false };
-    // SAFETY: our own mapping of a moment ago.
-    let _ = unsafe { unmap_memory(got, bytes) };
-    got == first
+    /// Larger stacks are not worth so many calls.
+    const MOST: usize = 32;
+    const PROT_GROWSUP: c_int = 0x0200_0000;
+    let pages = Pages::around(start, start.saturating_add(length));
+    let protection = libc::PROT_READ | libc::PROT_WRITE | PROT_GROWSUP;
+    let free = |page: usize| {
+        protect(page.wrapping_mul(page::SIZE), page::SIZE, protection) == Err(Errno::ENOMEM)
+    };
+    !pages.is_empty() && pages.count() <= MOST && pages.numbers().all(free)
+}
+
+/// Copies `buffer.len()` bytes from `start` by process_vm_readv(2) from
+/// ourselves, process `pid`: where a load of ours would raise a signal, this
+/// returns an error.
+///
+/// # Errors
+/// EFAULT if not even the first byte can be read; those of that call.
+pub fn read_own(pid: c_int, start: usize, buffer: &mut [u8]) -> Outcome {
+    let to = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let from = [start, buffer.len()];
+    let [to, from] = [&to, &from].map(|range| core::ptr::from_ref(range) as usize);
+    harmless(libc::SYS_process_vm_readv, [pid as usize, to, 1, from, 1, 0])
 }
 
 /// Gives `[start, start + length)` of our own memory a name in

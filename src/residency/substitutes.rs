@@ -32,13 +32,22 @@ const IN_FORCE: u32 = 3;
 /// The most stacks of ours that one thread may have.
 const MOST: usize = 1024;
 
+/// The most stacks of ours in all. Each takes two mappings, of which a process
+/// has 65,530 by default.
+const MOST_IN_ALL: usize = 12_288;
+
+/// How many stacks of threads that have ended are kept: another thread may
+/// still resume a context on one of them.
+const KEPT: usize = 256;
+
 /// One stack of ours, and the one that it stands in for.
 #[repr(C, align(64))]
 pub(crate) struct Substitute {
     state: AtomicU32,
     /// The thread's id, or 0 if it was not asked for.
     tid: AtomicI32,
-    /// The pointer of the thread that registered it; 0 once that has ended.
+    /// The pointer of the thread that registered it; 0 once that has ended and
+    /// nobody has it in force.
     thread: AtomicUsize,
     asked: Place,
     actual: Place,
@@ -97,6 +106,17 @@ impl Substitute {
         self.thread.load(Ordering::Relaxed) == thread
     }
 
+    /// Nobody has it in force, and its thread has ended. Only for whoever took
+    /// the record.
+    fn orphan(&self) {
+        self.thread.store(0, Ordering::Relaxed);
+        self.become_(IDLE);
+    }
+
+    fn is_orphan(&self) -> bool {
+        self.is_own(0) && self.state() == IDLE
+    }
+
     /// Unmaps the stack. Only for whoever took the record.
     fn give_back(&self) {
         let stack = self.actual();
@@ -125,6 +145,15 @@ static NAMES: AtomicBool = AtomicBool::new(false);
 /// Gives our stacks a name from now on, by prctl(2).
 pub(crate) fn give_names() {
     NAMES.store(true, Ordering::Relaxed);
+}
+
+/// Whether the program has asked for all of its memory to be locked that is
+/// mapped from then on.
+static LOCKED_AHEAD: AtomicBool = AtomicBool::new(false);
+
+/// The program calls mlockall(2) with `MCL_FUTURE`.
+pub(crate) fn memory_is_locked_ahead() {
+    LOCKED_AHEAD.store(true, Ordering::Relaxed);
 }
 
 static FIRST: AtomicPtr<Records> = AtomicPtr::new(core::ptr::null_mut());
@@ -204,6 +233,8 @@ fn free() -> Option<&'static Substitute> {
 #[derive(Clone, Copy)]
 pub(crate) struct Claim {
     record: &'static Substitute,
+    /// What it stands in for, once it is installed.
+    asked: Stack,
     /// Its state before, which is [`FREE`] if it is new: then nothing can be on
     /// it.
     before: u32,
@@ -240,11 +271,19 @@ pub(crate) fn claim(
     let in_use =
         |stack: Stack| stack.base == now && now != 0 || here.wrapping_sub(stack.base) < stack.size;
     sweep(asked, now, ended);
-    let (mut own, mut again) = (0, None);
+    let (mut own, mut all, mut orphans, mut again) = (0, 0, 0, None);
     for it in records().filter(|it| it.state() != FREE) {
         let actual = it.actual();
         let mine = it.is_own(thread);
+        if mine && it.state() == IN_FORCE && !in_use(actual) && it.take(IN_FORCE) {
+            // A thread before this one had this thread pointer, and its end was
+            // not seen.
+            it.orphan();
+            continue;
+        }
+        all += 1;
         own += usize::from(mine);
+        orphans += usize::from(it.is_orphan());
         // The memory is registered again: what was on our stack is gone.
         let same = it.asked().base == asked.base && actual.size >= size;
         let apart = here.wrapping_sub(actual.base) >= actual.size;
@@ -257,7 +296,7 @@ pub(crate) fn claim(
     }
     let (record, before) = match again {
         Some(found) => found,
-        None if own >= MOST => return Err(Refusal::Full),
+        None if own >= MOST || all >= MOST_IN_ALL => return Err(Refusal::Full),
         None => {
             let record = free().ok_or(Refusal::Memory)?;
             let Some(stack) = make(size) else {
@@ -265,13 +304,21 @@ pub(crate) fn claim(
                 return Err(Refusal::Memory);
             };
             record.actual.set(stack);
+            record.asked.set(asked);
             (record, FREE)
         }
     };
+    if orphans > KEPT {
+        let skipped = HAND.load(Ordering::Relaxed) % KEPT;
+        for it in records().filter(|it| it.is_orphan()).skip(skipped).take(2) {
+            if !in_use(it.actual()) && it.take(IDLE) {
+                it.give_back();
+            }
+        }
+    }
     record.tid.store(tid, Ordering::Relaxed);
     record.thread.store(thread, Ordering::Relaxed);
-    record.asked.set(asked);
-    Ok(Claim { record, before })
+    Ok(Claim { record, asked, before })
 }
 
 /// The call with `claim`, if any, is over. If it was successful, the kernel has
@@ -289,7 +336,10 @@ pub(crate) fn settle(claim: Option<Claim>, installed: bool) {
     }
     match claim {
         None => {}
-        Some(claim) if installed => claim.record.become_(IN_FORCE),
+        Some(claim) if installed => {
+            claim.record.asked.set(claim.asked);
+            claim.record.become_(IN_FORCE);
+        }
         Some(claim) if claim.before == FREE => claim.record.give_back(),
         Some(claim) => claim.record.become_(claim.before),
     }
@@ -335,25 +385,30 @@ pub(crate) fn thread_end() {
     let now = call::current_altstack().map_or(0, |now| now.ss_sp as usize);
     for it in own() {
         if it.actual().base == now && now != 0 {
-            // Refused while the thread runs on it: then it stays.
+            // Refused while the thread runs on it: then it stays, until another
+            // thread has this thread pointer.
             if call::disable_altstack().is_ok() && (it.take(IN_FORCE) || it.take(IDLE)) {
                 it.give_back();
-                continue;
             }
-        } else if it.take(IN_FORCE) {
-            it.become_(IDLE);
+        } else if it.take(IN_FORCE) || it.take(IDLE) {
+            it.orphan();
         }
-        it.thread.store(0, Ordering::Relaxed);
     }
 }
 
 /// In the child of a fork only the calling thread lives on. Unmaps the stacks
 /// that the kernel had for the others; `before` and `tid` are its ids in the
-/// parent and now.
-pub(crate) fn in_child(before: c_int, tid: c_int) {
+/// parent and now, `here` its stack pointer.
+pub(crate) fn in_child(before: c_int, tid: c_int, here: usize) {
     let thread = arch::thread_pointer();
     for it in records().filter(|it| it.state() != FREE) {
-        if !it.is_own(thread) {
+        let (actual, own) = (it.actual(), it.is_own(thread));
+        if !own && here.wrapping_sub(actual.base) < actual.size {
+            // This thread has resumed a context there.
+            if it.take(IN_FORCE) {
+                it.orphan();
+            }
+        } else if !own {
             if it.take(IN_FORCE) {
                 it.give_back();
             }
@@ -372,6 +427,11 @@ pub(crate) fn make(size: usize) -> Option<Stack> {
     if call::protect(start, page::SIZE, libc::PROT_NONE).is_err() {
         unmap(stack);
         return None;
+    }
+    if LOCKED_AHEAD.load(Ordering::Relaxed) {
+        // It would count against the program's limit. Where it is to be locked,
+        // that is done when it is set.
+        let _ = call::munlock(start, size.wrapping_add(page::SIZE));
     }
     origin::mapped(start, size.wrapping_add(page::SIZE));
     if NAMES.load(Ordering::Relaxed) {

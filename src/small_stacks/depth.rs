@@ -15,8 +15,9 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering}
 use super::arena;
 use crate::arch;
 use crate::os::line::Line;
-use crate::os::{call, page, stderr, user_memory};
+use crate::os::{call, page, stderr};
 use crate::plan::Depth;
+use crate::residency::charge::OWNER;
 use crate::residency::ladder::Stack;
 use crate::state::block::BLOCK;
 
@@ -96,22 +97,19 @@ fn record(thread: c_int, used: usize, of: usize) {
     }
 }
 
-/// Bytes from the lowest one that is not zero to the top. Stops where the stack
-/// cannot be read.
+/// Bytes from the lowest one that is not zero to the top, as far as the stack
+/// can be read. It may be another thread's, who may unmap it meanwhile.
 fn used(stack: Stack) -> usize {
     let Some(top) = stack.top() else { return 0 };
+    let mut buffer = [0; 256];
     let mut at = stack.base;
     while at < top {
-        let end = (at / page::SIZE + 1).saturating_mul(page::SIZE).min(top);
-        if user_memory::readable(at, end.wrapping_sub(at).max(8)) {
-            while at < end {
-                // SAFETY: readable a moment ago. Another thread may be writing
-                // to it.
-                if unsafe { (at as *const u8).read_volatile() } != 0 {
-                    return top.wrapping_sub(at);
-                }
-                at = at.wrapping_add(1);
-            }
+        let end = (at / buffer.len() + 1).saturating_mul(buffer.len()).min(top);
+        let part = buffer.get_mut(..end.wrapping_sub(at)).unwrap_or_default();
+        if call::read_own(OWNER.pid(), at, part).is_ok()
+            && let Some(place) = part.iter().position(|&byte| byte != 0)
+        {
+            return top.wrapping_sub(at).wrapping_sub(place);
         }
         at = end;
     }

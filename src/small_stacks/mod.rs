@@ -53,6 +53,12 @@ pub fn take_charge(remedy: Remedy, room: usize, names: bool) {
     resume(remedy);
 }
 
+/// The program calls mlockall(2) with `MCL_FUTURE`: our stacks are not to be
+/// locked by that.
+pub fn memory_is_locked_ahead() {
+    substitutes::memory_is_locked_ahead();
+}
+
 /// Sets the remedy, in which the default needs no write.
 pub(crate) fn resume(remedy: Remedy) {
     REMEDY.store(remedy as u8, Ordering::Relaxed);
@@ -159,7 +165,7 @@ fn make(tid: c_int, asked: Stack) -> Option<Claim> {
 fn told_full() {
     static TOLD: AtomicU8 = AtomicU8::new(0);
     if TOLD.swap(1, Ordering::Relaxed) == 0 {
-        log::warn!("a thread has 1,024 stacks of ours: its further ones stay as they are");
+        log::warn!("a thread has 1,024 stacks of ours, or all have 12,288: further ones stay as they are");
     }
 }
 
@@ -269,10 +275,10 @@ pub fn finish(
     let done = commit(&raw const registered, if refused { old } else { core::ptr::null_mut() });
     let installed =
         done == 0 || call::current_altstack().is_ok_and(|now| Stack::of(&now) == claim.stack());
-    substitutes::settle(Some(claim), installed);
     if !refused || done == 0 {
         translate(old);
     }
+    substitutes::settle(Some(claim), installed);
     if refused { done } else { result }
 }
 
