@@ -32,6 +32,16 @@
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod cpuid;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub use cpuid::{Features, IS_X86_64, RED_ZONE, features, largest_frame};
+
+#[cfg(target_arch = "x86")]
+mod x86;
+#[cfg(target_arch = "x86")]
+pub use x86::*;
+
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]

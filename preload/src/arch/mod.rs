@@ -19,6 +19,10 @@
 //!
 //! `FreeBSD` needs `jump`, `bound_address` and the last row.
 
+#[cfg(target_arch = "x86")]
+pub(crate) mod x86;
+#[cfg(target_arch = "x86")]
+pub(crate) use x86::*;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_64;
 #[cfg(target_arch = "x86_64")]

@@ -6,7 +6,7 @@
 
 use core::ffi::{c_int, c_uint, c_void};
 
-use libc::{off_t, size_t};
+use libc::size_t;
 use sigward_core::os::call;
 use sigward_core::residency;
 
@@ -33,16 +33,37 @@ hook! {
     |original| unmap(start as usize, length, move || unsafe { original(start, length) as isize }) as c_int
 }
 
+#[cfg(target_pointer_width = "32")]
 hook! {
-    /// mmap(2), also under its name for 64-bit offsets: on x86-64 both are the
-    /// same.
+    /// mmap(2), also under its name for 64-bit offsets. An offset is one word or
+    /// two, by the name in glibc, always two in musl: two are passed on, and a
+    /// function that takes one does not look at the other.
     fn mmap, mmap64 (
         start: *mut c_void,
         length: size_t,
         protection: c_int,
         flags: c_int,
         fd: c_int,
-        offset: off_t
+        low: usize,
+        high: usize
+    ) -> *mut c_void;
+    failing libc::MAP_FAILED;
+    |original| map(start as usize, length, flags, move || {
+        // SAFETY: the caller's own arguments.
+        unsafe { original(start, length, protection, flags, fd, low, high) as isize }
+    }) as *mut c_void
+}
+
+#[cfg(target_pointer_width = "64")]
+hook! {
+    /// mmap(2), also under its name for 64-bit offsets: both are the same.
+    fn mmap, mmap64 (
+        start: *mut c_void,
+        length: size_t,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: libc::off_t
     ) -> *mut c_void, as libc::mmap;
     failing libc::MAP_FAILED;
     |original| map(start as usize, length, flags, move || {

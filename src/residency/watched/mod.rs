@@ -90,7 +90,7 @@ fn touches_leaves(start: usize, last: usize) -> bool {
 }
 
 /// The first address after the tree's.
-const ROOT_END: usize = Root::PAGES * page::SIZE;
+const ROOT_END: usize = Root::PAGES.saturating_mul(page::SIZE);
 
 #[cold]
 #[inline(never)] // so that the caller needs few registers
