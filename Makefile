@@ -69,7 +69,7 @@ fuzz:
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release --lib
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release -p sigward-reader
 
-# The first time, this fetches the source of Rust's library: see the script.
+# The first time, this fetches core for that target: see packaging/cargo-for.
 freebsd:
 	packaging/freebsd/build
 	$(CARGO) test --quiet -p sigward-emulators --test freebsd
