@@ -18,7 +18,7 @@ fn program(name: &str, libc: Libc) -> Run {
 
 #[test]
 fn a_program_sees_no_difference() {
-    let programs = programs::comparable().unwrap();
+    let programs = programs::comparable(libcs()).unwrap();
     assert!(programs.len() > 20, "{programs:?}");
     for (name, libc) in programs {
         let run = program(&name, libc);

@@ -196,7 +196,8 @@ impl<'a> GnuHash<'a> {
         };
         let bloom_at = address.checked_add(16)?;
         let bloom = segments.items::<Word>(bloom_at, bloom_count as usize);
-        let buckets_at = bloom_at.checked_add((bloom_count as usize).checked_mul(size_of::<Word>())?)?;
+        let buckets_at =
+            bloom_at.checked_add((bloom_count as usize).checked_mul(size_of::<Word>())?)?;
         let buckets = segments.items::<u32>(buckets_at, bucket_count as usize);
         let chains_at = buckets_at.checked_add((bucket_count as usize).checked_mul(4)?)?;
         let chains = segments.items::<u32>(chains_at, usize::MAX);
@@ -292,7 +293,8 @@ impl<'a> Object<'a> {
         let segments = Segments { bias, headers };
         let dynamic = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC)?;
         let at = bias.wrapping_add(dynamic.p_vaddr as usize);
-        let entries = segments.items::<[Word; 2]>(at, dynamic.p_memsz as usize / size_of::<[Word; 2]>());
+        let entries =
+            segments.items::<[Word; 2]>(at, dynamic.p_memsz as usize / size_of::<[Word; 2]>());
 
         let (mut strings, mut string_bytes, mut symbols) = (0, 0, 0);
         let (mut versions, mut gnu, mut sysv, mut flags) = (0, 0, 0, 0);

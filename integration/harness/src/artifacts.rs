@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,6 +46,37 @@ pub fn preload() -> &'static Path {
         cargo(&["build", "--release", "-p", "sigward-preload"]).expect("libsigward.so is built");
         target().join("release/libsigward.so")
     })
+}
+
+/// The path of the library for 32-bit programs, rebuilt if stale.
+///
+/// # Panics
+///
+/// If the build fails.
+#[must_use]
+pub fn preload32() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let mut build = in_workspace("packaging/i686/build");
+        let output = build.stdin(Stdio::null()).output().expect("the script is there");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "packaging/i686/build: {words}");
+        let path = String::from_utf8(output.stdout).expect("a path");
+        path.lines().last().expect("the path of the library").into()
+    })
+}
+
+/// The library for a program: the one of its width.
+///
+/// # Panics
+///
+/// If the build fails.
+#[must_use]
+pub fn preload_for(program: &Path) -> &'static Path {
+    const WIDTH_32: [u8; 5] = *b"\x7fELF\x01";
+    let mut head = [0; WIDTH_32.len()];
+    let read = fs::File::open(program).and_then(|mut file| file.read_exact(&mut head));
+    if read.is_ok() && head == WIDTH_32 { preload32() } else { preload() }
 }
 
 /// The path of the static command, as it is installed; rebuilt if stale.
@@ -245,7 +276,12 @@ fn run(cargo: &mut Command) -> io::Result<()> {
 /// `cargo` in the workspace, without the variables that an outer `cargo test` or `cargo
 /// run` sets for its own package: they would make the inner build stale or different.
 fn cargo_command() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    in_workspace(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// The same for another program.
+fn in_workspace(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(workspace());
     for (name, _) in env::vars_os() {
         let Some(name) = name.to_str() else { continue };

@@ -74,10 +74,11 @@ impl Run {
         self
     }
 
-    /// Preloads `libsigward.so` with `SIGWARD` set to `mode`.
+    /// Preloads `libsigward.so` of the program's width, with `SIGWARD` set to `mode`.
     #[must_use]
     pub fn sigward(self, mode: &str) -> Self {
-        self.preload(artifacts::preload()).env("SIGWARD", mode)
+        let library = artifacts::preload_for(&self.program);
+        self.preload(library).env("SIGWARD", mode)
     }
 
     /// Preloads `library` after those named before.

@@ -313,7 +313,13 @@ impl Family {
     /// program without the library: where `shown`, it faults. Returns what is broken.
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
-        let all = programs::libcs().iter().flat_map(|libc| {
+        self.broken_with(programs::libcs())
+    }
+
+    /// The same with each of `libcs`.
+    #[must_use]
+    pub fn broken_with(&self, libcs: &[Libc]) -> Vec<String> {
+        let all = libcs.iter().flat_map(|libc| {
             self.scenarios.iter().filter_map(move |scenario| {
                 let words = self.compare(scenario, *libc).err()?;
                 Some(format!("{libc:?} {} {}: {words}", self.program, scenario.name))
@@ -330,7 +336,9 @@ impl Family {
             match libc {
                 // It has every function that the kernel has.
                 Libc::Glibc => _ = need::optional(false, &what, "a newer kernel or glibc"),
-                Libc::OldGlibc | Libc::Musl => need::left_out(&what, "this libc lacks it"),
+                Libc::OldGlibc | Libc::Musl | Libc::Glibc32 => {
+                    need::left_out(&what, "this libc lacks it")
+                }
             }
             return Ok(());
         }

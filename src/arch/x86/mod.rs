@@ -17,8 +17,8 @@ pub mod numbers {
 }
 mod registers;
 mod stack;
+pub(crate) use stack::{call_on, write_below};
 pub use {
     linux::{syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6},
     registers::{is_under_valgrind, stack_pointer, thread_pointer},
 };
-pub(crate) use stack::{call_on, write_below};
