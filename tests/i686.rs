@@ -1,12 +1,15 @@
 //! The library for 32-bit programs on x86: the same promises, for the same programs built with
-//! `gcc -m32`. `make test` runs a part of the scenarios, with `EVERY_SCENARIO=1` (`make i686-test`)
-//! all of them.
+//! `gcc -m32`. `make i686-test` runs many more tests that way.
 
+use std::fs;
 use std::time::Duration;
 
-use sigward_harness::Run;
-use sigward_harness::programs::{self, Libc, build, libcs32};
-use sigward_harness::scenarios::{FORKS, Family, MEMORY_CALLS, NESTED, ORDINARY_STACKS, THREADS};
+use sigward_harness::filter::Filter;
+use sigward_harness::programs::{self, Libc, build, build_with, libcs32};
+use sigward_harness::scenarios::{
+    self, FORKS, Family, MEMORY_CALLS, NESTED, ORDINARY_STACKS, Scenario, THREADS, observe,
+};
+use sigward_harness::{Run, artifacts};
 
 fn program(name: &str, libc: Libc) -> Run {
     let program = build(name, libc).unwrap_or_else(|error| panic!("{name}, {libc:?}: {error}"));
@@ -58,6 +61,115 @@ fn no_delivery_to_an_alternate_stack_faults() {
 fn every_scenario_of(family: &Family) {
     let broken = family.broken_with(libcs32());
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Calls that were replaced before the other architectures came.
+#[test]
+fn old_system_calls() {
+    const SCENARIOS: &[Scenario] =
+        &[shown("sigaction"), shown("ordinary"), shown("signal"), shown("mmap")];
+    const fn shown(name: &'static str) -> Scenario {
+        Scenario { name, does: "", shown: true }
+    }
+    every_scenario_of(&Family { program: "old_calls", title: "", scenarios: SCENARIOS });
+}
+
+/// Programs that were built before GCC 4.5 align their stack to four bytes.
+#[test]
+fn an_old_programs_stack_is_aligned_to_four_bytes() {
+    const OLD: &[&str] = &["-mpreferred-stack-boundary=2"];
+    for &libc in libcs32() {
+        for name in ["altstack_mmap", "altstack_replace", "thread_exit", "sigaction_fields"] {
+            let run = Run::new(build_with(name, libc, OLD).unwrap());
+            let without = run.output().unwrap();
+            assert!(without.success(), "{name}: {without:?}");
+            assert_eq!(run.sigward("on").output().unwrap(), without, "{name}");
+        }
+        for (program, scenario) in
+            [("forked", "child"), ("disturbed", "dontneed-around"), ("ordinary", "main")]
+        {
+            let run = scenarios::run(build_with(program, libc, OLD).unwrap(), scenario);
+            let seen = observe(&run.sigward("on")).unwrap();
+            assert!(seen.outcome.success() && !seen.frames.is_empty(), "{scenario}: {seen:?}");
+            assert_eq!(seen.faults(), 0, "{scenario}: {seen:?}");
+        }
+    }
+}
+
+/// Under a filter that kills the process for a call of ours, by the numbers of 32-bit programs.
+#[test]
+fn a_filter_that_kills_for_a_call_of_ours_is_survived() {
+    /// mlock, madvise, futex, tgkill, msync, process_vm_writev, in asm/unistd_32.h.
+    const NUMBERS: &[i64] = &[150, 219, 240, 270, 144, 348];
+    for &libc in libcs32() {
+        let mut shown = 0;
+        for &number in NUMBERS {
+            for filter in [Filter::new().kill(number), Filter::new().trap(number)] {
+                let run = program("confined", libc).args(["status", "locked"]).filter(filter);
+                let plain = run.output().unwrap();
+                if !plain.success() {
+                    continue;
+                }
+                shown += 1;
+                let with = run.sigward("on").env("SIGWARD_LOG", "warn").output().unwrap();
+                assert_eq!((&with.stdout, with.status), (&plain.stdout, plain.status), "{with:?}");
+                assert!(with.stderr.contains("standing down: a seccomp filter kills"), "{with:?}");
+            }
+        }
+        assert!(shown >= 8, "{shown}");
+    }
+}
+
+/// A filter that the program installs itself: all locks are given up first.
+#[test]
+fn the_programs_own_filter_ends_our_work() {
+    for &libc in libcs32() {
+        for how in ["prctl", "seccomp"] {
+            let run = program("confined", libc).args([how, "locked"]);
+            let plain = run.output().unwrap();
+            let with = run.sigward("on").output().unwrap();
+            assert_eq!(
+                (&with.stdout, with.status),
+                (&plain.stdout, plain.status),
+                "{how}: {with:?}"
+            );
+        }
+    }
+}
+
+/// The loader replaces `$LIB` by the folder of each program's width.
+#[test]
+fn one_line_serves_both_widths() {
+    let both = [&[Libc::Glibc], libcs32()].concat();
+    let folder = tempfile::tempdir().unwrap();
+    let preload = folder.path().join("$LIB/libsigward.so");
+    for &libc in &both {
+        let program = build("altstack_mmap", libc).unwrap();
+        // What `$LIB` means is compiled into the loader.
+        let loader =
+            if libc == Libc::Glibc { "/lib64/ld-linux-x86-64.so.2" } else { "/lib/ld-linux.so.2" };
+        let words = Run::new(loader).arg("--list-diagnostics").output().unwrap().stdout;
+        let lib = words.lines().find_map(|line| line.strip_prefix("dl_dst_lib=\""));
+        let lib = folder.path().join(lib.unwrap().trim_end_matches('"'));
+        fs::create_dir_all(&lib).unwrap();
+        fs::copy(artifacts::preload_for(&program), lib.join("libsigward.so")).unwrap();
+    }
+    for &libc in &both {
+        let run = program("altstack_mmap", libc).preload(&preload).env("SIGWARD", "on");
+        let outcome = run.env("SIGWARD_STATS", "1").output().unwrap();
+        assert_eq!(outcome.figure("stacks"), "1", "{libc:?}: {outcome:?}");
+        assert!(outcome.stderr.lines().all(|line| line.starts_with("sigward[")), "{outcome:?}");
+    }
+}
+
+/// Its exports are the hooks of the other library but for the waits.
+#[test]
+fn it_exports_the_same_hooks_except_for_waits() {
+    let mut others = artifacts::exports(artifacts::preload()).unwrap();
+    for wait in ["wait", "__wait", "waitpid", "__waitpid", "wait3", "wait4", "waitid"] {
+        assert!(others.remove(wait), "{wait}");
+    }
+    assert_eq!(artifacts::exports(artifacts::preload32()).unwrap(), others);
 }
 
 #[test]

@@ -1,0 +1,68 @@
+// System calls that only 32-bit x86 still has, through syscall(2): the stacks of their handlers, and a
+// mapping, must be seen like those of the calls that replaced them. Deliveries are counted by a test.
+//   sigaction   a handler with SA_ONSTACK, on a stack that was set past libc
+//   ordinary    a handler without it, on the ordinary stack
+//   signal      the same by signal(2)
+//   mmap        MAP_FIXED over the stack
+// only: 32-bit
+// compared: elsewhere
+#include "scenario.h"
+
+struct old_action {
+    void (*handler)(int);
+    unsigned long mask, flags;
+    void (*restorer)(void);
+};
+
+static void by_sigaction(unsigned long flags)
+{
+    struct old_action action = {count, 0, flags, NULL}, old;
+    MUST(syscall(SYS_sigaction, SIGUSR2, &action, NULL) == 0);
+    MUST(syscall(SYS_sigaction, SIGUSR2, NULL, &old) == 0);
+    printf("handler %d flags %#lx\n", old.handler == count, old.flags & SA_ONSTACK);
+    printf("bad signal: %ld", syscall(SYS_sigaction, 99, &action, NULL));
+    printf(" %s\n", strerror(errno));
+}
+
+static void on_a_stack(void)
+{
+    MUST(raw_set_altstack(plain_pages(STACK_SIZE), STACK_SIZE) == 0);
+    by_sigaction(SA_ONSTACK);
+    deliver();
+}
+
+static void ordinary(void)
+{
+    by_sigaction(0);
+    deliver_deep(7 * PAGE);
+}
+
+static void by_signal(void)
+{
+    MUST(syscall(SYS_signal, SIGUSR2, count) == 0);
+    deliver_deep(7 * PAGE);
+}
+
+static void mapped_over(void)
+{
+    char *stack = plain_pages(STACK_SIZE);
+    warm_up(stack, STACK_SIZE);
+    long words[6] = {(long)stack, STACK_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0};
+    printf("%d\n", syscall(SYS_mmap, words) == (long)stack);
+    printf("bad words: %ld", syscall(SYS_mmap, NULL));
+    printf(" %s\n", strerror(errno));
+    deliver();
+}
+
+int main(int argc, char **argv)
+{
+    static const struct scenario all[] = {
+        {"sigaction", on_a_stack},
+        {"ordinary", ordinary},
+        {"signal", by_signal},
+        {"mmap", mapped_over},
+        {NULL, NULL},
+    };
+    return run_scenario(argc, argv, all);
+}
