@@ -4,6 +4,7 @@
 //   ordinary    a handler without it, on the ordinary stack
 //   signal      the same by signal(2)
 //   mmap        MAP_FIXED over the stack
+// build: -fno-stack-clash-protection
 // only: 32-bit
 // compared: elsewhere
 #include "scenario.h"
@@ -13,6 +14,17 @@ struct old_action {
     unsigned long mask, flags;
     void (*restorer)(void);
 };
+
+// Below all that the start of the program has used.
+static void deliver_far_below(void (*before_each)(void))
+{
+    for (size_t depth = 0; depth <= 30; depth += 6) {
+        before_each();
+        deliver_deep(depth * 1024);
+    }
+}
+
+static void nothing(void) {}
 
 static void by_sigaction(unsigned long flags)
 {
@@ -34,14 +46,13 @@ static void on_a_stack(void)
 static void ordinary(void)
 {
     by_sigaction(0);
-    deliver_deep(7 * PAGE);
+    deliver_far_below(nothing);
 }
 
-static void by_signal(void)
-{
-    MUST(syscall(SYS_signal, SIGUSR2, count) == 0);
-    deliver_deep(7 * PAGE);
-}
+// Such a handler serves one signal.
+static void set(void) { MUST(syscall(SYS_signal, SIGUSR2, count) == 0); }
+
+static void by_signal(void) { deliver_far_below(set); }
 
 static void mapped_over(void)
 {
