@@ -74,7 +74,7 @@ __attribute__((unused)) static long raw_call(long number, long a, long b, long c
 #ifdef __i386__
     __asm__ volatile("int $0x80"
                      : "=a"(result)
-                     : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d)
+                     : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(0)
                      : "memory");
 #else
     register long r10 __asm__("r10") = d;
