@@ -26,7 +26,7 @@ const LOOKED_UP: usize = 3;
 const fn pages(libc: Libc) -> u32 {
     match libc {
         Libc::Glibc | Libc::OldGlibc | Libc::Glibc32 => 6,
-        Libc::Musl => 7,
+        Libc::Musl | Libc::Musl32 => 7,
     }
 }
 

@@ -90,7 +90,7 @@ const fn absent(libc: Libc) -> &'static [&'static str] {
         Libc::Glibc | Libc::Glibc32 => &[],
         Libc::OldGlibc => &["_Fork", "process_madvise"],
         // It has brk and sbrk, but they only fail.
-        Libc::Musl => &[
+        Libc::Musl | Libc::Musl32 => &[
             "__sigaction",
             "__wait",
             "__waitpid",

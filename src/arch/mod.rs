@@ -18,8 +18,10 @@
 //! | `sleep_stretch`: the body of the function in which a wait sleeps | [`sleep`] |
 //! | `gate`, `other_gate`: what runs in front of handlers | [`gate`] |
 //! | `SignalContext`: the registers that the gate finds | [`gate`] |
+//! | `numbers`: calls whose name or number differs | [`call`], the library |
 //!
-//! Only x86-64 needs the rows from `int80` on, for a defect of its own.
+//! Only x86-64 needs the rows from `int80` to `SignalContext`, for a defect of
+//! its own; for others there is [`wait`](crate::wait) without a strategy.
 //! `FreeBSD` needs two items: `syscall6` and `int80`.
 //!
 //! [`call`]: crate::os::call

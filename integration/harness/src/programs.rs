@@ -42,6 +42,9 @@ pub enum Libc {
     /// The machine's glibc for 32-bit programs, by `gcc -m32` of Debian's `gcc-multilib`. Not one
     /// of [`libcs`]: 32-bit programs have tests of their own.
     Glibc32,
+    /// musl for 32-bit programs, also among [`libcs32`]; the compiler comes from
+    /// `integration/harness/fetch-musl32`.
+    Musl32,
 }
 
 impl Libc {
@@ -50,6 +53,7 @@ impl Libc {
             Self::Glibc | Self::Glibc32 => "gcc".into(),
             Self::OldGlibc => target().join("old-glibc/gcc"),
             Self::Musl => "musl-gcc".into(),
+            Self::Musl32 => target().join("musl32/gcc"),
         }
     }
 
@@ -61,6 +65,7 @@ impl Libc {
             Self::OldGlibc => "glibc-2.31",
             Self::Musl => "musl",
             Self::Glibc32 => "glibc-32",
+            Self::Musl32 => "musl-32",
         }
     }
 
@@ -68,7 +73,7 @@ impl Libc {
     const fn family(self) -> &'static str {
         match self {
             Self::Glibc | Self::OldGlibc | Self::Glibc32 => "glibc",
-            Self::Musl => "musl",
+            Self::Musl | Self::Musl32 => "musl",
         }
     }
 
@@ -76,7 +81,7 @@ impl Libc {
     const fn width(self) -> &'static str {
         match self {
             Self::Glibc | Self::OldGlibc | Self::Musl => "64-bit",
-            Self::Glibc32 => "32-bit",
+            Self::Glibc32 | Self::Musl32 => "32-bit",
         }
     }
 
@@ -84,8 +89,8 @@ impl Libc {
     /// addresses.
     const fn flags(self, shared: bool) -> &'static [&'static str] {
         match self {
-            Self::Glibc32 if shared => &["-m32"],
-            Self::Glibc32 => &["-m32", "-fno-pie", "-no-pie"],
+            Self::Glibc32 | Self::Musl32 if shared => &["-m32"],
+            Self::Glibc32 | Self::Musl32 => &["-m32", "-fno-pie", "-no-pie"],
             Self::Glibc | Self::OldGlibc | Self::Musl => &[],
         }
     }
@@ -104,6 +109,11 @@ impl Libc {
                 let remedy = "apt-get install musl-tools";
                 need::required(need::installed("musl-gcc").is_some(), "musl-gcc", remedy)
             }
+            Self::Musl32 => need::optional(
+                compiler.exists(),
+                "musl for 32-bit programs",
+                "integration/harness/fetch-musl32",
+            ),
             Self::Glibc32 => {
                 // Without the file the compiler prints the bare name.
                 let start = ["-m32", "-print-file-name=crt1.o"];
@@ -140,7 +150,10 @@ pub fn libcs() -> &'static [Libc] {
 /// If it is missing in CI.
 #[must_use]
 pub fn libcs32() -> &'static [Libc] {
-    if Libc::Glibc32.present() { &[Libc::Glibc32] } else { &[] }
+    static PRESENT: OnceLock<Vec<Libc>> = OnceLock::new();
+    PRESENT.get_or_init(|| {
+        [Libc::Glibc32, Libc::Musl32].into_iter().filter(|libc| libc.present()).collect()
+    })
 }
 
 /// Every program that prints the same in each run and ends quickly, with each of `libcs` that it

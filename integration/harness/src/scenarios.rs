@@ -336,8 +336,8 @@ impl Family {
             match libc {
                 // It has every function that the kernel has.
                 Libc::Glibc => _ = need::optional(false, &what, "a newer kernel or glibc"),
-                Libc::OldGlibc | Libc::Musl | Libc::Glibc32 => {
-                    need::left_out(&what, "this libc lacks it")
+                Libc::OldGlibc | Libc::Musl | Libc::Glibc32 | Libc::Musl32 => {
+                    need::left_out(&what, "this libc lacks it");
                 }
             }
             return Ok(());

@@ -17,6 +17,7 @@
 //! | `bound_address`: the address that the loader bound to a weak name | `weak_symbols.rs` |
 //! | `memcpy` and the like, `rust_eh_personality` | the compiler |
 //!
+//! Where waits need no cure, `jump` and `resolve_and_jump` are not needed.
 //! `FreeBSD` needs `jump`, `bound_address` and the last row.
 
 #[cfg(target_arch = "x86")]
