@@ -83,7 +83,8 @@ i686:
 tests_of_any_width = altstack altstack_size environment fork limits memory_calls messages ordinary_stacks \
 	originals published_block registration residency signal_safety stack_room threads threads_many
 i686-test: build i686
-	integration/harness/fetch-musl32 || echo "continuing without musl for 32-bit programs" >&2
+	integration/harness/fetch-old-glibc --32 || echo "continuing without glibc 2.31 for them" >&2
+	integration/harness/fetch-musl32 || echo "continuing without musl for them" >&2
 	WIDTH=32 $(CARGO) test -p sigward --no-fail-fast $(addprefix --test ,$(tests_of_any_width))
 
 lint:

@@ -88,7 +88,7 @@ const NEEDS: &[Row] = &[
 const fn absent(libc: Libc) -> &'static [&'static str] {
     match libc {
         Libc::Glibc | Libc::Glibc32 => &[],
-        Libc::OldGlibc => &["_Fork", "process_madvise"],
+        Libc::OldGlibc | Libc::OldGlibc32 => &["_Fork", "process_madvise"],
         // It has brk and sbrk, but they only fail.
         Libc::Musl | Libc::Musl32 => &[
             "__sigaction",

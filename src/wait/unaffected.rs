@@ -18,6 +18,7 @@ impl fmt::Display for Unusable {
 
 /// Puts no strategy in force. Returns that, and the reason if another was
 /// planned.
+#[must_use]
 pub fn take_charge(planned: Strategy, _: Interrupted) -> (Strategy, Option<Unusable>) {
     (Strategy::Off, (planned != Strategy::Off).then_some(Unusable))
 }

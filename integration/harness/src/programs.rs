@@ -42,6 +42,9 @@ pub enum Libc {
     /// The machine's glibc for 32-bit programs, by `gcc -m32` of Debian's `gcc-multilib`. Not one
     /// of [`libcs`]: 32-bit programs have tests of their own.
     Glibc32,
+    /// glibc 2.31 for 32-bit programs, also among [`libcs32`]; the compiler comes from
+    /// `integration/harness/fetch-old-glibc --32`.
+    OldGlibc32,
     /// musl for 32-bit programs, also among [`libcs32`]; the compiler comes from
     /// `integration/harness/fetch-musl32`.
     Musl32,
@@ -53,6 +56,7 @@ impl Libc {
             Self::Glibc | Self::Glibc32 => "gcc".into(),
             Self::OldGlibc => target().join("old-glibc/gcc"),
             Self::Musl => "musl-gcc".into(),
+            Self::OldGlibc32 => target().join("old-glibc-32/gcc"),
             Self::Musl32 => target().join("musl32/gcc"),
         }
     }
@@ -65,6 +69,7 @@ impl Libc {
             Self::OldGlibc => "glibc-2.31",
             Self::Musl => "musl",
             Self::Glibc32 => "glibc-32",
+            Self::OldGlibc32 => "glibc-2.31-32",
             Self::Musl32 => "musl-32",
         }
     }
@@ -72,7 +77,7 @@ impl Libc {
     /// Its name in `// only:`.
     const fn family(self) -> &'static str {
         match self {
-            Self::Glibc | Self::OldGlibc | Self::Glibc32 => "glibc",
+            Self::Glibc | Self::OldGlibc | Self::Glibc32 | Self::OldGlibc32 => "glibc",
             Self::Musl | Self::Musl32 => "musl",
         }
     }
@@ -81,7 +86,7 @@ impl Libc {
     const fn width(self) -> &'static str {
         match self {
             Self::Glibc | Self::OldGlibc | Self::Musl => "64-bit",
-            Self::Glibc32 | Self::Musl32 => "32-bit",
+            Self::Glibc32 | Self::OldGlibc32 | Self::Musl32 => "32-bit",
         }
     }
 
@@ -89,8 +94,8 @@ impl Libc {
     /// addresses.
     const fn flags(self, shared: bool) -> &'static [&'static str] {
         match self {
-            Self::Glibc32 | Self::Musl32 if shared => &["-m32"],
-            Self::Glibc32 | Self::Musl32 => &["-m32", "-fno-pie", "-no-pie"],
+            Self::Glibc32 | Self::OldGlibc32 | Self::Musl32 if shared => &["-m32"],
+            Self::Glibc32 | Self::OldGlibc32 | Self::Musl32 => &["-m32", "-fno-pie", "-no-pie"],
             Self::Glibc | Self::OldGlibc | Self::Musl => &[],
         }
     }
@@ -109,6 +114,11 @@ impl Libc {
                 let remedy = "apt-get install musl-tools";
                 need::required(need::installed("musl-gcc").is_some(), "musl-gcc", remedy)
             }
+            Self::OldGlibc32 => need::optional(
+                compiler.exists(),
+                "glibc 2.31 for 32-bit programs",
+                "integration/harness/fetch-old-glibc --32",
+            ),
             Self::Musl32 => need::optional(
                 compiler.exists(),
                 "musl for 32-bit programs",
@@ -152,7 +162,10 @@ pub fn libcs() -> &'static [Libc] {
 pub fn libcs32() -> &'static [Libc] {
     static PRESENT: OnceLock<Vec<Libc>> = OnceLock::new();
     PRESENT.get_or_init(|| {
-        [Libc::Glibc32, Libc::Musl32].into_iter().filter(|libc| libc.present()).collect()
+        [Libc::Glibc32, Libc::OldGlibc32, Libc::Musl32]
+            .into_iter()
+            .filter(|libc| libc.present())
+            .collect()
     })
 }
 

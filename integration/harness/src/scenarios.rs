@@ -336,9 +336,7 @@ impl Family {
             match libc {
                 // It has every function that the kernel has.
                 Libc::Glibc => _ = need::optional(false, &what, "a newer kernel or glibc"),
-                Libc::OldGlibc | Libc::Musl | Libc::Glibc32 | Libc::Musl32 => {
-                    need::left_out(&what, "this libc lacks it");
-                }
+                _ => need::left_out(&what, "this libc lacks it"),
             }
             return Ok(());
         }

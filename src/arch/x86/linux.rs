@@ -10,6 +10,7 @@ use core::ffi::c_long;
 ///
 /// # Safety
 /// The same as for the system call `number` and these arguments.
+#[must_use]
 #[unsafe(naked)]
 pub unsafe extern "C" fn syscall6(
     number: c_long,
