@@ -32,14 +32,18 @@ fn a_program_sees_no_difference() {
     }
 }
 
-/// The stacks of a program with so many frames on alternate stacks fault without the library, and
-/// with it do not.
+/// The kernel's two frames: without and with `ucontext_t`.
+const FRAMES: [&[&str]; 2] = [&[], &["-DEXTRA_FLAGS=SA_SIGINFO"]];
+
+/// A program with so many frames on alternate stacks faults without the library, and does not
+/// with it.
 fn frames_fault_only_without(name: &str, args: &[&str], frames: usize) {
-    for &libc in libcs32() {
-        for limit in [8 << 20, 64 << 10, 0] {
-            let run = program(name, libc).args(args).unprivileged().memlock(limit);
+    for (&libc, flags) in libcs32().iter().flat_map(|libc| FRAMES.map(|flags| (libc, flags))) {
+        for limit in [8 << 20, 0] {
+            let run = Run::new(build_with(name, libc, flags).unwrap()).args(args);
+            let run = run.unprivileged().memlock(limit);
             for (mode, faulting) in [(None, frames), (Some("on"), 0), (Some("observe"), frames)] {
-                let what = format!("{name}, {libc:?}, limit {limit}, SIGWARD={mode:?}");
+                let what = format!("{name}, {libc:?} {flags:?}, limit {limit}, SIGWARD={mode:?}");
                 let run = mode.map_or_else(|| run.clone(), |mode| run.clone().sigward(mode));
                 let trace = run.frames().unwrap();
                 assert!(trace.outcome.success(), "{what}: {:?}", trace.outcome);

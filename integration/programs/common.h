@@ -126,12 +126,16 @@ __attribute__((unused)) static long raw_set_altstack(void *base, size_t size)
     return raw_call(SYS_sigaltstack, (long)&stack, 0, 0, 0);
 }
 
+#ifndef EXTRA_FLAGS // such as SA_SIGINFO, for which 32-bit programs get another frame
+#define EXTRA_FLAGS 0
+#endif
+
 __attribute__((unused)) static void on_signal(int signal, void (*handler)(int), int flags)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = handler;
-    action.sa_flags = flags;
+    action.sa_flags = flags | EXTRA_FLAGS;
     MUST(sigaction(signal, &action, NULL) == 0);
 }
 
