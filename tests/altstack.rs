@@ -153,7 +153,7 @@ fn auto_adds_no_system_call() {
         }
         // Any further call would show up.
         let on = between_marks(&run.sigward("on"), libc);
-        let mlock = if libc == Libc::Glibc32 { 150 } else { libc::SYS_mlock };
+        let mlock = if libc.is_32_bit() { 150 } else { libc::SYS_mlock };
         assert!(on.contains(&mlock), "{libc:?}: {on:?}");
     }
 }
@@ -161,7 +161,7 @@ fn auto_adds_no_system_call() {
 /// The system calls between the two calls of getppid(2).
 fn between_marks(run: &Run, libc: Libc) -> Vec<i64> {
     let calls = run.calls().unwrap();
-    let mark = if libc == Libc::Glibc32 { 64 } else { libc::SYS_getppid };
+    let mark = if libc.is_32_bit() { 64 } else { libc::SYS_getppid };
     let parts: Vec<_> = calls.split(|&call| call == mark).collect();
     let [_, between, _] = parts[..] else { panic!("two marks: {calls:?}") };
     between.to_vec()

@@ -82,21 +82,24 @@ impl Libc {
         }
     }
 
+    /// Whether it is for 32-bit programs.
+    #[must_use]
+    pub const fn is_32_bit(self) -> bool {
+        matches!(self, Self::Glibc32 | Self::OldGlibc32 | Self::Musl32)
+    }
+
     /// Its width in `// only:`.
     const fn width(self) -> &'static str {
-        match self {
-            Self::Glibc | Self::OldGlibc | Self::Musl => "64-bit",
-            Self::Glibc32 | Self::OldGlibc32 | Self::Musl32 => "32-bit",
-        }
+        if self.is_32_bit() { "32-bit" } else { "64-bit" }
     }
 
     /// More flags for a program, or for a shared library. Old 32-bit programs are linked to fixed
     /// addresses.
     const fn flags(self, shared: bool) -> &'static [&'static str] {
-        match self {
-            Self::Glibc32 | Self::OldGlibc32 | Self::Musl32 if shared => &["-m32"],
-            Self::Glibc32 | Self::OldGlibc32 | Self::Musl32 => &["-m32", "-fno-pie", "-no-pie"],
-            Self::Glibc | Self::OldGlibc | Self::Musl => &[],
+        match (self.is_32_bit(), shared) {
+            (false, _) => &[],
+            (true, true) => &["-m32"],
+            (true, false) => &["-m32", "-fno-pie", "-no-pie"],
         }
     }
 
