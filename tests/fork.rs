@@ -144,7 +144,7 @@ fn a_fork_beside_a_slow_one_keeps_the_signal_mask() {
         let run = Run::new(build("second_fork", libc).unwrap());
         let without = run.output().unwrap();
         // musl gives the new thread a stack of its own.
-        let same = i32::from(libc != Libc::Musl);
+        let same = i32::from(!libc.is_musl());
         assert!(without.stdout.starts_with(&format!("the other's thread: {same}\n")));
         assert_eq!(without.stdout.matches("SIGUSR1 1, SIGUSR2 0").count(), 3, "{without:?}");
         assert_eq!(run.preloaded_late().env("SIGWARD", "on").output().unwrap(), without);

@@ -76,16 +76,19 @@ impl Libc {
 
     /// Its name in `// only:`.
     const fn family(self) -> &'static str {
-        match self {
-            Self::Glibc | Self::OldGlibc | Self::Glibc32 | Self::OldGlibc32 => "glibc",
-            Self::Musl | Self::Musl32 => "musl",
-        }
+        if self.is_musl() { "musl" } else { "glibc" }
     }
 
     /// Whether it is for 32-bit programs.
     #[must_use]
     pub const fn is_32_bit(self) -> bool {
         matches!(self, Self::Glibc32 | Self::OldGlibc32 | Self::Musl32)
+    }
+
+    /// Whether it is musl, of either width.
+    #[must_use]
+    pub const fn is_musl(self) -> bool {
+        matches!(self, Self::Musl | Self::Musl32)
     }
 
     /// Its width in `// only:`.

@@ -340,6 +340,9 @@ impl Family {
             }
             return Ok(());
         }
+        // With this libc the fork's own frames have touched the page.
+        let touched = libc == Libc::Musl32 && scenario.name == "in-a-handler";
+        let scenario = Scenario { shown: scenario.shown && !touched, ..*scenario };
         for library in LIBRARIES {
             let with = measure(library)?;
             scenario
