@@ -11,12 +11,17 @@
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
+# make fleet    packaging/fleet: renders, validates, plays and builds what is there; needs root,
+#               kubectl, promtool, buildah
 # make install  into $(DESTDIR)$(PREFIX)
+# make dist     a reproducible release of the last commit in target/dist; dist-check proves that
+# make packages a .deb of it, by cargo-deb (make tools installs it); packages-check tries it (root)
+# make sign     KEY=FILE: signs target/dist/SHA256SUMS by minisign or ssh-keygen
+# make fuzz-coverage  the coverage-guided fuzz targets, a minute each (FUZZ_SECONDS=)
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
-INSTALL ?= install
 
 # Where cargo puts them.
 target  = $(or $(CARGO_TARGET_DIR),target)
@@ -32,8 +37,10 @@ pages = $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1/sigward.1 man/man1/sigwa
 
 SECONDS_LONG ?= 600
 CASES ?= 20000
+FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test lint bench faults install uninstall clean
+.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test lint bench faults fleet install uninstall clean \
+	tools dist dist-check packages packages-check sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it: see command/build.rs.
@@ -100,22 +107,48 @@ bench: build
 faults: build
 	$(CARGO) run --quiet -p sigward-harness --bin fault-table
 
+fleet: build
+	python3 -m venv $(target)/fleet
+	$(target)/fleet/bin/pip install --quiet 'ansible-core>=2.14' ansible-lint 'helm-python-sdk==0.2.2' kubernetes-validate PyYAML
+	promtool test rules packaging/fleet/prometheus/alerts-test.yaml
+	$(target)/fleet/bin/python packaging/fleet/validate.py
+	PATH="$(abspath $(target))/fleet/bin:$$PATH" ansible-lint --offline packaging/fleet/ansible/roles packaging/fleet/ansible/example.yaml
+	PATH="$(abspath $(target))/fleet/bin:$$PATH" packaging/fleet/ansible/test $(command)
+	packaging/fleet/image/build localhost/sigward:fleet amd64=$(command)
+	buildah manifest rm localhost/sigward:fleet >/dev/null
+
 # No build here: `make && sudo make install` must not leave files of root in target/.
 install:
 	@test -x $(command) -a -e $(library) || { echo "nothing to install: run make build first" >&2; exit 1; }
-	$(INSTALL) -d $(bindir) $(libdir) $(docdir)/docs
-	$(INSTALL) -m 755 $(command) $(bindir)/sigward
-# By rename: a program that starts meanwhile would load a part of a file that is written in place.
-	$(INSTALL) -m 755 $(library) $(libdir)/.libsigward.so.new
-	mv -f $(libdir)/.libsigward.so.new $(libdir)/libsigward.so
-	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE README.md $(docdir)
-	$(INSTALL) -m 644 docs/*.md docs/*.svg $(docdir)/docs
-	$(command) pages $(DESTDIR)$(PREFIX)
+	tree=$$(mktemp -d) && trap 'rm -rf "$$tree"' EXIT && \
+		packaging/tree $(command) $(library) "$$tree" && \
+		TREE="$$tree" packaging/install.sh "$(DESTDIR)$(PREFIX)"
 
 uninstall:
 	rm -f $(bindir)/sigward $(libdir)/libsigward.so $(pages)
 	rm -rf $(docdir)
 	[ ! -d $(libdir) ] || rmdir --ignore-fail-on-non-empty $(libdir)
+
+tools:
+	packaging/tools
+
+dist:
+	packaging/dist
+
+dist-check:
+	packaging/dist-check
+
+packages:
+	packaging/packages
+
+packages-check:
+	packaging/packages-check
+
+sign:
+	packaging/sign '$(KEY)'
+
+fuzz-coverage:
+	fuzz/run $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean

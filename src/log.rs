@@ -1,4 +1,4 @@
-//! The `log` facade's sink: one line, one write to standard error.
+//! The `log` facade's sink: one line, one write by [`crate::os::stderr`].
 
 use core::fmt::Write;
 

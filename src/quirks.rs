@@ -1,8 +1,9 @@
 //! The kernel defects that the library acts on, as data.
 //!
 //! There is one [`Quirk`] per defect; tests, documents and the command refer to
-//! it by its id. The command has the whole table of known defects, with texts. Distribution builds that carry the fix under an old version
-//! number are rows of [`FIXED_BUILDS`]. `FreeBSD` releases are rows of
+//! it by its id. The whole table of known defects, with texts, is the command's:
+//! `command/src/quirks/rows/`. Distribution builds that carry the fix under an old
+//! version number are rows of [`FIXED_BUILDS`]. `FreeBSD` releases are rows of
 //! [`FREEBSD_RELEASES`]. Nothing is decided here: [`crate::verdict`] says what the
 //! rows mean for the running kernel.
 //!

@@ -31,6 +31,18 @@ pub static VALGRIND: SymbolList<1> = SymbolList::new("_vgr10010ZU_libcZdsoZa_mal
 /// linked with a sanitizer or contains a layer like ours.
 pub static OVERRIDES: SymbolList<1> = SymbolList::new("sigaltstack\0");
 
+/// A name of a collector of garbage that takes the registered range for roots:
+/// it must be where the frames are.
+pub static COLLECTORS: SymbolList<1> = SymbolList::new("GC_register_altstack\0");
+
+/// Whether the program at `path` finds its own data from the address of its
+/// alternate stack, as Wine does.
+#[must_use]
+pub fn finds_data_by_stack(path: &[u8]) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    name.starts_with(b"wine")
+}
+
 /// Whether the seccomp filter in place prevents our work. Asks a short-lived
 /// child. Only for use at load.
 #[must_use]
@@ -84,7 +96,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     if failed(&result) {
         stderr::reopen(spoke);
         if let (Some(remedy), Some(left)) = (remedy, left) {
-            small_stacks::take_charge(remedy);
+            small_stacks::resume(remedy);
             residency::stand_up(left);
         }
         wait::stand_up(strategy);

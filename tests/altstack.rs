@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use sigward_harness::programs::{self, Libc, build, build_with, libcs};
+use sigward_harness::scenarios::LARGER_STACKS;
 use sigward_harness::{Run, need};
 
 const MODES: &[&str] = &["on", "auto", "off", "observe"];
@@ -57,6 +58,17 @@ fn frames_fault_only_without(name: &str, args: &[&str], frames: usize, settings:
                 assert!(trace.outcome.success(), "{what}: {:?}", trace.outcome);
                 assert_eq!(trace.on_altstack().count(), frames, "{what}");
                 assert_eq!(trace.faulting(), faulting, "{what}: {:?}", trace.frames);
+            }
+            // It looks at whether a variable is in its own buffer.
+            if name != "altstack_mmap" {
+                let run = LARGER_STACKS
+                    .iter()
+                    .fold(run.sigward("on"), |run, (name, value)| run.env(name, value));
+                let trace = run.frames().unwrap();
+                let what =
+                    format!("{name}, {libc:?}, {setting}, larger stacks: {:?}", trace.outcome);
+                assert!(trace.outcome.success(), "{what}");
+                assert_eq!((trace.on_altstack().count(), trace.faulting()), (frames, 0), "{what}");
             }
         }
     }

@@ -15,8 +15,9 @@ use sigward_harness::artifacts;
 use sigward_harness::programs::{Libc, build};
 
 /// The file must stay smaller than this: every process of a system may have to map it, so
-/// growth is a decision. Raised when a feature needs it.
-const SIZE_LIMIT: usize = 160 << 10;
+/// growth is a decision. Raised when a feature needs it: from 160 KiB, so that small alternate
+/// stacks can be judged, replaced and measured.
+const SIZE_LIMIT: usize = 192 << 10;
 
 /// Each breach of the contract, as text.
 fn breaches(library: &Path, exports: &BTreeSet<String>) -> Vec<String> {

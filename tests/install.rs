@@ -1,8 +1,11 @@
-//! `make install`: the installed files work where there is nothing else, and `make
-//! uninstall` removes them.
+//! `make install`: the installed files work where there is nothing else, a second install
+//! replaces them at once, and `make uninstall` removes them.
 
-use std::fs;
-use std::path::Path;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use sigward_harness::artifacts::workspace;
@@ -51,4 +54,66 @@ fn installed_files_work_and_can_be_removed() {
     make("uninstall", folder.path());
     let left = Command::new("find").arg(folder.path()).args(["-type", "f"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
+
+/// A program that starts amid an install must find the old file or the new one, whole. So no
+/// name of an installed file is ever created, written or removed: it only comes by rename(2).
+#[test]
+fn installing_again_replaces_every_file_by_rename() {
+    let folder = tempfile::tempdir().unwrap();
+    make("build", folder.path());
+    make("install", folder.path());
+    let installed = files(folder.path());
+    assert!(installed.len() > 20, "{installed:?}");
+
+    // SAFETY: makes a descriptor.
+    let descriptor = unsafe { libc::inotify_init1(libc::IN_NONBLOCK) };
+    assert!(descriptor >= 0);
+    // SAFETY: the descriptor is open, and nobody else's.
+    let mut events = unsafe { File::from_raw_fd(descriptor) };
+    let mut watched = Vec::new();
+    for file in &installed {
+        let parent = file.parent().unwrap().to_owned();
+        if !watched.iter().any(|(_, folder)| *folder == parent) {
+            let path = CString::new(parent.to_str().unwrap()).unwrap();
+            let mask = libc::IN_CREATE | libc::IN_MODIFY | libc::IN_DELETE | libc::IN_MOVE;
+            // SAFETY: the path ends with a zero.
+            let watch = unsafe { libc::inotify_add_watch(events.as_raw_fd(), path.as_ptr(), mask) };
+            assert!(watch >= 0, "{path:?}");
+            watched.push((watch, parent));
+        }
+    }
+    make("install", folder.path());
+
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 16384]);
+    // Ends with EAGAIN when all have been read.
+    while let Ok(length) = events.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..length]);
+    }
+    let mut renamed = Vec::new();
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let number = |at: usize| u32::from_ne_bytes(rest[at..at + 4].try_into().unwrap());
+        let (watch, mask, length) = (number(0) as i32, number(4), number(12) as usize);
+        let name = String::from_utf8(rest[16..16 + length].to_vec()).unwrap();
+        let folder = &watched.iter().find(|(one, _)| *one == watch).unwrap().1;
+        let file = folder.join(name.trim_end_matches('\0'));
+        rest = &rest[16 + length..];
+        if installed.contains(&file) {
+            assert_eq!(mask, libc::IN_MOVED_TO, "{}: not only by rename", file.display());
+            renamed.push(file);
+        }
+    }
+    renamed.sort();
+    assert_eq!(renamed, installed);
+    assert_eq!(files(folder.path()), installed, "nothing is left beside the files");
+}
+
+/// The files in a folder, sorted.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let found = Command::new("find").arg(folder).args(["-type", "f"]).output().unwrap();
+    let text = String::from_utf8(found.stdout).unwrap();
+    let mut files: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+    files.sort();
+    files
 }

@@ -13,6 +13,34 @@ fn the_next_delivery_does_not_fault() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// Another thread may set a stack after a call was found to affect none.
+#[test]
+fn a_stack_may_be_set_amid_advice() {
+    for libc in programs::libcs() {
+        let run = Run::new(build("set_amid_advice", *libc).unwrap());
+        let without = run.output().unwrap();
+        for rung in ["lock", "touch"] {
+            let with = run.clone().sigward("on").env("SIGWARD_ALTSTACK", rung).output().unwrap();
+            assert!(without.success() && with.success(), "{without:?} {with:?}");
+            assert_eq!(with.stdout, without.stdout, "{rung}");
+            let given_up = with.stderr.lines().find(|line| line.starts_with("given up"));
+            assert_eq!(given_up, Some("given up: 16"), "{rung}");
+        }
+        assert!(without.stderr.contains("given up: 0"), "{without:?}");
+    }
+}
+
+#[test]
+fn advice_may_give_up_all_below_the_callers_frame() {
+    for libc in programs::libcs() {
+        let run = Run::new(build("gives_up_below", *libc).unwrap());
+        for run in [run.clone(), run.sigward("on")] {
+            let outcome = run.output().unwrap();
+            assert_eq!(outcome.stdout, "returned 0, zero 1\n", "{outcome:?}");
+        }
+    }
+}
+
 /// What the program sees of its locks, and what is locked while the stack exists.
 fn views(output: &str) -> (Vec<&str>, Vec<&str>) {
     let (held, own): (Vec<_>, Vec<_>) = output.lines().partition(|line| line.starts_with("held "));

@@ -26,7 +26,7 @@ fn registration_takes_few_system_calls() {
             let settings = [&[operation], beside].concat();
             let most = match operation {
                 "set" if beside == large => most + 16,
-                "set" if beside == forked => most + 2,
+                "set" if beside == forked => most + 1,
                 _ => most,
             };
             for mode in [None, Some("auto"), Some("off")] {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`subject`] | the libraries under test, and timed runs of the programs |
 //! | [`document`] | sections, tables, numbers |
-//! | [`forks`], [`exec`], [`calls`], [`operations`], [`memory`], [`live_stacks`], [`waits`], [`locked`], [`threads`], [`churn`] | one table each |
+//! | [`forks`], [`exec`], [`start`], [`calls`], [`operations`], [`memory`], [`live_stacks`], [`waits`], [`locked`], [`threads`], [`churn`] | one table each |
 
 mod calls;
 mod churn;
@@ -16,6 +16,7 @@ mod live_stacks;
 mod locked;
 mod memory;
 mod operations;
+mod start;
 mod subject;
 mod threads;
 mod waits;
@@ -36,6 +37,7 @@ type Bench = fn(Counter, &Libraries) -> io::Result<Section>;
 const BENCHES: &[(&str, Bench)] = &[
     ("forks", forks::run),
     ("exec", exec::run),
+    ("start", start::run),
     ("calls", calls::run),
     ("operations", operations::run),
     ("memory", memory::run),

@@ -3,11 +3,7 @@
 mod child;
 mod child32;
 mod entry_paths;
-mod plot;
 mod report;
-
-use std::fs;
-use std::path::PathBuf;
 
 use clap::Subcommand;
 
@@ -30,7 +26,7 @@ pub enum Bench {
         json: bool,
         /// Write a bar chart, as SVG
         #[arg(long, value_name = "FILE")]
-        plot: Option<PathBuf>,
+        plot: Option<std::path::PathBuf>,
         #[command(flatten)]
         effort: Effort,
     },
@@ -39,13 +35,11 @@ pub enum Bench {
 impl Bench {
     pub fn execute(&self) -> Result<Exit, Failure> {
         let Self::Syscalls { json, plot, effort } = self;
-        let rows = entry_paths::measure(*effort);
-        let (report, text) = report::of(*effort, &rows);
+        let report = report::json(*effort, &entry_paths::measure(*effort));
         if let Some(file) = plot {
-            fs::write(file, plot::svg(&rows))
+            std::fs::write(file, report::chart(&report))
                 .map_err(|error| Failure::new(format!("--plot {}: {error}", file.display())))?;
         }
-        output::print(&report, *json, |_| text)?;
-        Ok(Exit::Success)
+        output::print(&report, *json, report::text).map(|()| Exit::Success)
     }
 }

@@ -10,14 +10,15 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sigward::arch;
-use sigward::verdict::{self, CpuTraits, Step, Verdict};
+use sigward::verdict::{self, CpuTraits, Verdict};
 
 use super::environment::environ;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::kernel::KernelOptions;
 use super::output;
 use super::plan::{self, PlanReport};
-use crate::machine::{Machine, Texts};
+use crate::machine::Machine;
 use crate::probe;
 use crate::quirks::model::{Arch, System};
 use crate::quirks::{self, judge};
@@ -60,16 +61,8 @@ pub struct Check {
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "9",
           conflicts_with = "kernel", value_parser = clap::value_parser!(u32).range(1..=3600))]
     probe: Option<u32>,
-    /// Judge another kernel: its release, or the text of its /proc/version
-    #[arg(long, value_name = "STRING")]
-    kernel: Option<String>,
-    /// The processor that goes with --kernel, as `uname -m` names it [default: the one that the
-    /// text names, or this machine's]
-    #[arg(long, value_name = "ARCH", requires = "kernel")]
-    arch: Option<String>,
-    /// The contents of /proc/version_signature (Ubuntu) that go with --kernel
-    #[arg(long, value_name = "TEXT", requires = "kernel")]
-    version_signature: Option<String>,
+    #[command(flatten)]
+    kernel: KernelOptions,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,7 +96,7 @@ impl Check {
             }
         }
         let environ = environ();
-        let reasons = verdict.argument.iter().map(|step| self.step_text(step)).collect();
+        let reasons = self.kernel.reasons(&verdict);
         let plan = self.plan(verdict, &environ, &machine);
         let report = CheckReport::of(&machine, &verdict, &findings, reasons, plan, self.all, tried);
         self.print(&report)
@@ -129,30 +122,19 @@ impl Check {
 
     /// The machine, and what the library's own judge says of its kernel.
     fn judge(&self) -> Result<(Machine, Verdict), Failure> {
-        let Some(kernel) = &self.kernel else {
-            let (machine, texts) = Machine::here();
-            let cpu = || {
-                let arch::Features { xsave, avx } = arch::features();
-                CpuTraits { x86_64: arch::IS_X86_64, xsave, avx }
-            };
-            // As the library does: CPUID is slow in a virtual machine.
-            let asks = verdict::needs_proc(texts.release.as_bytes());
-            let verdict =
-                texts.verdict(&texts.machine, if asks { cpu() } else { CpuTraits::MODERN });
-            return Ok((machine, verdict));
+        if let Some((texts, arch)) = self.kernel.elsewhere()? {
+            let verdict = texts.verdict(arch.name(), CpuTraits::MODERN);
+            return Ok((Machine::elsewhere(&texts, arch), verdict));
+        }
+        let (machine, texts) = Machine::here();
+        let cpu = || {
+            let arch::Features { xsave, avx } = arch::features();
+            CpuTraits { x86_64: arch::IS_X86_64, xsave, avx }
         };
-        let texts = Texts::parse(kernel, self.version_signature.as_deref());
-        let arch = match &self.arch {
-            Some(name) => Arch::named(name).ok_or_else(|| {
-                Failure::new(format!("--arch {name}: not a processor that the table knows"))
-                    .remedy("give it as `uname -m` does: x86_64, aarch64, riscv64, ppc64le, s390x")
-            })?,
-            None => Arch::named(&texts.machine)
-                .or_else(|| Arch::named(std::env::consts::ARCH))
-                .unwrap_or(Arch::Other),
-        };
-        let verdict = texts.verdict(arch.name(), CpuTraits::MODERN);
-        Ok((Machine::elsewhere(&texts, arch), verdict))
+        // As the library does: CPUID is slow in a virtual machine.
+        let asks = verdict::needs_proc(texts.release.as_bytes());
+        let verdict = texts.verdict(&texts.machine, if asks { cpu() } else { CpuTraits::MODERN });
+        Ok((machine, verdict))
     }
 
     /// What the library would do there; `None` where there is no library for Linux.
@@ -163,21 +145,10 @@ impl Check {
         machine: &Machine,
     ) -> Option<PlanReport> {
         let (config, bad) = plan::settings(environ.iter().map(|entry| entry.as_bytes()));
-        match self.kernel {
-            None => Some(PlanReport::of_next_program(&config, bad, verdict)),
-            Some(_) if machine.kernel.system == System::Linux && machine.arch == Arch::X86_64 => {
-                Some(PlanReport::elsewhere(&config, bad, verdict))
-            }
-            Some(_) => None,
+        if !self.kernel.is_given() {
+            return Some(PlanReport::of_next_program(&config, bad, verdict));
         }
-    }
-
-    fn step_text(&self, step: Step) -> String {
-        match step {
-            Step::CompilerUnknown if self.kernel.is_some() => {
-                "the compiler is unknown: give the whole text of /proc/version".to_owned()
-            }
-            _ => step.to_string(),
-        }
+        let has_library = machine.kernel.system == System::Linux && machine.arch == Arch::X86_64;
+        has_library.then(|| PlanReport::elsewhere(&config, bad, verdict))
     }
 }

@@ -30,6 +30,11 @@ impl Failure {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
+    /// What is wrong, without the remedy.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Writes it to stderr and returns the exit code.
     pub fn report(&self) -> Exit {
         remark(self);

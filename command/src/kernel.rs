@@ -2,57 +2,62 @@
 
 use clap::Args;
 use sigward::os::kernel_texts;
-use sigward::verdict::{CpuTraits, KernelTexts, Step, Verdict, judge};
+use sigward::verdict::{CpuTraits, Step, Verdict};
+
+use super::failure::Failure;
+use crate::machine::Texts;
+use crate::quirks::model::Arch;
 
 /// Options that name another kernel than the running one.
 #[derive(Args)]
 pub struct KernelOptions {
-    /// Judge this `uname -r` instead of the running kernel
-    #[arg(long, value_name = "TEXT")]
-    release: Option<String>,
-    /// The `uname -v` that goes with --release
-    #[arg(long, value_name = "TEXT", requires = "release")]
-    version_text: Option<String>,
-    /// The contents of /proc/version that go with --release
-    #[arg(long, value_name = "TEXT", requires = "release")]
-    proc_version: Option<String>,
-    /// The contents of /proc/version_signature that go with --release
-    #[arg(long, value_name = "TEXT", requires = "release")]
+    /// Judge another kernel: its release, or the text of its /proc/version
+    #[arg(long, value_name = "STRING")]
+    kernel: Option<String>,
+    /// The processor that goes with --kernel, as `uname -m` names it [default: the one that the
+    /// text names, or this machine's]
+    #[arg(long, value_name = "ARCH", requires = "kernel")]
+    arch: Option<String>,
+    /// The contents of /proc/version_signature (Ubuntu) that go with --kernel
+    #[arg(long, value_name = "TEXT", requires = "kernel")]
     version_signature: Option<String>,
-    /// The `uname -m` that goes with --release
-    #[arg(long, value_name = "TEXT", requires = "release", default_value = "x86_64")]
-    machine: String,
-    /// The `uname -s` that goes with --release
-    #[arg(long, value_name = "TEXT", requires = "release", default_value = "Linux")]
-    sysname: String,
 }
 
 impl KernelOptions {
     /// Whether it is another kernel than the running one.
     pub fn is_given(&self) -> bool {
-        self.release.is_some()
+        self.kernel.is_some()
     }
 
-    /// The verdict on it.
-    pub fn judge(&self) -> Verdict {
-        let Some(release) = &self.release else { return kernel_texts::judge() };
-        judge(&KernelTexts {
-            sysname: self.sysname.as_bytes(),
-            release: release.as_bytes(),
-            version: self.version_text.as_deref().unwrap_or("").as_bytes(),
-            machine: self.machine.as_bytes(),
-            proc_version: self.proc_version.as_deref().map(str::as_bytes),
-            version_signature: self.version_signature.as_deref().map(str::as_bytes),
-            cpu: CpuTraits::MODERN,
+    /// The other kernel's texts and processor; `None` for the running one.
+    pub fn elsewhere(&self) -> Result<Option<(Texts, Arch)>, Failure> {
+        let Some(kernel) = &self.kernel else { return Ok(None) };
+        let texts = Texts::parse(kernel, self.version_signature.as_deref());
+        let arch = match &self.arch {
+            Some(name) => Arch::named(name).ok_or_else(|| {
+                Failure::new(format!("--arch {name}: not a processor that the table knows"))
+                    .remedy("give it as `uname -m` does: x86_64, aarch64, riscv64, ppc64le, s390x")
+            })?,
+            None => Arch::named(&texts.machine)
+                .or_else(|| Arch::named(std::env::consts::ARCH))
+                .unwrap_or(Arch::Other),
+        };
+        Ok(Some((texts, arch)))
+    }
+
+    /// What the library's own judge says of it.
+    pub fn judge(&self) -> Result<Verdict, Failure> {
+        Ok(match self.elsewhere()? {
+            Some((texts, arch)) => texts.verdict(arch.name(), CpuTraits::MODERN),
+            None => kernel_texts::judge(),
         })
     }
 
     /// The steps that led to the verdict, in words.
     pub fn reasons(&self, verdict: &Verdict) -> Vec<String> {
-        let unread = self.is_given() && self.proc_version.is_none();
         let words = |step: Step| match step {
-            Step::CompilerUnknown if unread => {
-                "the compiler is unknown: give --proc-version".to_owned()
+            Step::CompilerUnknown if self.is_given() => {
+                "the compiler is unknown: give the whole text of /proc/version".to_owned()
             }
             _ => step.to_string(),
         };

@@ -8,8 +8,10 @@
 // See start.rs.
 #![cfg_attr(not(test), no_main)]
 
+mod bar_chart;
 mod bench;
 mod check;
+mod credentials;
 mod cures;
 mod doctor;
 mod environment;
@@ -30,6 +32,9 @@ mod progress;
 mod quirks;
 mod run;
 mod start;
+mod system;
+mod unit;
+mod watch;
 
 use std::ffi::{OsString, c_char, c_int};
 
@@ -56,6 +61,10 @@ enum Command {
     #[command(subcommand)]
     Bench(bench::Bench),
     Library(library::command::LibraryCommand),
+    Install(system::Install),
+    Uninstall(system::Uninstall),
+    Unit(unit::Unit),
+    Watch(watch::Watch),
     #[command(hide = true)]
     Pages(pages::Pages),
 }
@@ -91,6 +100,10 @@ fn execute(arguments: Vec<OsString>) -> Exit {
         Command::Probe(probe) => probe.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::Library(library) => library.execute(),
+        Command::Install(install) => install.execute(),
+        Command::Uninstall(uninstall) => uninstall.execute(),
+        Command::Unit(unit) => unit.execute(),
+        Command::Watch(watch) => watch.execute(),
         Command::Pages(pages) => pages.execute::<Cli>(),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report())

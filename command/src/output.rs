@@ -1,7 +1,7 @@
 //! Prints reports to stdout, or writes them to a file at once.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -32,16 +32,22 @@ pub fn json<R: Serialize>(report: &R) -> Result<String, Failure> {
 /// Prints a text, or writes it to a file that has either the old or the new text at any time.
 pub fn put(text: &str, file: Option<&Path>) -> Result<(), Failure> {
     let Some(path) = file else { return write(text.as_bytes()) };
+    // What a link leads to is replaced, not the link.
+    let place = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     // Collectors ignore names that start with a dot.
     let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
+    name.push(place.file_name().unwrap_or_default());
     name.push(format!(".{}", std::process::id()));
-    let new = path.with_file_name(name);
+    let new = place.with_file_name(name);
     let replace = || -> io::Result<()> {
+        // A device or a FIFO, also behind a link as /dev/stdout.
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+        }
         let mut file = File::create(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        std::fs::rename(&new, path)
+        std::fs::rename(&new, &place)
     };
     replace().map_err(|error| {
         let _ = std::fs::remove_file(&new);

@@ -7,8 +7,8 @@ use sigward::config::{self, Config};
 use sigward::os::errno::Errno;
 use sigward::os::trials;
 use sigward::plan::{
-    self, Bad, Duty, Environment, Facts, Interrupted, LookUp, Messages, Obstacle, Ordinary, Plan,
-    Process, Reason, Remedy,
+    self, Bad, Depth, Duty, Environment, Facts, Interrupted, LookUp, Messages, Obstacle, Ordinary,
+    Plan, Process, Reason, Remedy,
 };
 use sigward::standdown;
 use sigward::verdict::Verdict;
@@ -83,8 +83,26 @@ impl PlanReport {
             Remedy::None => "off",
             Remedy::Report => "report",
             Remedy::Fix => "fix",
+            Remedy::Certain => "certain",
         };
         add("small_stacks", part(remedy.into(), plan.small_stacks.reason, "SIGWARD_SIZE"));
+        // Only told where they were asked for.
+        let wish = |value, reason, variable| Row {
+            matters: reason == Reason::Set,
+            ..part(value, reason, variable)
+        };
+        let all = plan.altstack_all;
+        add("altstack_all", wish(all.value.into(), all.reason, "SIGWARD_ALTSTACK_ALL"));
+        let signals = plan.onstack.value.to_string();
+        add("onstack", wish(signals.into(), plan.onstack.reason, "SIGWARD_ONSTACK"));
+        let least = plan.thread_stack_min;
+        add("thread_stack_min", wish(least.value.into(), least.reason, "SIGWARD_THREAD_STACK_MIN"));
+        let depth = match plan.depth.value {
+            Depth::Off => "off",
+            Depth::Ours => "of sigward's stacks",
+            Depth::All => "of all stacks",
+        };
+        add("depth", wish(depth.into(), plan.depth.reason, "SIGWARD_DEPTH"));
         add("wait", part(plan.wait.value.name().into(), plan.wait.reason, "SIGWARD_WAIT"));
         let interrupted = match plan.interrupted.value {
             Interrupted::Keep => "keep",
@@ -166,7 +184,7 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
         Reason::KernelNotAffected => "the kernel is not affected",
         Reason::KernelUnknown => "nothing is known about this kernel",
         Reason::WaitsAreRight => "Linux restarts waits correctly",
-        Reason::SmallStacks => "SIGWARD_SIZE asks for it, on every kernel",
+        Reason::SmallStacks => return format!("{} asks for it, on every kernel", asking(config)),
         Reason::Sanitizer
         | Reason::Valgrind
         | Reason::Overridden
@@ -179,7 +197,6 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
             None => "standing down",
         },
         Reason::Duty => return format!("the duty is {}", plan.duty.value.name()),
-        Reason::StacksWatched => "the library acts on stacks anyway",
         Reason::NoInt80 => "int 0x80 is not usable",
         Reason::Messages => "SIGWARD_LOG, SIGWARD_STATS or a bad setting needs them",
         Reason::NoMessages => "nothing needs any",
@@ -187,9 +204,25 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
         Reason::WriteNotTried => "a seccomp filter could not be tried",
         Reason::AuxiliaryVector => "the kernel's AT_MINSIGSTKSZ",
         Reason::Cpuid => "this processor's CPUID, because the kernel gives no size",
+        Reason::PlaceMatters => "the program relies on the place of the stack that it sets",
         Reason::RaceDetector => "valgrind tracks memory",
     };
     words.to_owned()
+}
+
+/// The variable that makes the library act on every kernel.
+fn asking(config: &Config) -> &'static str {
+    let asks = [
+        ("SIGWARD_ALTSTACK_ALL", config.altstack_all != config::AltstackAll::Off),
+        ("SIGWARD_ONSTACK", !config.onstack.is_empty()),
+        ("SIGWARD_THREAD_STACK_MIN", config.thread_stack_min.is_some()),
+        ("SIGWARD_DEPTH", config.depth != config::Depth::Off),
+    ];
+    let set = asks.iter().find(|(_, asks)| *asks).map(|(name, _)| *name);
+    match config.small_stacks {
+        config::SmallStacks::Report | config::SmallStacks::Fix => "SIGWARD_SIZE",
+        _ => set.unwrap_or("SIGWARD_SIZE"),
+    }
 }
 
 /// A program that this process becomes: it inherits the kernel and the seccomp filter.
@@ -233,6 +266,10 @@ impl Process for NextProgram {
 
     fn is_libc_known(&mut self) -> bool {
         true
+    }
+
+    fn relies_on_place(&mut self) -> bool {
+        false
     }
 
     fn filter(&mut self) -> Option<Obstacle> {

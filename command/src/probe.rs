@@ -30,9 +30,9 @@ pub use report::ProbeReport;
 ///
 /// Takes signals on stacks that fault and, for as long, on stacks that do not, and waits for
 /// children while being stopped and signalled. Ends each part with the first loss, and shows the
-/// registers. Also measures a signal frame, and compares it with what the kernel says. Everything happens in child processes of low priority, which end by themselves
-/// if the probe does not end them. A defect that is seen is there; one that is not seen
-/// may still be.
+/// registers. Also measures a signal frame, and compares it with what the kernel says. Everything
+/// happens in child processes of low priority, which end by themselves if the probe does not end
+/// them. A defect that is seen is there; one that is not seen may still be.
 #[derive(Args)]
 #[command(after_help = "Examples:
   sigward probe
@@ -50,8 +50,9 @@ pub struct Probe {
     whole: bool,
     /// Do the same under libsigward.so, with SIGWARD=on
     ///
-    /// First shows, without the library, that signal frames can fault on this machine at all. Needs
-    /// a dynamically linked sigward: the loader puts the library into no other.
+    /// First shows, without the library, that signal frames can fault on this machine at all. Not
+    /// with the static command, into which no loader puts the library: use a dynamically linked
+    /// one, which `cargo build --release -p sigward-command` makes.
     #[arg(long)]
     hardened: bool,
     /// Use this library instead of the installed one
@@ -106,13 +107,17 @@ fn under_our_library(library: Option<&Path>) -> Result<(), Failure> {
         return Ok(());
     }
     let cannot = |why: &str| Failure::new(format!("probe --hardened: {why}"));
+    if cfg!(target_feature = "crt-static") {
+        return Err(cannot(
+            "this sigward is statically linked, so no loader puts the library into it",
+        )
+        .remedy("use a dynamically linked one: cargo build --release -p sigward-command"));
+    }
     let library = Library::find(library, &ProgramEnvironment::inherited())?;
     let existing = std::env::var_os("LD_PRELOAD");
     let preload = library.in_front_of(existing.as_deref())?;
     if existing.as_ref() == Some(&preload) {
-        return Err(cannot("the loader did not put the library into this command").remedy(
-            "use a dynamically linked sigward, as `cargo build -p sigward-command` makes",
-        ));
+        return Err(cannot("the loader did not put the library into this command"));
     }
     let second = Length { time: Duration::from_secs(1), whole: false, hardened: false };
     let without = registers::measure(StackPages::Discarded, second, || ());

@@ -197,6 +197,12 @@ fn the_plan_is_that_of_the_environment() {
         .env("SIGWARD_SIZE", "fix")
         .assert()
         .stdout(contains("\n  duty: observe (SIGWARD_SIZE asks for it, on every kernel)\n"));
+    unset(&healthy)
+        .env("SIGWARD_ONSTACK", "SIGSEGV,BUS")
+        .assert()
+        .stdout(contains("\n  duty: observe (SIGWARD_ONSTACK asks for it, on every kernel)\n"))
+        .stdout(contains("\n  onstack: BUS,SEGV (SIGWARD_ONSTACK=BUS,SEGV)\n"))
+        .stdout(contains("altstack all:").not());
     unset(&affected)
         .env("SIGWARD", "off")
         .assert()
@@ -277,14 +283,14 @@ fn misuse_exits_125() {
     cargo_bin_cmd!("sigward").arg("--help").assert().code(0).stdout(contains("Exit codes:"));
 }
 
-/// One uname(2), and a read here and there.
+/// One uname(2), and a small read here and there.
 #[test]
 fn looking_at_this_machine_takes_few_calls() {
     let Some(strace) = need::program("strace") else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let log = folder.path().join("log");
     let mut command = std::process::Command::new(strace);
-    command.args(["-f", "-e", "trace=uname,openat,readlink", "-o"]).arg(&log);
+    command.args(["-f", "-e", "trace=uname,openat,readlink,read,pread64", "-o"]).arg(&log);
     let output = command.arg(cargo_bin("sigward")).args(["check", "--format", "nrpe"]).output();
     assert!(output.expect("strace").status.code().is_some_and(|code| code <= 3));
     let log = std::fs::read_to_string(log).expect("the log");
@@ -292,4 +298,8 @@ fn looking_at_this_machine_takes_few_calls() {
     let read =
         |line: &&str| line.contains("\"/proc") || line.contains("musl") || line.contains("/boot");
     assert!(log.lines().filter(read).count() <= 8, "{log}");
+    // musl's version is in the last part of a file of 600 KiB.
+    let calls = log.lines().filter(|line| line.contains("read(") || line.contains("pread64("));
+    let bytes = calls.filter_map(|line| line.rsplit("= ").next()?.parse::<usize>().ok());
+    assert!(bytes.sum::<usize>() < 100_000, "{log}");
 }

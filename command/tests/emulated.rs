@@ -8,7 +8,7 @@ use sigward_harness::need;
 /// Runs the command on an emulated processor, if the emulator is installed.
 fn emulated(processor: &str, arguments: &[&str]) -> Option<Output> {
     let found = need::installed("qemu-x86_64");
-    if !need::optional(found.is_some(), "QEMU's user mode", "apt install qemu-user") {
+    if !need::required(found.is_some(), "QEMU's user mode", "apt install qemu-user") {
         return None;
     }
     let mut command = Command::new(found?);

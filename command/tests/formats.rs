@@ -133,3 +133,25 @@ fn a_file_is_replaced_at_once() {
     let output = check(&["--json", "--output", missing.to_str().expect("a name")]);
     assert_eq!(output.status.code(), Some(125), "{output:?}");
 }
+
+#[test]
+fn links_stay_links_and_pipes_are_written_to() {
+    let place = tempfile::tempdir().expect("a folder");
+    let link = |name: &str, to: &str| {
+        let link = place.path().join(name);
+        std::os::unix::fs::symlink(to, &link).expect("a link");
+        link
+    };
+    std::fs::write(place.path().join("file"), "old").expect("a file");
+    for (link, printed) in
+        [(link("to-file", "file"), false), (link("out", "/proc/self/fd/1"), true)]
+    {
+        let name = link.to_str().expect("UTF-8");
+        let output = check(&["--format", "prometheus", "--kernel", FINE, "--output", name]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(output.stdout.starts_with(b"# HELP"), printed, "{output:?}");
+        assert!(link.is_symlink(), "{name} was replaced");
+    }
+    let text = std::fs::read_to_string(place.path().join("file")).expect("a file");
+    assert!(text.starts_with("# HELP"), "{text}");
+}

@@ -9,7 +9,8 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 5] = ["run", "check", "probe", "bench", "library"];
+const COMMANDS: [&str; 9] =
+    ["run", "check", "probe", "bench", "library", "install", "uninstall", "unit", "watch"];
 
 fn sigward() -> Command {
     Command::new(cargo_bin!("sigward"))
@@ -46,7 +47,7 @@ fn the_commands_name_is_sigward() {
 
 #[test]
 fn help_has_examples() {
-    for command in ["run", "check", "probe", "library"] {
+    for command in ["run", "check", "probe", "library", "install", "uninstall", "unit", "watch"] {
         for help in ["-h", "--help"] {
             sigward()
                 .args([command, help])

@@ -97,6 +97,11 @@ impl Process for ThisProcess {
         originals::get(originals::Id::__errno_location).is_some()
     }
 
+    fn relies_on_place(&mut self) -> bool {
+        originals::first_defined(&standdown::COLLECTORS, true).is_some()
+            || self.startup.is_some_and(|it| standdown::finds_data_by_stack(it.executed()))
+    }
+
     fn filter(&mut self) -> Option<Obstacle> {
         standdown::filter()
     }

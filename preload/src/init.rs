@@ -8,15 +8,15 @@ use sigward_core::os::line::Line;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::{call, kernel_texts, stderr};
 use sigward_core::plan::{
-    self, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Seen, Strategy,
+    self, Depth, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Reason, Remedy, Strategy,
 };
 use sigward_core::residency::{self, Policy, frame, ordinary};
-use sigward_core::small_stacks;
+use sigward_core::small_stacks::{self, depth, every_thread, onstack};
 use sigward_core::state::block::{self, Published};
 use sigward_core::{log as sink, summary, wait as core_wait};
 
 use crate::facts::ThisProcess;
-use crate::hooks::{fork, seccomp, syscall, thread, wait};
+use crate::hooks::{fork, seccomp, signal, syscall, thread, wait};
 use crate::originals;
 
 #[used]
@@ -25,9 +25,14 @@ static ON_LOAD: extern "C" fn() = on_load;
 
 #[used]
 #[unsafe(link_section = ".fini_array")]
-static ON_EXIT: extern "C" fn() = summary::at_exit;
+static ON_EXIT: extern "C" fn() = on_exit;
 
 static EXIT_NOTICE: fn() = thread::request_exit_notice;
+
+extern "C" fn on_exit() {
+    depth::at_exit();
+    summary::at_exit();
+}
 
 extern "C" fn on_load() {
     originals::record();
@@ -53,8 +58,14 @@ fn leave_preload(startup: Option<Startup>) {
 
 fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
     enable_messages(plan);
+    if plan.frame.reason == Reason::Set {
+        frame::pretend(plan.frame.value);
+    }
+    frame::learn(plan.frame.value);
     if let (Some(startup), true) = (startup, plan.duty.value != Duty::Inert) {
         hold_stacks(plan, startup);
+    } else if plan.small_stacks.value != Remedy::None {
+        small_stacks::take_charge(plan.small_stacks.value, plan.room, false);
     }
     if let Some(obstacle) = plan.obstacle {
         log::warn!("standing down: {obstacle}; duty: {}", plan.duty.value.name());
@@ -70,7 +81,7 @@ fn obey(plan: &Plan<'_>, startup: Option<Startup>) {
         fork::register();
     }
     wait::ready();
-    watch_calls(plan.seen);
+    watch_calls(plan);
     if plan.look_up.value == LookUp::AtLoad {
         originals::find_all();
         wait::find_all();
@@ -97,7 +108,6 @@ fn enable_messages(plan: &Plan<'_>) {
 
 /// Holds signal stacks from now on.
 fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
-    frame::learn(plan.frame.value);
     thread::make_key();
     let main = ordinary::main_stack(startup.stack_end());
     let policy = Policy {
@@ -107,13 +117,19 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
         fork_copies: plan.fork_copies.value,
     };
     residency::take_charge(plan.duty.value, policy, &EXIT_NOTICE);
-    small_stacks::take_charge(plan.small_stacks.value);
+    small_stacks::take_charge(plan.small_stacks.value, plan.room, plan.names_memory);
     ordinary::take_charge(plan.ordinary.value);
     if plan.ordinary.value != Ordinary::Off {
         ordinary::adopt_main(main);
     }
     // Another constructor may have installed a stack before us.
     residency::adopt_current();
+    onstack::take_charge(plan.onstack.value);
+    thread::make_room(plan.thread_stack_min.value);
+    every_thread::take_charge(plan.altstack_all.value, plan.depth.value, warns(plan));
+    if plan.depth.value != Depth::Off {
+        signal::watch_overflows(startup.executed());
+    }
 }
 
 /// Chooses how the program waits for its children.
@@ -128,8 +144,14 @@ fn choose_wait(wanted: Strategy, interrupted: Interrupted) {
     }
 }
 
+/// Whether what an operator should know is told.
+fn warns(plan: &Plan<'_>) -> bool {
+    plan.messages.value == Messages::All && plan.level != config::Log::Off
+}
+
 /// Selects the calls that are watched in syscall(2).
-fn watch_calls(seen: Seen) {
+fn watch_calls(plan: &Plan<'_>) {
+    let seen = plan.seen;
     let numbers = |numbers, wanted: bool| if wanted { numbers } else { &[][..] };
     syscall::ready(
         numbers(syscall::ALTSTACK, seen.stacks)
@@ -137,6 +159,7 @@ fn watch_calls(seen: Seen) {
             .chain(numbers(syscall::HANDLERS, seen.handlers))
             .chain(numbers(fork::NUMBERS, seen.forks))
             .chain(numbers(wait::NUMBERS, seen.waits))
+            .chain(numbers(syscall::FEATURES, seen.stacks && warns(plan)))
             .chain(numbers(seccomp::NUMBERS, seen.filters)),
     );
 }

@@ -9,9 +9,23 @@
 use core::ffi::{c_int, c_uint};
 
 use sigward_core::events::memory_calls::{self, Commit};
-use sigward_core::os::{call, page, user_memory};
+use sigward_core::os::{call, errno, page, signals, user_memory};
 use sigward_core::residency::{self, origin, watched};
 
+/// Whether a call of madvise(2) is to be passed on as it is, and nothing done
+/// afterwards. No frame of ours may be in what the program gives up: it may be
+/// all that is below its own.
+#[inline]
+pub fn passes_advice(start: usize, length: usize, advice: c_int) -> bool {
+    if !residency::on_duty() {
+        return true;
+    }
+    watched::misses(start, length)
+        && !memory_calls::flags_a_fork(advice)
+        && signals::stand_on(start, length)
+}
+
+/// Any other call of madvise(2).
 #[inline]
 pub fn advise(
     start: usize,
@@ -19,13 +33,15 @@ pub fn advise(
     advice: c_int,
     commit: impl Fn(usize, usize) -> isize + Copy,
 ) -> isize {
-    if watched::misses(start, length)
-        && !(memory_calls::flags_a_fork(advice) && residency::on_duty())
-    {
-        return commit(start, length);
+    let passes = watched::misses(start, length) && !memory_calls::flags_a_fork(advice);
+    let outcome = passes.then(|| (errno::known(), commit(start, length)));
+    match outcome {
+        Some((_, 0)) if watched::misses(start, length) => 0,
+        _ => {
+            let stored = commit;
+            memory_calls::advise(start, length, advice, outcome, &stored)
+        }
     }
-    let stored = commit;
-    memory_calls::advise(start, length, advice, &stored)
 }
 
 /// Whether the kernel refuses at once to map or unmap, whatever is there.
@@ -42,7 +58,7 @@ pub fn unmap(start: usize, length: usize, commit: impl Fn() -> isize + Copy) -> 
         return commit();
     }
     let stored = commit;
-    memory_calls::replacing(&[(start, length)], &stored)
+    memory_calls::unmapping(start, length, &stored)
 }
 
 #[expect(clippy::inline_always, reason = "it is hot")]
@@ -91,6 +107,7 @@ fn mapped(start: usize, length: usize, flags: c_int) {
     } else {
         origin::forget(start);
     }
+    memory_calls::returned(start, length);
 }
 
 /// Memory appeared where nothing was, or where the program did not ask for it.
@@ -187,19 +204,33 @@ pub fn advise_by_vector(
     if !user_memory::readable(vectors as usize, count * size_of::<libc::iovec>()) {
         return commit();
     }
-    let mut found = Ranges::new();
-    for index in 0..count {
-        // SAFETY: readable a moment ago; the kernel accepts any alignment.
-        let vector = unsafe { vectors.add(index).read_unaligned() };
-        let (start, length) = (vector.iov_base as usize, vector.iov_len);
-        if memory_calls::flags_a_fork(advice) || !watched::misses(start, length) {
-            found.add(start, length);
+    let ranges = |wanted: &dyn Fn(usize, usize) -> bool| {
+        let mut found = Ranges::new();
+        for index in 0..count {
+            // SAFETY: readable a moment ago; the kernel accepts any alignment.
+            let vector = unsafe { vectors.add(index).read_unaligned() };
+            let (start, length) = (vector.iov_base as usize, vector.iov_len);
+            if wanted(start, length) {
+                found.add(start, length);
+            }
         }
+        found
+    };
+    let hit = |start, length| !watched::misses(start, length);
+    let found = ranges(&|start, length| memory_calls::flags_a_fork(advice) || hit(start, length));
+    if !found.ranges().is_empty() {
+        return memory_calls::advising_ranges(found.ranges(), advice, commit);
     }
-    match found.ranges() {
-        [] => commit(),
-        ranges => memory_calls::advising_ranges(ranges, advice, commit),
+    let before = errno::known();
+    let result = commit();
+    if memory_calls::may_be_refused_by_a_lock(result, advice) {
+        errno::set(before);
+        return memory_calls::advising_ranges(ranges(&|_, _| true).ranges(), advice, commit);
     }
+    for &(start, length) in ranges(&hit).ranges() {
+        memory_calls::appeared(start, length);
+    }
+    result
 }
 
 /// Ranges, as start and length in bytes. If there are too many, the last one

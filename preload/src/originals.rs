@@ -9,7 +9,7 @@
 //! do, before glibc 2.34): [`get_late`] searches that too, but under the
 //! loader's lock.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use sigward_core::loaded::{Header, Name, Object, SymbolList, SymbolNames};
@@ -64,8 +64,9 @@ names! {
         pthread_setcanceltype pthread_setcancelstate
         pthread_key_create pthread_setspecific
         pthread_attr_init pthread_attr_destroy pthread_attr_getstack
-        pthread_attr_getstacksize pthread_attr_getguardsize
+        pthread_attr_getstacksize pthread_attr_getguardsize pthread_attr_setstacksize
         __register_atfork pthread_atfork
+        getauxval
         fork
     }
 }
@@ -259,6 +260,50 @@ unsafe extern "C" fn visit_one<V: FnMut(bool, usize, &[Header]) -> bool>(
         header.p_type == libc::PT_LOAD && here.wrapping_sub(start) < header.p_memsz as usize
     });
     c_int::from((walk.visit)(behind, bias, headers))
+}
+
+/// Whether the program defines one of `names`; with `any`, also an object that
+/// was behind ours at load. Async-signal-safe.
+pub fn is_known(names: &'static SymbolNames, any: bool) -> bool {
+    let program = program();
+    names.iter().any(|name| {
+        let by_program = program.as_ref().is_some_and(|program| program.find(name).is_some());
+        by_program || any && OBJECTS.find(name).is_some()
+    })
+}
+
+/// The path by which the program was executed; empty if that is not known.
+/// Async-signal-safe.
+pub fn executed() -> &'static [u8] {
+    match auxiliary(libc::AT_EXECFN) {
+        0 => b"",
+        // SAFETY: a NUL-terminated string that stays valid.
+        path => unsafe { CStr::from_ptr(path as *const c_char) }.to_bytes(),
+    }
+}
+
+/// A value that the kernel passed at exec, or 0. Async-signal-safe.
+fn auxiliary(kind: c_ulong) -> usize {
+    type Auxiliary = unsafe extern "C" fn(c_ulong) -> c_ulong;
+    let Some(address) = get(Id::getauxval) else { return 0 };
+    let _errno = errno::Kept::now();
+    // SAFETY: found under that name; a lookup by number.
+    unsafe { core::mem::transmute::<usize, Auxiliary>(address)(kind) as usize }
+}
+
+/// The program itself, found without the loader's lock.
+fn program() -> Option<Object<'static>> {
+    let (start, count) = (auxiliary(libc::AT_PHDR), auxiliary(libc::AT_PHNUM));
+    if start == 0 {
+        return None;
+    }
+    // SAFETY: the kernel reported where it mapped the program's headers, which
+    // stay.
+    let headers = unsafe { core::slice::from_raw_parts(start as *const Header, count) };
+    let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR);
+    let bias = own.map_or(0, |own| start.wrapping_sub(own.p_vaddr as usize));
+    // SAFETY: the program is never unloaded.
+    unsafe { Object::read(bias, headers) }
 }
 
 /// The first of `names` that is defined: by the program, or, with `any`, by any

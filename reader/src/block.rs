@@ -100,6 +100,9 @@ pub struct Counters {
     pub most_pinned: Option<u64>,
     /// Stacks by [`names::RUNG`](sigward::state::block::names::RUNG).
     pub rungs: [Option<u64>; 4],
+    /// The most bytes of an alternate stack that were seen in use, the size of that stack,
+    /// and its thread. Zeroes if none was measured.
+    pub deepest: Option<(u64, u64, u64)>,
 }
 
 impl Head {
@@ -204,6 +207,10 @@ fn table(cursor: &mut Cursor<'_>) -> Option<StackTable> {
     })
 }
 
+fn deepest(cursor: &mut Cursor<'_>) -> Option<(u64, u64, u64)> {
+    Some((cursor.word()?, cursor.word()?, cursor.word()?))
+}
+
 fn counters(cursor: &mut Cursor<'_>) -> Counters {
     Counters {
         stacks: cursor.word(),
@@ -213,5 +220,6 @@ fn counters(cursor: &mut Cursor<'_>) -> Counters {
         pinned: cursor.word(),
         most_pinned: cursor.word(),
         rungs: [cursor.word(), cursor.word(), cursor.word(), cursor.word()],
+        deepest: deepest(cursor),
     }
 }

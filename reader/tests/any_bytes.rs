@@ -92,7 +92,7 @@ fn memory(width: usize) -> Memory {
     let entry: [u16; 2] = if width == 8 { [120, 88] } else { [64, 48] };
     put(&mut block, at, &entry.map(u16::to_le_bytes).concat());
     at = 128;
-    for value in 1..=10 {
+    for value in 1..=13 {
         at = word(&mut block, at, width, value);
     }
 
@@ -138,6 +138,7 @@ fn a_good_block_is_read_as_it_is() {
         assert_eq!(all, [Some(1), Some(2), Some(3), Some(4)]);
         assert_eq!((counters.pinned, counters.most_pinned), (Some(5), Some(6)));
         assert_eq!(counters.rungs, [Some(7), Some(8), Some(9), Some(10)]);
+        assert_eq!(counters.deepest, Some((11, 12, 13)));
 
         let [stack] = snapshot.stacks[..] else { panic!("{:?}", snapshot.stacks) };
         assert_eq!((stack.thread, stack.role, stack.rung, stack.start), (1234, 0, 1, 0));

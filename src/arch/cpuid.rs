@@ -31,6 +31,41 @@ fn xsave_area() -> usize {
     if has_leaf { __cpuid_count(0xd, 0).ebx as usize } else { LEGACY }
 }
 
+/// Bytes of the largest signal frame of a process that has asked for no
+/// feature which needs permission: without the tile data of AMX, which are
+/// 8 KiB. A process with that permission cannot set a stack on which they do
+/// not fit, and does not get it while it has such a stack: the kernel checks
+/// both. Async-signal-safe.
+#[must_use]
+pub fn usual_frame() -> usize {
+    /// The component that needs permission.
+    const TILE_DATA: u32 = 18;
+    let area = xsave_area();
+    if area == LEGACY || enabled() & 1 << TILE_DATA == 0 {
+        return area.saturating_add(AROUND_XSAVE);
+    }
+    let others = (2..63).filter(|&component| component != TILE_DATA);
+    let enabled = others.filter(|component| enabled() & 1 << component != 0);
+    let ends = enabled.map(|component| {
+        let place = __cpuid_count(0xd, component);
+        place.eax.saturating_add(place.ebx) as usize
+    });
+    ends.max().unwrap_or(0).max(LEGACY).min(area).saturating_add(AROUND_XSAVE)
+}
+
+/// The state components that the kernel has enabled (XCR0), which exist where
+/// CPUID reports XSAVE.
+fn enabled() -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: the caller has seen that the OS enabled XSAVE, and with it the
+    // instruction.
+    unsafe {
+        core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high,
+            options(nomem, nostack, preserves_flags));
+    }
+    u64::from(high) << 32 | u64::from(low)
+}
+
 /// For the table of kernels. A 32-bit program meets the same kernel code.
 pub const IS_X86_64: bool = true;
 
@@ -62,6 +97,10 @@ mod tests {
         // SAFETY: a plain query; 0 if the kernel does not report it.
         let reported = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
         let computed = largest_frame();
+        let usual = usual_frame();
+        assert!(LEGACY + AROUND_XSAVE <= usual && usual <= computed);
+        // 8 KiB of tile data, or nothing.
+        assert!([0, 8192].contains(&(computed - usual)), "computed {computed}, usual {usual}");
         assert!(computed >= LEGACY + AROUND_XSAVE);
         // If the kernel reports a size, ours is neither smaller nor wasteful.
         if reported != 0 {

@@ -11,7 +11,8 @@
 //! | `thread_pointer`, `stack_pointer` | [`residency`], [`signals`] |
 //! | `call_on`: calls a function on another stack | [`lock`] |
 //! | `write_below`: a write further down the caller's stack | [`signals`] |
-//! | `RED_ZONE`, `largest_frame`: the signal frame | [`frame`] |
+//! | `RED_ZONE`, `largest_frame`, `usual_frame`: the signal frame | [`frame`] |
+//! | `FEATURES_CALL`, `REQUEST_FEATURE`: asking for a processor feature | [`permission`] |
 //! | `is_under_valgrind` | the library's constructor |
 //! | `IS_X86_64`, `features` | [`kernel_texts`] |
 //! | `int80`, `INT80_WAITID` | [`int80`] |
@@ -33,11 +34,12 @@
 //! [`int80`]: crate::wait::int80
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate
+//! [`permission`]: crate::small_stacks::permission
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod cpuid;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-pub use cpuid::{Features, IS_X86_64, RED_ZONE, features, largest_frame};
+pub use cpuid::{Features, IS_X86_64, RED_ZONE, features, largest_frame, usual_frame};
 
 #[cfg(target_arch = "x86")]
 mod x86;

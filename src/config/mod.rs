@@ -8,13 +8,18 @@
 mod parse;
 pub mod preload;
 mod settings;
+mod signals;
 mod table;
 mod values;
 
 pub use parse::{BadValue, PREFIX, base_name, glob_matches, parse};
 pub use settings::{Config, Shown};
+pub use signals::Signals;
 pub use table::{Accepted, TABLE, Variable};
-pub use values::{Altstack, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr};
+pub use values::{
+    Altstack, AltstackAll, Depth, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait,
+    WaitEintr,
+};
 
 #[cfg(test)]
 mod tests;

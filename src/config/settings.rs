@@ -2,9 +2,11 @@
 
 use core::fmt;
 
+use super::signals::Signals;
 use super::table::{Field, TABLE};
 use super::values::{
-    Altstack, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr, bytes,
+    Altstack, AltstackAll, Depth, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait,
+    WaitEintr, bytes,
 };
 
 /// The settings of one process.
@@ -25,6 +27,16 @@ pub struct Config {
     pub wait_eintr: WaitEintr,
     /// `SIGWARD_SIZE`.
     pub small_stacks: SmallStacks,
+    /// `SIGWARD_SIZE_ROOM`, in bytes.
+    pub room: Option<usize>,
+    /// `SIGWARD_ALTSTACK_ALL`.
+    pub altstack_all: AltstackAll,
+    /// `SIGWARD_ONSTACK`.
+    pub onstack: Signals,
+    /// `SIGWARD_THREAD_STACK_MIN`, in bytes.
+    pub thread_stack_min: Option<usize>,
+    /// `SIGWARD_DEPTH`.
+    pub depth: Depth,
     /// `SIGWARD_FRAME`, in bytes.
     pub frame: Option<usize>,
     /// `SIGWARD_LOG`.
@@ -47,6 +59,11 @@ impl Config {
         wait: Wait::Auto,
         wait_eintr: WaitEintr::Keep,
         small_stacks: SmallStacks::Auto,
+        room: None,
+        altstack_all: AltstackAll::Off,
+        onstack: Signals::NONE,
+        thread_stack_min: None,
+        depth: Depth::Off,
         frame: None,
         log: Log::Off,
         stats: Stats::Off,
@@ -71,6 +88,13 @@ impl Config {
                 Field::Wait => Shown::Word(self.wait.as_str()),
                 Field::WaitEintr => Shown::Word(self.wait_eintr.as_str()),
                 Field::SmallStacks => Shown::Word(self.small_stacks.as_str()),
+                Field::Room => self.room.map_or(Shown::Word(""), Shown::Bytes),
+                Field::AltstackAll => Shown::Word(self.altstack_all.as_str()),
+                Field::Onstack => Shown::Signals(self.onstack),
+                Field::ThreadStackMin => {
+                    self.thread_stack_min.map_or(Shown::Word(""), Shown::Bytes)
+                }
+                Field::Depth => Shown::Word(self.depth.as_str()),
                 Field::Frame => self.frame.map_or(Shown::Word(""), Shown::Bytes),
                 Field::Log => Shown::Word(self.log.as_str()),
                 Field::Stats => Shown::Word(self.stats.as_str()),
@@ -95,6 +119,11 @@ impl Config {
             Field::Wait => put(&mut self.wait, Wait::from_word(value)),
             Field::WaitEintr => put(&mut self.wait_eintr, WaitEintr::from_word(value)),
             Field::SmallStacks => put(&mut self.small_stacks, SmallStacks::from_word(value)),
+            Field::Room => put(&mut self.room, bytes(value).map(Some)),
+            Field::AltstackAll => put(&mut self.altstack_all, AltstackAll::from_word(value)),
+            Field::Onstack => put(&mut self.onstack, Signals::from_list(value)),
+            Field::ThreadStackMin => put(&mut self.thread_stack_min, bytes(value).map(Some)),
+            Field::Depth => put(&mut self.depth, Depth::from_word(value)),
             Field::Frame => put(&mut self.frame, bytes(value).map(Some)),
             Field::Log => put(&mut self.log, Log::from_word(value)),
             Field::Stats => put(&mut self.stats, Stats::from_word(value)),
@@ -117,6 +146,8 @@ pub enum Shown {
     Word(&'static str),
     /// A number of bytes.
     Bytes(usize),
+    /// A set of signals.
+    Signals(Signals),
 }
 
 impl fmt::Display for Shown {
@@ -124,6 +155,7 @@ impl fmt::Display for Shown {
         match *self {
             Self::Word(word) => f.write_str(word),
             Self::Bytes(bytes) => write!(f, "{bytes}"),
+            Self::Signals(signals) => write!(f, "{signals}"),
         }
     }
 }

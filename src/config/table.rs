@@ -4,7 +4,8 @@
 use core::fmt;
 
 use super::values::{
-    Altstack, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait, WaitEintr,
+    Altstack, AltstackAll, Depth, Fork, Inherit, Log, Mode, SmallStacks, Stack, Stats, Wait,
+    WaitEintr,
 };
 
 /// What a variable accepts.
@@ -18,6 +19,8 @@ pub enum Accepted {
     Size,
     /// Comma-separated patterns.
     Globs,
+    /// Comma-separated signals.
+    Signals,
 }
 
 impl fmt::Display for Accepted {
@@ -27,6 +30,9 @@ impl fmt::Display for Accepted {
             Self::WordsOrSize(words) => write!(f, "{words}, {SIZE}"),
             Self::Size => f.write_str(SIZE),
             Self::Globs => f.write_str("comma-separated patterns with * and ?"),
+            Self::Signals => {
+                f.write_str("comma-separated signals by name or number, such as SEGV,BUS,35")
+            }
         }
     }
 }
@@ -43,6 +49,11 @@ pub(super) enum Field {
     Wait,
     WaitEintr,
     SmallStacks,
+    Room,
+    AltstackAll,
+    Onstack,
+    ThreadStackMin,
+    Depth,
     Frame,
     Log,
     Stats,
@@ -72,7 +83,10 @@ impl Variable {
             Field::Wait => Accepted::Words(Wait::LIST),
             Field::WaitEintr => Accepted::Words(WaitEintr::LIST),
             Field::SmallStacks => Accepted::Words(SmallStacks::LIST),
-            Field::Frame => Accepted::Size,
+            Field::AltstackAll => Accepted::Words(AltstackAll::LIST),
+            Field::Onstack => Accepted::Signals,
+            Field::Depth => Accepted::Words(Depth::LIST),
+            Field::Room | Field::ThreadStackMin | Field::Frame => Accepted::Size,
             Field::Log => Accepted::Words(Log::LIST),
             Field::Stats => Accepted::Words(Stats::LIST),
             Field::Only | Field::Except => Accepted::Globs,
@@ -88,7 +102,7 @@ impl Variable {
             Accepted::Words(words) | Accepted::WordsOrSize(words) => {
                 words.split(", ").next().unwrap_or("")
             }
-            Accepted::Size | Accepted::Globs => "",
+            Accepted::Size | Accepted::Globs | Accepted::Signals => "",
         }
     }
 
@@ -111,7 +125,26 @@ impl Variable {
             }
             Field::Wait => "how the program waits for a child",
             Field::WaitEintr => "whether an interrupted wait fails with EINTR or waits again",
-            Field::SmallStacks => "what to do about alternate stacks too small for a signal frame",
+            Field::SmallStacks => {
+                "what to do about alternate stacks that are too small; auto replaces those on which \
+                 not even one signal frame fits"
+            }
+            Field::Room => {
+                "bytes that handlers need beside their frames (24K if not set): report and fix judge \
+                 a stack by that, and a larger one has room for it"
+            }
+            Field::AltstackAll => {
+                "whether to give an alternate stack to every thread that has none, the main one \
+                 included"
+            }
+            Field::Onstack => {
+                "run the program's handlers of these signals on alternate stacks: add SA_ONSTACK"
+            }
+            Field::ThreadStackMin => "give new threads at least this much stack",
+            Field::Depth => {
+                "print how many bytes of alternate stacks were used at most when the program ends; \
+                 paint measures the program's own stacks too, and overwrites them for that"
+            }
             Field::Frame => "pretend that signal frames have this size (for tests)",
             Field::Log => "the most detailed level of messages on standard error",
             Field::Stats => "print one line of counts on standard error when the program ends",
@@ -135,6 +168,11 @@ pub static TABLE: &[Variable] = &[
     variable("SIGWARD_WAIT", Field::Wait),
     variable("SIGWARD_WAIT_EINTR", Field::WaitEintr),
     variable("SIGWARD_SIZE", Field::SmallStacks),
+    variable("SIGWARD_SIZE_ROOM", Field::Room),
+    variable("SIGWARD_ALTSTACK_ALL", Field::AltstackAll),
+    variable("SIGWARD_ONSTACK", Field::Onstack),
+    variable("SIGWARD_THREAD_STACK_MIN", Field::ThreadStackMin),
+    variable("SIGWARD_DEPTH", Field::Depth),
     variable("SIGWARD_FRAME", Field::Frame),
     variable("SIGWARD_LOG", Field::Log),
     variable("SIGWARD_STATS", Field::Stats),

@@ -130,7 +130,7 @@ words! {
 words! {
     /// `SIGWARD_SIZE`: alternate stacks that are too small for a frame.
     SmallStacks {
-        /// What the verdict requires.
+        /// Replace those on which not even one frame fits.
         Auto = "auto",
         /// Leave them alone.
         Off = "off",
@@ -138,6 +138,28 @@ words! {
         Report = "report",
         /// Replace them by larger ones.
         Fix = "fix",
+    }
+}
+
+words! {
+    /// `SIGWARD_ALTSTACK_ALL`: whether every thread gets an alternate stack.
+    AltstackAll {
+        /// Only those that the program gives one.
+        Off = "0",
+        /// All.
+        On = "1",
+    }
+}
+
+words! {
+    /// `SIGWARD_DEPTH`: whether the depth of alternate stacks is measured.
+    Depth {
+        /// No.
+        Off = "0",
+        /// Of stacks of ours.
+        Ours = "1",
+        /// Also of the program's, which are painted for that.
+        Paint = "paint",
     }
 }
 

@@ -30,6 +30,8 @@ use crate::residency::charge::{
 };
 use crate::residency::fork_progress::not_waited_for;
 use crate::residency::page_locks::ThisProcess;
+use crate::residency::substitutes;
+use crate::small_stacks::every_thread;
 use crate::state::stats;
 
 /// Whether the calling thread is in the middle of a fork. Async-signal-safe.
@@ -134,9 +136,10 @@ pub extern "C" fn child() {
         let before = FORKS.thread.load(Ordering::Relaxed);
         let now = call::gettid();
         state.registry.in_child(now, &mut ThisProcess);
-        state.substitutes.in_child(before, now);
+        substitutes::in_child(before, now);
         stats::PINNED.set(state.registry.pinned_pages());
     };
     // SAFETY: `prepare` left it held for this thread; we are its copy.
     unsafe { STATE.take_over(&blocked, work) };
+    every_thread::in_child();
 }

@@ -2,16 +2,18 @@
 
 use core::ffi::c_int;
 
+use super::memory_calls::dangling;
 use crate::os::page::Pages;
 use crate::os::signals::Blocked;
-use crate::os::{call, touch, user_memory};
+use crate::os::{call, errno, touch, user_memory};
 use crate::residency::adopt::{adopt_altstack, adopt_current, is_disable, report};
-use crate::residency::charge::{Caller, OWNER, State, known_here, make_known};
+use crate::residency::charge::{Caller, OWNER, State, ask_for_exit_notice, known_here, make_known};
 use crate::residency::fork_progress::have_copied;
 use crate::residency::ladder::Stack;
 use crate::residency::ordinary;
 use crate::residency::page_locks::{Memory, ThisProcess};
 use crate::residency::registry::{Adopted, Role};
+use crate::residency::substitutes::{self, Claim};
 use crate::residency::thread_cache::Steady;
 use crate::small_stacks;
 use crate::state::stats;
@@ -38,50 +40,99 @@ pub fn set(
     commit: impl Fn(*const libc::stack_t) -> c_int,
 ) -> c_int {
     let Some(asked) = user_memory::read(new) else { return commit(new) };
-    if !is_disable(&asked) {
-        small_stacks::judge(Stack::of(&asked));
-    }
+    let too_small = !is_disable(&asked) && small_stacks::judge(Stack::of(&asked));
     if let Some(result) = set_again(&asked, || commit(new)) {
         return result;
     }
-    let blocked = Blocked::all();
-    let caller = Caller::ask();
-    let Caller { tid, .. } = caller;
-    let previous = follow_disarming(caller, &blocked);
-    let mut registered = asked;
-    let (mut given, before) = (None, small_stacks::in_force(tid, &blocked));
-    let mut adopted = None;
-    if !is_disable(&asked) {
-        given = small_stacks::serve(tid, Stack::of(&asked), &blocked);
-        if let Some(Stack { base, size }) = given {
-            (registered.ss_sp, registered.ss_size) = (base as *mut _, size);
+    // What needs more stack is done while signals are not blocked.
+    let errno = errno::get();
+    let mut claim = if too_small { small_stacks::serve(Stack::of(&asked)) } else { None };
+    let mut done = attempt((new, &asked), claim, &commit);
+    let is_refused = claim.is_none() && small_stacks::is_refused(&asked, done.result);
+    if is_refused {
+        if is_disable(&asked) {
+            let legal = small_stacks::with_legal_size(&asked);
+            done = attempt((&raw const legal, &legal), None, &commit);
+        } else {
+            claim = small_stacks::serve(Stack::of(&asked));
+            if claim.is_some() {
+                done = attempt((new, &asked), claim, &commit);
+            }
         }
-        adopted = adopt_altstack(&blocked, caller, Role::Pending, &registered);
     }
-    if is_disable(&asked) {
-        ordinary::before_disabling(caller, &blocked);
+    let Attempt { result, installed, adopted } = done;
+    if result == 0 && is_refused {
+        // A success leaves it as it was.
+        errno::set(errno);
     }
-    let result = commit(if given.is_some() { &raw const registered } else { new });
-    let installed = result == 0 || installed(&registered);
-    match settle(caller, &registered, installed, &blocked) {
-        Some(true) => {}
-        Some(false) => adopted = adopt_altstack(&blocked, caller, Role::Current, &registered),
-        // A fork that began meanwhile takes too long, and the program may now use
-        // the stack before for something else.
-        None => previous.into_iter().for_each(have_copied),
+    if substitutes::any() {
+        substitutes::settle(claim, installed);
     }
-    small_stacks::settle(tid, Stack::of(&asked), given, installed, &blocked);
-    drop(blocked);
-    if let Some(before) = before {
-        small_stacks::translate(old, before);
+    if result == 0 {
+        small_stacks::translate(old);
+        dangling::translate(old);
+    }
+    if installed {
+        dangling::forget();
     }
     if installed && !is_disable(&asked) {
+        if claim.is_some() {
+            ask_for_exit_notice();
+        }
         stats::STACKS.count();
         if let Some(adopted) = &adopted {
             report(adopted);
         }
     }
     result
+}
+
+/// sigaltstack(2) that only asks. Async-signal-safe.
+pub fn query(old: *mut libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
+    let result = commit();
+    if result == 0 {
+        small_stacks::translate(old);
+        dangling::translate(old);
+    }
+    result
+}
+
+/// The outcome of one call of the original.
+struct Attempt {
+    result: c_int,
+    installed: bool,
+    adopted: Option<Adopted>,
+}
+
+/// Registers `asked`, or the stack of `claim` in its place.
+#[inline(never)] // for size
+fn attempt(
+    (new, asked): (*const libc::stack_t, &libc::stack_t),
+    claim: Option<Claim>,
+    commit: &dyn Fn(*const libc::stack_t) -> c_int,
+) -> Attempt {
+    let registered = claim.map(|claim| small_stacks::at(claim.stack(), asked));
+    let new = registered.as_ref().map_or(new, core::ptr::from_ref);
+    let asked = registered.as_ref().unwrap_or(asked);
+    let blocked = Blocked::all();
+    let caller = Caller::ask();
+    let previous = follow_disarming(caller, &blocked);
+    let mut adopted = None;
+    if is_disable(asked) {
+        ordinary::before_disabling(caller, &blocked);
+    } else {
+        adopted = adopt_altstack(&blocked, caller, Role::Pending, asked);
+    }
+    let result = commit(new);
+    let installed = result == 0 || installed(asked);
+    match settle(caller, asked, installed, &blocked) {
+        Some(true) => {}
+        Some(false) => adopted = adopt_altstack(&blocked, caller, Role::Current, asked),
+        // A fork that began meanwhile takes too long, and the program may now use
+        // the stack before for something else.
+        None => previous.into_iter().for_each(have_copied),
+    }
+    Attempt { result, installed, adopted }
 }
 
 /// Handles the stack that is already in force for this thread and locked as

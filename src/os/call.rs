@@ -182,6 +182,34 @@ pub fn current_altstack() -> Result<libc::stack_t, Errno> {
     Ok(stack)
 }
 
+/// Takes the calling thread's alternate signal stack away.
+///
+/// # Errors
+/// EPERM while the thread runs on it.
+pub fn disable_altstack() -> Outcome {
+    let none = libc::stack_t {
+        ss_sp: core::ptr::null_mut(),
+        ss_flags: libc::SS_DISABLE,
+        // Some kernels check it all the same.
+        ss_size: page::SIZE * 16,
+    };
+    // SAFETY: no stack at all.
+    unsafe { set_altstack(&none) }
+}
+
+/// Registers `stack` as the calling thread's alternate signal stack.
+///
+/// # Errors
+/// EPERM if the thread is running on the present one.
+///
+/// # Safety
+/// Handlers may use that memory.
+pub unsafe fn set_altstack(stack: &libc::stack_t) -> Outcome {
+    let from = core::ptr::from_ref(stack) as usize;
+    // SAFETY: a live new stack, which the caller vouches for; a null old one.
+    unsafe { raw(libc::SYS_sigaltstack, [from, 0]) }
+}
+
 /// Writes `bytes` to the open descriptor `fd`.
 ///
 /// # Errors
@@ -286,6 +314,15 @@ pub fn current_break() -> usize {
 pub fn wipe_on_fork(start: usize, length: usize, wipe: bool) -> Outcome {
     let advice = if wipe { libc::MADV_WIPEONFORK } else { libc::MADV_KEEPONFORK };
     harmless(libc::SYS_madvise, [start, length, advice as usize])
+}
+
+/// Unmaps pages that were never written to and only read as zeroes, which they
+/// do again when they are read: madvise(2) with `MADV_DONTNEED`.
+///
+/// # Errors
+/// EINVAL if the range is locked.
+pub fn give_up_zeroes(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_madvise, [start, length, libc::MADV_DONTNEED as usize])
 }
 
 /// Writes zeroes over `length` bytes at `start`, by process_vm_writev(2) to
@@ -393,6 +430,40 @@ pub fn map_memory(length: usize) -> Outcome {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
     harmless(numbers::MMAP, [far_away(length), length, protection, flags, usize::MAX, 0])
+}
+
+/// Whether nothing is mapped in `[start, start + length)`: tries to map it, and
+/// unmaps it again. False in doubt, as before Linux 4.17 if something is there.
+#[must_use]
+pub fn is_free(start: usize, length: usize) -> bool {
+    let first = start / page::SIZE * page::SIZE;
+    let bytes = length.saturating_add(start.wrapping_sub(first));
+    let flags =
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    let protection = libc::PROT_NONE as usize;
+    let arguments = [first, bytes, protection, flags as usize, usize::MAX, 0];
+    let Ok(got) = harmless(numbers::MMAP, arguments) else { return false };
+    // SAFETY: our own mapping of a moment ago.
+    let _ = unsafe { unmap_memory(got, bytes) };
+    got == first
+}
+
+/// Gives `[start, start + length)` of our own memory a name in
+/// `/proc/PID/maps`, where the kernel can (Linux 5.17, and only if configured).
+pub fn name_memory(start: usize, length: usize, name: &core::ffi::CStr) {
+    const PR_SET_VMA: usize = 0x5356_4d41;
+    const PR_SET_VMA_ANON_NAME: usize = 0;
+    let arguments = [PR_SET_VMA, PR_SET_VMA_ANON_NAME, start, length, name.as_ptr() as usize];
+    // SAFETY: a NUL-terminated name, which the kernel copies.
+    let _ = unsafe { raw(libc::SYS_prctl, arguments) };
+}
+
+/// Gives back the contents of our own memory, which reads as zeroes afterwards.
+///
+/// # Errors
+/// EINVAL if it is locked.
+pub fn empty(start: usize, length: usize) -> Outcome {
+    harmless(libc::SYS_madvise, [start, length, libc::MADV_DONTNEED as usize])
 }
 
 /// Gives `[start, start + length)` of our own memory this protection: a guard

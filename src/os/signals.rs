@@ -120,6 +120,7 @@ pub fn have_room() -> bool {
 /// Whether `[start, start + length)` overlaps the stack in use: the caller's
 /// frames and those of code that runs with signals blocked. A call that takes
 /// that memory away must not be made with signals blocked. Async-signal-safe.
+#[inline]
 #[must_use]
 pub fn stand_on(start: usize, length: usize) -> bool {
     /// More than lies between the program's frame and the caller's.

@@ -39,8 +39,15 @@ impl Startup {
             // SAFETY: as above.
             end = unsafe { end.add(1) };
         }
+        // glibc removes variables from a less privileged caller before our
+        // constructor runs. Each leaves one null more. The vector begins with
+        // another word: only AT_NULL, its end, is 0.
         // SAFETY: as above.
-        Startup { environ, auxv: unsafe { end.add(1) }.cast() }
+        while unsafe { (*end).is_null() } {
+            // SAFETY: as above.
+            end = unsafe { end.add(1) };
+        }
+        Startup { environ, auxv: end.cast() }
     }
 
     /// The end of the main thread's stack mapping. At the very top the kernel

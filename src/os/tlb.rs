@@ -9,6 +9,7 @@
 use core::num::NonZeroUsize;
 
 use super::call;
+use super::errno::Errno;
 use super::page;
 
 /// More pages than Linux flushes one by one: from 34 on (x86:
@@ -17,7 +18,7 @@ use super::page;
 const PAGES: usize = 40;
 const BYTES: usize = PAGES * page::SIZE;
 
-/// Memory of ours whose protection changes to have processors forget.
+/// Memory of ours that is given up to have processors forget.
 pub struct Tlb {
     /// Readable; nothing was ever written there.
     region: Option<NonZeroUsize>,
@@ -31,21 +32,22 @@ impl Tlb {
     }
 
     /// Makes every processor forget what it remembers of this process's pages.
-    /// Two system calls; the first time two more. Does nothing if memory is
-    /// short. Async-signal-safe.
+    /// One system call and two page faults; the first time two calls more, and
+    /// as many after the program has locked all of its memory. Does nothing if
+    /// memory is short. Async-signal-safe.
     pub fn flush(&mut self) {
-        let Some(region) = self.region.take().or_else(reserve) else { return };
-        let at = region.get();
+        self.region = self.region.or_else(reserve);
+        let Some(at) = self.region.map(NonZeroUsize::get) else { return };
         // The kernel flushes from the first to the last page that is present. A
         // read makes a page present, at no cost in memory.
         for page in [at, at.wrapping_add(BYTES - page::SIZE)] {
-            // SAFETY: our own memory, which only this function changes;
-            // `&mut self` keeps other threads out.
+            // SAFETY: our own memory, always readable.
             let _ = unsafe { (page as *const u8).read_volatile() };
         }
-        let change = |protection| call::protect(at, BYTES, protection).is_ok();
-        if change(libc::PROT_NONE) && change(libc::PROT_READ) {
-            self.region = Some(region);
+        if call::give_up_zeroes(at, BYTES) == Err(Errno::EINVAL) {
+            // Locked by mlockall(2); the program need not pay for it.
+            let _ = call::munlock(at, BYTES);
+            let _ = call::give_up_zeroes(at, BYTES);
         }
     }
 }

@@ -16,12 +16,13 @@ pub mod names;
 mod parts;
 mod process;
 mod reason;
+mod room;
 
 use crate::arch;
 use crate::config::{self, BadValue, Config, Mode};
 use crate::verdict::{Standing, Verdict};
 pub use parts::{
-    Duty, Interrupted, LookUp, Messages, Ordinary, Part, Remedy, Rung, Seen, Strategy,
+    Depth, Duty, Interrupted, LookUp, Messages, Ordinary, Part, Remedy, Rung, Seen, Strategy,
 };
 pub use process::{Environment, Facts, Obstacle, Process};
 pub use reason::Reason;
@@ -48,6 +49,18 @@ pub struct Plan<'a> {
     pub ordinary: Part<Ordinary>,
     /// What is done about alternate stacks that are too small.
     pub small_stacks: Part<Remedy>,
+    /// Bytes that handlers need beside their frames.
+    pub room: usize,
+    /// Whether memory of ours gets a name, by a call that no filter forbids.
+    pub names_memory: bool,
+    /// Whether every thread gets an alternate stack.
+    pub altstack_all: Part<bool>,
+    /// Whose handlers get `SA_ONSTACK`.
+    pub onstack: Part<config::Signals>,
+    /// The least size of a new thread's stack, in bytes; 0 for any.
+    pub thread_stack_min: Part<usize>,
+    /// Whose alternate stacks are measured.
+    pub depth: Part<Depth>,
     /// How waits are carried out, if the mechanism works.
     pub wait: Part<Strategy>,
     /// What an interrupted wait does.
@@ -88,6 +101,11 @@ impl<'a> Bad<'a> {
 
 /// Room for a handler's own variables between its frame and one nested in it.
 const HANDLER: usize = 2048;
+/// Bytes that handlers need on an alternate stack beside two frames, if nobody
+/// says otherwise. The .NET run-time's handlers use 15.4 KiB with a frame of
+/// 3.4 KiB (dotnet/runtime#127320), libunwind needs more than 20 KiB for a
+/// backtrace (libunwind#935).
+pub const ROOM: usize = 24 << 10;
 /// How deep in its stack a thread may be, in bytes, for a signal's frame to
 /// land in the part that is held by default.
 const DEPTH: usize = 32 << 10;
@@ -123,6 +141,9 @@ pub fn plan<'a>(
     };
     if process.runs_under_valgrind_tool() {
         plan.look_up = Part::new(LookUp::AtLoad, Reason::RaceDetector);
+        if plan.duty.value == Duty::Inert {
+            plan.small_stacks = Part::new(Remedy::None, Reason::Valgrind);
+        }
     }
     plan
 }
@@ -148,13 +169,16 @@ fn plan_work<'a>(
     plan.kernel = Some(verdict.standing);
     plan.duty = asked(config, &verdict);
     (plan.wait, plan.interrupted) = waits(config);
+    plan.room = config.room.unwrap_or(ROOM);
     let asked = plan.duty.value;
 
     plan.complaint =
         bad.value.or(bad.name.filter(|_| asked != Duty::Inert || plan.wait.value != Strategy::Off));
     plan.level = config.log;
     plan.stats = config.stats == config::Stats::On;
-    let speaks = plan.level != config::Log::Off || plan.stats || plan.complaint.is_some();
+    let measures = config.depth != config::Depth::Off && asked != Duty::Inert;
+    let speaks =
+        plan.level != config::Log::Off || plan.stats || measures || plan.complaint.is_some();
     let filtered = (speaks || asked != Duty::Inert) && process.is_filtered();
     plan.messages = messages(speaks, filtered, process);
 
@@ -167,8 +191,11 @@ fn plan_work<'a>(
             plan.wait = Part::new(Strategy::Off, plan.duty.reason);
             plan.interrupted = Part::new(Interrupted::Keep, plan.duty.reason);
         } else {
+            plan.names_memory = !filtered;
             plan.hold(config, process);
         }
+    } else if config.mode == Mode::Auto {
+        plan.mend_certain(config);
     }
     plan.watch();
     plan
@@ -184,7 +211,9 @@ fn asked(config: &Config, verdict: &Verdict) -> Part<Duty> {
             Standing::Affected => Part::new(Duty::Act, Reason::KernelAffected),
             _ => Part::new(Duty::Act, Reason::KernelInRange),
         },
-        Mode::Auto if asks_for_remedy(config) => Part::new(Duty::Observe, Reason::SmallStacks),
+        Mode::Auto if asks_for_remedy(config) || room::asked(config) => {
+            Part::new(Duty::Observe, Reason::SmallStacks)
+        }
         Mode::Auto => match verdict.standing {
             Standing::Unknown => Part::new(Duty::Inert, Reason::KernelUnknown),
             _ => Part::new(Duty::Inert, Reason::KernelNotAffected),
@@ -260,6 +289,12 @@ impl Plan<'_> {
             fork_copies: Part::new(false, Reason::Duty),
             ordinary: Part::new(Ordinary::Off, Reason::Duty),
             small_stacks: Part::new(Remedy::None, Reason::Duty),
+            room: 0,
+            names_memory: false,
+            altstack_all: Part::new(false, Reason::Duty),
+            onstack: Part::new(config::Signals::NONE, Reason::Duty),
+            thread_stack_min: Part::new(0, Reason::Duty),
+            depth: Part::new(Depth::Off, Reason::Duty),
             wait: Part::new(Strategy::Off, Reason::Duty),
             interrupted: Part::new(Interrupted::Keep, Reason::Duty),
             messages: Part::new(Messages::None, Reason::Duty),
@@ -289,13 +324,21 @@ impl Plan<'_> {
             },
         };
         self.headroom = headroom(self.frame.value);
+        let may_change = config.mode != Mode::Observe && self.obstacle.is_none();
         self.small_stacks = match config.small_stacks {
-            config::SmallStacks::Auto if acts => Part::new(Remedy::Report, Reason::StacksWatched),
+            config::SmallStacks::Auto if may_change => Part::new(Remedy::Certain, Reason::Default),
             config::SmallStacks::Auto => Part::new(Remedy::None, Reason::Duty),
             config::SmallStacks::Off => Part::new(Remedy::None, Reason::Set),
             config::SmallStacks::Report => Part::new(Remedy::Report, Reason::Set),
             config::SmallStacks::Fix => Part::new(Remedy::Fix, Reason::Set),
         };
+        let replaces = matches!(self.small_stacks.value, Remedy::Fix | Remedy::Certain);
+        if replaces && process.relies_on_place() {
+            self.small_stacks = Part::new(Remedy::Report, Reason::PlaceMatters);
+        }
+        if may_change {
+            self.make_room(config);
+        }
         if !acts {
             return;
         }
@@ -321,6 +364,19 @@ impl Plan<'_> {
         };
     }
 
+    /// Fills in what is done about small stacks where nothing else is done. That
+    /// prepares nothing: the first such stack asks for what it needs.
+    fn mend_certain(&mut self, config: &Config) {
+        self.small_stacks = match config.small_stacks {
+            config::SmallStacks::Auto => Part::new(Remedy::Certain, Reason::Default),
+            _ => Part::new(Remedy::None, Reason::Set),
+        };
+        // Otherwise the processor is asked, at the first small stack.
+        if let Some(bytes) = config.frame.filter(|bytes| *bytes > 0) {
+            self.frame = Part::new(bytes, Reason::Set);
+        }
+    }
+
     /// Derives what to hook from the rest.
     fn watch(&mut self) {
         let stacks = self.duty.value != Duty::Inert;
@@ -334,7 +390,8 @@ impl Plan<'_> {
             filters: stacks || waits || self.messages.value == Messages::All,
         };
         let fixes = self.small_stacks.value == Remedy::Fix;
-        self.fork_handlers = self.duty.value == Duty::Act || fixes || reaps;
+        let gives = self.altstack_all.value || self.depth.value != Depth::Off;
+        self.fork_handlers = self.duty.value == Duty::Act || fixes || gives || reaps;
     }
 }
 

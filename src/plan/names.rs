@@ -51,7 +51,7 @@ pub const REASON: Names = Names(
 pub const RUNG: Names = Names("lock frame touch report");
 
 /// What is done about stacks that are too small.
-pub const REMEDY: Names = Names("none report fix");
+pub const REMEDY: Names = Names("none report fix certain");
 
 /// How waits for children are carried out.
 pub const WAIT: Names = Names("off int80 two-phase");

@@ -93,6 +93,20 @@ pub enum Remedy {
     Report,
     /// Register a larger one.
     Fix,
+    /// Register a larger one if not even one frame fits on it, or if it was
+    /// refused.
+    Certain,
+}
+
+/// Whose alternate stacks are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// Nobody's.
+    Off,
+    /// Ours.
+    Ours,
+    /// Ours and the program's, which are painted.
+    All,
 }
 
 /// How a wait for a child is carried out.

@@ -107,6 +107,9 @@ pub trait Process {
     fn overridden(&mut self) -> Option<&'static str>;
     /// Whether the libc is known.
     fn is_libc_known(&mut self) -> bool;
+    /// Whether the program relies on the place of the stack that it sets: as a
+    /// collector of garbage does that looks for roots there.
+    fn relies_on_place(&mut self) -> bool;
     /// What makes the filter in place prevent our work, if anything.
     fn filter(&mut self) -> Option<Obstacle>;
     /// Whether the filter in place allows a line to be written.
@@ -118,6 +121,7 @@ pub trait Process {
 
 /// The answers of a [`Process`], known in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Facts {
     /// Whose environment holds the settings.
     pub environment: Environment,
@@ -135,6 +139,8 @@ pub struct Facts {
     pub overridden: Option<&'static str>,
     /// Whether the libc is known.
     pub known_libc: bool,
+    /// Whether the program relies on the place of the stack that it sets.
+    pub relies_on_place: bool,
     /// What makes the filter in place prevent our work, if anything.
     pub filter: Option<Obstacle>,
     /// Whether the filter in place allows a line to be written.
@@ -154,6 +160,7 @@ impl Facts {
             sanitizer: None,
             overridden: None,
             known_libc: true,
+            relies_on_place: false,
             filter: None,
             may_write: Ok(true),
         }
@@ -187,6 +194,9 @@ impl Process for Facts {
     }
     fn is_libc_known(&mut self) -> bool {
         self.known_libc
+    }
+    fn relies_on_place(&mut self) -> bool {
+        self.relies_on_place
     }
     fn filter(&mut self) -> Option<Obstacle> {
         self.filter

@@ -49,8 +49,6 @@ pub enum Reason {
     Default,
     /// The duty does not need it.
     Duty,
-    /// Stacks are watched anyway.
-    StacksWatched,
     /// The kernel restarts waits correctly.
     WaitsAreRight,
     /// The kernel has no `int 0x80` that can be relied on.
@@ -68,6 +66,8 @@ pub enum Reason {
     AuxiliaryVector,
     /// The processor's CPUID.
     Cpuid,
+    /// The program relies on the place of the stack that it sets.
+    PlaceMatters,
     /// A valgrind tool that looks for races would report a look-up at first use
     /// as one.
     RaceDetector,

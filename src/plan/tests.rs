@@ -85,6 +85,7 @@ watched! {
     has_valgrind_tool: bool,
     overridden: Option<&'static str>,
     is_libc_known: bool,
+    relies_on_place: bool,
     filter: Option<Obstacle>,
     may_write: Result<bool, Errno>
 }
@@ -127,25 +128,71 @@ fn duty_by_mode_and_kernel() {
     }
 }
 
+/// Each only by its variable, on every kernel, and not where only counting was
+/// asked for.
+#[test]
+fn room_on_request_by_variable_mode_and_kernel() {
+    type Change = fn(&mut Config);
+    type Seen = fn(&Plan<'_>) -> bool;
+    let rows: [(Change, Seen, bool); 4] = [
+        (|set| set.altstack_all = config::AltstackAll::On, |plan| plan.altstack_all.value, true),
+        (
+            |set| set.onstack = config::Signals::of(&[libc::SIGSEGV as u32]),
+            |plan| !plan.onstack.value.is_empty(),
+            false,
+        ),
+        (
+            |set| set.thread_stack_min = Some(4096),
+            |plan| plan.thread_stack_min.value == 4096,
+            false,
+        ),
+        (|set| set.depth = config::Depth::Ours, |plan| plan.depth.value == Depth::Ours, true),
+    ];
+    for (change, is_planned, forks) in rows {
+        let with = |mode, verdict, facts| {
+            let mut config = set(change);
+            config.mode = mode;
+            make(&config, verdict, facts)
+        };
+        let plan = with(Mode::Auto, healthy(), FACTS);
+        assert_eq!((plan.duty.value, plan.duty.reason), (Duty::Observe, Reason::SmallStacks));
+        assert!(is_planned(&plan) && plan.seen.stacks && plan.seen.handlers);
+        assert_eq!(plan.fork_handlers, forks);
+        assert_eq!(plan.small_stacks.value, Remedy::Certain, "as without the variable");
+        assert!(is_planned(&with(Mode::On, healthy(), FACTS)));
+        assert!(is_planned(&with(Mode::Auto, affected(), FACTS)));
+        assert!(!is_planned(&with(Mode::Observe, affected(), FACTS)));
+        assert!(!is_planned(&with(Mode::Off, affected(), FACTS)));
+        assert!(!is_planned(&with(Mode::On, gvisor(), FACTS)));
+        let unknown = Facts { known_libc: false, ..FACTS };
+        assert!(!is_planned(&with(Mode::Auto, healthy(), unknown)));
+        assert!(!is_planned(&make(&mode(Mode::On), healthy(), FACTS)));
+    }
+}
+
 #[test]
 fn small_stacks_by_what_was_set_mode_and_kernel() {
     use Duty::{Act, Inert, Observe};
     use SmallStacks::{Auto, Fix, Off, Report};
     type Row = (Mode, SmallStacks, fn() -> Verdict, Duty, Remedy, Reason);
-    let rows: [Row; 15] = [
-        (Mode::Auto, Auto, healthy, Inert, Remedy::None, Reason::Duty),
-        (Mode::Auto, Off, healthy, Inert, Remedy::None, Reason::Duty),
+    let rows: [Row; 19] = [
+        (Mode::Auto, Auto, healthy, Inert, Remedy::Certain, Reason::Default),
+        (Mode::Auto, Auto, unreadable, Inert, Remedy::Certain, Reason::Default),
+        (Mode::Auto, Auto, gvisor, Inert, Remedy::Certain, Reason::Default),
+        (Mode::Auto, Off, healthy, Inert, Remedy::None, Reason::Set),
         (Mode::Auto, Report, healthy, Observe, Remedy::Report, Reason::Set),
         (Mode::Auto, Fix, healthy, Observe, Remedy::Fix, Reason::Set),
         (Mode::Auto, Fix, unreadable, Observe, Remedy::Fix, Reason::Set),
-        (Mode::Auto, Auto, affected, Act, Remedy::Report, Reason::StacksWatched),
+        (Mode::Auto, Auto, affected, Act, Remedy::Certain, Reason::Default),
         (Mode::Auto, Off, affected, Act, Remedy::None, Reason::Set),
         (Mode::Auto, Fix, affected, Act, Remedy::Fix, Reason::Set),
-        (Mode::On, Auto, healthy, Act, Remedy::Report, Reason::StacksWatched),
+        (Mode::On, Auto, healthy, Act, Remedy::Certain, Reason::Default),
         (Mode::On, Off, healthy, Act, Remedy::None, Reason::Set),
         (Mode::On, Report, healthy, Act, Remedy::Report, Reason::Set),
         (Mode::Observe, Auto, affected, Observe, Remedy::None, Reason::Duty),
+        (Mode::Observe, Auto, healthy, Observe, Remedy::None, Reason::Duty),
         (Mode::Observe, Fix, healthy, Observe, Remedy::Fix, Reason::Set),
+        (Mode::Off, Auto, affected, Inert, Remedy::None, Reason::Duty),
         (Mode::Off, Fix, affected, Inert, Remedy::None, Reason::Duty),
         (Mode::On, Fix, gvisor, Observe, Remedy::Fix, Reason::Set),
     ];
@@ -159,6 +206,30 @@ fn small_stacks_by_what_was_set_mode_and_kernel() {
     }
     let plan = make(&set(|config| config.small_stacks = Fix), healthy(), FACTS);
     assert_eq!(plan.duty.reason, Reason::SmallStacks);
+    let collector = Facts { relies_on_place: true, ..FACTS };
+    let reported = Part { value: Remedy::Report, reason: Reason::PlaceMatters };
+    for config in [set(|config| config.small_stacks = Fix), mode(Mode::On)] {
+        assert_eq!(make(&config, healthy(), collector).small_stacks, reported);
+    }
+    assert_eq!((plan.room, plan.names_memory), (ROOM, true));
+    let filtered = Facts { filtered: true, ..FACTS };
+    assert!(!make(&set(|config| config.small_stacks = Fix), healthy(), filtered).names_memory);
+    assert_eq!(make(&set(|config| config.room = Some(1)), healthy(), FACTS).room, 1);
+    // Nobody asks what a frame takes before there is a small stack.
+    assert_eq!(make(&mode(Mode::Auto), healthy(), FACTS).frame.value, 0);
+    assert_eq!(make(&set(|config| config.frame = Some(9)), healthy(), FACTS).frame.value, 9);
+    // Nothing is replaced under a tool that tracks memory, in a program that is
+    // left out, or for a caller who has no say.
+    for facts in [
+        Facts { valgrind_tool: true, ..FACTS },
+        Facts { environment: Environment::Secure, ..FACTS },
+        Facts { environment: Environment::Missing, ..FACTS },
+    ] {
+        let plan = make(&mode(Mode::Auto), healthy(), facts);
+        assert_eq!(plan.small_stacks.value, Remedy::None, "{facts:?}");
+    }
+    let excluded = set(|config| config.excluded = true);
+    assert_eq!(make(&excluded, healthy(), FACTS).small_stacks.value, Remedy::None);
 }
 
 #[test]
@@ -240,17 +311,19 @@ fn without_consent_nothing_is_done() {
 fn what_costs_is_asked_only_where_it_matters() {
     const OBSTACLES: [&str; 4] = ["sanitizer", "has_valgrind_tool", "overridden", "is_libc_known"];
     let at_work = [&["is_filtered"][..], &OBSTACLES, &["kernel_frame"]].concat();
+    let replacing = [&at_work[..], &["relies_on_place"]].concat();
     let auto = Config::DEFAULT;
     assert_eq!(questions(&auto, healthy(), FACTS), [""; 0]);
     assert_eq!(questions(&set(|it| it.wait = Wait::TwoPhase), healthy(), FACTS), [""; 0]);
     assert_eq!(questions(&set(|it| it.log = Log::Warn), healthy(), FACTS), ["is_filtered"]);
-    assert_eq!(questions(&auto, affected(), FACTS), at_work);
+    assert_eq!(questions(&auto, affected(), FACTS), replacing);
     assert_eq!(questions(&mode(Mode::Observe), healthy(), FACTS), at_work);
 
     let filtered = Facts { filtered: true, kernel_frame: None, ..FACTS };
     let stats = set(|it| it.stats = Stats::On);
     assert_eq!(questions(&stats, healthy(), filtered), ["is_filtered", "may_write"]);
-    let rest = [&OBSTACLES[..], &["filter", "kernel_frame", "cpu_frame"]].concat();
+    let rest =
+        [&OBSTACLES[..], &["filter", "kernel_frame", "cpu_frame", "relies_on_place"]].concat();
     assert_eq!(questions(&auto, affected(), filtered), [&["is_filtered"], &rest[..]].concat());
     let all = [&["is_filtered", "may_write"], &rest[..]].concat();
     assert_eq!(questions(&stats, affected(), filtered), all);

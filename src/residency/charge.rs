@@ -10,7 +10,6 @@ use super::fork_progress::Progress;
 use super::ladder::{Rung, Stack};
 use super::page_locks::ThisProcess;
 use super::registry::Registry;
-use super::substitutes::Substitutes;
 use super::thread_cache;
 use super::watched;
 use crate::os::call;
@@ -41,7 +40,6 @@ pub struct Policy {
 pub(crate) struct State {
     pub(crate) policy: Policy,
     pub(crate) registry: Registry,
-    pub(crate) substitutes: Substitutes,
 }
 
 pub(crate) const DUTY: &AtomicU8 = &BLOCK.force.duty;
@@ -71,7 +69,6 @@ static HOME: Home = Home {
             fork_copies: false,
         },
         registry: Registry::new(),
-        substitutes: Substitutes::new(),
     }),
     forks: Progress::new(),
 };
@@ -227,7 +224,7 @@ pub(crate) fn thread_ends_are_seen() -> bool {
 }
 
 /// A thread has its first record: asks for a notice of its end.
-pub(super) fn ask_for_exit_notice() {
+pub(crate) fn ask_for_exit_notice() {
     if let Some(notice) = EXIT_NOTICE.get() {
         notice();
     }

@@ -23,6 +23,24 @@ pub fn size() -> usize {
     SIZE.get_or_init(by_cpu).get()
 }
 
+static PRETENDED: OnceNonZeroUsize = OnceNonZeroUsize::new();
+
+/// Pretends that every frame has this size, in bytes.
+pub fn pretend(size: usize) {
+    if let Some(size) = NonZeroUsize::new(size) {
+        let _ = PRETENDED.set(size);
+    }
+}
+
+/// The size in bytes of the largest frame that can occur now: without state
+/// that the program would have to ask for. Async-signal-safe; asks the
+/// processor once.
+#[must_use]
+pub fn usual() -> usize {
+    let by_cpu = || NonZeroUsize::new(arch::usual_frame()).unwrap_or(NonZeroUsize::MIN);
+    PRETENDED.get_or_init(by_cpu).get()
+}
+
 /// How many bytes at the top of a stack must not fault: see [`plan::headroom`].
 /// Async-signal-safe.
 #[must_use]

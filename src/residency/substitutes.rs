@@ -1,88 +1,386 @@
-//! Stacks of ours that replace stacks of the program's that are too small: the
-//! records. [`crate::small_stacks`] decides which.
+//! Stacks of ours that stand in for stacks of the program's: the records.
+//! [`crate::small_stacks`] decides which.
+//!
+//! Each stack of the program's has its own. A program may keep a context on a
+//! stack that it has long replaced, and jump back to it (coroutines are made
+//! that way). So a stack of ours is given back only by proof: the program's own
+//! memory is registered again or no longer mapped, or the thread has ended
+//! while the kernel had that stack for it, so that nothing is left on it.
+//!
+//! There is no lock: a record is changed by whoever has [`TAKEN`] it. Signals
+//! need not be blocked, and no system call is needed except to map memory, so
+//! this also works where nothing was prepared, and under a seccomp filter that
+//! nobody tried out. What the kernel has is asked of the kernel.
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-use super::hash_table::{Entry, HashTable};
 use super::ladder::Stack;
 use super::origin;
+use crate::arch;
 use crate::os::{call, page};
 
-/// One of our stacks that replaces a thread's own.
-#[derive(Clone, Copy)]
+/// No record.
+const FREE: u32 = 0;
+/// Somebody changes it. Readers may use what it says if it has an address.
+const TAKEN: u32 = 1;
+/// The stack exists, and a context of the program's may be on it.
+const IDLE: u32 = 2;
+/// The kernel has the stack for the thread, as far as we have seen.
+const IN_FORCE: u32 = 3;
+
+/// The most stacks of ours that one thread may have.
+const MOST: usize = 1024;
+
+/// One stack of ours, and the one that it stands in for.
+#[repr(C, align(64))]
 pub(crate) struct Substitute {
-    /// The thread; 0 in an empty slot.
-    pub(crate) tid: usize,
+    state: AtomicU32,
+    /// The thread's id, or 0 if it was not asked for.
+    tid: AtomicI32,
+    /// The pointer of the thread that registered it; 0 once that has ended.
+    thread: AtomicUsize,
+    asked: Place,
+    actual: Place,
+}
+
+const _: () = assert!(size_of::<Substitute>() == 64, "one line of the cache");
+
+struct Place {
+    base: AtomicUsize,
+    size: AtomicUsize,
+}
+
+impl Place {
+    fn get(&self) -> Stack {
+        let read = |word: &AtomicUsize| word.load(Ordering::Relaxed);
+        Stack { base: read(&self.base), size: read(&self.size) }
+    }
+
+    fn set(&self, stack: Stack) {
+        self.size.store(stack.size, Ordering::Relaxed);
+        self.base.store(stack.base, Ordering::Release);
+    }
+}
+
+const NOWHERE: Stack = Stack { base: 0, size: 0 };
+
+impl Substitute {
     /// The stack that the program registered.
-    pub(crate) believed: Stack,
-    /// The stack that the kernel has.
-    pub(crate) actual: Stack,
-    /// Whether the kernel has it now; if not, it is kept for the next time.
-    pub(crate) in_force: bool,
-}
+    pub(crate) fn asked(&self) -> Stack {
+        self.asked.get()
+    }
 
-// SAFETY: zeroes are a substitute of thread 0, which does not exist.
-unsafe impl Entry for Substitute {
-    fn key(&self) -> usize {
-        self.tid
+    /// The stack that the kernel got instead.
+    pub(crate) fn actual(&self) -> Stack {
+        self.actual.get()
+    }
+
+    /// The id of the thread that registered it; 0 if it was not asked for.
+    pub(crate) fn tid(&self) -> c_int {
+        self.tid.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> u32 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    fn take(&self, from: u32) -> bool {
+        self.state.compare_exchange(from, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    fn become_(&self, state: u32) {
+        self.state.store(state, Ordering::Release);
+    }
+
+    fn is_own(&self, thread: usize) -> bool {
+        self.thread.load(Ordering::Relaxed) == thread
+    }
+
+    /// Unmaps the stack. Only for whoever took the record.
+    fn give_back(&self) {
+        let stack = self.actual();
+        self.asked.set(NOWHERE);
+        self.actual.set(NOWHERE);
+        self.thread.store(0, Ordering::Relaxed);
+        if stack.base != 0 {
+            unmap(stack);
+        }
+        self.become_(FREE);
     }
 }
 
-/// All substitutes.
-pub(crate) struct Substitutes {
-    pub(crate) of: HashTable<Substitute>,
-    /// Where the search for dead threads continues.
-    hand: usize,
+/// A page of records. They are never unmapped.
+#[repr(C)]
+struct Records {
+    next: AtomicPtr<Records>,
+    each: [Substitute; page::SIZE / size_of::<Substitute>() - 1],
 }
 
-impl Substitutes {
-    pub(crate) const fn new() -> Self {
-        Substitutes { of: HashTable::new(), hand: 0 }
-    }
+const _: () = assert!(size_of::<Records>() == page::SIZE);
 
-    /// Adapts to the child of a fork: thread `old` is now `new`, and the stacks
-    /// of all other threads are unmapped.
-    pub(crate) fn in_child(&mut self, old: c_int, new: c_int) {
-        for index in 0..self.of.capacity() {
-            if let Some(other) = self.of.at(index).copied().filter(|it| it.tid != old as usize) {
-                give_back(other.actual);
+/// Whether our stacks get a name: see [`crate::plan::Plan::names_memory`].
+static NAMES: AtomicBool = AtomicBool::new(false);
+
+/// Gives our stacks a name from now on, by prctl(2).
+pub(crate) fn give_names() {
+    NAMES.store(true, Ordering::Relaxed);
+}
+
+static FIRST: AtomicPtr<Records> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Where the search for stacks that can be given back continues.
+static HAND: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether there was ever a stack of ours: one load.
+#[inline]
+pub(crate) fn any() -> bool {
+    !FIRST.load(Ordering::Relaxed).is_null()
+}
+
+/// All records, used or not.
+fn records() -> All {
+    All { page: FIRST.load(Ordering::Acquire), at: 0 }
+}
+
+/// A walk over all records.
+struct All {
+    page: *const Records,
+    at: usize,
+}
+
+impl Iterator for All {
+    type Item = &'static Substitute;
+
+    #[inline(never)] // for size
+    fn next(&mut self) -> Option<&'static Substitute> {
+        loop {
+            // SAFETY: null, or a page that is never unmapped.
+            let page = unsafe { self.page.as_ref() }?;
+            if let Some(record) = page.each.get(self.at) {
+                self.at = self.at.wrapping_add(1);
+                return Some(record);
+            }
+            *self = All { page: page.next.load(Ordering::Acquire), at: 0 };
+        }
+    }
+}
+
+/// All stacks of ours. Async-signal-safe.
+#[allow(dead_code, reason = "for reports by stack")]
+pub(crate) fn all() -> impl Iterator<Item = &'static Substitute> {
+    records().filter(|it| it.actual().base != 0)
+}
+
+/// The stack of ours that begins at `base`, whoever has it. Async-signal-safe.
+pub(crate) fn find(base: usize) -> Option<&'static Substitute> {
+    let there = |it: &&Substitute| it.state() != FREE && it.actual().base == base;
+    if base == 0 { None } else { records().find(there) }
+}
+
+/// A free record, taken. `None` if the kernel gives no memory.
+fn free() -> Option<&'static Substitute> {
+    loop {
+        if let Some(free) = records().find(|it| it.state() == FREE && it.take(FREE)) {
+            return Some(free);
+        }
+        let mut last = &FIRST;
+        // SAFETY: null, or a page that is never unmapped.
+        while let Some(page) = unsafe { last.load(Ordering::Acquire).as_ref() } {
+            last = &page.next;
+        }
+        let fresh = call::map_memory(page::SIZE).ok()?;
+        let null = core::ptr::null_mut();
+        let order = (Ordering::AcqRel, Ordering::Relaxed);
+        // Zeroes are free records.
+        if last.compare_exchange(null, fresh as *mut Records, order.0, order.1).is_err() {
+            // SAFETY: nobody else has seen it.
+            let _ = unsafe { call::unmap_memory(fresh, page::SIZE) };
+        }
+    }
+}
+
+/// A stack for one registration: taken until it is [`settle`]d.
+#[derive(Clone, Copy)]
+pub(crate) struct Claim {
+    record: &'static Substitute,
+    /// Its state before, which is [`FREE`] if it is new: then nothing can be on
+    /// it.
+    before: u32,
+}
+
+impl Claim {
+    pub(crate) fn stack(self) -> Stack {
+        self.record.actual()
+    }
+}
+
+/// Why there is no stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The thread has too many.
+    Full,
+    /// The kernel gives no memory.
+    Memory,
+}
+
+/// A stack of at least `size` bytes for the calling thread to register instead
+/// of `asked`. `tid` is its id, or 0. Async-signal-safe.
+///
+/// `ended` tells whether the thread with that id has ended, if that is to be
+/// asked at all.
+pub(crate) fn claim(
+    tid: c_int,
+    asked: Stack,
+    size: usize,
+    ended: impl Fn(c_int) -> bool,
+) -> Result<Claim, Refusal> {
+    let (thread, here) = (arch::thread_pointer(), arch::stack_pointer());
+    let now = call::current_altstack().map_or(0, |now| now.ss_sp as usize);
+    let in_use =
+        |stack: Stack| stack.base == now && now != 0 || here.wrapping_sub(stack.base) < stack.size;
+    sweep(asked, now, ended);
+    let (mut own, mut again) = (0, None);
+    for it in records().filter(|it| it.state() != FREE) {
+        let actual = it.actual();
+        let mine = it.is_own(thread);
+        own += usize::from(mine);
+        // The memory is registered again: what was on our stack is gone.
+        let same = it.asked().base == asked.base && actual.size >= size;
+        let apart = here.wrapping_sub(actual.base) >= actual.size;
+        let before = if mine && it.state() == IN_FORCE { IN_FORCE } else { IDLE };
+        if again.is_none() && same && apart && it.take(before) {
+            again = Some((it, before));
+        } else if it.asked().overlaps(asked) && !in_use(actual) && it.take(IDLE) {
+            it.give_back();
+        }
+    }
+    let (record, before) = match again {
+        Some(found) => found,
+        None if own >= MOST => return Err(Refusal::Full),
+        None => {
+            let record = free().ok_or(Refusal::Memory)?;
+            let Some(stack) = make(size) else {
+                record.become_(FREE);
+                return Err(Refusal::Memory);
+            };
+            record.actual.set(stack);
+            (record, FREE)
+        }
+    };
+    record.tid.store(tid, Ordering::Relaxed);
+    record.thread.store(thread, Ordering::Relaxed);
+    record.asked.set(asked);
+    Ok(Claim { record, before })
+}
+
+/// The call with `claim`, if any, is over. If it was successful, the kernel has
+/// that stack for this thread, and no other of ours. Async-signal-safe.
+pub(crate) fn settle(claim: Option<Claim>, installed: bool) {
+    let record = claim.map(|claim| core::ptr::from_ref(claim.record));
+    if installed {
+        let thread = arch::thread_pointer();
+        let others = |it: &&Substitute| record != Some(core::ptr::from_ref(*it));
+        for it in records().filter(|it| it.is_own(thread)).filter(others) {
+            if it.take(IN_FORCE) {
+                it.become_(IDLE);
             }
         }
-        let own = self.of.get(old as usize).copied();
-        *self = Substitutes::new();
-        if let Some(own) = own {
-            let _ = self.of.insert(Substitute { tid: new as usize, ..own });
+    }
+    match claim {
+        None => {}
+        Some(claim) if installed => claim.record.become_(IN_FORCE),
+        Some(claim) if claim.before == FREE => claim.record.give_back(),
+        Some(claim) => claim.record.become_(claim.before),
+    }
+}
+
+/// Gives back a few stacks whose thread has ended without a notice while the
+/// kernel had them for it, or whose program's memory is no longer mapped; not
+/// the one at `now`, nor those for memory in `asked`.
+fn sweep(asked: Stack, now: usize, ended: impl Fn(c_int) -> bool) {
+    /// For each new stack, so that they cannot pile up.
+    const AT_ONCE: usize = 4;
+    let hand = HAND.load(Ordering::Relaxed);
+    let mut seen = 0;
+    let others = |it: &&Substitute| it.state() != FREE && it.actual().base != now;
+    for it in records().filter(others).skip(hand).take(AT_ONCE) {
+        seen += 1;
+        let (place, tid) = (it.asked(), it.tid());
+        let gone = match it.state() {
+            IN_FORCE => tid != 0 && ended(tid) && it.take(IN_FORCE),
+            IDLE => {
+                let mapped = place.overlaps(asked) || !call::is_free(place.base, place.size);
+                !mapped && it.take(IDLE)
+            }
+            _ => false,
+        };
+        if gone {
+            it.give_back();
         }
     }
+    let next = if seen < AT_ONCE { 0 } else { hand.wrapping_add(AT_ONCE) };
+    HAND.store(next, Ordering::Relaxed);
+}
 
-    /// Unmaps the stacks of threads that have ended.
-    pub(crate) fn sweep(&mut self, exists: impl Fn(c_int) -> bool) {
-        for _ in 0..8 {
-            match self.of.at(self.hand).copied() {
-                Some(it) if !exists(it.tid as c_int) => {
-                    give_back(it.actual);
-                    self.of.remove(it.tid);
-                }
-                _ => self.hand = self.hand.wrapping_add(1),
+/// The calling thread is ending. Gives back the stack that the kernel has for
+/// it. Those that it replaced before may hold contexts that another thread
+/// resumes. Async-signal-safe.
+pub(crate) fn thread_end() {
+    if !any() {
+        return;
+    }
+    let thread = arch::thread_pointer();
+    let own = || records().filter(|it| it.is_own(thread));
+    let now = call::current_altstack().map_or(0, |now| now.ss_sp as usize);
+    for it in own() {
+        if it.actual().base == now && now != 0 {
+            // Refused while the thread runs on it: then it stays.
+            if call::disable_altstack().is_ok() && (it.take(IN_FORCE) || it.take(IDLE)) {
+                it.give_back();
+                continue;
             }
+        } else if it.take(IN_FORCE) {
+            it.become_(IDLE);
+        }
+        it.thread.store(0, Ordering::Relaxed);
+    }
+}
+
+/// In the child of a fork only the calling thread lives on. Unmaps the stacks
+/// that the kernel had for the others; `before` and `tid` are its ids in the
+/// parent and now.
+pub(crate) fn in_child(before: c_int, tid: c_int) {
+    let thread = arch::thread_pointer();
+    for it in records().filter(|it| it.state() != FREE) {
+        if !it.is_own(thread) {
+            if it.take(IN_FORCE) {
+                it.give_back();
+            }
+        } else if it.tid.load(Ordering::Relaxed) == before {
+            it.tid.store(tid, Ordering::Relaxed);
         }
     }
 }
 
-/// Maps a stack of at least `size` bytes above a guard page.
+/// Maps a stack of at least `size` bytes, in whole pages, above a guard page.
 pub(crate) fn make(size: usize) -> Option<Stack> {
-    let size = size.next_multiple_of(page::SIZE);
+    let size = size.checked_next_multiple_of(page::SIZE)?;
     let start = call::map_memory(size.checked_add(page::SIZE)?).ok()?;
+    let stack = Stack { base: start.wrapping_add(page::SIZE), size };
     // Without the guard an overflow would go unnoticed: no stack is better.
     if call::protect(start, page::SIZE, libc::PROT_NONE).is_err() {
-        give_back(Stack { base: start.wrapping_add(page::SIZE), size });
+        unmap(stack);
         return None;
     }
     origin::mapped(start, size.wrapping_add(page::SIZE));
-    Some(Stack { base: start.wrapping_add(page::SIZE), size })
+    if NAMES.load(Ordering::Relaxed) {
+        call::name_memory(start, size.wrapping_add(page::SIZE), c"sigward: signal stack");
+    }
+    Some(stack)
 }
 
-pub(crate) fn give_back(stack: Stack) {
+fn unmap(stack: Stack) {
     let start = stack.base.wrapping_sub(page::SIZE);
     origin::forget(start);
     // SAFETY: `make` mapped it, and no thread uses it as its stack any more.

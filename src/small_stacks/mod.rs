@@ -1,33 +1,73 @@
 //! Defect `altstack-size`: alternate stacks too small for today's frames.
 //!
 //! Programs contain `SIGSTKSZ` (8192) or `MINSIGSTKSZ` (2048) as constants, but
-//! a frame with AVX-512 or AMX state is larger. `SIGWARD_SIZE=report` logs such
-//! a stack. `fix` registers a larger stack of ours with a guard page, and shows
-//! the program its own when it asks. See `docs/altstack-size.md`.
+//! a frame with AVX-512 or AMX state is larger. [`judge`] tells how much of a
+//! stack is usable and how much is needed. A stack that is too small is
+//! reported, or the kernel gets a larger one of ours with a guard page
+//! ([`substitutes`]), and the program sees its own when it asks. See
+//! `docs/altstack-size.md`.
+//!
+//! On a kernel where nothing else is to be done, [`finish`] runs after
+//! libc's call if the size is below [`LOOK`], and there is no state before the first stack of ours.
+
+mod arena;
+pub mod depth;
+pub mod every_thread;
+mod judge;
+pub mod onstack;
+pub mod overflow;
+pub mod permission;
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-use crate::arch;
-use crate::os::call;
-use crate::os::signals::Blocked;
-use crate::os::user_memory;
+use self::judge::{LEAST, Thresholds};
+use crate::os::{call, errno, futex, page, user_memory};
 pub use crate::plan::Remedy;
-use crate::residency::charge::{STATE, State, ours};
+use crate::residency::adopt::is_disable;
+use crate::residency::charge::{OWNER, ours, thread_ends_are_seen};
 use crate::residency::frame;
 use crate::residency::ladder::Stack;
-use crate::residency::substitutes::{Substitute, Substitutes, give_back, make};
-use crate::state::block::BLOCK;
+use crate::residency::substitutes::{self, Claim, Refusal};
+use crate::state::block::{self, BLOCK};
 use crate::state::stats;
 
 const REMEDY: &AtomicU8 = &BLOCK.force.remedy;
 
-/// Sets the remedy. Call this once, at load.
-pub fn take_charge(remedy: Remedy) {
+/// Bytes that handlers need beside their frames.
+static ROOM: AtomicUsize = AtomicUsize::new(crate::plan::ROOM);
+
+/// The size from which on a stack needs no closer look where nothing else is to
+/// be done: more than any frame, until the first look; `usize::MAX` once there
+/// is a stack of ours, because each call may then replace it.
+pub static LOOK: AtomicUsize = AtomicUsize::new(64 << 10);
+
+/// Sets the remedy, and how much room handlers need. Call this once, at load.
+pub fn take_charge(remedy: Remedy, room: usize, names: bool) {
+    if room != crate::plan::ROOM {
+        ROOM.store(room, Ordering::Relaxed);
+    }
+    if names {
+        substitutes::give_names();
+    }
+    resume(remedy);
+}
+
+/// Sets the remedy, in which the default needs no write.
+pub(crate) fn resume(remedy: Remedy) {
     REMEDY.store(remedy as u8, Ordering::Relaxed);
 }
 
-/// Whether stacks are replaced: one relaxed load.
+fn remedy() -> Remedy {
+    match REMEDY.load(Ordering::Relaxed) {
+        1 => Remedy::Report,
+        2 => Remedy::Fix,
+        3 => Remedy::Certain,
+        _ => Remedy::None,
+    }
+}
+
+/// Whether all stacks that may be too small are replaced: one relaxed load.
 #[inline]
 #[must_use]
 pub fn fixing() -> bool {
@@ -36,124 +76,230 @@ pub fn fixing() -> bool {
 
 /// Stops replacing stacks. Returns the previous remedy.
 pub(crate) fn stand_down() -> Remedy {
-    match REMEDY.swap(Remedy::None as u8, Ordering::Relaxed) {
-        1 => Remedy::Report,
-        2 => Remedy::Fix,
-        _ => Remedy::None,
-    }
+    let before = remedy();
+    resume(Remedy::None);
+    before
 }
 
-/// Bytes for a handler beyond its frame; musl 1.2.6 requires the same.
-const HANDLER: usize = 1024;
-
-/// The least size in bytes that the kernel and libc accept. Below it
-/// sigaltstack(2) fails with ENOMEM, and we let it.
-const LEAST: usize = 2048;
-
-/// Runs `work` on the state if we replace stacks, even if we keep none
-/// resident.
-fn custody<R>(blocked: &Blocked, work: impl FnOnce(&mut State) -> Option<R>) -> Option<R> {
-    if fixing() && ours() { STATE.with(blocked, work).flatten() } else { None }
+fn thresholds() -> Thresholds {
+    Thresholds::of(frame::usual(), frame::size(), ROOM.load(Ordering::Relaxed))
 }
 
-/// Whether `asked` should be reported or replaced.
-fn is_too_small(asked: Stack) -> bool {
-    let none = REMEDY.load(Ordering::Relaxed) == Remedy::None as u8;
-    !none && asked.size >= LEAST && asked.size < needed()
-}
-
-/// The least sufficient size, in bytes.
-fn needed() -> usize {
-    frame::size().saturating_add(HANDLER)
-}
-
-/// The program is about to register `asked`: logs it if it is too small.
-pub(crate) fn judge(asked: Stack) {
-    if is_too_small(asked) && stats::SMALL.count() == 0 {
-        let needed = needed();
-        log::warn!(
-            "an alternate stack of {} bytes is too small for a signal frame of {}. Remedy: \
-             SIGWARD_SIZE=fix, or register {needed} bytes",
-            asked.size,
-            frame::size(),
-        );
-    }
-}
-
-/// The stack to register instead of `asked`, if any.
-pub(crate) fn serve(tid: c_int, asked: Stack, blocked: &Blocked) -> Option<Stack> {
-    if !fixing() || !is_too_small(asked) {
+/// How much of `asked` is usable and how much would be enough, if it is to be
+/// reported or replaced.
+fn too_small(asked: Stack) -> Option<(usize, usize)> {
+    let remedy = remedy();
+    if remedy == Remedy::None || asked.size < LEAST {
         return None;
     }
-    let (pid, here) = (call::getpid(), arch::stack_pointer());
+    let Thresholds { certain, needed } = thresholds();
+    if remedy == Remedy::Certain {
+        return (asked.size < certain).then_some((asked.size, certain));
+    }
+    // Looking may take a page of memory, and here it would only tell more.
+    if asked.size < needed && (stats::SMALL.read() != 0 || !log::log_enabled!(log::Level::Warn)) {
+        return Some((asked.size, needed));
+    }
+    let readable = |page: usize| user_memory::readable(page.wrapping_mul(page::SIZE), 8);
+    let writable = |page: usize| futex::touch(page.wrapping_mul(page::SIZE)).is_ok();
+    let usable = judge::usable(asked, needed, readable, writable).min(asked.size);
+    (usable < needed).then_some((usable, needed))
+}
+
+/// The program is about to register `asked`: counts and logs it if it is too
+/// small. True if it should be replaced.
+pub(crate) fn judge(asked: Stack) -> bool {
+    let Some((usable, needed)) = too_small(asked) else { return false };
+    tell(asked, usable, needed);
+    remedy() != Remedy::Report
+}
+
+fn tell(asked: Stack, usable: usize, needed: usize) {
+    if stats::SMALL.count() != 0 {
+        return;
+    }
+    let (size, frame) = (asked.size, frame::size());
+    let then = if remedy() == Remedy::Report {
+        "Remedy: SIGWARD_SIZE=fix, or register as much"
+    } else {
+        "It is replaced by a larger one"
+    };
+    log::warn!(
+        "an alternate stack of {size} bytes, {usable} of them usable, is too small: a signal frame \
+         takes up to {frame} bytes, {needed} are needed in all. {then}"
+    );
+}
+
+/// A stack to register instead of `asked`, for thread `tid` (0 if it was not
+/// asked for).
+fn make(tid: c_int, asked: Stack) -> Option<Claim> {
     // The size that the program asked for, plus room for the frames.
-    let size = asked.size.saturating_add(frame::headroom());
-    custody(blocked, |State { substitutes, .. }| {
-        substitutes.sweep(|other| call::thread_exists(pid, other));
-        let present = substitutes.of.get(tid as usize).map(|it| it.actual);
-        let apart = |stack: &Stack| here.wrapping_sub(stack.base) >= stack.size;
-        present.filter(|stack| stack.size >= size && apart(stack)).or_else(|| make(size))
-    })
-}
-
-/// The stack that the program registered for thread `tid` and the one that the
-/// kernel has, if they differ.
-pub(crate) fn in_force(tid: c_int, blocked: &Blocked) -> Option<(Stack, Stack)> {
-    custody(blocked, |State { substitutes, .. }| {
-        let it = substitutes.of.get(tid as usize).filter(|it| it.in_force)?;
-        Some((it.believed, it.actual))
-    })
-}
-
-/// The call is over: `given` is the stack that the kernel got instead of
-/// `asked`.
-pub(crate) fn settle(
-    tid: c_int,
-    asked: Stack,
-    given: Option<Stack>,
-    installed: bool,
-    blocked: &Blocked,
-) {
-    custody(blocked, |State { substitutes: Substitutes { of, .. }, .. }| {
-        let present = of.get_mut(tid as usize);
-        match given {
-            None => present.filter(|_| installed)?.in_force = false,
-            // The previous one stays mapped: a handler may be running on it, or
-            // the kernel may restore it when a handler returns. There are few
-            // of those, because a larger one serves for all smaller ones. If
-            // the table cannot grow, this one stays mapped too.
-            Some(actual) if installed => {
-                let it = Substitute { tid: tid as usize, believed: asked, actual, in_force: true };
-                let _ = of.insert(it);
-            }
-            Some(actual) if present.is_some_and(|it| it.actual == actual) => {}
-            Some(actual) => give_back(actual),
+    let more = asked.size.saturating_add(frame::headroom());
+    let size = more.max(thresholds().needed);
+    let asks = tid != 0 && !thread_ends_are_seen();
+    let ended = |other| {
+        let ended = asks && !call::thread_exists(OWNER.pid(), other);
+        if ended {
+            depth::before_unmapping(other);
         }
-        Some(())
-    });
+        ended
+    };
+    let claim = substitutes::claim(tid, asked, size, ended);
+    if claim.is_ok() {
+        // Helgrind and drd would report a plain store as a race of the program.
+        LOOK.swap(usize::MAX, Ordering::Relaxed);
+    }
+    if claim.is_err_and(|refusal| refusal == Refusal::Full) {
+        told_full();
+    }
+    claim.ok()
+}
+
+/// Tells once that a thread has too many.
+fn told_full() {
+    static TOLD: AtomicU8 = AtomicU8::new(0);
+    if TOLD.swap(1, Ordering::Relaxed) == 0 {
+        log::warn!("a thread has 1,024 stacks of ours: its further ones stay as they are");
+    }
+}
+
+/// The stack to register instead of `asked`, which is too small, if that may be
+/// done here.
+pub(crate) fn serve(asked: Stack) -> Option<Claim> {
+    if ours() { make(call::gettid(), asked) } else { None }
+}
+
+/// Whether libc or the kernel refused `asked` for its size, and something can
+/// be done about that.
+pub(crate) fn is_refused(asked: &libc::stack_t, result: c_int) -> bool {
+    let acts = matches!(remedy(), Remedy::Certain | Remedy::Fix);
+    acts && result == -1
+        && errno::get() == libc::ENOMEM
+        && (is_disable(asked) || asked.ss_size >= LEAST)
+}
+
+/// What to register to disable the stack where libc refuses a size of 0.
+pub(crate) fn with_legal_size(disable: &libc::stack_t) -> libc::stack_t {
+    // The kernel ignores it.
+    libc::stack_t { ss_size: 64 << 10, ..*disable }
+}
+
+/// `asked`, at another place.
+pub(crate) fn at(stack: Stack, asked: &libc::stack_t) -> libc::stack_t {
+    libc::stack_t { ss_sp: stack.base as *mut _, ss_size: stack.size, ..*asked }
 }
 
 /// Replaces our stack by the program's in what the kernel reported as the old
-/// stack.
-pub(crate) fn translate(old: *mut libc::stack_t, (believed, actual): (Stack, Stack)) {
-    if old.is_null() || !user_memory::readable(old as usize, size_of::<libc::stack_t>()) {
+/// stack. Async-signal-safe.
+pub(crate) fn translate(old: *mut libc::stack_t) {
+    if old.is_null() || !substitutes::any() {
         return;
     }
     // SAFETY: the kernel has just written it.
-    let said = unsafe { &mut *old };
-    if said.ss_sp as usize == actual.base && said.ss_size == actual.size {
-        said.ss_sp = believed.base as *mut _;
-        said.ss_size = believed.size;
+    let mut said = unsafe { old.read_unaligned() };
+    let Some(it) = substitutes::find(said.ss_sp as usize) else { return };
+    let asked = it.asked();
+    if said.ss_size == it.actual().size {
+        (said.ss_sp, said.ss_size) = (asked.base as *mut _, asked.size);
+        // SAFETY: as above.
+        unsafe { old.write_unaligned(said) };
     }
 }
 
-/// sigaltstack(2) that only queries. Async-signal-safe.
-pub fn query(old: *mut libc::stack_t, commit: impl FnOnce() -> c_int) -> c_int {
-    let result = commit();
-    if result == 0
-        && let Some(both) = in_force(call::gettid(), &Blocked::all())
-    {
-        translate(old, both);
+/// What is asked at the first small stack, where nothing was prepared.
+pub trait FirstLook {
+    /// Whether something in the process forbids to replace stacks.
+    fn is_in_the_way(&self) -> bool;
+    /// Requests a notice when the calling thread ends.
+    fn request_exit_notice(&self);
+}
+
+/// Does what is left to be done after libc's call on a process where nothing
+/// else is to be done: looks at a small stack, and replaces it if not even one
+/// frame fits on it, or if it was refused. `commit` calls libc. Returns the
+/// result for the program. Async-signal-safe; uses no system calls but mmap(2),
+/// mprotect(2), munmap(2) and sigaltstack(2).
+#[cold]
+#[inline(never)]
+#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "libc and the kernel have read it")]
+pub fn finish(
+    new: *const libc::stack_t,
+    old: *mut libc::stack_t,
+    result: c_int,
+    first_look: &dyn FirstLook,
+    commit: &dyn Fn(*const libc::stack_t, *mut libc::stack_t) -> c_int,
+) -> c_int {
+    if remedy() != Remedy::Certain {
+        // We may have stood down after we made a stack.
+        if result == 0 {
+            is_over(old);
+        }
+        if !substitutes::any() && block::is_inert_for_good() {
+            LOOK.swap(0, Ordering::Relaxed);
+        }
+        return result;
     }
-    result
+    let refused = result != 0;
+    if refused && errno::get() != libc::ENOMEM {
+        return result;
+    }
+    // SAFETY: libc and the kernel have read it.
+    let asked = unsafe { new.read_unaligned() };
+    if refused && is_disable(&asked) {
+        let legal = with_legal_size(&asked);
+        let result = commit(&raw const legal, old);
+        if result == 0 {
+            is_over(old);
+        }
+        return result;
+    }
+    let stack = Stack::of(&asked);
+    let small = !is_disable(&asked) && stack.size < certain();
+    if (refused && stack.size < LEAST) || !(refused || small) || is_in_the_way(first_look) {
+        if !refused {
+            is_over(old);
+        }
+        return result;
+    }
+    let Some(claim) = make(0, stack) else { return result };
+    tell(stack, stack.size, certain());
+    first_look.request_exit_notice();
+    let registered = at(claim.stack(), &asked);
+    // The old stack was reported by the first call, unless that was refused.
+    let done = commit(&raw const registered, if refused { old } else { core::ptr::null_mut() });
+    let installed =
+        done == 0 || call::current_altstack().is_ok_and(|now| Stack::of(&now) == claim.stack());
+    substitutes::settle(Some(claim), installed);
+    if !refused || done == 0 {
+        translate(old);
+    }
+    if refused { done } else { result }
+}
+
+/// The call was successful, and the kernel has what the program gave.
+fn is_over(old: *mut libc::stack_t) {
+    if substitutes::any() {
+        substitutes::settle(None, true);
+    }
+    translate(old);
+}
+
+/// The size of the largest frame that can occur now. From now on only smaller
+/// stacks get a look.
+fn certain() -> usize {
+    let certain = frame::usual();
+    let look = LOOK.load(Ordering::Relaxed);
+    if look != usize::MAX && look != certain {
+        // Another thread may have made a stack meanwhile.
+        let _ = LOOK.compare_exchange(look, certain, Ordering::Relaxed, Ordering::Relaxed);
+    }
+    certain
+}
+
+/// Asks once whether something forbids to replace stacks.
+fn is_in_the_way(first_look: &dyn FirstLook) -> bool {
+    if !substitutes::any() && first_look.is_in_the_way() {
+        resume(Remedy::None);
+    }
+    remedy() == Remedy::None
 }

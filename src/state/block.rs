@@ -15,6 +15,7 @@
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
+use super::deepest::Deepest;
 use crate::os::owner::Owner;
 use crate::os::page;
 pub use crate::plan::names;
@@ -24,7 +25,7 @@ use crate::plan::{Ordinary, Plan};
 pub const MAGIC: [u8; 8] = *b"SIGWARD\n";
 
 /// Raised with each added field.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The lowest version that a reader must know in order not to misread any
 /// field. Raised to [`VERSION`] when the meaning of a field changes.
@@ -121,6 +122,8 @@ pub struct Counters {
     pub pinned: Gauge,
     /// Stacks held by each rung, in the order of [`names::RUNG`].
     pub rungs: [Counter; 4],
+    /// The alternate stack that was used most. Since version 2.
+    pub deepest: Deepest,
 }
 
 // `docs/published-block.md` and other people's readers rely on these.
@@ -130,6 +133,7 @@ const _: () = {
     assert!(offset_of!(Force, owner) == 8);
     assert!(offset_of!(Force, table) == 16 + size_of::<usize>());
     assert!(offset_of!(Block, counters) == 128);
+    assert!(offset_of!(Counters, deepest) == 10 * size_of::<usize>());
     assert!(size_of::<Block>() == 256);
 };
 
@@ -261,6 +265,13 @@ pub fn planned_duty() -> u8 {
     duty.load(Ordering::Relaxed)
 }
 
+/// Whether a plan was made by which there will never be a duty.
+#[must_use]
+pub fn is_inert_for_good() -> bool {
+    let [duty, reason, ..] = &BLOCK.plan.small;
+    duty.load(Ordering::Relaxed) == 0 && reason.load(Ordering::Relaxed) != 0
+}
+
 /// The layout of an entry in the table of stacks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EntryLayout {
@@ -307,6 +318,7 @@ impl Block {
                 windows: Counter::new(),
                 pinned: Gauge::new(),
                 rungs: [const { Counter::new() }; 4],
+                deepest: Deepest::new(),
             },
         }
     }

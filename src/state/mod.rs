@@ -2,4 +2,5 @@
 //! counters.
 
 pub mod block;
+pub mod deepest;
 pub mod stats;

@@ -2,15 +2,14 @@
 //! the child.
 
 use std::ffi::c_int;
-use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::Command;
+use std::io::{self, Read};
+use std::process::abort;
 use std::time::Instant;
 
 use clap::{Args, value_parser};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, dup2_stdout, fork};
 
 /// How often to call.
 #[derive(Args, Clone, Copy)]
@@ -23,60 +22,60 @@ pub struct Effort {
     pub calls: u32,
 }
 
-/// What a child wrote: nanoseconds per call, an `f64` for each round. Or why it could not.
-pub type Outcome = Result<Vec<u8>, String>;
+/// Nanoseconds per call of each round, the least first. Or why there are none.
+pub type Outcome = Result<Vec<f64>, String>;
 
 /// Times `call`, which is async-signal-safe and returns `answer`, in a child.
 pub fn time(effort: Effort, answer: c_int, call: fn() -> c_int) -> Outcome {
-    let round = move |_| {
+    let round = |_| {
         let start = Instant::now();
         let right = (0..effort.calls).all(|_| call() == answer);
-        let each = start.elapsed().as_secs_f64() * 1e9 / f64::from(effort.calls);
-        // SAFETY: `each` is live and has 8 bytes.
-        right && unsafe { libc::write(libc::STDOUT_FILENO, (&raw const each).cast(), 8) } == 8
+        let spent = start.elapsed();
+        let round = [0, 0, spent.as_secs() as u32, spent.subsec_nanos()];
+        // SAFETY: `round` is live and has 16 bytes.
+        right && unsafe { libc::write(libc::STDOUT_FILENO, (&raw const round).cast(), 16) } == 16
     };
-    let rounds = move || {
-        let wrong = !(0..effort.rounds).all(round);
-        // SAFETY: ends the child without running `exit`'s handlers a second time.
-        unsafe { libc::_exit(wrong.into()) }
-    };
-    let mut child = Command::new("not executed");
-    // SAFETY: all of `rounds` is async-signal-safe.
-    unsafe { child.pre_exec(rounds) };
-    run(child)
+    Ok(times(effort, &run(|| if (0..effort.rounds).all(round) { 0 } else { abort() })?))
 }
 
-/// Runs a child to its end. If a signal kills it, the reason is a guess.
-pub fn run(mut child: Command) -> Outcome {
-    let mut written = Vec::new();
-    let ended = file().and_then(|mut file| {
-        // Not a pipe: it would fill up, as nobody reads it while `pre_exec` runs.
-        let status = child.stdout(file.try_clone()?).status()?;
-        file.rewind()?;
-        file.read_to_end(&mut written).and(Ok(status))
-    });
-    let status = ended.map_err(|error| match error.raw_os_error() {
-        Some(libc::ENOEXEC) => "this kernel runs no 32-bit programs".to_owned(),
-        _ => format!("cannot run a child: {error}"),
-    })?;
-    let signal = match status.signal().map(Signal::try_from) {
-        Some(Ok(signal)) => signal,
-        _ if status.success() => return Ok(written),
-        _ => return Err("it gave a wrong answer in a child".to_owned()),
+/// The times that a child wrote: when each round began and ended, in seconds and nanoseconds.
+pub fn times(effort: Effort, written: &[u8]) -> Vec<f64> {
+    let spent = |round: &[[u8; 4]; 4]| {
+        let [s0, ns0, s1, ns1] = round.map(|word| f64::from(u32::from_le_bytes(word)));
+        ((s1 - s0) * 1e9 + ns1 - ns0) / f64::from(effort.calls)
     };
-    let guess = match signal {
+    let mut times: Vec<f64> = written.as_chunks().0.as_chunks().0.iter().map(spent).collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// Runs `child`, which is async-signal-safe and returns 0 or an error number, in a process of
+/// its own. Returns what it wrote to stdout. If a signal kills it, the reason is a guess.
+pub fn run(mut child: impl FnMut() -> c_int) -> Result<Vec<u8>, String> {
+    let mut written = Vec::new();
+    let mut end = || -> io::Result<WaitStatus> {
+        let (mut reader, writer) = io::pipe()?;
+        // SAFETY: all that the child does is async-signal-safe.
+        let ForkResult::Parent { child } = unsafe { fork() }? else {
+            let code = dup2_stdout(writer).map_or_else(|error| error as c_int, |()| child());
+            // SAFETY: ends the child without running `exit`'s handlers a second time.
+            unsafe { libc::_exit(code) }
+        };
+        drop(writer);
+        reader.read_to_end(&mut written)?;
+        Ok(waitpid(child, None)?)
+    };
+    let guess = |signal| match signal {
         Signal::SIGSYS => ": a seccomp filter forbids it",
         Signal::SIGSEGV => ": this kernel does not have it, or it is switched off",
+        Signal::SIGABRT => ": it got a wrong answer",
         Signal::SIGILL => ": this processor does not have it",
-        Signal::SIGXCPU => ": it took too long",
         _ => "",
     };
-    Err(format!("a child that tried it died of {signal}{guess}"))
-}
-
-/// A file without a name; executable, if that is allowed.
-pub fn file() -> io::Result<File> {
-    // Kernels before 6.3 do not know MFD_EXEC; later ones may be configured to require it.
-    let memfd = |flags| memfd_create(c"sigward-bench", MFdFlags::from_bits_retain(flags));
-    Ok(memfd(libc::MFD_CLOEXEC | libc::MFD_EXEC).or_else(|_| memfd(libc::MFD_CLOEXEC))?.into())
+    Err(match end().map_err(|error| format!("cannot run a child: {error}"))? {
+        WaitStatus::Exited(_, 0) => return Ok(written),
+        WaitStatus::Exited(_, libc::ENOEXEC) => "this kernel runs no 32-bit programs".to_owned(),
+        WaitStatus::Signaled(_, by, _) => format!("its child died of {by}{}", guess(by)),
+        other => format!("cannot run a child: {other:?}"),
+    })
 }

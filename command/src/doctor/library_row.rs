@@ -63,6 +63,15 @@ pub struct CounterRow {
     pub by_frame: Option<u64>,
     pub by_touch: Option<u64>,
     pub only_reported: Option<u64>,
+    pub deepest: Option<DeepestRow>,
+}
+
+/// The alternate stack that was used most, of those that were measured.
+#[derive(Serialize)]
+pub struct DeepestRow {
+    pub used: u64,
+    pub bytes: u64,
+    pub thread: u64,
 }
 
 impl From<Counters> for CounterRow {
@@ -79,6 +88,10 @@ impl From<Counters> for CounterRow {
             by_frame,
             by_touch,
             only_reported,
+            deepest: counters
+                .deepest
+                .filter(|(used, ..)| *used > 0)
+                .map(|(used, bytes, thread)| DeepestRow { used, bytes, thread }),
         }
     }
 }

@@ -13,6 +13,7 @@ use sigward::verdict::{Standing, Verdict};
 
 use super::super::kernel::KernelOptions;
 use super::super::library;
+use super::super::system;
 
 /// What `--format json` prints of it. The names are an interface: add, do not rename.
 #[derive(Serialize)]
@@ -24,6 +25,8 @@ pub struct Machine {
     pub disturbers: Vec<Disturber>,
     /// The library that `/etc/ld.so.preload` names.
     pub preloaded_everywhere: Option<String>,
+    /// What is wrong with that file, and what it does not reach.
+    pub preload_notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +134,7 @@ impl Machine {
             frame,
             disturbers: disturbers(),
             preloaded_everywhere: preloaded_everywhere(),
+            preload_notes: system::notes(),
         }
     }
 }
@@ -244,7 +248,9 @@ fn disturbers() -> Vec<Disturber> {
 /// An entry of `/etc/ld.so.preload` that is our library.
 fn preloaded_everywhere() -> Option<String> {
     let text = fs::read_to_string("/etc/ld.so.preload").ok()?;
-    let mut entries = text.split(|letter: char| letter.is_whitespace() || letter == ':');
-    let ours = |entry: &&str| Path::new(entry).file_name().is_some_and(|it| it == library::NAME);
-    entries.find(ours).map(str::to_owned)
+    let mut entries =
+        system::preload::entries(text.as_bytes()).into_iter().map(String::from_utf8_lossy);
+    entries
+        .find(|it| Path::new(&**it).file_name().is_some_and(|it| it == library::NAME))
+        .map(String::from)
 }

@@ -134,7 +134,7 @@ impl Doctor {
     pub fn execute(&self) -> Result<Exit, Failure> {
         let targets: Vec<Target> =
             self.targets.iter().map(|text| target(text)).collect::<Result<_, _>>()?;
-        let verdict = self.kernel.judge();
+        let verdict = self.kernel.judge()?;
         let affected = machine::is_affected(&verdict);
         let mut report = Report {
             meta: self.meta(),
@@ -175,6 +175,9 @@ impl Doctor {
         if !has_proc() {
             not_seen.push("processes and settings of the kernel: there is no /proc".to_owned());
         }
+        if self.all && hides_processes() {
+            not_seen.push("other users' processes: /proc hides them (hidepid)".to_owned());
+        }
         Meta {
             format_version: FORMAT_VERSION,
             sigward: env!("CARGO_PKG_VERSION"),
@@ -191,6 +194,11 @@ impl Doctor {
 /// Whether `/proc` shows processes.
 fn has_proc() -> bool {
     Path::new("/proc/self/stat").exists()
+}
+
+/// Whether `/proc` is mounted with `hidepid=2`, for us: process 1 is always there.
+fn hides_processes() -> bool {
+    has_proc() && !Path::new("/proc/1").exists()
 }
 
 /// Digits are a process; anything else is a program.
@@ -279,7 +287,7 @@ impl Report {
         let standings = processes.map(|process| process.standing);
         let standings = standings.chain(self.programs.iter().map(|program| program.standing));
         let failed = self.failed.iter().map(|_| Standing::Unknown);
-        let blind = self.meta.all && !has_proc();
+        let blind = self.meta.all && (!has_proc() || hides_processes());
         let unseen = blind.then_some(Standing::Unknown);
         let machine = machine_only.then(|| match self.machine.preloaded_everywhere {
             Some(_) => Standing::Covered,

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
+use sigward::config::preload;
 use sigward::state::block::names::Names;
 use sigward_reader::process::Block;
 use sigward_reader::stack::Stack;
@@ -393,7 +394,7 @@ fn verb(duty: &str) -> &str {
 
 fn environment_names_the_library(pid: u32) -> bool {
     let Ok(bytes) = fs::read(format!("/proc/{pid}/environ")) else { return false };
-    let preload = bytes.split(|byte| *byte == 0).find_map(|it| it.strip_prefix(b"LD_PRELOAD="));
-    let name = library::NAME.as_bytes();
-    preload.is_some_and(|value| value.windows(name.len()).any(|window| window == name))
+    let value = bytes.split(|byte| *byte == 0).find_map(|it| it.strip_prefix(b"LD_PRELOAD="));
+    let mut entries = value.unwrap_or_default().split(|byte| matches!(byte, b' ' | b':'));
+    entries.any(preload::is_ours)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::library_row::LibraryRow;
+use super::library_row::{DeepestRow, LibraryRow};
 use super::machine::{Disturber, Machine, Memlock};
 use super::process::ProcessReport;
 use super::stacks::StackRow;
@@ -68,6 +68,9 @@ fn machine(text: &mut String, machine: &Machine) {
     memlock(text, &machine.memlock);
     if let Some(path) = &machine.preloaded_everywhere {
         line(text, 0, &format!("/etc/ld.so.preload: {path}"));
+    }
+    for note in &machine.preload_notes {
+        line(text, 0, &format!("/etc/ld.so.preload: {note}"));
     }
     if !machine.disturbers.is_empty() {
         line(text, 0, "moves pages although they are held:");
@@ -188,6 +191,9 @@ fn library(text: &mut String, row: &LibraryRow) {
         ];
         let shown = shown.iter().filter_map(|(name, count)| Some(format!("{name} {}", (*count)?)));
         line(text, 2, &format!("counted: {}", shown.collect::<Vec<_>>().join(", ")));
+        if let Some(DeepestRow { used, bytes, thread }) = counters.deepest {
+            line(text, 2, &format!("deepest: thread {thread} used {used} of {bytes} bytes"));
+        }
     }
 }
 

@@ -9,10 +9,13 @@ use libc::pid_t;
 pub struct Terminal(c_int);
 
 impl Terminal {
-    /// It is one of the standard descriptors.
+    /// It is one of the standard descriptors. None for a job that a script has put into the
+    /// background: without job control it is in the script's own group, and only its standard
+    /// input, which is not the terminal, tells that it must leave that to the script.
     pub fn controlling() -> Option<Self> {
         // SAFETY: plain queries.
-        (0..=2).find(|fd| unsafe { libc::tcgetpgrp(*fd) } >= 0).map(Self)
+        let found = (0..=2).find(|fd| unsafe { libc::tcgetpgrp(*fd) } >= 0).map(Self)?;
+        (found.0 == 0 || !is_in_parents_group()).then_some(found)
     }
 
     /// Whether the process group may read and write it.
@@ -33,6 +36,15 @@ impl Terminal {
 pub fn own_group() -> pid_t {
     // SAFETY: a plain query.
     unsafe { libc::getpgrp() }
+}
+
+/// Whether whoever started us is in our group: not a shell with job control.
+fn is_in_parents_group() -> bool {
+    // SAFETY: plain queries. In a container, the parent may have no number: 0 would mean us.
+    unsafe {
+        let parent = libc::getppid();
+        parent != 0 && libc::getpgid(parent) == libc::getpgrp()
+    }
 }
 
 /// Whether a shell watches us that would continue us if we stopped: not if we are the first

@@ -6,7 +6,6 @@
 //! | [`elf`] | one ELF file |
 //! | [`closure`], `ld_cache` | the libraries that a program needs |
 //! | [`libc`] | its C library |
-//! | `privileges` | setuid, setgid, capabilities |
 //! | `go`, `direct_calls` | run-times that make their own system calls |
 //! | [`hooked`] | the functions that the library replaces |
 
@@ -18,7 +17,6 @@ pub mod libc;
 mod direct_calls;
 mod go;
 mod ld_cache;
-mod privileges;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -31,6 +29,7 @@ use serde::Serialize;
 use sigward::loaded::Name;
 use sigward::standdown::{OVERRIDES, SANITIZERS};
 
+use super::credentials::{self, Privileges};
 use super::program;
 use closure::{Closure, closure};
 use elf::Elf;
@@ -161,7 +160,9 @@ fn shown(path: &Path) -> String {
 struct Examined {
     path: PathBuf,
     elf: Elf,
-    privileges: privileges::Privileges,
+    /// Why the loader ignores `LD_PRELOAD` in whatever this process becomes.
+    caller: Option<String>,
+    privileges: Privileges,
     rules: Option<closure::Rules>,
     closure: Closure,
     go: Option<String>,
@@ -198,8 +199,13 @@ impl Examined {
             }
         }
         let go = go::version(&code, &elf.data).or(elf.go_note.then(String::new));
-        let privileges = privileges::of(&path, &metadata);
-        Ok(Examined { path, elf, privileges, rules, closure, go, direct_calls })
+        let privileges = credentials::of_program(&path, &metadata);
+        // Nothing is known of those who started the programs that run.
+        let caller = match depth {
+            Depth::Libraries => credentials::of_this_process(),
+            Depth::File => None,
+        };
+        Ok(Examined { path, elf, caller, privileges, rules, closure, go, direct_calls })
     }
 
     /// A sanitizer that the program or a library brings.
@@ -269,10 +275,8 @@ impl Examined {
                 }
             }
         }
-        if self.privileges.ignored.is_none() {
-            let all_of_us = self.privileges.for_us.iter();
-            all.extend(all_of_us.map(|what| format!("{what}, so the loader ignores LD_PRELOAD")));
-        }
+        let for_us = self.caller.iter().chain(&self.privileges.for_us);
+        all.extend(for_us.map(|what| format!("{what}, so the loader ignores LD_PRELOAD")));
         if let Some(sanitizer) = sanitizer {
             all.push(format!("a sanitizer is in it ({sanitizer}): the library stands down"));
         }
@@ -299,21 +303,17 @@ impl Examined {
             let calls = calls.join(", ");
             all.push(format!("{path} makes these calls by the syscall instruction: {calls}"));
         }
-        if self.privileges.ignored.is_none() {
-            let others = self.privileges.for_others.iter();
-            all.extend(others.map(|what| {
-                format!("{what}: for other callers than you, the loader ignores LD_PRELOAD")
-            }));
-        }
+        let others = self.privileges.for_others.iter();
+        all.extend(others.map(|what| {
+            format!("{what}: for other callers than you, the loader ignores LD_PRELOAD")
+        }));
         all
     }
 
     fn notes(&self) -> Vec<String> {
         let mut all = Vec::new();
-        if let Some(why) = self.privileges.ignored {
-            let both = self.privileges.for_us.iter().chain(&self.privileges.for_others);
-            all.extend(both.map(|what| format!("{what}, which does nothing here: {why}")));
-        }
+        let ignored = self.privileges.ignored.iter();
+        all.extend(ignored.map(|(what, why)| format!("{what}, which does nothing here: {why}")));
         for name in &self.closure.missing {
             all.push(format!("{} was not found: the loader would stop there", escaped(name)));
         }

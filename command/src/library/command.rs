@@ -29,7 +29,7 @@ pub struct LibraryCommand {
     /// Write libsigward.so into this folder, and print its path
     ///
     /// A file of that name is replaced by rename(2), so programs that start meanwhile find a
-    /// whole library. The path can be written into /etc/ld.so.preload.
+    /// whole library. For /etc/ld.so.preload, see `sigward install --system`.
     #[arg(long, value_name = "DIR", conflicts_with = "print")]
     extract: Option<PathBuf>,
 }
@@ -51,7 +51,7 @@ impl LibraryCommand {
     }
 }
 
-fn extract(library: &Embedded, folder: &Path) -> Result<PathBuf, Failure> {
+fn extract(library: &Embedded<'_>, folder: &Path) -> Result<PathBuf, Failure> {
     let write = || {
         fs::create_dir_all(folder)?;
         let path = std::path::absolute(folder)?.join(NAME);

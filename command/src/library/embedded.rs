@@ -1,13 +1,14 @@
 //! The library inside the command. `build.rs` puts it there.
 
 /// A whole `libsigward.so`.
-pub struct Embedded {
-    /// SHA-256 of the bytes, in hexadecimal.
-    pub digest: &'static str,
-    pub bytes: &'static [u8],
+pub struct Embedded<'a> {
+    /// Names copies of it: SHA-256 of the bytes, in hexadecimal, or what [`super::place::digest`]
+    /// makes of them.
+    pub digest: &'a str,
+    pub bytes: &'a [u8],
 }
 
-impl Embedded {
+impl Embedded<'_> {
     /// Its `EM_*`, which stands at the same place in files of both classes.
     pub fn machine(&self) -> u16 {
         let field = self.bytes.get(18..20).and_then(|field| field.try_into().ok());
@@ -18,4 +19,4 @@ impl Embedded {
 }
 
 /// `None` if the library was not built when the command was.
-pub const LIBRARY: Option<Embedded> = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+pub const LIBRARY: Option<Embedded<'static>> = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));

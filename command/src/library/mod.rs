@@ -1,17 +1,19 @@
 //! Finds libsigward.so, or makes a copy of the one inside the command, and puts it first in
 //! `LD_PRELOAD`.
 
+mod both_classes;
 pub mod command;
 mod embedded;
 mod place;
+mod readable;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use object::elf::DT_SONAME;
+use nix::unistd::geteuid;
+use object::elf::{DT_SONAME, EM_X86_64};
 use object::read::elf::{Dyn, ElfFile64};
 
 use sigward::config;
@@ -21,6 +23,7 @@ use embedded::{Embedded, LIBRARY};
 use super::environment::ProgramEnvironment;
 use super::failure::Failure;
 use super::image::image;
+use super::system::preload::entries;
 
 /// The file name to look for, which is also the file's SONAME.
 pub const NAME: &str = "libsigward.so";
@@ -45,7 +48,7 @@ impl Library {
                 let path = std::path::absolute(path).map_err(|error| {
                     Failure::new(format!("--library {}: {error}", path.display()))
                 })?;
-                Self::open(path)?
+                Self::open(path)?.readable_for_others(&everywhere, environment)?
             }
             // Compared with what is inside the command: nothing more is to be asked of it.
             (None, Some(library)) => Self {
@@ -80,11 +83,7 @@ impl Library {
             Failure::new(format!("cannot {what} the library {}: {error}", path.display()))
                 .remedy("give another path with --library PATH")
         };
-        let file = File::options()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(&path)
-            .map_err(|error| cannot("read", &error))?;
+        let file = readable::open_as_after_exec(&path).map_err(|error| cannot("read", &error))?;
         if file.metadata().is_ok_and(|found| found.is_file()) {
             place::mappable(&file).map_err(|error| cannot("load", &error))?;
         }
@@ -96,6 +95,35 @@ impl Library {
             ))
             .remedy("give another file with --library PATH")),
         }
+    }
+
+    /// Root may start a program that drops to another user, who then could not read the library:
+    /// then a copy of it.
+    fn readable_for_others(
+        self,
+        everywhere: &[PathBuf],
+        environment: &ProgramEnvironment,
+    ) -> Result<Self, Failure> {
+        if !geteuid().is_root() || readable::by_all(&self.path) {
+            return Ok(self);
+        }
+        let closed = |why: &dyn std::fmt::Display| {
+            let path = self.path.display();
+            Failure::new(format!("other users cannot read the library {path}, and {why}"))
+                .remedy("move it to where all can read it")
+        };
+        let bytes = std::fs::read(&self.path).map_err(|error| closed(&error))?;
+        let copy = match &LIBRARY {
+            Some(library) if library.bytes == bytes => own_copy(library, everywhere, environment),
+            _ => {
+                let digest = format!("{:016x}", place::digest(&bytes));
+                let library = Embedded { digest: &digest, bytes: &bytes };
+                let runtime = environment.get(b"XDG_RUNTIME_DIR");
+                place::place(&library, false, runtime, environment.get(b"TMPDIR"))
+            }
+        };
+        let path = copy.map_err(|failure| closed(&failure.message()))?;
+        Ok(Self { path, ..self })
     }
 
     /// The value for `LD_PRELOAD`: our library first, then what was there.
@@ -164,6 +192,15 @@ fn machine_if_ours(file: File) -> Option<u16> {
     ours.then(|| elf.elf_header().e_machine.get(endian).0)
 }
 
+/// The bytes of the library inside the command.
+pub fn inside() -> Result<Vec<u8>, Failure> {
+    let library = LIBRARY.as_ref().ok_or_else(|| {
+        Failure::new("this sigward was built without the library")
+            .remedy("build it with `make build`")
+    })?;
+    Ok(library.bytes.to_vec())
+}
+
 /// Whether an entry of `LD_PRELOAD` is our library. Judged by its file name if the loader
 /// must search for it, or if it cannot be read.
 fn is_ours(entry: &Path) -> bool {
@@ -192,30 +229,36 @@ fn is_descriptor(path: &Path) -> bool {
 /// Our libraries in `/etc/ld.so.preload`, which is read as glibc does.
 fn preloaded_everywhere() -> Vec<PathBuf> {
     let Ok(text) = std::fs::read(SYSTEM_PRELOAD) else { return Vec::new() };
-    let lines = text.split(|byte| *byte == b'\n');
-    let code = lines.filter_map(|line| line.split(|byte| *byte == b'#').next());
-    let entries = code.flat_map(|line| line.split(|byte| b" \t\r:".contains(byte)));
-    let paths = entries.map(|entry| PathBuf::from(OsStr::from_bytes(entry)));
+    let paths = entries(&text).into_iter().map(|entry| PathBuf::from(OsStr::from_bytes(entry)));
     paths.filter(|path| path.file_name().is_some() && is_ours(path)).collect()
 }
 
 /// Where a copy of `library` is: an installed one, or one that is made.
 fn own_copy(
-    library: &Embedded,
+    library: &Embedded<'_>,
     everywhere: &[PathBuf],
     environment: &ProgramEnvironment,
 ) -> Result<PathBuf, Failure> {
     let usable = |path: &PathBuf| {
         !path.as_os_str().as_bytes().iter().any(|byte| splits(*byte))
-            && File::open(path).is_ok_and(|file| {
+            && readable::open_as_after_exec(path).is_ok_and(|file| {
                 place::mappable(&file).is_ok() && place::holds(file, library.bytes)
             })
+            && (!geteuid().is_root() || readable::by_all(path))
     };
-    let mut installed = everywhere.iter().cloned().chain(places());
-    installed.find(usable).map_or_else(
-        || place::place(library, environment.get(b"XDG_RUNTIME_DIR"), environment.get(b"TMPDIR")),
-        Ok,
-    )
+    let installed = everywhere.iter().cloned().chain(places()).find(usable);
+    let for_both =
+        everywhere.is_empty() && library.machine() == EM_X86_64.0 && both_classes::are_here();
+    let runtime = environment.get(b"XDG_RUNTIME_DIR");
+    let place = || place::place(library, for_both, runtime, environment.get(b"TMPDIR"));
+    match installed {
+        None => place(),
+        Some(installed) if !for_both => Ok(installed),
+        // Only for the sake of 32-bit programs.
+        Some(installed) => {
+            Ok(place().ok().filter(|path| both_classes::serves(path)).unwrap_or(installed))
+        }
+    }
 }
 
 /// Where `make install` puts the library, as seen from our executable.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -13,6 +13,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Uid, geteuid};
 
+use super::both_classes::{self, Folders};
 use super::embedded::Embedded;
 use crate::failure::Failure;
 
@@ -22,12 +23,14 @@ const FILE_MODE: u32 = 0o444;
 const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
-/// The path of a copy of `library` that is safe to preload: one that is there, or a new one.
+/// The path of a copy of `library` that is safe to preload: one that is there, or a new one. With
+/// `for_both`, it contains `$LIB` if possible.
 ///
 /// # Errors
 /// Names each place that was tried, and why it is not usable.
 pub fn place(
-    library: &Embedded,
+    library: &Embedded<'_>,
+    for_both: bool,
     runtime: Option<&OsStr>,
     temporary: Option<&OsStr>,
 ) -> Result<PathBuf, Failure> {
@@ -45,7 +48,7 @@ pub fn place(
         (Some(Path::new("/dev")), "sigward"),
     ] {
         let Some(base) = base else { continue };
-        match place_in(base, name, library) {
+        match place_in(base, name, library, for_both) {
             Ok(path) => return Ok(path),
             Err(why) => refusals.push(format!("{}: {why}", base.join(name).display())),
         }
@@ -55,14 +58,34 @@ pub fn place(
 }
 
 /// Places it in the folder `name` of `base`.
-fn place_in(base: &Path, name: &str, library: &Embedded) -> io::Result<PathBuf> {
+fn place_in(
+    base: &Path,
+    name: &str,
+    library: &Embedded<'_>,
+    for_both: bool,
+) -> io::Result<PathBuf> {
     let base = base.canonicalize()?;
     if base.as_os_str().as_encoded_bytes().iter().any(|byte| super::splits(*byte)) {
         return Err(io::Error::other("the loader would split the path"));
     }
     base.ancestors().try_for_each(trusted)?;
     let folder = base.join(name);
-    if let Err(error) = DirBuilder::new().mode(FOLDER_MODE).create(&folder)
+    own_folder(&folder)?;
+    let path = copy_in(&folder, "", library)?;
+    mappable(&File::open(&path)?)?;
+    let with_variable = if for_both { for_both_classes(&path).ok() } else { None };
+    Ok(with_variable.unwrap_or(path))
+}
+
+/// Makes `folder`, or checks it, so that nobody else can change what is in it.
+fn own_folder(folder: &Path) -> io::Result<()> {
+    let is_fine = |found: fs::Metadata| {
+        found.is_dir() && found.mode() & 0o7777 == FOLDER_MODE && trusted_owner(found.uid())
+    };
+    if folder.symlink_metadata().is_ok_and(is_fine) {
+        return Ok(());
+    }
+    if let Err(error) = DirBuilder::new().mode(FOLDER_MODE).create(folder)
         // What is there can be used even where nothing can be made.
         && !folder.exists()
     {
@@ -72,19 +95,77 @@ fn place_in(base: &Path, name: &str, library: &Embedded) -> io::Result<PathBuf> 
     // The umask may have taken bits away. What others could write before is not believed:
     // files are compared.
     if found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o7777 != FOLDER_MODE {
-        fs::set_permissions(&folder, PermissionsExt::from_mode(FOLDER_MODE))?;
+        fs::set_permissions(folder, PermissionsExt::from_mode(FOLDER_MODE))?;
     }
-    trusted(&folder)?;
+    trusted(folder)?;
     if folder.symlink_metadata()?.mode() & OTHERS_WRITE != 0 {
         return Err(io::Error::other("others can write there"));
     }
-    let name = format!("libsigward-{}.so", library.digest.get(..16).unwrap_or(library.digest));
-    let path = folder.join(name);
+    Ok(())
+}
+
+/// The path of the copy in `folder`, which is ours.
+fn copy_in(folder: &Path, mark: &str, library: &Embedded<'_>) -> io::Result<PathBuf> {
+    let path = folder.join(name_of_copy(mark, library));
     if !is_copy(&path, library) {
-        write_copy(&folder, &path, library)?;
+        write_copy(folder, &path, library)?;
     }
-    mappable(&File::open(&path)?)?;
     Ok(path)
+}
+
+fn name_of_copy(mark: &str, library: &Embedded<'_>) -> String {
+    format!("libsigward{mark}-{}.so", library.digest.get(..16).unwrap_or(library.digest))
+}
+
+/// The path with `$LIB` that leads 64-bit programs to the copy at `path`, and 32-bit ones to a
+/// library without code.
+fn for_both_classes(path: &Path) -> io::Result<PathBuf> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(ErrorKind::InvalidInput.into());
+    };
+    let link_name = |folders: &Folders| name.to_string_lossy().replacen('-', folders.mark(), 1);
+    let empty = name_of_copy("-i386", &both_classes::EMPTY);
+    let made = Folders::of_before(|folders| {
+        let at = folder.join(folders.of_32_bit).join(link_name(folders));
+        let leads = |target: PathBuf| target.file_name() == Some(OsStr::new(&empty));
+        fs::read_link(&at).is_ok_and(leads) && at.exists()
+    });
+    let folders = if let Some(folders) = made {
+        folders
+    } else {
+        copy_in(folder, "-i386", &both_classes::EMPTY)?;
+        Folders::of_loaders().ok_or(ErrorKind::Unsupported)?
+    };
+    let links = folders.of_64_bit().map(|word| (word, name));
+    for (word, file) in links.chain([(folders.of_32_bit, OsStr::new(&empty))]) {
+        let mut at = folder.to_owned();
+        let mut target = PathBuf::new();
+        for part in Path::new(word) {
+            at.push(part);
+            own_folder(&at)?;
+            target.push("..");
+        }
+        link(&target.join(file), &at.join(link_name(&folders)))?;
+    }
+    Ok(folder.join(both_classes::VARIABLE).join(link_name(&folders)))
+}
+
+/// Makes a symbolic link in a folder of ours, or checks it. Whose it is does not matter: nobody can
+/// change one without writing in the folder.
+fn link(target: &Path, at: &Path) -> io::Result<()> {
+    let is_there = || fs::read_link(at).is_ok_and(|there| there == target);
+    if is_there() {
+        return Ok(());
+    }
+    match symlink(target, at) {
+        // Another start may have been faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && !is_there() => {
+            fs::remove_file(at)?;
+            symlink(target, at)
+        }
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Checks that `folder` is one in which no other user can replace what root or we own, and,
@@ -116,7 +197,7 @@ fn trusted_owner(user: u32) -> bool {
 }
 
 /// Whether the file at `path` is the library, and stays it.
-fn is_copy(path: &Path, library: &Embedded) -> bool {
+fn is_copy(path: &Path, library: &Embedded<'_>) -> bool {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
@@ -128,6 +209,14 @@ fn is_copy(path: &Path, library: &Embedded) -> bool {
             && found.mode() & OTHERS_WRITE == 0
             && found.mode() & FILE_MODE == FILE_MODE
     }) && holds(file, library.bytes)
+}
+
+/// Names a library that is not ours, as FNV-1a does. Files are compared: a second library with the
+/// same name would take the place of the first.
+pub fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |digest, byte| {
+        (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// Whether `file` holds exactly `bytes`. Compared in parts: a buffer for all of it would cost more
@@ -150,7 +239,7 @@ pub fn holds(mut file: File, bytes: &[u8]) -> bool {
 
 /// Writes the library beside `path`, and renames it: whoever starts at the same time finds a
 /// whole file or none, and one that is in use is never changed.
-pub fn write_copy(folder: &Path, path: &Path, library: &Embedded) -> io::Result<()> {
+pub fn write_copy(folder: &Path, path: &Path, library: &Embedded<'_>) -> io::Result<()> {
     /// Other processes with our number in other namespaces may choose the same name.
     const TRIES: usize = 100;
     for _ in 0..TRIES {

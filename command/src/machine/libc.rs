@@ -1,5 +1,7 @@
 //! Which libcs are installed, seen by their loaders.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 const LOADERS: [(&str, bool); 10] = [
@@ -21,8 +23,7 @@ pub fn installed(root: &Path) -> (Option<(u32, u32, u32)>, bool) {
     for (loader, is_musl) in LOADERS {
         let path = root.join(loader);
         if is_musl {
-            let version = || std::fs::read(&path).ok().and_then(|file| musl_version(&file));
-            found.0 = found.0.or_else(version);
+            found.0 = found.0.or_else(|| musl_version(&File::open(&path).ok()?));
         } else {
             found.1 |= path.exists();
         }
@@ -30,38 +31,62 @@ pub fn installed(root: &Path) -> (Option<(u32, u32, u32)>, bool) {
     found
 }
 
-/// The version string in musl's one file, which is its loader too: `\0` `1.2.5` `\0`.
-fn musl_version(file: &[u8]) -> Option<(u32, u32, u32)> {
-    let mut rest = file;
-    loop {
-        rest = after(rest, b"\x001.")?;
-        let text = rest.split(|byte| *byte == 0).next()?;
-        let mut parts = std::str::from_utf8(text).unwrap_or("").split('.');
-        let mut next = || parts.next()?.parse().ok();
-        if let (Some(minor), Some(patch), None) = (next(), next(), parts.next()) {
-            return Some((1, minor, patch));
+/// The version string in musl's one file, which is its loader too: `\0` `1.2.5` `\0`. It is
+/// among the strings near the end: the file is read backwards, in parts.
+fn musl_version(file: &File) -> Option<(u32, u32, u32)> {
+    const PART: u64 = 16 << 10;
+    /// More than the string has.
+    const OVERLAP: u64 = 32;
+    let mut part = vec![0; (PART + OVERLAP) as usize];
+    let mut end = file.metadata().ok()?.len();
+    while end > 0 {
+        let start = end.saturating_sub(PART);
+        let read = file.read_at(&mut part, start).ok()?;
+        if let Some(version) = version_in(part.get(..read)?) {
+            return Some(version);
         }
+        end = start;
     }
+    None
 }
 
-/// What follows the first `needle`. The C library's search: the file has 600 KiB.
-fn after<'a>(text: &'a [u8], needle: &[u8]) -> Option<&'a [u8]> {
-    // SAFETY: reads as many bytes of both as are there.
-    let found = unsafe {
-        libc::memmem(text.as_ptr().cast(), text.len(), needle.as_ptr().cast(), needle.len())
-    };
-    let at = (found as usize).checked_sub(text.as_ptr() as usize)?;
-    text.get(at + needle.len()..)
+fn version_in(part: &[u8]) -> Option<(u32, u32, u32)> {
+    let is_end = |byte: &u8| *byte == 0;
+    let start = part.iter().position(is_end)? + 1;
+    part.get(start..)?.rsplit(is_end).find_map(|text| {
+        let text = std::str::from_utf8(text.strip_prefix(b"1.")?).ok()?;
+        let (minor, patch) = text.split_once('.')?;
+        Some((1, minor.parse().ok()?, patch.parse().ok()?))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
     fn musl_is_known_by_its_own_version_string() {
-        assert_eq!(musl_version(b"x\x001.2.3x\x00\x001.2.5\x00y"), Some((1, 2, 5)));
-        assert_eq!(musl_version(b"\x00127.0.0.1\x00255.1.2\x001.2\x00"), None);
+        assert_eq!(version_in(b"x\x001.2.3x\x00\x001.2.5\x00y"), Some((1, 2, 5)));
+        assert_eq!(version_in(b"\x00127.0.0.1\x00255.1.2\x001.2\x00"), None);
+    }
+
+    #[test]
+    fn the_version_is_found_wherever_it_is() {
+        let mut file = tempfile::tempfile().expect("a file");
+        for before in [0, 1, 20, (16 << 10) - 4, 16 << 10, 100_000] {
+            for after in [0, 6000, (16 << 10) - 4, 40_000] {
+                let text = [&vec![b'x'; before][..], b"\x001.2.5\x00", &vec![b'y'; after]].concat();
+                file.set_len(0).expect("an empty file");
+                file.write_all_at(&text, 0).expect("a full file");
+                assert_eq!(musl_version(&file), Some((1, 2, 5)), "{before}, {after}");
+            }
+        }
+        file.set_len(0).expect("an empty file");
+        assert_eq!(musl_version(&file), None);
+        file.write_all(&vec![0; 70_000]).expect("a full file");
+        assert_eq!(musl_version(&file), None);
     }
 
     #[test]

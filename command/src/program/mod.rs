@@ -1,7 +1,6 @@
 //! The program that shall run: which file a command name means, and whether the loader
 //! preloads a library into it.
 
-mod credentials;
 mod loader;
 pub mod machine;
 mod registered;
@@ -17,6 +16,7 @@ use object::elf::FileHeader64;
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, ProgramHeader};
 
+use super::credentials;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::image::image;
@@ -190,7 +190,7 @@ fn elf_loader(
         not_preloadable(path, &format!("its ELF header cannot be read ({error})"))
     };
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
-    if let Some(why) = credentials::of_program(path, &metadata) {
+    if let Some(why) = credentials::of_program(path, &metadata).for_us.first() {
         return Err(not_preloadable(path, &format!("{why}, so the loader ignores LD_PRELOAD")));
     }
 

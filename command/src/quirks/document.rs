@@ -165,3 +165,40 @@ fn the_library_has_no_row_of_its_own() {
         assert!(all().any(|row| row.id == quirk.id && row.reach != Reach::Told), "{}", quirk.id);
     }
 }
+
+/// The test that each claim rests on: it fails without what the row says sigward does.
+const PROVEN_BY: &[(&str, &str, &str)] = &[
+    ("linux-sigframe-fpu", "tests/residency.rs", "frames_deep_in_a_stack_do_not_fault"),
+    ("altstack-size", "tests/altstack_size.rs", "the_kernel_gets_a_larger_one"),
+    ("x86-amx-denied", "tests/altstack_size.rs", "amx_is_granted_beside_a_small_stack"),
+    ("freebsd-restart-r10", "integration/emulators/tests/freebsd.rs", "ours_survive"),
+    ("stack-bounds", "tests/ordinary_stacks.rs", "nothing_beyond_the_stack_is_touched"),
+    (
+        "sigpending-limit",
+        "command/tests/run/options.rs",
+        "more_signals_can_wait_than_the_soft_limit_allows",
+    ),
+    ("fex-rip", "command/src/cures.rs", "a_setting_is_made_only_where_its_row_applies"),
+    ("go-ymm-preempt", "command/tests/emulated.rs", "a_setting_of_a_runtime_reaches_the_program"),
+    ("musl-126-refuses", "tests/altstack_size.rs", "what_libc_refuses_is_registered_larger"),
+    (
+        "go-forces-onstack",
+        "tests/altstack_size.rs",
+        "a_handler_that_is_forced_onto_a_small_stack_has_room",
+    ),
+];
+
+#[test]
+fn every_claim_has_a_test() {
+    let claimed: BTreeSet<_> =
+        all().filter(|row| row.reach != Reach::Told).map(|row| row.id).collect();
+    let proven: BTreeSet<_> = PROVEN_BY.iter().map(|(id, ..)| *id).collect();
+    assert_eq!(claimed, proven);
+    for (id, file, test) in PROVEN_BY {
+        let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).expect(file);
+        let words: Vec<_> = text.split_whitespace().collect();
+        let is_there = words.join(" ").contains(&format!("#[test] fn {test}()"));
+        assert!(is_there, "{id}: no test {test} in {file}");
+    }
+}

@@ -35,7 +35,7 @@ fn the_frame_is_the_kernels() {
 
 #[test]
 fn gvisor_hides_the_kernel() {
-    let (code, report) = json(["--release=4.19.0-gvisor"]);
+    let (code, report) = json(["--kernel=4.19.0-gvisor"]);
     assert_eq!((code, &report["meta"]["reduced_accuracy"]), (0, &true.into()));
     assert!(joined(&report["meta"]["not_seen"]).contains("this is gVisor"), "{report:#}");
 }

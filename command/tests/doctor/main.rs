@@ -23,18 +23,17 @@ use tempfile::TempDir;
 const NOBODY: u32 = 65534;
 
 /// An affected kernel.
-const AFFECTED: [&str; 3] = [
-    "--release=5.3.5",
-    "--proc-version=Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827 (Red Hat 9.2.1-1)) #1",
-    "--version-text=#1 SMP",
+const AFFECTED: [&str; 2] = [
+    "--kernel=Linux version 5.3.5 (a@b) (gcc version 9.2.1 20190827 (Red Hat 9.2.1-1)) #1 SMP",
+    "--arch=x86_64",
 ];
 
 /// One that the defect was mended in.
 const MENDED: [&str; 2] =
-    ["--release=5.3.18", "--proc-version=Linux version 5.3.18 (a@b) (gcc version 9.2.1) #1"];
+    ["--kernel=Linux version 5.3.18 (a@b) (gcc version 9.2.1) #1", "--arch=x86_64"];
 
 /// One whose texts do not decide it.
-const UNKNOWN: [&str; 1] = ["--release=nothing known"];
+const UNKNOWN: [&str; 1] = ["--kernel=nothing known"];
 
 fn command() -> Command {
     let mut command = Command::new(cargo_bin!("sigward"));

@@ -56,6 +56,14 @@ fn a_changed_byte_and_a_lost_lock_are_seen() {
         assert_eq!(report["libraries"][0]["counters"]["refused_locks"], 42);
         assert!(joined(&report["notes"]).contains("42 locks were refused"), "{report:#}");
 
+        // The lowest byte of what was used at most.
+        running.set(if cfg!(target_pointer_width = "64") { 208 } else { 168 }, 7);
+        let report = stands(&pid, 0, "covered", "");
+        let deepest = &report["libraries"][0]["counters"]["deepest"];
+        assert_eq!(*deepest, serde_json::json!({ "used": 7, "bytes": 0, "thread": 0 }));
+        let human = text(&output([&pid]).stdout);
+        assert!(human.contains("deepest: thread 0 used 7 of 0 bytes"), "{human}");
+
         // Nothing told the library: it still says that the whole stack is locked.
         let (base, _) = running.ask("l");
         let why = "it says that 65536 bytes are locked, the kernel has 61440 of them locked";
@@ -113,12 +121,16 @@ fn a_process_without_the_library_is_not_covered() {
 fn the_environment_is_not_believed() {
     // The loader ignores the variable of a static program.
     let program = build_with("past_libc", Libc::Glibc, &["-static"]).unwrap();
-    let mut command = Command::new(program);
-    command.env("LD_PRELOAD", artifacts::preload()).env("SIGWARD", "on");
-    let running = Running::ready(&mut command);
-    let report = stands(&running.pid(), 1, "not-covered", "statically linked");
-    let because = joined(&report["because"]);
-    assert!(because.contains("its LD_PRELOAD names it all the same"), "{because}");
+    // By all names that `sigward run` has for it.
+    let copy = Path::new("/run/sigward/$LIB/libsigward-0123456789abcdef.so");
+    for library in [artifacts::preload(), copy] {
+        let mut command = Command::new(&program);
+        command.env("LD_PRELOAD", library).env("SIGWARD", "on");
+        let running = Running::ready(&mut command);
+        let report = stands(&running.pid(), 1, "not-covered", "statically linked");
+        let because = joined(&report["because"]);
+        assert!(because.contains("its LD_PRELOAD names it all the same"), "{because}");
+    }
 }
 
 #[test]
@@ -198,7 +210,7 @@ fn a_library_that_does_nothing_does_not_cover() {
 fn a_stack_that_is_too_small_is_told() {
     let mut command = Command::new(build("past_libc", Libc::Glibc).unwrap());
     command.env("LD_PRELOAD", artifacts::preload());
-    command.env("SIGWARD", "on").env("SIGWARD_FRAME", "70000");
+    command.env("SIGWARD", "on").env("SIGWARD_FRAME", "70000").env("SIGWARD_SIZE", "report");
     let running = Running::ready(&mut command);
     // The process knows the size by its settings; the kernel's size is smaller.
     let report = stands(&running.pid(), 1, "partly-covered", "a frame of 70000 bytes does not fit");

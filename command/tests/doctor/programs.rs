@@ -62,7 +62,7 @@ fn an_ordinary_program_is_covered() {
     assert_eq!(standing(&MENDED).0, 0);
     assert_eq!(standing(&MENDED).1["standing"], "nothing-to-cover");
     assert_eq!(standing(&UNKNOWN).1["standing"], "covered");
-    let human = output([OsStr::new("--release=5.3.5"), program.as_os_str()]);
+    let human = output([OsStr::new("--kernel=5.3.5"), program.as_os_str()]);
     let human = text(&human.stdout);
     assert!(human.contains("uses, alternate stacks: sigaltstack\n"), "{human}");
 }
@@ -157,6 +157,37 @@ fn file_capabilities_count_for_all_but_root() {
     let (code, report) = json_of(&mut nobody);
     assert_eq!(code, 1);
     assert!(joined(&report["programs"][0]["because"]).contains("file capabilities"));
+
+    // Without new privileges they add nothing, but effective ones have the loader ignore the
+    // library all the same.
+    for (capabilities, standing) in
+        [("cap_net_raw+p", "covered"), ("cap_net_raw+ep", "not-covered")]
+    {
+        assert!(Command::new("setcap").arg(capabilities).arg(&program).status().unwrap().success());
+        let mut confined = Command::new("setpriv");
+        confined.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"]);
+        confined.arg(folder.path().join("sigward")).arg("doctor").args(AFFECTED).arg(&program);
+        let (_, report) = json_of(&mut confined);
+        assert_eq!(report["programs"][0]["standing"], standing, "{capabilities}: {report:#}");
+    }
+}
+
+/// As in `run`: the loader ignores the library in whatever such a caller starts.
+#[test]
+fn nothing_is_covered_for_a_caller_with_two_user_ids() {
+    if !need::root() {
+        return;
+    }
+    let folder = public_folder();
+    let program = gcc(folder.path(), "main", MAIN, &[]);
+    let copied = folder.path().join("sigward");
+    copy(cargo_bin!("sigward"), &copied).unwrap();
+    let mut torn = Command::new("setpriv");
+    torn.args(["--ruid", "65534", "--clear-groups"]).arg(copied);
+    let (_, report) = json_of(torn.arg("doctor").args(AFFECTED).arg(&program));
+    assert_eq!(report["programs"][0]["standing"], "not-covered", "{report:#}");
+    let because = joined(&report["programs"][0]["because"]);
+    assert!(because.contains("the real user id is 65534, the effective one 0"), "{because}");
 }
 
 #[test]

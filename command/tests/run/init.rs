@@ -3,93 +3,20 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use predicates::str::contains;
 use sigward_harness::need;
+use sigward_harness::programs::{Libc, build};
 use tempfile::TempDir;
 
-use super::{folder, gcc, run, write};
+use super::run;
 
-/// Prints each signal that it receives, with the value that came with it, until SIGRTMAX comes with
-/// the value 999.
-const RECEIVER: &str = r#"
-#define _GNU_SOURCE
-#include <signal.h>
-#include <stdio.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-int main(void) {
-    unsigned long all = ~0ul;
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, sizeof all);
-    setvbuf(stdout, 0, _IOLBF, 0);
-    puts("ready");
-    for (;;) {
-        siginfo_t info;
-        long number = syscall(SYS_rt_sigtimedwait, &all, &info, 0, sizeof all);
-        int value = info.si_code == SI_QUEUE ? info.si_value.sival_int : -1;
-        printf("%ld %d\n", number, value);
-        if (number == 64 && value == 999)
-            return 3;
-    }
-}
-"#;
-
-/// Leaves 10,000 orphans behind, and waits until they are gone. The exit code says if they are.
-const STORM: &str = r#"
-#include <dirent.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-static int zombies(void) {
-    int found = 0;
-    DIR *proc = opendir("/proc");
-    for (struct dirent *entry; (entry = readdir(proc));) {
-        char name[300], state = 0;
-        snprintf(name, sizeof name, "/proc/%s/stat", entry->d_name);
-        FILE *file = fopen(name, "r");
-        if (!file)
-            continue;
-        if (fscanf(file, "%*d (%*[^)]) %c", &state) == 1)
-            found += state == 'Z';
-        fclose(file);
-    }
-    closedir(proc);
-    return found;
-}
-int main(void) {
-    for (int i = 0; i < 10000; i++) {
-        pid_t child = fork();
-        if (child < 0)
-            return 2;
-        if (child == 0) {
-            if (fork() == 0)
-                usleep(i % 7 * 100);
-            _exit(0);
-        }
-        waitpid(child, 0, 0);
-    }
-    for (int i = 0; i < 600 && zombies(); i++)
-        usleep(100000);
-    return zombies() != 0;
-}
-"#;
-
-fn program(name: &str, source: &str) -> PathBuf {
-    let (text, program) = (folder().join(format!("{name}.c")), folder().join(name));
-    write(&text, source);
-    gcc(&["-o"], &program, &text);
-    program
-}
-
-fn receiver() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| program("receiver", RECEIVER))
+fn receiver() -> PathBuf {
+    build("receiver", Libc::Glibc).expect("the program")
 }
 
 /// A running `sigward run --init OPTIONS -- PROGRAM`.
@@ -277,7 +204,7 @@ fn ten_thousand_orphans_leave_no_zombie() {
     if !need::namespaces() {
         return;
     }
-    let storm = program("storm", STORM);
+    let storm = build("orphans", Libc::Glibc).expect("the program");
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(cargo_bin!("sigward"));
     command.env_remove("LD_PRELOAD").env("SIGWARD", "off").args(["run", "--library"]);

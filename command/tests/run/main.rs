@@ -3,6 +3,7 @@
 //! The library here is a few lines of C whose constructor reports that it was loaded:
 //! these tests are about the command alone.
 
+mod both_classes;
 mod credentials;
 mod dry_run;
 mod ending;

@@ -20,7 +20,7 @@ const MAPPED: &str = "grep -o -m1 '/[^ ]*libsigward[^ ]*' /proc/self/maps";
 const AS_NOBODY: &str = "setpriv --reuid 65534 --regid 65534 --clear-groups";
 
 /// A folder with the command and nothing else.
-fn alone() -> TempDir {
+pub fn alone() -> TempDir {
     let folder = public_folder();
     let command = folder.path().join("sigward");
     copy(artifacts::command(), &command).expect("a copy");
@@ -30,7 +30,10 @@ fn alone() -> TempDir {
 
 /// Runs a shell script beside the folder `t`, which everyone can write. In it, `S` is the command.
 fn shell(folder: &Path, script: &str) -> Output {
-    let fresh = "mount -t tmpfs -o mode=755 tmpfs /run && \
+    // Without a loader for 32-bit programs, unless `$LOADER` shows it again.
+    let fresh = "LOADER=/lib/ld-linux.so.2; \
+                 test ! -e $LOADER || mount --bind /dev/null $LOADER || exit 99\n\
+                 mount -t tmpfs -o mode=755 tmpfs /run && \
                  mkdir -p $T $T.dev && mount -t tmpfs -o mode=755,noexec tmpfs $T.dev && \
                  touch $T.dev/null && mount --bind /dev/null $T.dev/null && \
                  mkdir $T.dev/shm && mount --rbind $T.dev /dev && \
@@ -48,7 +51,12 @@ fn shell(folder: &Path, script: &str) -> Output {
 
 #[track_caller]
 fn assert_says(script: &str, expected: &str) {
-    let folder = alone();
+    assert_says_in(&alone(), script, expected);
+}
+
+/// In a folder that [`alone`] made.
+#[track_caller]
+pub fn assert_says_in(folder: &TempDir, script: &str, expected: &str) {
     let output = shell(folder.path(), script);
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let expected = expected.replace("$T", folder.path().join("t").to_str().expect("UTF-8"));
@@ -56,7 +64,7 @@ fn assert_says(script: &str, expected: &str) {
 }
 
 /// Whether namespaces and another user are to be had.
-fn possible() -> bool {
+pub fn possible() -> bool {
     need::root() && need::namespaces()
 }
 
@@ -206,6 +214,54 @@ fn the_installed_copy_is_used_if_it_is_the_same() {
         assert!(artifacts::command().exists());
         assert_says(&other, "/run/sigward/libsigward-.*.so\n");
     }
+}
+
+/// Root's program may drop to another user, and musl's loader says nothing where it cannot read.
+#[test]
+fn a_library_that_only_root_can_read_is_copied() {
+    if !possible() {
+        return;
+    }
+    let closed = "mkdir -m 700 $T/own; L=$($S library --extract $T/own)\n";
+    let run = format!("$S run --library $L -- {AS_NOBODY} {MAPPED}");
+    let copy = "/run/sigward/libsigward-[0-9a-f]{16}.so\n";
+    for closed in [
+        closed.to_owned(),
+        format!("{closed}chmod 755 $T/own; chmod 400 $L\n"),
+        // Another library than the one in the command.
+        format!("{closed}printf x >>$L\n"),
+    ] {
+        assert_says(&format!("{closed}{run}"), copy);
+        let nowhere = "export TMPDIR=$T; for at in /run /dev /dev/shm $T; do \
+                       mount -o remount,ro $at; done\n";
+        let refused = "sigward: other users cannot read the library $T/own/libsigward.so, and .*\n\
+                       125\n";
+        assert_says(&format!("{closed}{nowhere}$S run --library $L true 2>&1; echo $?"), refused);
+    }
+    // What was installed into such a folder.
+    let installed = format!("{closed}cp $S $T/own/sigward; $T/own/sigward run -- ");
+    assert_says(&format!("{installed}{AS_NOBODY} {MAPPED}"), copy);
+    // Of another user's programs, none can drop to a third.
+    let others = format!("{closed}chown -R 65534 $T/own; {AS_NOBODY} $S run --library $L {MAPPED}");
+    assert_says(&others, "$T/own/libsigward.so\n");
+}
+
+/// A capability of the command's file ends at the exec, an ambient one does not.
+#[test]
+fn a_library_that_the_program_cannot_read_is_refused() {
+    if !possible() || need::program("setcap").is_none() {
+        return;
+    }
+    let arrange = "L=$($S library --extract $T); chmod 400 $L; cp $S $T/capable\n\
+                   setcap cap_dac_read_search+ep $T/capable || exit 98\n";
+    let refused = "sigward: cannot read the library $T/libsigward.so: Permission denied.*\n125\n";
+    let run = format!("{AS_NOBODY} $T/capable run --library $L -- true 2>&1; echo $?");
+    assert_says(&format!("{arrange}{run}"), refused);
+    let ambient = format!(
+        "{AS_NOBODY} --inh-caps +dac_read_search --ambient-caps +dac_read_search \
+         $S run --library $L -- {MAPPED}"
+    );
+    assert_says(&format!("{arrange}{ambient}"), "$T/libsigward.so\n");
 }
 
 #[test]

@@ -46,6 +46,42 @@ fn limits_are_raised_set_or_left_alone() {
     limits(&["--memlock", "much"], memlock).code(125).stderr(contains("accepted: max"));
 }
 
+/// `sigpending-limit`: at the limit, a kernel with that defect delivers SIGSEGV without its
+/// address. What counts is how many signals the kernel itself still queues.
+#[test]
+fn more_signals_can_wait_than_the_soft_limit_allows() {
+    const QUEUE: &str = "#include <signal.h>\n#include <stdio.h>\n#include <unistd.h>\n\
+        int main(void) {\n\
+            sigset_t set;\n\
+            sigfillset(&set);\n\
+            sigprocmask(SIG_BLOCK, &set, 0);\n\
+            int queued = 0;\n\
+            while (queued <= 1000 && sigqueue(getpid(), SIGRTMIN, (union sigval){0}) == 0)\n\
+                queued++;\n\
+            puts(queued > 1000 ? \"room\" : \"full\");\n\
+            return 0;\n\
+        }\n";
+    let made = TempDir::new().expect("a folder");
+    let (source, program) = (made.path().join("queue.c"), made.path().join("queue"));
+    super::write(&source, QUEUE);
+    super::gcc(&["-o"], &program, &source);
+    for (options, expected) in
+        [(&["--mode", "on"][..], "room\n"), (&["--mode", "on", "--no-limits"], "full\n")]
+    {
+        let mut command = bare();
+        command.arg("--library").arg(probe()).args(options).arg(&program);
+        let arrange = || {
+            let limits = libc::rlimit { rlim_cur: 100, rlim_max: 2000 };
+            // SAFETY: it only reads `limits`.
+            unsafe { libc::setrlimit(libc::RLIMIT_SIGPENDING, &raw const limits) };
+            Ok(())
+        };
+        // SAFETY: an async-signal-safe call.
+        unsafe { command.pre_exec(arrange) };
+        limited(command).assert().success().stdout(expected);
+    }
+}
+
 #[test]
 fn a_limit_above_the_hard_one_is_refused() {
     if !need::root() {

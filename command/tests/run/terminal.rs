@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::pty::openpty;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use sigward_harness::need;
 
 /// The program has started.
@@ -27,13 +29,22 @@ struct Session {
 
 impl Session {
     fn start(mut command: Command) -> Self {
-        let pty = openpty(None, None).expect("a terminal");
-        let (terminal, inside) = (File::from(pty.master), File::from(pty.slave));
+        // Both ends are closed at an exec: what tests start at the same time does not get them.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let terminal = posix_openpt(flags).expect("a terminal");
+        grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("a terminal");
+        let name = ptsname_r(&terminal).expect("its name");
+        let inside = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name);
+        let inside = inside.expect("its other end");
+        let terminal = File::from(OwnedFd::from(terminal));
         let end = || inside.try_clone().expect("a descriptor");
         command.stdin(end()).stdout(end()).stderr(end()).env("PS1", "prompt> ");
         let become_session = || {
             // SAFETY: plain calls, async-signal-safe.
             unsafe {
+                // A job in the background of a script ignores both.
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                libc::signal(libc::SIGQUIT, libc::SIG_DFL);
                 libc::setsid();
                 libc::ioctl(0, libc::TIOCSCTTY, 0);
             }
@@ -66,11 +77,15 @@ impl Session {
             }
             let mut ready = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
             poll(&mut ready, 1000_u16).expect("poll");
-            assert!(Instant::now() < end, "no {text:?} in {:?}", self.text);
+            assert!(Instant::now() < end, "no {text:?} in {:?}", self.seen);
             if ready[0].any() == Some(true) {
                 let mut bytes = [0; 4096];
-                let count = self.terminal.read(&mut bytes).unwrap_or(0);
-                assert!(count > 0, "the end, and no {text:?} in {:?}", self.text);
+                let read = self.terminal.read(&mut bytes);
+                let count = read.as_ref().map_or(0, |count| *count);
+                if count == 0 {
+                    let ended = self.child.wait();
+                    panic!("{read:?}, {ended:?}, and no {text:?} in {:?}", self.seen);
+                }
                 let text = String::from_utf8_lossy(&bytes[..count]);
                 self.text.push_str(&text);
                 self.seen.push_str(&text);
@@ -91,13 +106,17 @@ fn shell() -> Option<Session> {
     let bash = need::program("bash")?;
     let mut command = Command::new(bash);
     command.args(["--norc", "--noprofile", "--noediting", "-i"]);
+    Some(Session::start(in_which_s_runs(command)))
+}
+
+fn in_which_s_runs(mut command: Command) -> Command {
     let run = format!(
         "{} run --library {} --init --",
         cargo_bin!("sigward").display(),
         super::probe().display()
     );
     command.env("S", run).env("SIGWARD", "off").env_remove("LD_PRELOAD");
-    Some(Session::start(command))
+    command
 }
 
 /// The program reads the terminal, so it is its foreground.
@@ -151,6 +170,29 @@ fn a_job_in_the_background_does_not_take_the_terminal() {
     shell.write("echo st\"i\"ll; kill %1; wait %1; echo code=$?\n");
     shell.expect("still\r\n");
     shell.expect("code=143");
+}
+
+/// A script has no job control: its jobs are in its own group.
+#[test]
+fn a_job_in_the_background_of_a_script_does_not_take_the_terminal() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "$S sleep 60 & read line; echo \"got $line\"; kill $!; wait $!; echo $?"]);
+    let mut script = Session::start(in_which_s_runs(command));
+    script.expect(LOADED);
+    script.write("a line\n");
+    script.expect("got a line\r\n143\r\n");
+}
+
+/// In the foreground, the program gets it, also where the shell's group is its own.
+#[test]
+fn a_script_gives_the_terminal_to_its_program() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "$S cat; echo code=$?"]);
+    let mut script = Session::start(in_which_s_runs(command));
+    script.expect(LOADED);
+    script.echoes("hello");
+    script.write("\x04");
+    script.expect("code=0");
 }
 
 #[test]

@@ -88,6 +88,8 @@ pub fn preload_for(program: &Path) -> &'static Path {
 pub fn command() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
+        // It contains the library, which it would build in a folder of its own.
+        let _ = preload();
         cargo(&["static-command"]).expect("the command is built");
         target().join("x86_64-unknown-linux-gnu/release/sigward")
     })

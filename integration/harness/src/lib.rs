@@ -13,6 +13,7 @@
 //! | [`scenarios`] | what programs do between two signals: the table of `docs/faults.md` |
 //! | [`calls`] | the system calls of a program, from outside |
 //! | [`counter`] | the user instructions of a whole program, by perf or by callgrind |
+//! | [`cpu_time`] | the CPU time of children |
 //! | [`steps`] | instructions and system calls of part of a program, by single-stepping |
 //!
 //! None of this is shipped. Functions return errors that name the command that failed;
@@ -21,6 +22,7 @@
 pub mod artifacts;
 pub mod calls;
 pub mod counter;
+pub mod cpu_time;
 mod deadman;
 pub mod filter;
 pub mod frames;

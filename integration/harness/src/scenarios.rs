@@ -281,13 +281,20 @@ pub enum With {
     /// The library, which is set to assume that a frame has this many bytes. The real size depends on the CPU,
     /// and determines how much of a stack is held.
     Frames(&'static str),
+    /// The library, which puts a larger stack of its own in the place of nearly every alternate stack.
+    LargerStacks,
 }
 
 /// `AT_MINSIGSTKSZ` on CPUs with AVX-512, and with AMX too.
 pub const FRAMES: [&str; 2] = ["3376", "11952"];
 
-/// The library with this CPU's frame size, and with each of those.
-const LIBRARIES: [With; 3] = [With::Library, With::Frames(FRAMES[0]), With::Frames(FRAMES[1])];
+/// The library with this CPU's frame size, with each of those, and with stacks of its own.
+const LIBRARIES: [With; 4] =
+    [With::Library, With::Frames(FRAMES[0]), With::Frames(FRAMES[1]), With::LargerStacks];
+
+/// What makes nearly every alternate stack one of the library's: handlers need that much room.
+pub const LARGER_STACKS: [(&str, &str); 2] =
+    [("SIGWARD_SIZE", "fix"), ("SIGWARD_SIZE_ROOM", "64K")];
 
 /// The result of a scenario.
 #[derive(Clone, Debug)]
@@ -309,8 +316,7 @@ impl Seen {
 impl Family {
     /// Checks every scenario with each libc: with the library, whatever the frame size, no delivery
     /// faults, and the program prints what it prints without it. The control is the same program
-    /// without the library: where `shown`, it faults. Returns the failures.
-    /// program without the library: where `shown`, it faults. Returns what is broken.
+    /// without the library: where `shown`, it faults. Returns what is broken.
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
         self.broken_with(programs::libcs())
@@ -343,7 +349,10 @@ impl Family {
         // With this libc the fork's own frames have touched the page.
         let touched = libc == Libc::Musl32 && scenario.name == "in-a-handler";
         let scenario = Scenario { shown: scenario.shown && !touched, ..*scenario };
-        for library in LIBRARIES {
+        // A handler that looks for its variables in the program's stack.
+        let knows_place = scenario.name.ends_with("in-a-handler");
+        let suits = |with: &With| *with != With::LargerStacks || !knows_place;
+        for library in LIBRARIES.into_iter().filter(suits) {
             let with = measure(library)?;
             scenario
                 .judge(&without, &with)
@@ -363,6 +372,9 @@ impl Family {
             With::Nothing => run,
             With::Library => run.sigward("on"),
             With::Frames(bytes) => run.sigward("on").env("SIGWARD_FRAME", bytes),
+            With::LargerStacks => LARGER_STACKS
+                .iter()
+                .fold(run.sigward("on"), |run, (name, value)| run.env(name, value)),
         })
     }
 }

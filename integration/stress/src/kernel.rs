@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 
 /// Bytes in a page.
 pub const PAGE: usize = 4096;
 
 /// Numbers of the pages that contain a byte of `[start, start + length)`.
-pub fn pages(start: usize, length: usize) -> std::ops::Range<usize> {
+pub fn pages(start: usize, length: usize) -> Range<usize> {
     start / PAGE..(start + length).div_ceil(PAGE)
 }
 
@@ -43,6 +44,36 @@ pub fn resident(start: usize, length: usize) -> bool {
     // SAFETY: one byte per page.
     let outcome = unsafe { libc::mincore(address, range.len() * PAGE, state.as_mut_ptr()) };
     outcome == 0 && state.iter().all(|page| page & 1 == 1)
+}
+
+/// Where the calling thread's alternate stack is by the kernel's own word: the library may have given
+/// it a larger one than the program's, which it does not show.
+pub fn alternate_stack() -> Option<Range<usize>> {
+    // SAFETY: plain C data.
+    let mut now: libc::stack_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a live variable for the answer.
+    let result = unsafe { past_libc(libc::SYS_sigaltstack, &raw mut now as usize) };
+    assert_eq!(result, 0, "sigaltstack(2)");
+    let start = now.ss_sp as usize;
+    (now.ss_flags & libc::SS_DISABLE == 0).then(|| start..start + now.ss_size)
+}
+
+/// A system call that no library sees, whose first argument is 0.
+unsafe fn past_libc(number: libc::c_long, second: usize) -> isize {
+    let result: isize;
+    // SAFETY: the caller's.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("syscall", inlateout("rax") number as isize => result, in("rdi") 0,
+            in("rsi") second, lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    // SAFETY: the caller's.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!("svc 0", in("x8") number as isize, inlateout("x0") 0_isize => result,
+            in("x1") second, options(nostack));
+    }
+    result
 }
 
 /// A field of /proc/self/status in KiB.

@@ -23,6 +23,8 @@ pub struct Stack {
     pub base: usize,
     pub size: usize,
     pub memory: Memory,
+    /// Where the kernel has it: there, or in a larger one of the library's.
+    pub actual: (usize, usize),
     /// Its memory was freed or unmapped: nothing is expected of it.
     pub gone: bool,
     /// The program locked or replaced a part: the kernel may keep the parts in separate
@@ -61,12 +63,13 @@ impl World {
         let mut allowed = self.programs.clone();
         for (worker, stack) in self.stacks.iter().enumerate() {
             let Some(stack) = stack else { continue };
-            allowed.extend(kernel::pages(stack.base, stack.size));
+            let (base, size) = stack.actual;
+            allowed.extend(kernel::pages(base, size));
             if stack.gone {
                 continue;
             }
-            let length = stack.size.min(frames());
-            let start = stack.base + stack.size - length;
+            let length = size.min(frames());
+            let start = base + size - length;
             if !kernel::resident(start, length) {
                 return Err(format!("worker {worker}: {stack:x?} is not resident"));
             }

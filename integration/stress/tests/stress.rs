@@ -34,6 +34,18 @@ fn with_room_for_locks() {
     passes(&stress(seconds() / 3).sigward("on").output().unwrap());
 }
 
+/// Handlers get so much room that most stacks are ones of the library's.
+#[test]
+fn with_larger_stacks_in_place_of_the_programs() {
+    if !need::root() {
+        return;
+    }
+    let run = stress(seconds() / 3).sigward("on").env("SIGWARD_SIZE", "fix");
+    let outcome = run.env("SIGWARD_SIZE_ROOM", "64K").output().unwrap();
+    passes(&outcome);
+    assert_ne!(outcome.figure("too_small"), "0", "{}", outcome.stderr);
+}
+
 /// 64 KiB, the usual limit on old systems. The program's own locks get all of it whenever
 /// it asks. How much of a stack is locked depends on the CPU; that no frame faults must
 /// not.

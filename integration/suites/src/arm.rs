@@ -25,26 +25,41 @@ pub struct Arm {
     pub libraries: &'static [&'static str],
     /// Environment variables.
     pub settings: &'static [(&'static str, &'static str)],
+    /// The duty that the library then says it has.
+    pub duty: &'static str,
 }
 
 const LIBRARY: &str = "libsigward.so";
 
 /// The software without the library.
-pub const PLAIN: Arm = Arm { label: "without", libraries: &[], settings: &[] };
+pub const PLAIN: Arm = Arm { label: "without", libraries: &[], settings: &[], duty: "" };
 /// Stacks are held, waits are left alone.
-pub const ON: Arm = Arm { label: "on", libraries: &[LIBRARY], settings: &[("SIGWARD", "on")] };
+pub const ON: Arm = with("on", "act", &[("SIGWARD", "on")]);
 /// The same, and waits by `int 0x80`.
-pub const INT80: Arm = Arm {
-    label: "int80",
-    libraries: &[LIBRARY],
-    settings: &[("SIGWARD", "on"), ("SIGWARD_WAIT", "int80")],
-};
+pub const INT80: Arm = with("int80", "act", &[("SIGWARD", "on"), ("SIGWARD_WAIT", "int80")]);
 /// The same, and waits in two steps.
-pub const TWO_PHASE: Arm = Arm {
-    label: "two-phase",
-    libraries: &[LIBRARY],
-    settings: &[("SIGWARD", "on"), ("SIGWARD_WAIT", "two-phase")],
-};
+pub const TWO_PHASE: Arm =
+    with("two-phase", "act", &[("SIGWARD", "on"), ("SIGWARD_WAIT", "two-phase")]);
+/// What a program gets by default on a kernel that is not affected: only alternate stacks on which
+/// no frame fits are replaced.
+pub const AUTO: Arm = with("auto", "inert", &[("SIGWARD", "auto")]);
+/// Handlers get so much room that nearly every alternate stack is replaced.
+pub const FIX: Arm = with(
+    "fix",
+    "observe",
+    &[("SIGWARD", "auto"), ("SIGWARD_SIZE", "fix"), ("SIGWARD_SIZE_ROOM", "64K")],
+);
+
+/// All arms with the library, as they are compared.
+pub const ARMS: &[Arm] = &[ON, INT80, TWO_PHASE, AUTO, FIX];
+
+const fn with(
+    label: &'static str,
+    duty: &'static str,
+    settings: &'static [(&'static str, &'static str)],
+) -> Arm {
+    Arm { label, libraries: &[LIBRARY], settings, duty }
+}
 
 /// The result of one run.
 pub struct RunResult {
@@ -129,7 +144,8 @@ impl Bench {
             run = run.env(name, value);
         }
         let stderr = run.env("SIGWARD_LOG", "warn").output()?.stderr;
-        let good = stderr.contains("duty=act") && stderr.lines().count() == 1;
+        let duty = format!("duty={} ", arm.duty);
+        let good = stderr.contains(&duty) && stderr.lines().count() == 1;
         ensure!(good, "the library does not do what the arm '{}' asks for: {stderr}", arm.label);
         Ok(())
     }

@@ -17,10 +17,12 @@ const WAITS: Family = Family {
     names: &["wait", "waitpid", "wait3", "wait4", "waitid", "__wait", "__waitpid"],
 };
 
+const STACKS: Family = Family { title: "alternate stacks", names: &["sigaltstack", "sigstack"] };
+
 /// Every hooked function is in exactly one of them.
 #[rustfmt::skip] // a table
 const FAMILIES: [Family; 6] = [
-    Family { title: "alternate stacks", names: &["sigaltstack", "sigstack"] },
+    STACKS,
     Family {
         title: "handlers",
         names: &["sigaction", "__sigaction", "signal", "ssignal", "bsd_signal", "sysv_signal", "__sysv_signal", "sigset", "siginterrupt"],
@@ -45,6 +47,12 @@ pub fn stray(names: &[String]) -> Option<&String> {
 #[must_use]
 pub fn waits(calls: &Calls) -> bool {
     WAITS.names.iter().any(|name| calls.contains_key(*name))
+}
+
+/// Whether any of the calls concerns alternate stacks; syscall(2) may.
+#[must_use]
+pub fn stacks(calls: &Calls) -> bool {
+    STACKS.names.iter().chain(&["syscall"]).any(|name| calls.contains_key(*name))
 }
 
 /// The sum of the calls of each family.
@@ -74,6 +82,7 @@ mod tests {
         assert_eq!(families(&all), "handlers 5, waits 7, memory 5");
         assert_eq!(families(&Calls::new()), "");
         assert!(waits(&all) && !waits(&calls(&[("signal", 2)])));
+        assert!(!stacks(&all) && stacks(&calls(&[("sigaltstack", 1)])));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Row {
     pub flaky: Vec<String>,
     /// The differences.
     pub differing: Vec<Difference>,
+    /// Those that are meant: see [`Suite::dies`].
+    pub meant: Vec<Difference>,
     /// The number of runs, in all arms.
     pub runs: usize,
 }
@@ -46,14 +48,12 @@ pub struct Row {
 type Usual = BTreeMap<String, BTreeSet<String>>;
 
 /// Runs `suite` without the library, first as often as `plain` starts with, and with it in each of
-/// `arms`. Skips the arms that change how waits are made if the suite does not wait. Before a
-/// difference counts, the runs without the library are repeated up to the end of `plain`.
+/// `arms`. Skips the arms that change how waits are made if the suite does not wait, and those that
+/// replace alternate stacks if it sets none. Before a difference counts, the runs without the library are repeated up to the end of `plain`.
 ///
 /// # Errors
 ///
 /// If a run cannot be made.
-///
-/// When a run cannot be made.
 pub fn compare(
     bench: &Bench,
     suite: &'static Suite,
@@ -68,11 +68,15 @@ pub fn compare(
         add_verdicts(&mut usual, result.verdicts);
         calls = result.calls;
     }
-    let waits = calls::waits(&calls);
-    let about_waits = |arm: &Arm| arm.settings.iter().any(|(name, _)| *name == "SIGWARD_WAIT");
+    let skipped: Vec<&str> =
+        [("SIGWARD_WAIT", calls::waits(&calls)), ("SIGWARD_SIZE", calls::stacks(&calls))]
+            .into_iter()
+            .filter_map(|(variable, matters)| (!matters).then_some(variable))
+            .collect();
+    let matters = |arm: &&Arm| !arm.settings.iter().any(|(name, _)| skipped.contains(name));
     let mut runs = *plain.start();
     let mut hardened = Vec::new();
-    for arm in arms.iter().filter(|arm| waits || !about_waits(arm)) {
+    for arm in arms.iter().filter(matters) {
         bench.check(arm)?;
         hardened.push((arm.label, bench.run(suite, arm)?));
         runs += 1;
@@ -88,7 +92,9 @@ pub fn compare(
     let always = |verdict: &str| {
         usual.values().filter(|all| all.len() == 1 && all.contains(verdict)).count()
     };
-    let differing = differing(&usual, &hardened);
+    let (meant, differing) = differing(&usual, &hardened)
+        .into_iter()
+        .partition(|found| suite.dies.contains(&&*found.test) && found.without == "ok");
     Ok(Row {
         suite,
         // The verdict on the whole run does not count.
@@ -102,6 +108,7 @@ pub fn compare(
             .map(|(test, _)| test.clone())
             .collect(),
         differing,
+        meant,
         runs,
     })
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::arm::{Bench, INT80, ON, TWO_PHASE};
+use crate::arm::{ARMS, Bench};
 use crate::suite::{Suite, packages};
 use crate::{row, table};
 
@@ -53,7 +53,7 @@ pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> SuiteResul
     if !suite.installed() {
         return remark(format!("NOT RUN: install {}", packages([suite].into_iter())));
     }
-    match row::compare(bench, suite, plain..=plain.max(4), &[ON, INT80, TWO_PHASE]) {
+    match row::compare(bench, suite, plain..=plain.max(4), ARMS) {
         Err(error) => {
             let message = format!("{error:#}");
             // The last line of a failed command's output gives the reason.

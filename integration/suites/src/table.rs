@@ -10,7 +10,7 @@ impl Row {
         self.differing.is_empty() && self.tests > 0 && !self.calls.is_empty()
     }
 
-    /// One line for each test that differs or is flaky.
+    /// One line for each test that differs, as it should or not, or is flaky.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let name = self.suite.name;
@@ -19,6 +19,10 @@ impl Row {
             let (test, arm) = (&found.test, found.arm);
             let (with, without) = (&found.with, &found.without);
             remarks.push(format!("{name}: DIFFERS: {test}: {arm}: {with}; without: {without}"));
+        }
+        for found in &self.meant {
+            let (test, arm, with) = (&found.test, found.arm, &found.with);
+            remarks.push(format!("{name}: as it should: {test}: {arm}: {with}; without: ok"));
         }
         if self.tests == 0 {
             remarks.push(format!("{name}: NO EVIDENCE: it gave no verdict"));

@@ -11,18 +11,24 @@ use sigward_core::os::call;
 use sigward_core::residency;
 
 use crate::memory_calls::{
-    advise, advise_by_vector, attach, detach, lock, locked_by_all, map, remap, set_break, unlock,
-    unmap, weaken,
+    advise, advise_by_vector, attach, detach, lock, locked_by_all, map, passes_advice, remap,
+    set_break, unlock, unmap, weaken,
 };
 
 hook! {
     /// madvise(2).
     fn madvise(start: *mut c_void, length: size_t, advice: c_int) -> c_int, as libc::madvise;
     failing -1;
-    |original| advise(start as usize, length, advice, move |start, length| {
-        // SAFETY: the caller's own range, or a part of it.
-        unsafe { original(start as *mut _, length, advice) as isize }
-    }) as c_int
+    |original| {
+        if passes_advice(start as usize, length, advice) {
+            // SAFETY: the caller's own arguments.
+            return unsafe { original(start, length, advice) };
+        }
+        advise(start as usize, length, advice, move |start, length| {
+            // SAFETY: the caller's own range, or a part of it.
+            unsafe { original(start as *mut _, length, advice) as isize }
+        }) as c_int
+    }
 }
 
 hook! {

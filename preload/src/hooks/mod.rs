@@ -74,7 +74,7 @@ mod memory;
 #[cfg(target_arch = "x86")]
 mod old_calls;
 pub mod seccomp;
-mod signal;
+pub mod signal;
 pub mod syscall;
 pub mod thread;
 #[cfg_attr(not(target_arch = "x86_64"), path = "wait_unaffected.rs")]

@@ -7,6 +7,7 @@ use sigward_core::events::handlers;
 use sigward_core::os::signals::OldAction;
 use sigward_core::os::user_memory;
 use sigward_core::residency::{self, ordinary};
+use sigward_core::small_stacks::{onstack, overflow};
 
 use super::Arguments;
 use crate::memory_calls;
@@ -20,10 +21,17 @@ pub fn dispatch(
 ) -> Option<c_long> {
     let &[first, second, ..] = arguments;
     match number {
-        libc::SYS_sigaction if residency::on_duty() => {
-            handlers::before_old_handler(second as *const OldAction);
+        libc::SYS_sigaction => return Some(set_handler(arguments, commit)),
+        libc::SYS_signal => {
+            let signal = first as c_int;
+            ordinary::handler(second, 0);
+            let before = commit(arguments);
+            if before == -1 {
+                return Some(before);
+            }
+            onstack::after_signal(signal, second);
+            return Some(overflow::shown(before as usize) as c_long);
         }
-        libc::SYS_signal => ordinary::handler(second, 0),
         libc::SYS_mmap if residency::on_duty() => {
             // It takes one argument: the address of its six.
             let words = user_memory::read(first as *const Arguments);
@@ -32,8 +40,31 @@ pub fn dispatch(
                 return Some(memory_calls::map(start, length, flags as c_int, whole) as c_long);
             }
         }
-        libc::SYS_sigaction | libc::SYS_mmap => {}
+        libc::SYS_mmap => {}
         _ => return None,
     }
     Some(commit(arguments))
+}
+
+#[inline(never)]
+fn set_handler(arguments: &Arguments, commit: &dyn Fn(&Arguments) -> c_long) -> c_long {
+    let &[signal, new, old, ..] = arguments;
+    let (signal, asked, old) = (signal as c_int, new as *const OldAction, old as *mut OldAction);
+    if residency::on_duty() {
+        handlers::before_old_handler(asked);
+    }
+    let set = |new: *const OldAction| {
+        let mut arguments = *arguments;
+        let [_, place, ..] = &mut arguments;
+        *place = new as usize;
+        commit(&arguments) as isize
+    };
+    // SAFETY: the kernel checks the pointers, and writes the old action.
+    unsafe {
+        let result = onstack::action(signal, asked, old, &set);
+        if result == 0 {
+            overflow::hide(signal, old);
+        }
+        result as c_long
+    }
 }

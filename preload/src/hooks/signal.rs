@@ -7,28 +7,149 @@
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
 use sigward_core::events::{handlers, registration};
+use sigward_core::os::errno;
 use sigward_core::residency::{self, ordinary};
-use sigward_core::small_stacks;
+use sigward_core::small_stacks::{self, every_thread, onstack, overflow};
+use sigward_core::standdown;
+use sigward_core::state::block;
 use sigward_core::wait::gate;
 
-hook! {
-    /// sigaltstack(2): makes the new stack resident before the kernel knows it.
-    /// Async-signal-safe.
-    fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int, as libc::sigaltstack;
-    failing -1;
-    |original| {
-        // SAFETY: the caller's own arguments, or a larger stack of ours.
-        let commit = |new| unsafe { original(new, old) };
-        if residency::on_duty() && !new.is_null() {
-            registration::set(new, old, commit)
-        } else if small_stacks::fixing() {
-            small_stacks::query(old, || commit(new))
-        } else {
-            commit(new)
+use super::thread;
+use crate::originals::{self, Id};
+
+/// sigaltstack(2): makes the new stack resident before the kernel knows it.
+/// Where there is no duty, libc comes first, and only the size is compared
+/// afterwards. Async-signal-safe.
+///
+/// # Safety
+/// The same as for libc's function.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigaltstack() {
+    crate::arch::call_and_compare!(
+        route = ROUTE,
+        offset = core::mem::offset_of!(stack_t, ss_size),
+        least = small_stacks::LOOK,
+        rest = finish,
+        without = query,
+    )
+}
+
+/// The same where that is not written in assembly.
+///
+/// # Safety
+/// The same as for libc's function.
+#[cfg(not(target_arch = "x86_64"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
+    // SAFETY: the caller's own arguments; a function of this type.
+    unsafe {
+        if new.is_null() {
+            return query(new, old);
         }
+        let route = core::mem::transmute::<*mut (), Sigaltstack>(ROUTE.load(Ordering::Relaxed));
+        let result = route(new, old);
+        // After a success, the kernel has read it.
+        if result == 0 && new.read_unaligned().ss_size >= small_stacks::LOOK.load(Ordering::Relaxed) {
+            return result;
+        }
+        finish(new, old, result)
+    }
+}
+
+type Sigaltstack = unsafe extern "C" fn(*const stack_t, *mut stack_t) -> c_int;
+const _: Sigaltstack = libc::sigaltstack;
+
+/// Where a call with a new stack goes: to libc, once it is certain that there
+/// will never be a duty.
+static ROUTE: AtomicPtr<()> = AtomicPtr::new((set as *const ()).cast_mut());
+
+fn original() -> Option<Sigaltstack> {
+    let Some(address) = originals::get(Id::sigaltstack) else {
+        errno::set(libc::ENOSYS);
+        return None;
+    };
+    // SAFETY: found under this name, which has this type.
+    Some(unsafe { core::mem::transmute::<usize, Sigaltstack>(address) })
+}
+
+/// A call with a new stack, while there is a duty or may be one.
+unsafe extern "C" fn set(new: *const stack_t, old: *mut stack_t) -> c_int {
+    let Some(original) = original() else { return -1 };
+    if residency::on_duty() {
+        let result = registration::set(new, old, |actual| {
+            // SAFETY: the caller's own arguments, or a larger stack of ours.
+            let behind = |new| unsafe { original(new, old) };
+            every_thread::set(actual, actual != new, old, behind)
+        });
+        every_thread::hold_again();
+        return result;
+    }
+    if block::is_inert_for_good() {
+        // Helgrind and drd would report a plain store as a race of the program.
+        ROUTE.swap(original as *mut (), Ordering::Relaxed);
+    }
+    // SAFETY: the caller's own arguments.
+    every_thread::set(new, false, old, |new| unsafe { original(new, old) })
+}
+
+/// A call that only asks.
+unsafe extern "C" fn query(new: *const stack_t, old: *mut stack_t) -> c_int {
+    let Some(original) = original() else { return -1 };
+    // SAFETY: the caller's own arguments.
+    let commit = |new| unsafe { original(new, old) };
+    registration::query(old, || every_thread::set(new, false, old, commit))
+}
+
+/// What is left to be done after a call with a new stack that failed or may be
+/// too small.
+#[cold]
+unsafe extern "C" fn finish(new: *const stack_t, old: *mut stack_t, result: c_int) -> c_int {
+    if residency::on_duty() {
+        return result;
+    }
+    let Some(original) = original() else { return -1 };
+    // SAFETY: the caller's own arguments, or a larger stack of ours.
+    let commit = |new, old| unsafe { original(new, old) };
+    small_stacks::finish(new, old, result, &FirstLook, &commit)
+}
+
+/// The call by number, where there is no duty. `commit` makes it.
+pub fn set_by_number(
+    new: *const stack_t,
+    old: *mut stack_t,
+    commit: &dyn Fn(*const stack_t, *mut stack_t) -> c_int,
+) -> c_int {
+    if new.is_null() {
+        return registration::query(old, || commit(new, old));
+    }
+    let result = commit(new, old);
+    let enough = small_stacks::LOOK.load(Ordering::Relaxed);
+    // SAFETY: after a success, the kernel has read it.
+    if result == 0 && unsafe { new.read_unaligned() }.ss_size >= enough {
+        return result;
+    }
+    small_stacks::finish(new, old, result, &FirstLook, commit)
+}
+
+/// What is asked at the first small stack.
+struct FirstLook;
+
+impl small_stacks::FirstLook for FirstLook {
+    fn is_in_the_way(&self) -> bool {
+        originals::is_known(&standdown::SANITIZERS, true)
+            || originals::is_known(&standdown::COLLECTORS, true)
+            || originals::is_known(&standdown::OVERRIDES, false)
+            || standdown::finds_data_by_stack(originals::executed())
+    }
+
+    fn request_exit_notice(&self) {
+        thread::request_late_exit_notice();
     }
 }
 
@@ -67,7 +188,14 @@ hook! {
         }
         // SAFETY: the caller's own arguments; libc writes `old` if it succeeds.
         let result = unsafe {
-            gate::action(signal, new, old, &|new, old| original(signal, new, old))
+            let commit = |new: *const sigaction_t| {
+                gate::action(signal, new, old, &|new, old| original(signal, new, old)) as isize
+            };
+            let result = onstack::action(signal, new, old, &commit) as c_int;
+            if result == 0 {
+                overflow::hide(signal, old);
+            }
+            result
         };
         if !residency::on_duty() && result == 0 && !new.is_null() {
             // SAFETY: libc has just read it. We may not be on duty yet.
@@ -119,7 +247,11 @@ fn old_handler(
     // handler.
     unsafe {
         let change = || original(signal, handler) as isize;
-        gate::around(signal, ptr::null_mut(), &change) as sighandler_t
+        let before = gate::around(signal, ptr::null_mut(), &change);
+        if before != -1 {
+            onstack::after_signal(signal, handler);
+        }
+        overflow::shown(before as usize)
     }
 }
 
@@ -134,4 +266,17 @@ hook! {
             gate::around(signal, ptr::null_mut(), &change) as c_int
         }
     }
+}
+
+/// Has a line written before the program dies of a handler's stack overflow.
+/// `program` is its path. Call this once, at load.
+pub fn watch_overflows(program: &'static [u8]) {
+    type Set = unsafe extern "C" fn(c_int, *const sigaction_t, *mut sigaction_t) -> c_int;
+    let Some(set) = originals::get(Id::sigaction) else { return };
+    overflow::watch(program, |signal, action| {
+        // SAFETY: found under that name.
+        let set = unsafe { core::mem::transmute::<usize, Set>(set) };
+        // SAFETY: a live action, whose handler is async-signal-safe.
+        unsafe { set(signal, action, ptr::null_mut()) }
+    });
 }

@@ -13,16 +13,23 @@ use sigward_core::events::{self, handlers, registration};
 use sigward_core::os::errno;
 use sigward_core::os::signals::KernelAction;
 use sigward_core::residency;
-use sigward_core::small_stacks;
+use sigward_core::small_stacks::{every_thread, onstack, overflow, permission};
 use sigward_core::wait::gate;
 
-use super::{Arguments, fork, seccomp};
+use super::{Arguments, fork, seccomp, signal};
 use crate::arch;
 use crate::memory_calls;
 use crate::originals::{self, Id};
 
-/// One bit for each system call number below 512 that a hook watches.
-static WATCHED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
+/// One bit for each system call number below 512 that a hook watches. The call
+/// that sets an alternate stack is watched from the start, as small stacks are
+/// mended where nothing is written at load.
+static WATCHED: [AtomicU64; 8] = {
+    let mut words = [const { AtomicU64::new(0) }; 8];
+    let number = libc::SYS_sigaltstack as usize;
+    words[number / 64] = AtomicU64::new(1 << (number % 64));
+    words
+};
 
 /// Watches the calls in `numbers` from now on; all others pass. Call this once,
 /// at load.
@@ -43,6 +50,9 @@ pub const HANDLERS: &[c_long] = &[
     #[cfg(target_arch = "x86")]
     libc::SYS_signal,
 ];
+
+/// The call that asks for a processor feature, which a small stack prevents.
+pub const FEATURES: &[c_long] = &[sigward_core::arch::FEATURES_CALL];
 
 /// The calls that affect signal stacks.
 pub const ALTSTACK: &[c_long] = &[
@@ -145,10 +155,12 @@ fn dispatch(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long
         fork::without_handlers(|| commit(arguments))
     } else if HANDLERS.contains(&number) {
         set_handler(arguments, commit)
-    } else if !residency::on_duty() {
-        commit(arguments)
+    } else if FEATURES.contains(&number) {
+        permission::ask(first, || commit(arguments))
     } else if number == libc::SYS_sigaltstack {
         set_stack(arguments, commit)
+    } else if !residency::on_duty() {
+        commit(arguments)
     } else {
         change_memory(arguments, number, commit)
     }
@@ -160,20 +172,44 @@ fn set_handler(arguments: &Arguments, commit: Commit<'_>) -> c_long {
     if residency::on_duty() {
         handlers::before_kernel_handler(new as *const KernelAction);
     }
-    let change = || commit(arguments) as isize;
-    // SAFETY: the kernel checks the pointers, and writes the old action.
-    unsafe { gate::around(signal as c_int, old as *mut usize, &change) as c_long }
+    let (signal, asked) = (signal as c_int, new as *const KernelAction);
+    let set = |new: *const KernelAction| {
+        let mut arguments = *arguments;
+        let [_, place, ..] = &mut arguments;
+        *place = new as usize;
+        let change = || commit(&arguments) as isize;
+        // SAFETY: the kernel checks the pointers, and writes the old action.
+        unsafe { gate::around(signal, old as *mut usize, &change) }
+    };
+    // SAFETY: as above.
+    unsafe {
+        let old = old as *mut KernelAction;
+        let result = onstack::action(signal, asked, old, &set);
+        if result == 0 {
+            overflow::hide(signal, old);
+        }
+        result as c_long
+    }
 }
 
 #[inline(never)]
 fn set_stack(&[new, old, c, d, e, f]: &Arguments, commit: Commit<'_>) -> c_long {
-    let set = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
-    let old = old as *mut libc::stack_t;
+    let behind = |new: *const libc::stack_t| commit(&[new as usize, old, c, d, e, f]) as c_int;
+    let (asked, old) = (new as *const libc::stack_t, old as *mut libc::stack_t);
+    if !residency::on_duty() {
+        let commit = |new, old: *mut libc::stack_t| {
+            let behind = |new: *const _| commit(&[new as usize, old as usize, c, d, e, f]) as c_int;
+            every_thread::set(new, false, old, behind)
+        };
+        return signal::set_by_number(asked, old, &commit).into();
+    }
+    let set = |actual| every_thread::set(actual, actual != asked, old, behind);
     let result = if new == 0 {
-        small_stacks::query(old, || set(core::ptr::null()))
+        registration::query(old, || set(core::ptr::null()))
     } else {
-        registration::set(new as *const _, old, set)
+        registration::set(asked, old, set)
     };
+    every_thread::hold_again();
     result.into()
 }
 
@@ -184,7 +220,8 @@ fn change_memory(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c
     let result = match number {
         libc::SYS_madvise => {
             let part = |start, length| commit(&[start, length, c, 0, 0, 0]) as isize;
-            memory_calls::advise(a, b, c as c_int, part)
+            let passes = memory_calls::passes_advice(a, b, c as c_int);
+            if passes { part(a, b) } else { memory_calls::advise(a, b, c as c_int, part) }
         }
         libc::SYS_munmap => memory_calls::unmap(a, b, whole),
         numbers::MMAP => memory_calls::map(a, b, d as c_int, whole),

@@ -14,9 +14,10 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use libc::{pthread_attr_t, pthread_t, size_t};
 use sigward_core::events;
-use sigward_core::os::errno;
+use sigward_core::os::{errno, page};
 use sigward_core::residency::bounds::Attributes;
 use sigward_core::residency::{self, ordinary};
+use sigward_core::small_stacks::every_thread;
 
 use crate::arch;
 use crate::originals::{self, Id};
@@ -68,6 +69,16 @@ pub fn request_exit_notice() {
     set(1);
 }
 
+/// Like [`request_exit_notice`], where nothing was prepared at load.
+/// Async-signal-safe: both libcs block signals, or take no lock, while they make
+/// a key.
+pub fn request_late_exit_notice() {
+    if KEY.load(Ordering::Relaxed) == NOT_YET {
+        make_key();
+    }
+    set(1);
+}
+
 fn set(round: usize) {
     let key = KEY.load(Ordering::Relaxed);
     if key >= CHEAP_KEYS {
@@ -109,12 +120,14 @@ struct Start {
     argument: AtomicUsize,
     /// Stack size, or the base of a given one.
     stack: AtomicUsize,
-    /// Guard size, or [`GIVEN`].
+    /// Guard size, or [`GIVEN`], or [`UNKNOWN`].
     guard: AtomicUsize,
 }
 
 /// In place of a guard size: the program provided the stack.
 const GIVEN: usize = usize::MAX;
+/// In place of a guard size: the stack does not matter.
+const UNKNOWN: usize = usize::MAX - 1;
 
 static STARTS: [Start; STARTING] = [const {
     Start {
@@ -127,12 +140,17 @@ static STARTS: [Start; STARTING] = [const {
 }; STARTING];
 
 /// Takes a free entry and fills it; `None` if all are taken.
-fn reserve(function: usize, argument: usize, attributes: Attributes) -> Option<&'static Start> {
+fn reserve(
+    function: usize,
+    argument: usize,
+    attributes: Option<Attributes>,
+) -> Option<&'static Start> {
     let free = |start: &&Start| !start.taken.swap(true, Ordering::Acquire);
     let start = STARTS.iter().find(free)?;
     let (stack, guard) = match attributes {
-        Attributes::Made { size, guard } => (size, guard.min(GIVEN - 1)),
-        Attributes::Given { base } => (base, GIVEN),
+        None => (0, UNKNOWN),
+        Some(Attributes::Made { size, guard }) => (size, guard.min(UNKNOWN - 1)),
+        Some(Attributes::Given { base }) => (base, GIVEN),
     };
     start.function.store(function, Ordering::Relaxed);
     start.argument.store(argument, Ordering::Relaxed);
@@ -156,11 +174,18 @@ unsafe extern "C" fn begin(start: &'static Start) -> Run {
     };
     let stack = start.stack.load(Ordering::Relaxed);
     let attributes = match start.guard.load(Ordering::Relaxed) {
-        GIVEN => Attributes::Given { base: stack },
-        guard => Attributes::Made { size: stack, guard },
+        UNKNOWN => None,
+        GIVEN => Some(Attributes::Given { base: stack }),
+        guard => Some(Attributes::Made { size: stack, guard }),
     };
     start.taken.store(false, Ordering::Release);
-    ordinary::adopt_thread(attributes);
+    if let Some(attributes) = attributes {
+        ordinary::adopt_thread(attributes);
+    }
+    if every_thread::follows_threads() {
+        request_exit_notice();
+        every_thread::start();
+    }
     run
 }
 
@@ -226,21 +251,73 @@ fn attributes(attributes: *const pthread_attr_t) -> Option<Attributes> {
     Some(Attributes::Made { size, guard: guard(attributes)? })
 }
 
-/// Makes a thread that starts in [`enter`], if its stack should be held.
+/// Makes a thread that starts in [`enter`], where it has work to do there.
+/// `commit` makes it start in a given function, with a given argument.
 fn create(
+    attr: *const pthread_attr_t,
     function: usize,
     argument: *mut c_void,
-    stack: Option<Attributes>,
     commit: impl FnOnce(usize, *mut c_void) -> c_int,
 ) -> c_int {
-    let reserved = stack.and_then(|stack| reserve(function, argument as usize, stack));
-    let Some(start) = reserved else { return commit(function, argument) };
+    let holds = ordinary::wanted();
+    if !holds && !every_thread::follows_threads() {
+        return commit(function, argument);
+    }
+    let stack = if holds { attributes(attr) } else { None };
+    if stack.is_none() && !every_thread::follows_threads() {
+        return commit(function, argument);
+    }
+    let Some(start) = reserve(function, argument as usize, stack) else {
+        return commit(function, argument);
+    };
     let pointer = core::ptr::from_ref(start).cast_mut().cast();
     let result = commit(enter as *const () as usize, pointer);
     if result != 0 {
         start.taken.store(false, Ordering::Release);
     }
     result
+}
+
+/// The least size of a new thread's stack, in bytes; 0 for any.
+static LEAST: AtomicUsize = AtomicUsize::new(0);
+
+/// Gives new threads at least that much stack. Call this once, at load.
+pub fn make_room(bytes: usize) {
+    if bytes > 0 {
+        LEAST.store(bytes.next_multiple_of(page::SIZE), Ordering::Relaxed);
+    }
+}
+
+/// `attr` with a stack of at least [`LEAST`] bytes, if its own is smaller; null
+/// means the defaults. Never destroyed: a copy owns nothing, and libc's
+/// defaults own nothing either.
+fn with_room(attr: *const pthread_attr_t) -> Option<pthread_attr_t> {
+    type Init = unsafe extern "C" fn(*mut pthread_attr_t) -> c_int;
+    type Set = unsafe extern "C" fn(*mut pthread_attr_t, size_t) -> c_int;
+
+    let least = LEAST.load(Ordering::Relaxed);
+    if least == 0 || !residency::on_duty() {
+        return None;
+    }
+    let Some(Attributes::Made { size, .. }) = attributes(attr) else { return None };
+    let set = originals::get(Id::pthread_attr_setstacksize).filter(|_| size < least)?;
+    let _errno = errno::Kept::now();
+    let mut roomy = if attr.is_null() {
+        let init = originals::get(Id::pthread_attr_init)?;
+        // SAFETY: plain C data, initialised next.
+        let mut defaults: pthread_attr_t = unsafe { core::mem::zeroed() };
+        // SAFETY: found under that name; our own object.
+        if unsafe { core::mem::transmute::<usize, Init>(init)(&raw mut defaults) } != 0 {
+            return None;
+        }
+        defaults
+    } else {
+        // SAFETY: initialised, as pthread_create requires.
+        unsafe { attr.read() }
+    };
+    // SAFETY: found under that name; our own object.
+    let result = unsafe { core::mem::transmute::<usize, Set>(set)(&raw mut roomy, least) };
+    (result == 0).then_some(roomy)
 }
 
 /// What pthread_create(3) starts.
@@ -260,15 +337,24 @@ hook! {
     failing libc::EAGAIN;
     |original| {
         make_late_key();
-        if !ordinary::wanted() {
-            // SAFETY: the caller's own arguments.
-            return unsafe { original(thread, attr, function, argument) };
+        let make = |attr: *const pthread_attr_t| {
+            create(attr, function as usize, argument, |function, argument| {
+                // SAFETY: the caller's function, or `enter`, which stands in
+                // for it.
+                unsafe {
+                    let function = core::mem::transmute::<usize, Function>(function);
+                    original(thread, attr, function, argument)
+                }
+            })
+        };
+        match with_room(attr) {
+            // There may be room for the smaller stack.
+            Some(roomy) => match make(&raw const roomy) {
+                0 => 0,
+                _ => make(attr),
+            },
+            None => make(attr),
         }
-        create(function as usize, argument, attributes(attr), |function, argument| {
-            // SAFETY: the caller's function, or `enter`, which stands in for
-            // it.
-            unsafe { original(thread, attr, core::mem::transmute::<usize, Function>(function), argument) }
-        })
     }
 }
 
@@ -283,14 +369,13 @@ hook! {
     failing THREAD_ERROR;
     |original| {
         make_late_key();
-        if !ordinary::wanted() {
-            // SAFETY: the caller's own arguments.
-            return unsafe { original(thread, function, argument) };
-        }
-        create(function as usize, argument, attributes(core::ptr::null()), |function, argument| {
+        create(core::ptr::null(), function as usize, argument, |function, argument| {
             // SAFETY: the caller's function, or `enter`, which stands in for
             // it.
-            unsafe { original(thread, core::mem::transmute::<usize, C11Function>(function), argument) }
+            unsafe {
+                let function = core::mem::transmute::<usize, C11Function>(function);
+                original(thread, function, argument)
+            }
         })
     }
 }

@@ -5,6 +5,13 @@
 use core::arch::naked_asm;
 use core::ffi::c_long;
 
+/// The system call, and its first argument, by which a program asks for a
+/// processor feature with a large state: `ARCH_REQ_XCOMP_PERM` of
+/// arch_prctl(2).
+pub const FEATURES_CALL: c_long = 384;
+/// See [`FEATURES_CALL`].
+pub const REQUEST_FEATURE: usize = 0x1023;
+
 /// Enters the kernel by INT 0x80; returns EAX. A function, as a block of
 /// assembly cannot have ESI and EBP.
 ///

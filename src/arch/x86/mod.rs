@@ -19,6 +19,9 @@ mod registers;
 mod stack;
 pub(crate) use stack::{call_on, write_below};
 pub use {
-    linux::{syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6},
+    linux::{
+        FEATURES_CALL, REQUEST_FEATURE, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5,
+        syscall6,
+    },
     registers::{is_under_valgrind, stack_pointer, thread_pointer},
 };

@@ -4,6 +4,12 @@
 use core::arch::asm;
 use core::ffi::c_long;
 
+/// The system call, and its first argument, by which a program asks for a
+/// processor feature with a large state: `ARCH_REQ_XCOMP_PERM`.
+pub const FEATURES_CALL: c_long = libc::SYS_arch_prctl;
+/// See [`FEATURES_CALL`].
+pub const REQUEST_FEATURE: usize = 0x1023;
+
 /// Defines a function that enters by SYSCALL, which overwrites RCX and R11.
 macro_rules! enter {
     ($name:ident $($argument:ident in $register:tt)*) => {

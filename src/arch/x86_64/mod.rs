@@ -23,7 +23,8 @@ mod wait;
 #[cfg(target_os = "linux")]
 pub use {
     linux::{
-        INT80_WAITID, int80, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5, syscall6,
+        FEATURES_CALL, INT80_WAITID, REQUEST_FEATURE, int80, syscall0, syscall1, syscall2,
+        syscall3, syscall4, syscall5, syscall6,
     },
     registers::{is_under_valgrind, stack_pointer, thread_pointer},
 };

@@ -34,9 +34,26 @@ pub const fn flags_a_fork(advice: c_int) -> bool {
     matches!(advice, libc::MADV_WIPEONFORK | libc::MADV_DONTFORK)
 }
 
-/// madvise(2) on a range that holds a stack. `commit` makes the original call
-/// on the range that it is given. Async-signal-safe.
-pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) -> isize {
+/// madvise(2) on a range that holds a stack. If it held none when the call
+/// began, the call was passed on: `passed` is errno before that and the result,
+/// and another thread may have set and held a stack meanwhile, which the call
+/// has undone or was refused for. `commit` makes the original call on the range
+/// that it is given. Async-signal-safe.
+pub fn advise(
+    start: usize,
+    length: usize,
+    advice: c_int,
+    passed: Option<(c_int, isize)>,
+    commit: CommitOn<'_>,
+) -> isize {
+    match passed {
+        Some((before, result)) if may_be_refused_by_a_lock(result, advice) => errno::set(before),
+        Some((_, result)) => {
+            appeared(start, length);
+            return result;
+        }
+        None => {}
+    }
     let bytes = length.div_ceil(page::SIZE).checked_mul(page::SIZE);
     let whole = start.is_multiple_of(page::SIZE)
         && bytes.is_some_and(|bytes| start.checked_add(bytes).is_some());
@@ -49,6 +66,26 @@ pub fn advise(start: usize, length: usize, advice: c_int, commit: CommitOn<'_>) 
         }
         _ => advise_otherwise(start, length, advice, commit),
     }
+}
+
+/// Whether the kernel refuses `advice` on locked memory.
+const fn refused_if_locked(advice: c_int) -> bool {
+    matches!(
+        advice,
+        libc::MADV_DONTNEED
+            | libc::MADV_FREE
+            | libc::MADV_PAGEOUT
+            | libc::MADV_COLD
+            | libc::MADV_REMOVE
+            | MADV_GUARD_INSTALL
+    )
+}
+
+/// Whether a call with `advice` that returned `result` may have failed because
+/// something in the range is locked.
+#[must_use]
+pub fn may_be_refused_by_a_lock(result: isize, advice: c_int) -> bool {
+    result == FAILED && refused_if_locked(advice) && Errno(errno::get()) == Errno::EINVAL
 }
 
 #[inline(never)] // for depth

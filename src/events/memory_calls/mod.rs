@@ -10,9 +10,11 @@
 //! read-only, and then the program's handlers must see the result.
 
 mod advice;
+pub(crate) mod dangling;
 mod locks;
 mod release;
 
-pub use advice::{advise, advising_ranges, flags_a_fork};
+pub use advice::{advise, advising_ranges, flags_a_fork, may_be_refused_by_a_lock};
+pub use dangling::returned;
 pub use locks::{ending_heap, locking, mapping, unlocking};
-pub use release::{Commit, CommitOn, appeared, replacing, weakening};
+pub use release::{Commit, CommitOn, appeared, replacing, unmapping, weakening};

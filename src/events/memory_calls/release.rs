@@ -1,5 +1,6 @@
 //! Releasing stacks around a call, and holding them again.
 
+use super::dangling;
 use crate::os::call;
 use crate::os::errno;
 use crate::os::page::Pages;
@@ -31,6 +32,19 @@ pub(super) fn pages(start: usize, length: usize) -> Pages {
 /// Async-signal-safe.
 pub fn replacing(ranges: &[(usize, usize)], commit: Commit<'_>) -> isize {
     without_holds(ranges, true, commit)
+}
+
+/// munmap(2): like [`replacing`], and the calling thread's own alternate stack
+/// is no longer used once it is gone. Async-signal-safe.
+pub fn unmapping(start: usize, length: usize, commit: Commit<'_>) -> isize {
+    let disarmed = dangling::disarm(start, length);
+    let result = replacing(&[(start, length)], commit);
+    match disarmed {
+        Some(stack) if result == FAILED => stack.put_back(),
+        Some(_) => dangling::tell(),
+        None => {}
+    }
+    result
 }
 
 /// Makes the call while the stacks in the ranges are released.

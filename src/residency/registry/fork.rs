@@ -178,7 +178,7 @@ impl Registry {
         if ours {
             self.each_that(|record| Copied::of(record, own) == Copied::Own, both);
         }
-        self.stale |= rest || below || ordinary || ours || windows > 0;
+        self.stale |= below || ours || windows > 0;
         self.flush(memory);
         self.spare_no_more(memory);
         windows

@@ -1,4 +1,6 @@
-//! Making the pages of a stack resident, and releasing them.
+//! Making the pages of a stack resident, and releasing them. What a stack gets, and
+//! why it is only touched, is decided here: a memory call in progress, a refused lock,
+//! the most that we lock.
 
 use super::{MOST_PAGES, MOST_STACKS, Record, Registry};
 use crate::os::errno::Errno;

@@ -23,9 +23,10 @@ pub static ROWS: &[Row] = &[
         id: "musl-126-refuses",
         needs: &[Need::Musl(Musl { from: (1, 2, 6), fixed: None })],
         cure: Cure::Room,
+        reach: Reach::Cured("SIGWARD_SIZE=fix, for stacks of 2048 bytes and more"),
+        proof: Proof::Pretended,
         summary: "sigaltstack fails with ENOMEM for a stack smaller than AT_MINSIGSTKSZ + 1024",
-        instead: "SIGWARD_SIZE=fix answers before musl's own check; or size stacks by \
-                  AT_MINSIGSTKSZ",
+        instead: "size stacks by AT_MINSIGSTKSZ",
         source: "musl commit 300a1f53907a, HaxeFoundation/docker-library-haxe#14",
         ..MUSL
     },
@@ -67,9 +68,14 @@ pub static ROWS: &[Row] = &[
         whom: Whom::Programs("programs that load a Go library"),
         harm: Harm::Crash,
         cure: Cure::Room,
+        reach: Reach::Reduced(
+            "SIGWARD_SIZE=fix enlarges a stack that is too small for a frame; others, and \
+             handlers that wait for ever, stay as they are",
+        ),
+        proof: Proof::Pretended,
         summary: "Go adds SA_ONSTACK to every handler that it finds: handlers not made for it \
                   overflow their stack, or wait for ever",
-        instead: "SIGWARD_SIZE=fix makes room for the overflow; nothing helps those that wait",
+        instead: "install handlers with SA_ONSTACK yourself, on stacks with room for them",
         source: "golang/go#78883, dotnet/runtime#127320",
         ..RUNTIME
     },

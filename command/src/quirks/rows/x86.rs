@@ -28,13 +28,11 @@ pub static ROWS: &[Row] = &[
         id: "x86-xrstor-fault",
         versions: Versions::Record("CVE-2021-47226"),
         trigger: Trigger::FaultInFrame,
-        cure: Cure::ResidentStacks,
         reach: Reach::Told,
         confidence: Confidence::Medium,
         summary: "a fault while the kernel reads a frame back can change registers that belong to \
                   another task",
-        instead: "resident stacks (SIGWARD=on) keep a hardened process from being the source, not \
-                  from being the victim",
+        instead: "a kernel that has the fix; whether resident signal stacks help is not tested",
         ..X86
     },
     Row {
@@ -175,9 +173,11 @@ pub static ROWS: &[Row] = &[
         whom: Whom::Programs("programs that ask for AMX while a thread has a small stack"),
         harm: Harm::Slight,
         cure: Cure::Room,
+        reach: Reach::Cured("SIGWARD_SIZE=fix, for stacks that are set through libc"),
+        proof: Proof::Shown,
         summary: "the kernel refuses AMX to a process while any thread's alternate stack is too \
                   small for its frame",
-        instead: "SIGWARD_SIZE=fix enlarges the stacks that it sees",
+        instead: "size stacks by AT_MINSIGSTKSZ, those of every library",
         source: "openvinotoolkit/openvino PR 11894, oxcaml PR 3986",
         ..X86
     },

@@ -152,7 +152,8 @@ impl Worker<'_> {
             2 => (unsafe { libc::malloc(size) } as usize, size, Memory::Allocated),
             _ => (self.shared.region + self.index * PIECE, PIECE, Memory::Shared),
         };
-        let now = Stack { base, size, memory, gone: false, cut: false };
+        let actual = (base, size);
+        let now = Stack { base, size, memory, actual, gone: false, cut: false };
         self.put(Some(now))
     }
 
@@ -161,13 +162,19 @@ impl Worker<'_> {
     }
 
     /// sigaltstack(2), then frees the memory of the previous stack.
-    fn put(&mut self, stack: Option<Stack>) -> Outcome {
+    fn put(&mut self, mut stack: Option<Stack>) -> Outcome {
         let new = stack.map_or(
             libc::stack_t { ss_sp: at(0), ss_flags: libc::SS_DISABLE, ss_size: 0 },
             |stack| libc::stack_t { ss_sp: at(stack.base), ss_flags: 0, ss_size: stack.size },
         );
         // SAFETY: the memory stays until another stack is set.
         demand(unsafe { libc::sigaltstack(&raw const new, at(0).cast()) } == 0, "sigaltstack")?;
+        if let Some(stack) = &mut stack {
+            let Some(actual) = kernel::alternate_stack() else {
+                return Err(format!("the kernel has no stack: {stack:x?}"));
+            };
+            stack.actual = (actual.start, actual.len());
+        }
         let mut world = self.shared.world();
         let old = std::mem::replace(&mut world.stacks[self.index], stack);
         if let Some(old) = old {
@@ -187,7 +194,8 @@ impl Worker<'_> {
         let moved = kernel::moved();
         let faults = {
             let _frames = self.shared.frames.read();
-            signal::raise(stack.base, stack.size, nested, forks)?
+            let (base, size) = stack.actual;
+            signal::raise(base, size, nested, forks)?
         };
         let undisturbed = undisturbed && self.shared.disturbances.load(Ordering::SeqCst) == began;
         demand(

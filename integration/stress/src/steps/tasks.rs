@@ -46,7 +46,8 @@ impl Worker<'_> {
             if unsafe { libc::sigaltstack(stack, at(0).cast()) } != 0 {
                 return at(1);
             }
-            let outcome = signal::raise(stack.ss_sp as usize, stack.ss_size, 0, false);
+            let Some(actual) = kernel::alternate_stack() else { return at(1) };
+            let outcome = signal::raise(actual.start, actual.len(), 0, false);
             at(usize::from(outcome.is_err()))
         }
         let size = 16 << 10;
@@ -79,7 +80,8 @@ impl Worker<'_> {
 fn in_child(stack: Option<Stack>, ordinary: &std::ops::Range<usize>, unlimited: bool) -> Outcome {
     if let Some(stack) = stack.filter(|stack| !stack.gone) {
         let moved = kernel::moved();
-        let faults = signal::raise(stack.base, stack.size, 0, false)?;
+        let (base, size) = stack.actual;
+        let faults = signal::raise(base, size, 0, false)?;
         demand(faults == 0 || kernel::has_moved_since(moved), &format!("{faults} faults"))?;
     }
     let world = World {

@@ -7,7 +7,7 @@ use sigward_suites::{row, session};
 
 /// The library with the fault injector behind it: the errors of its originals become its own.
 const fn broken(label: &'static str, settings: &'static [(&'static str, &'static str)]) -> Arm {
-    Arm { label, libraries: &["libsigward.so", "libchaos.so"], settings }
+    Arm { label, libraries: &["libsigward.so", "libchaos.so"], settings, duty: "act" }
 }
 
 /// What is broken, and the suite that must notice it.

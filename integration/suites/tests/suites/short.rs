@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sigward_suites::arm::{Bench, INT80, ON, PLAIN, TWO_PHASE};
+use sigward_suites::arm::{ARMS, Bench, PLAIN};
 use sigward_suites::session;
 use sigward_suites::suite::{SUITES, Suite};
 use sigward_suites::table;
@@ -16,7 +16,7 @@ fn no_verdict_differs_in_the_short_selection() {
     let lines = results.iter().map(|result| &*result.line);
     eprint!("{}{}", table::HEAD, lines.collect::<String>());
     for (suite, _) in suites.iter().zip(&results).filter(|(_, result)| !result.holds) {
-        for arm in [PLAIN, ON, INT80, TWO_PHASE] {
+        for arm in [PLAIN].iter().chain(ARMS) {
             let log = fs::read_to_string(bench.log(suite.name, arm.label)).unwrap_or_default();
             eprintln!("--- {}, {}:\n{log}", suite.name, arm.label);
         }

@@ -153,6 +153,57 @@ macro_rules! begin_and_jump {
 }
 pub(crate) use begin_and_jump;
 
+/// The body of an export that calls the function at `$route` with its own two
+/// arguments. Jumps to `$rest` with them and the result in the third, if the
+/// result is not 0 or the word at `$offset` in the first argument's record is
+/// less than `$least`. If the first argument is null, jumps to `$without` at
+/// once. A thread may be cancelled here, asynchronously, hence the unwind
+/// tables.
+macro_rules! call_and_compare {
+    (
+        route = $route:path,
+        offset = $offset:expr,
+        least = $least:path,
+        rest = $rest:path,
+        without = $without:path $(,)?
+    ) => {
+        core::arch::naked_asm!(
+            ".cfi_startproc",
+            "test rdi, rdi",
+            "jz {without}",
+            "push rdi",
+            ".cfi_adjust_cfa_offset 8",
+            "push rsi",
+            ".cfi_adjust_cfa_offset 8",
+            "sub rsp, 8",
+            ".cfi_adjust_cfa_offset 8",
+            "call qword ptr [rip + {route}]",
+            "mov rdi, qword ptr [rsp + 16]",
+            "mov rcx, qword ptr [rip + {least}]",
+            "test eax, eax",
+            "jnz 2f",
+            "cmp qword ptr [rdi + {offset}], rcx",
+            "jb 2f",
+            "add rsp, 24",
+            ".cfi_adjust_cfa_offset -24",
+            "ret",
+            ".cfi_adjust_cfa_offset 24",
+            "2: mov rsi, qword ptr [rsp + 8]",
+            "mov edx, eax",
+            "add rsp, 24",
+            ".cfi_adjust_cfa_offset -24",
+            "jmp {rest}",
+            ".cfi_endproc",
+            route = sym $route,
+            offset = const $offset,
+            least = sym $least,
+            rest = sym $rest,
+            without = sym $without,
+        )
+    };
+}
+pub(crate) use call_and_compare;
+
 /// The body of a function that calls `$function` with its own arguments, and
 /// that may be called with a stack pointer that is not aligned as the ABI
 /// requires.

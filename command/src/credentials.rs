@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{getegid, geteuid, getgid, getuid};
+use nix::unistd::{Gid, Uid, getegid, geteuid, getgid, getuid};
 
 /// Why the loader will ignore `LD_PRELOAD` in every program that this process becomes.
 pub fn of_this_process() -> Option<String> {
@@ -23,28 +23,51 @@ pub fn of_this_process() -> Option<String> {
         .then(|| format!("the real group id is {real}, the effective one {effective}"))
 }
 
-/// Why it will ignore it in the program at `path`, if this process's ids are alike.
-pub fn of_program(path: &Path, metadata: &Metadata) -> Option<&'static str> {
-    // On such a mount, the kernel ignores the bits and the capabilities.
-    if statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_NOSUID)) {
-        return None;
-    }
+/// What the file of a program changes for those who execute it.
+#[derive(Default)]
+pub struct Privileges {
+    /// Each change that it makes for us, in words: the loader ignores `LD_PRELOAD`.
+    pub for_us: Vec<String>,
+    /// Each change that it makes for others only.
+    pub for_others: Vec<String>,
+    /// Each change that the file asks for and the kernel makes for nobody here, and why.
+    pub ignored: Vec<(String, &'static str)>,
+}
+
+/// Judges the program at `path`, for a process whose real and effective ids are alike.
+pub fn of_program(path: &Path, metadata: &Metadata) -> Privileges {
+    let mut found = Privileges::default();
+    let nosuid = statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_NOSUID));
     let no_new_privileges = prctl::get_no_new_privs().unwrap_or(false);
+    let ignored = match (nosuid, no_new_privileges) {
+        (true, _) => Some("the file system is mounted nosuid"),
+        (false, true) => Some("no_new_privs is set here"),
+        (false, false) => None,
+    };
+    let mut add = |words: String, ignored: Option<&'static str>, for_us: bool| match ignored {
+        Some(why) => found.ignored.push((words, why)),
+        None if for_us => found.for_us.push(words),
+        None => found.for_others.push(words),
+    };
     let mode = metadata.mode();
-    if !no_new_privileges {
-        if mode & 0o4000 != 0 && metadata.uid() != getuid().as_raw() {
-            return Some("it is setuid");
-        }
-        // Without the group's execute bit, setgid means mandatory locking.
-        if mode & 0o2010 == 0o2010 && metadata.gid() != getgid().as_raw() {
-            return Some("it is setgid");
-        }
+    if mode & 0o4000 != 0 {
+        let owner = Uid::from_raw(metadata.uid());
+        add(format!("it is setuid (user {owner})"), ignored, owner != getuid());
     }
-    // File capabilities add nothing for root.
-    let capabilities = if getuid().is_root() { None } else { FileCapabilities::of(path) };
-    capabilities
-        .is_some_and(|file| file.make_secure(&ProcessCapabilities::ours(), no_new_privileges))
-        .then_some("it has file capabilities")
+    // Without the group's execute bit, setgid means mandatory locking.
+    if mode & 0o2010 == 0o2010 {
+        let group = Gid::from_raw(metadata.gid());
+        add(format!("it is setgid (group {group})"), ignored, group != getgid());
+    }
+    if let Some(file) = FileCapabilities::of(path) {
+        // They add nothing for root.
+        let secure = !getuid().is_root()
+            && file.make_secure(&ProcessCapabilities::ours(), no_new_privileges);
+        // Effective ones make a program secure even where nothing is gained.
+        let ignored = ignored.filter(|_| nosuid || !secure);
+        add("it has file capabilities".to_owned(), ignored, secure);
+    }
+    found
 }
 
 /// The extended attribute `security.capability` (`struct vfs_cap_data`).

@@ -1,0 +1,114 @@
+//! A kill between any two steps, of an install and of its undoing.
+
+use sigward_harness::need;
+
+use super::{PRELOAD, Root};
+
+const SIGKILL: i32 = 9;
+
+/// Whether the command was killed after `steps` steps; otherwise it came to its end.
+fn killed(root: &Root, command: &str, steps: usize) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    let output = root.sigward(&[command, "--stop-after", &steps.to_string()]);
+    let was_killed = output.status.signal() == Some(SIGKILL);
+    assert!(was_killed || output.status.success(), "{command}: {output:?}");
+    was_killed
+}
+
+/// Kills an install and an uninstall after each step, and goes on in both directions.
+fn everywhere(root: &Root) {
+    let before = root.everything();
+    let mut most = 0;
+    for steps in 0.. {
+        let when = format!("install killed after {steps} steps");
+        for next in ["uninstall", "install"] {
+            if !killed(root, "install", steps) {
+                most = steps;
+            }
+            root.starts(&when);
+            root.must(&[next]);
+            root.starts(&format!("{when}, then {next}"));
+            if next == "install" {
+                root.must(&["uninstall"]);
+            }
+            root.is_as(&before, &format!("{when}, then {next}"));
+        }
+        if most > 0 {
+            break;
+        }
+    }
+    assert!(most > 8, "an install has {most} steps");
+    most = 0;
+    for steps in 0.. {
+        let when = format!("uninstall killed after {steps} steps");
+        for next in ["uninstall", "install"] {
+            root.must(&["install"]);
+            if !killed(root, "uninstall", steps) {
+                most = steps;
+            }
+            root.starts(&when);
+            root.must(&[next]);
+            root.starts(&format!("{when}, then {next}"));
+            if next == "install" {
+                root.must(&["uninstall"]);
+            }
+            root.is_as(&before, &format!("{when}, then {next}"));
+        }
+        if most > 0 {
+            break;
+        }
+    }
+    assert!(most > 8, "an uninstall has {most} steps");
+}
+
+#[test]
+fn beside_another_entry_programs_start_at_any_time() {
+    if need::root() {
+        let root = Root::new();
+        root.add(&root.at("lib/x86_64-linux-gnu/libc.so.6"), "/opt/libother.so");
+        root.write(PRELOAD, "# why\n/opt/libother.so\n");
+        everywhere(&root);
+    }
+}
+
+#[test]
+fn with_a_link_into_run_programs_start_at_any_time() {
+    if need::root() {
+        everywhere(&Root::with_systemd());
+    }
+}
+
+/// The file of the unit is made and removed while programs start.
+#[test]
+fn a_boot_may_be_killed_too() {
+    use std::os::unix::process::ExitStatusExt;
+    if !need::root() {
+        return;
+    }
+    let root = Root::with_systemd();
+    root.write(PRELOAD, "# mine");
+    let before = root.everything();
+    root.must(&["install"]);
+    for (command, least) in [("install", 5), ("uninstall", 2)] {
+        for steps in 0.. {
+            let steps_text = steps.to_string();
+            let output = root.run(&[
+                "/usr/lib/sigward/system/sigward",
+                command,
+                "--system",
+                "--boot",
+                "--stop-after",
+                &steps_text,
+            ]);
+            root.starts(&format!("{command} --boot killed after {steps} steps"));
+            if output.status.success() {
+                assert!(steps >= least, "{command}: {steps}");
+                break;
+            }
+            assert_eq!(output.status.signal(), Some(SIGKILL), "{output:?}");
+        }
+        assert_eq!(root.is_in_force(), command == "install");
+    }
+    root.must(&["uninstall"]);
+    root.is_as(&before, "removed");
+}
