@@ -1,5 +1,6 @@
 // Prints each signal that it receives, with the value that came with it, until SIGRTMAX comes with
 // the value 999.
+// compared: elsewhere
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>

@@ -1,4 +1,5 @@
 // Says that it is ready, and sleeps until a signal ends it.
+// compared: elsewhere
 #include <stdio.h>
 #include <unistd.h>
 
