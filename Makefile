@@ -87,8 +87,9 @@ i686:
 	packaging/i686/build
 
 # The tests of what a program sees and of what is held; `make test` has a short form, tests/i686.rs.
-tests_of_any_width = altstack altstack_size environment fork limits memory_calls messages ordinary_stacks \
-	originals published_block registration residency signal_safety stack_room threads threads_many
+tests_of_any_width = altstack altstack_room altstack_size environment fork limits memory_calls messages \
+	ordinary_stacks originals published_block registration residency room_on_request signal_safety stack_room \
+	threads threads_many
 i686-test: build i686
 	integration/harness/fetch-old-glibc --32 || echo "continuing without glibc 2.31 for them" >&2
 	integration/harness/fetch-musl32 || echo "continuing without musl for them" >&2

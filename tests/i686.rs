@@ -78,6 +78,18 @@ fn old_system_calls() {
     every_scenario_of(&Family { program: "old_calls", title: "", scenarios: SCENARIOS });
 }
 
+#[test]
+fn old_system_calls_get_the_flag_that_was_asked_for() {
+    for &libc in libcs32() {
+        let run = program("old_calls", libc).arg("onstack");
+        let places = |on| format!("sigaction: on the stack {on}\nsignal: on the stack {on}\n");
+        let plain = run.output().unwrap();
+        assert_eq!(plain.stderr, places(0), "{libc:?}");
+        let with = run.sigward("on").env("SIGWARD_ONSTACK", "USR1").output().unwrap();
+        assert_eq!((with.stdout, with.stderr), (plain.stdout, places(1)), "{libc:?}");
+    }
+}
+
 /// Programs that were built before GCC 4.5 align their stack to four bytes.
 #[test]
 fn an_old_programs_stack_is_aligned_to_four_bytes() {

@@ -4,6 +4,7 @@
 //   ordinary    a handler without it, on the ordinary stack
 //   signal      the same by signal(2)
 //   mmap        MAP_FIXED over the stack
+//   onstack     by both, handlers without the flag; stderr says whether they ran on the stack
 // build: -fno-stack-clash-protection
 // only: 32-bit
 // compared: elsewhere
@@ -66,6 +67,34 @@ static void mapped_over(void)
     deliver();
 }
 
+static volatile int on_stack;
+
+static void look(int signal)
+{
+    stack_t now;
+    (void)signal;
+    on_stack = sigaltstack(NULL, &now) == 0 && now.ss_flags & SS_ONSTACK;
+}
+
+static void where(const char *call)
+{
+    on_stack = -1;
+    MUST(raise(SIGUSR1) == 0);
+    fprintf(stderr, "%s: on the stack %d\n", call, on_stack);
+}
+
+static void without_the_flag(void)
+{
+    struct old_action action = {look, 0, 0, NULL}, old;
+    MUST(set_altstack(fresh_pages(STACK_SIZE), STACK_SIZE) == 0);
+    MUST(syscall(SYS_sigaction, SIGUSR1, &action, NULL) == 0);
+    MUST(syscall(SYS_sigaction, SIGUSR1, NULL, &old) == 0);
+    printf("handler %d flags %#lx\n", old.handler == look, old.flags & SA_ONSTACK);
+    where("sigaction");
+    printf("signal: %d\n", syscall(SYS_signal, SIGUSR1, look) == (long)look);
+    where("signal");
+}
+
 int main(int argc, char **argv)
 {
     static const struct scenario all[] = {
@@ -73,6 +102,7 @@ int main(int argc, char **argv)
         {"ordinary", ordinary},
         {"signal", by_signal},
         {"mmap", mapped_over},
+        {"onstack", without_the_flag},
         {NULL, NULL},
     };
     return run_scenario(argc, argv, all);
