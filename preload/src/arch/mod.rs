@@ -15,11 +15,13 @@
 //! | `jump_unless`: the entry of `prctl` | `hooks/seccomp.rs` |
 //! | `begin_and_jump`: where a new thread starts | `hooks/thread.rs` |
 //! | `align_and_call`: for calls by libc with an unaligned stack pointer | `hooks/thread.rs` |
+//! | `choose_and_jump`: the entry of `madvise`, where compilers leave a frame | `hooks/memory.rs` |
 //! | `bound_address`: the address that the loader bound to a weak name | `weak_symbols.rs` |
 //! | `memcpy` and the like, `rust_eh_personality` | the compiler |
 //!
 //! Where waits need no cure, `jump` and `resolve_and_jump` are not needed;
 //! where `sigaltstack` is not written in assembly, neither is `call_and_compare`.
+//! Only 32-bit x86 needs `choose_and_jump`.
 //! `FreeBSD` needs `jump`, `bound_address` and the last row.
 
 #[cfg(target_arch = "x86")]

@@ -117,6 +117,29 @@ macro_rules! begin_and_jump {
 }
 pub(crate) use begin_and_jump;
 
+/// The body of an export with three arguments. Calls `$choose`, a
+/// `fn(a, b, c) -> usize`, with them, and jumps to the address that it returns.
+macro_rules! choose_and_jump {
+    ($choose:path) => {
+        core::arch::naked_asm!(
+            ".cfi_startproc",
+            "push dword ptr [esp + 12]",
+            ".cfi_adjust_cfa_offset 4",
+            "push dword ptr [esp + 12]",
+            ".cfi_adjust_cfa_offset 4",
+            "push dword ptr [esp + 12]",
+            ".cfi_adjust_cfa_offset 4",
+            "call {choose}",
+            "add esp, 12",
+            ".cfi_adjust_cfa_offset -12",
+            "jmp eax",
+            ".cfi_endproc",
+            choose = sym $choose,
+        )
+    };
+}
+pub(crate) use choose_and_jump;
+
 /// The body of a function that calls `$function` with its own argument, and
 /// that may be called with a stack pointer that is not aligned as the ABI
 /// requires.
