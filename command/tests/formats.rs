@@ -142,7 +142,7 @@ fn links_stay_links_and_pipes_are_written_to() {
         std::os::unix::fs::symlink(to, &link).expect("a link");
         link
     };
-    std::fs::write(place.path().join("file"), "old").expect("a file");
+    fs::write(place.path().join("file"), "old").expect("a file");
     for (link, printed) in
         [(link("to-file", "file"), false), (link("out", "/proc/self/fd/1"), true)]
     {
@@ -152,6 +152,6 @@ fn links_stay_links_and_pipes_are_written_to() {
         assert_eq!(output.stdout.starts_with(b"# HELP"), printed, "{output:?}");
         assert!(link.is_symlink(), "{name} was replaced");
     }
-    let text = std::fs::read_to_string(place.path().join("file")).expect("a file");
+    let text = fs::read_to_string(place.path().join("file")).expect("a file");
     assert!(text.starts_with("# HELP"), "{text}");
 }

@@ -1,10 +1,10 @@
 //! Defect `altstack-size`: alternate stacks too small for today's frames.
 //!
 //! Programs contain `SIGSTKSZ` (8192) or `MINSIGSTKSZ` (2048) as constants, but
-//! a frame with AVX-512 or AMX state is larger. [`judge`] tells how much of a
+//! a frame with AVX-512 or AMX state is larger. `judge` tells how much of a
 //! stack is usable and how much is needed. A stack that is too small is
 //! reported, or the kernel gets a larger one of ours with a guard page
-//! ([`substitutes`]), and the program sees its own when it asks. See
+//! (`substitutes`), and the program sees its own when it asks. See
 //! `docs/altstack-size.md`.
 //!
 //! On a kernel where nothing else is to be done, [`finish`] runs after

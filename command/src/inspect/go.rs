@@ -16,8 +16,8 @@ pub fn version(file: &File, data: &[(u64, u64)]) -> Option<String> {
     let mut buffer = vec![0; CHUNK];
     for &(offset, size) in data {
         // Offsets in the file and addresses are the same but for whole pages.
-        let (mut at, end) = (offset, offset.saturating_add(size.min(MOST)));
-        at = at.next_multiple_of(ALIGN as u64);
+        let Some(mut at) = offset.checked_next_multiple_of(ALIGN as u64) else { continue };
+        let end = offset.saturating_add(size.min(MOST));
         while at < end {
             let want = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
             let read = file.read_at(buffer.get_mut(..want)?, at).ok()?;
@@ -29,7 +29,7 @@ pub fn version(file: &File, data: &[(u64, u64)]) -> Option<String> {
             if read == 0 {
                 break;
             }
-            at += read.next_multiple_of(ALIGN) as u64;
+            at = at.saturating_add(read.next_multiple_of(ALIGN) as u64);
         }
     }
     None
