@@ -6,7 +6,7 @@ mod linux;
 pub mod numbers {
     use core::ffi::c_long;
 
-    /// fstat(2) into a [`libc::stat64`].
+    /// fstat(2) into a [`struct@libc::stat64`].
     pub const FSTAT: c_long = libc::SYS_fstat64;
     /// mmap(2) with six arguments; the offset is in pages.
     pub const MMAP: c_long = libc::SYS_mmap2;

@@ -11,7 +11,7 @@ mod linux;
 /// The calls whose name or number differs between architectures.
 #[cfg(target_os = "linux")]
 pub mod numbers {
-    /// fstat(2) into a [`libc::stat64`]; mmap(2); shmat(2); shmdt(2).
+    /// fstat(2) into a [`struct@libc::stat64`]; mmap(2); shmat(2); shmdt(2).
     pub use libc::{SYS_fstat as FSTAT, SYS_mmap as MMAP, SYS_shmat as SHMAT, SYS_shmdt as SHMDT};
 }
 #[cfg(target_os = "linux")]
