@@ -7,6 +7,7 @@
 # make soak     ten minutes (SECONDS_LONG=600) of random operations
 # make fuzz     the model and property tests, with many more cases (CASES=20000)
 # make freebsd  libsigward.so for FreeBSD, and its test under a supervisor that imitates that kernel
+# make i686     libsigward.so for 32-bit programs; `make i686-test` runs many of the tests with it
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
@@ -38,7 +39,7 @@ SECONDS_LONG ?= 600
 CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd lint bench faults fleet install uninstall clean \
+.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test lint bench faults fleet install uninstall clean \
 	tools dist dist-check packages packages-check sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
@@ -80,6 +81,19 @@ fuzz:
 freebsd:
 	packaging/freebsd/build
 	$(CARGO) test --quiet -p sigward-emulators --test freebsd
+
+# The same first time. No 32-bit compiler is needed here, but for the test (gcc-multilib).
+i686:
+	packaging/i686/build
+
+# The tests of what a program sees and of what is held; `make test` has a short form, tests/i686.rs.
+tests_of_any_width = altstack altstack_room altstack_size environment fork limits memory_calls messages \
+	ordinary_stacks originals published_block registration residency room_on_request signal_safety stack_room \
+	threads threads_many
+i686-test: build i686
+	integration/harness/fetch-old-glibc --32 || echo "continuing without glibc 2.31 for them" >&2
+	integration/harness/fetch-musl32 || echo "continuing without musl for them" >&2
+	WIDTH=32 $(CARGO) test -p sigward --no-fail-fast $(addprefix --test ,$(tests_of_any_width))
 
 lint:
 	$(CARGO) fmt --all --check

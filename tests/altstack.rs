@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sigward_harness::programs::{self, Libc, build, build_with, libcs};
 use sigward_harness::scenarios::LARGER_STACKS;
-use sigward_harness::{Run, artifacts, need};
+use sigward_harness::{Run, need};
 
 const MODES: &[&str] = &["on", "auto", "off", "observe"];
 
@@ -19,7 +19,7 @@ fn program(name: &str, libc: Libc) -> Run {
 
 #[test]
 fn a_program_sees_no_difference() {
-    let programs = programs::comparable().unwrap();
+    let programs = programs::comparable(libcs()).unwrap();
     assert!(programs.len() > 20, "{programs:?}");
     for (name, libc) in programs {
         let run = program(&name, libc);
@@ -98,10 +98,9 @@ fn no_fault_on_a_stack_adopted_with_its_handler() {
 fn no_fault_on_a_stack_adopted_at_load() {
     // A stack can only be older than our constructor if another constructor can run
     // before it.
-    let late = artifacts::initialised_late().unwrap();
     let run = program("adopt_at_load", Libc::Glibc);
     assert_eq!(run.frames().unwrap().faulting(), 1);
-    let trace = run.preload(late).env("SIGWARD", "on").frames().unwrap();
+    let trace = run.preloaded_late().env("SIGWARD", "on").frames().unwrap();
     assert!(trace.outcome.success(), "{:?}", trace.outcome);
     assert_eq!((trace.on_altstack().count(), trace.faulting()), (1, 0));
 }
@@ -154,22 +153,28 @@ signals: 1
 fn auto_adds_no_system_call() {
     for &libc in libcs() {
         let run = program("signal_calls", libc);
-        let without = between_marks(&run);
+        let without = between_marks(&run, libc);
         // musl blocks signals too.
         assert!(without.len() >= 5, "{libc:?}: {without:?}");
         for mode in ["auto", "off"] {
-            assert_eq!(between_marks(&run.clone().sigward(mode)), without, "{libc:?}, {mode}");
+            assert_eq!(
+                between_marks(&run.clone().sigward(mode), libc),
+                without,
+                "{libc:?}, {mode}"
+            );
         }
         // Any further call would show up.
-        let on = between_marks(&run.sigward("on"));
-        assert!(on.contains(&libc::SYS_mlock), "{libc:?}: {on:?}");
+        let on = between_marks(&run.sigward("on"), libc);
+        let mlock = if libc.is_32_bit() { 150 } else { libc::SYS_mlock };
+        assert!(on.contains(&mlock), "{libc:?}: {on:?}");
     }
 }
 
 /// The system calls between the two calls of getppid(2).
-fn between_marks(run: &Run) -> Vec<i64> {
+fn between_marks(run: &Run, libc: Libc) -> Vec<i64> {
     let calls = run.calls().unwrap();
-    let parts: Vec<_> = calls.split(|&call| call == libc::SYS_getppid).collect();
+    let mark = if libc.is_32_bit() { 64 } else { libc::SYS_getppid };
+    let parts: Vec<_> = calls.split(|&call| call == mark).collect();
     let [_, between, _] = parts[..] else { panic!("two marks: {calls:?}") };
     between.to_vec()
 }

@@ -202,7 +202,7 @@ fn every_stack_ours_makes_no_difference() {
     /// These print whether a variable of a handler is in the program's buffer, or die because their
     /// stack is not writable.
     const DIFFER: [&str; 3] = ["altstack_mmap", "autodisarm", "altstack_unwritable"];
-    let programs = sigward_harness::programs::comparable().unwrap();
+    let programs = sigward_harness::programs::comparable(libcs()).unwrap();
     for (name, libc) in programs.into_iter().filter(|(name, _)| !DIFFER.contains(&&**name)) {
         let run = Run::new(build(&name, libc).unwrap()).deadline(Duration::from_secs(60));
         let without = run.output().unwrap();

@@ -25,8 +25,8 @@ const LOOKED_UP: usize = 3;
 /// because these may cross a page boundary. musl's malloc also takes the end of the last page.
 const fn pages(libc: Libc) -> u32 {
     match libc {
-        Libc::Glibc | Libc::OldGlibc => 6,
-        Libc::Musl => 7,
+        Libc::Musl | Libc::Musl32 => 7,
+        _ => 6,
     }
 }
 

@@ -16,7 +16,7 @@ fn program(name: &str, libc: Libc) -> Run {
 
 /// A run whose only `SIGWARD` variables are the test's own; none is set yet.
 fn preloaded(name: &str, libc: Libc) -> Run {
-    program(name, libc).preload(artifacts::preload())
+    program(name, libc).preloaded()
 }
 
 /// The lines of stderr without the prefix that differs from run to run: `sigward[PID]: `.

@@ -114,14 +114,13 @@ fn a_reporting_child_finds_the_stacks_that_are_copied() {
 /// us: on a lock, or because they are being joined. Nothing may hang, and no call may fail.
 #[test]
 fn handlers_that_wait_for_threads_do_not_deadlock() {
-    let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
         for scenario in ["lock", "join", "round"] {
             let run = Run::new(build("pausing", libc).unwrap()).arg(scenario);
             let without = run.output().unwrap();
             assert!(without.success(), "{without:?}");
             assert_eq!(run.clone().sigward("on").output().unwrap(), without, "{scenario}");
-            let run = run.preload(&late).env("SIGWARD", "on");
+            let run = run.preloaded_late().env("SIGWARD", "on");
             assert_eq!(run.output().unwrap(), without, "{scenario}, initialised late");
         }
     }
@@ -132,7 +131,7 @@ fn handlers_that_wait_for_threads_do_not_deadlock() {
 #[test]
 fn a_call_across_the_end_of_a_slow_fork_does_not_fail() {
     let run = Run::new(build("pausing", Libc::Glibc).unwrap()).arg("round");
-    let late = run.preload(artifacts::initialised_late().unwrap()).preload(artifacts::chaos());
+    let late = run.preloaded_late().preload(artifacts::chaos());
     let run = late.env("SIGWARD", "on").env("CHAOS", "madvise@DONTNEED:late");
     let outcome = run.output().unwrap();
     assert!(outcome.success(), "{outcome:?}");
@@ -141,15 +140,14 @@ fn a_call_across_the_end_of_a_slow_fork_does_not_fail() {
 /// The child of a fork beside a slow fork copies the state that the slow one left.
 #[test]
 fn a_fork_beside_a_slow_one_keeps_the_signal_mask() {
-    let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
         let run = Run::new(build("second_fork", libc).unwrap());
         let without = run.output().unwrap();
         // musl gives the new thread a stack of its own.
-        let same = i32::from(libc != Libc::Musl);
+        let same = i32::from(!libc.is_musl());
         assert!(without.stdout.starts_with(&format!("the other's thread: {same}\n")));
         assert_eq!(without.stdout.matches("SIGUSR1 1, SIGUSR2 0").count(), 3, "{without:?}");
-        assert_eq!(run.preload(&late).env("SIGWARD", "on").output().unwrap(), without);
+        assert_eq!(run.preloaded_late().env("SIGWARD", "on").output().unwrap(), without);
     }
 }
 
@@ -157,14 +155,13 @@ fn a_fork_beside_a_slow_one_keeps_the_signal_mask() {
 /// if the first takes so long that the second stops waiting for it.
 #[test]
 fn a_fork_beside_another_loses_no_stack() {
-    let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
         for args in [&["400"][..], &["1500", "fork"]] {
             let run = Run::new(build("fork_beside", libc).unwrap()).args(args);
             let without = run.output().unwrap();
             assert!(without.success() && !without.stdout.contains("0x"), "{without:?}");
             assert!(without.stdout.contains(": 0\n"), "{without:?}");
-            let run = run.preload(&late).env("SIGWARD", "on");
+            let run = run.preloaded_late().env("SIGWARD", "on");
             assert_eq!(run.output().unwrap(), without, "{libc:?} {args:?}");
         }
     }
@@ -174,13 +171,12 @@ fn a_fork_beside_another_loses_no_stack() {
 /// of that, and must not exclude the old stack from later forks' copies either.
 #[test]
 fn data_in_a_stack_that_was_given_up_is_copied() {
-    let late = artifacts::initialised_late().unwrap();
     for &libc in programs::libcs() {
         for does in ["set", "end"] {
             let run = Run::new(build("given_up", libc).unwrap()).arg(does);
             let without = run.output().unwrap();
             assert_eq!(without.stdout, "its child: 0\na later child: 0\n", "{without:?}");
-            let run = run.preload(&late).env("SIGWARD", "on");
+            let run = run.preloaded_late().env("SIGWARD", "on");
             assert_eq!(run.output().unwrap(), without, "{libc:?} {does}");
         }
     }

@@ -87,10 +87,10 @@ const NEEDS: &[Row] = &[
 /// The hooks for which this libc has no function, so that no program can need them.
 const fn absent(libc: Libc) -> &'static [&'static str] {
     match libc {
-        Libc::Glibc => &[],
-        Libc::OldGlibc => &["_Fork", "process_madvise"],
+        Libc::Glibc | Libc::Glibc32 => &[],
+        Libc::OldGlibc | Libc::OldGlibc32 => &["_Fork", "process_madvise"],
         // It has brk and sbrk, but they only fail.
-        Libc::Musl => &[
+        Libc::Musl | Libc::Musl32 => &[
             "__sigaction",
             "__wait",
             "__waitpid",

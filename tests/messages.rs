@@ -20,7 +20,7 @@ fn stderr_kind(kind: &str, libc: Libc) -> Run {
 }
 
 fn with_messages(run: &Run, settings: &[(&str, &str)]) -> Outcome {
-    let run = run.clone().preload(sigward_harness::artifacts::preload());
+    let run = run.clone().preloaded();
     let run = settings.iter().fold(run, |run, (name, value)| run.env(name, value));
     run.output().unwrap()
 }

@@ -2,7 +2,7 @@
 //! bounds, and its guard is never touched.
 
 use sigward_harness::Run;
-use sigward_harness::programs::{self, Libc, build};
+use sigward_harness::programs::{self, build};
 use sigward_harness::scenarios::ORDINARY_STACKS;
 
 #[test]
@@ -101,7 +101,7 @@ fn nothing_beyond_the_stack_is_touched() {
             assert!(without.success(), "{without:?}");
             // musl does not say where a guard is.
             let silent =
-                scenario == "thread-tiny" || libc == Libc::Musl && scenario == "thread-large-guard";
+                scenario == "thread-tiny" || libc.is_musl() && scenario == "thread-large-guard";
             assert_eq!(without.stdout.contains("resident"), !silent, "{scenario} {libc:?}");
             for size in ["auto", "full"] {
                 let with = run.clone().sigward("on").env("SIGWARD_STACK", size).output().unwrap();

@@ -57,8 +57,7 @@ fn what_was_loaded_before_our_constructor_may_go() {
     let run = run.env("LD_LIBRARY_PATH", libc.path()).env("OPENS", first);
     check_output(&run.clone().preload(&opener).output().unwrap(), PLAIN.0, PLAIN.1);
     for mode in ["auto", "on"] {
-        let late = artifacts::initialised_late().unwrap();
-        let run = run.clone().preload(late).preload(&opener).env("SIGWARD", mode);
+        let run = run.clone().preloaded_late().preload(&opener).env("SIGWARD", mode);
         check_output(&run.output().unwrap(), OURS.0, OURS.1);
     }
 }

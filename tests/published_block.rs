@@ -89,7 +89,7 @@ fn a_process_is_read_while_its_threads_churn() {
     const STACK: u64 = 16 * 4096;
     for &libc in libcs() {
         let program = build("published", libc).unwrap();
-        let mut running = Running::start(&program, artifacts::preload(), "on");
+        let mut running = Running::start(&program, artifacts::preload_for(&program), "on");
         let pid = running.0.id();
         let numbers = running.numbers();
         let [own, pool, size, child, copy] = numbers[..] else { panic!("{numbers:?}") };

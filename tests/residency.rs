@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::scenarios::NESTED;
-use sigward_harness::{Run, need};
+use sigward_harness::{Run, artifacts, need};
 use tempfile::NamedTempFile;
 
 /// A frame size that needs the same part everywhere: 3 pages of an aligned stack.
@@ -229,8 +229,9 @@ fn a_description_at_an_odd_address_is_read() {
 fn stacks_are_locked_whatever_the_main_stacks_limit() {
     for &libc in libcs() {
         let stack = build("altstack_mmap", libc).unwrap();
-        let script = format!("ulimit -s unlimited && exec {}", stack.display());
-        let run = Run::new("/bin/sh").args(["-c", &script]).sigward("on");
+        let preload = format!("LD_PRELOAD={}", artifacts::preload_for(&stack).display());
+        let script = format!("ulimit -s unlimited && {preload} exec {}", stack.display());
+        let run = Run::new("/bin/sh").args(["-c", &script]).env("SIGWARD", "on");
         let outcome = run.env("SIGWARD_STATS", "1").output().unwrap();
         assert!(outcome.stderr.contains("stacks=1 lock=1 "), "{libc:?}: {outcome:?}");
     }

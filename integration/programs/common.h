@@ -70,13 +70,54 @@ __attribute__((unused)) static int drop_altstack(void)
 // A system call by an instruction of our own, which no library can see.
 __attribute__((unused)) static long raw_call(long number, long a, long b, long c, long d)
 {
-    register long r10 __asm__("r10") = d;
     long result;
+#ifdef __i386__
+    __asm__ volatile("int $0x80"
+                     : "=a"(result)
+                     : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(0)
+                     : "memory");
+#else
+    register long r10 __asm__("r10") = d;
     __asm__ volatile("syscall"
                      : "=a"(result)
                      : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
                      : "rcx", "r11", "memory");
+#endif
     return result;
+}
+
+// Fresh private pages at `at`, mapped past every library.
+__attribute__((unused)) static char *raw_map(void *at, size_t size)
+{
+    long protection = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+#ifdef __i386__
+    long words[6] = {(long)at, size, protection, flags, -1, 0};
+    return (char *)raw_call(SYS_mmap, (long)words, 0, 0, 0);
+#else
+    register long r10 __asm__("r10") = flags, fd __asm__("r8") = -1, offset __asm__("r9") = 0;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(SYS_mmap), "D"(at), "S"(size), "d"(protection), "r"(r10), "r"(fd), "r"(offset)
+                     : "rcx", "r11", "memory");
+    return (char *)result;
+#endif
+}
+
+// Runs `run` with the stack pointer at `top`.
+__attribute__((unused, noinline)) static void stand_on(char *top, void (*run)(void))
+{
+#ifdef __i386__
+    __asm__ volatile("mov %%esp, %%ebx\n\tmov %0, %%esp\n\tcall *%1\n\tmov %%ebx, %%esp"
+                     : "+S"(top), "+D"(run)
+                     :
+                     : "eax", "ebx", "ecx", "edx", "cc", "memory");
+#else
+    __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
+                     : "+r"(top), "+r"(run)
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc", "memory");
+#endif
 }
 
 __attribute__((unused)) static long raw_set_altstack(void *base, size_t size)
@@ -85,12 +126,16 @@ __attribute__((unused)) static long raw_set_altstack(void *base, size_t size)
     return raw_call(SYS_sigaltstack, (long)&stack, 0, 0, 0);
 }
 
+#ifndef EXTRA_FLAGS // such as SA_SIGINFO, for which 32-bit programs get another frame
+#define EXTRA_FLAGS 0
+#endif
+
 __attribute__((unused)) static void on_signal(int signal, void (*handler)(int), int flags)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = handler;
-    action.sa_flags = flags;
+    action.sa_flags = flags | EXTRA_FLAGS;
     MUST(sigaction(signal, &action, NULL) == 0);
 }
 

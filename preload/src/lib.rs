@@ -7,6 +7,10 @@
 //! The library is `no_std`, allocates nothing, needs no other library, and
 //! links only if it contains no panic path (see [`no_panic`]).
 #![no_std]
+#![cfg_attr(
+    target_pointer_width = "32",
+    allow(clippy::useless_conversion, reason = "c_long may be wider than c_int")
+)]
 
 mod arch;
 #[cfg(target_os = "linux")]

@@ -195,6 +195,7 @@ fn search_loaded(id: Id) -> Option<usize> {
 
 /// Whether the first definition of that name after ours is libc's own, and not
 /// another interposer's. Async-signal-safe.
+#[cfg(target_arch = "x86_64")] // for waits
 pub fn behind_is_libc(id: Id) -> bool {
     let of_libc = |object: Object<'_>| object.find(name(Id::__errno_location)).is_some();
     OBJECTS.find(name(id)).is_none_or(|(_, object)| of_libc(object))

@@ -19,8 +19,10 @@
 //! | `sleep_stretch`: the body of the function in which a wait sleeps | [`sleep`] |
 //! | `gate`, `other_gate`: what runs in front of handlers | [`gate`] |
 //! | `SignalContext`: the registers that the gate finds | [`gate`] |
+//! | `numbers`: calls whose name or number differs | [`call`], the library |
 //!
-//! Only x86-64 needs the rows from `int80` on, for a defect of its own.
+//! Only x86-64 needs the rows from `int80` to `SignalContext`, for a defect of
+//! its own; for others there is [`wait`](crate::wait) without a strategy.
 //! `FreeBSD` needs two items: `syscall6` and `int80`.
 //!
 //! [`call`]: crate::os::call
@@ -33,6 +35,16 @@
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate
 //! [`permission`]: crate::small_stacks::permission
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod cpuid;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub use cpuid::{Features, IS_X86_64, RED_ZONE, features, largest_frame, usual_frame};
+
+#[cfg(target_arch = "x86")]
+mod x86;
+#[cfg(target_arch = "x86")]
+pub use x86::*;
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;

@@ -3,6 +3,8 @@
 use core::ffi::c_int;
 
 use crate::os::signals::KernelAction;
+#[cfg(target_arch = "x86")]
+use crate::os::signals::OldAction;
 use crate::os::user_memory;
 use crate::residency::{adopt_current, ordinary};
 
@@ -16,6 +18,14 @@ pub fn before_handler(new: *const libc::sigaction) {
 
 /// Like [`before_handler`], for the structure of rt_sigaction(2).
 pub fn before_kernel_handler(new: *const KernelAction) {
+    if let Some(action) = user_memory::read(new) {
+        hold_for(action.handler, action.flags as c_int);
+    }
+}
+
+/// The same for the structure of the old sigaction(2).
+#[cfg(target_arch = "x86")]
+pub fn before_old_handler(new: *const OldAction) {
     if let Some(action) = user_memory::read(new) {
         hold_for(action.handler, action.flags as c_int);
     }

@@ -9,22 +9,29 @@
 //! Source: the gABI's "Dynamic Section" and "Hash Table". For `DT_GNU_HASH` and
 //! `DT_VERSYM`, glibc's `elf/dl-lookup.c` shows what loaders accept.
 
-/// Program header of a loaded object.
-pub type Header = libc::Elf64_Phdr;
-/// Symbol table entry.
-type Symbol = libc::Elf64_Sym;
+#[cfg(target_pointer_width = "32")]
+use libc::{Elf32_Phdr as Phdr, Elf32_Sym as Sym};
+#[cfg(target_pointer_width = "64")]
+use libc::{Elf64_Phdr as Phdr, Elf64_Sym as Sym};
 
-const DT_HASH: u64 = 4;
-const DT_STRTAB: u64 = 5;
-const DT_SYMTAB: u64 = 6;
-const DT_STRSZ: u64 = 10;
-const DT_GNU_HASH: u64 = 0x6fff_fef5;
-const DT_VERSYM: u64 = 0x6fff_fff0;
-const DT_FLAGS_1: u64 = 0x6fff_fffb;
-const DT_NULL: u64 = 0;
+/// Program header of a loaded object.
+pub type Header = Phdr;
+/// Symbol table entry.
+type Symbol = Sym;
+/// What the dynamic section consists of, and the filter of `DT_GNU_HASH`.
+type Word = usize;
+
+const DT_HASH: Word = 4;
+const DT_STRTAB: Word = 5;
+const DT_SYMTAB: Word = 6;
+const DT_STRSZ: Word = 10;
+const DT_GNU_HASH: Word = 0x6fff_fef5;
+const DT_VERSYM: Word = 0x6fff_fff0;
+const DT_FLAGS_1: Word = 0x6fff_fffb;
+const DT_NULL: Word = 0;
 
 /// In `DT_FLAGS_1`: the object is never unloaded.
-const DF_1_NODELETE: u64 = 8;
+const DF_1_NODELETE: Word = 8;
 /// In a version index: this is not the default version of its name.
 const HIDDEN: u16 = 0x8000;
 /// The longest hash chain to follow: real ones hold a few symbols.
@@ -167,8 +174,7 @@ impl<'a> Segments<'a> {
 
     /// Converts an address from the dynamic section: glibc has relocated it in
     /// place, musl and the vDSO have not.
-    fn resolve(self, value: u64) -> usize {
-        let value = value as usize;
+    fn resolve(self, value: Word) -> usize {
         if self.room(value) > 0 { value } else { self.bias.wrapping_add(value) }
     }
 }
@@ -177,7 +183,7 @@ impl<'a> Segments<'a> {
 struct GnuHash<'a> {
     first_symbol: u32,
     shift: u32,
-    bloom: &'a [u64],
+    bloom: &'a [Word],
     buckets: &'a [u32],
     chains: &'a [u32],
 }
@@ -189,8 +195,9 @@ impl<'a> GnuHash<'a> {
             return None;
         };
         let bloom_at = address.checked_add(16)?;
-        let bloom = segments.items::<u64>(bloom_at, bloom_count as usize);
-        let buckets_at = bloom_at.checked_add((bloom_count as usize).checked_mul(8)?)?;
+        let bloom = segments.items::<Word>(bloom_at, bloom_count as usize);
+        let buckets_at =
+            bloom_at.checked_add((bloom_count as usize).checked_mul(size_of::<Word>())?)?;
         let buckets = segments.items::<u32>(buckets_at, bucket_count as usize);
         let chains_at = buckets_at.checked_add((bucket_count as usize).checked_mul(4)?)?;
         let chains = segments.items::<u32>(chains_at, usize::MAX);
@@ -208,8 +215,9 @@ impl<'a> GnuHash<'a> {
         let hash = name.gnu;
         // The length is a power of two in every real object, so the mask gives
         // the remainder.
-        let word = self.bloom.get((hash as usize / 64) & (self.bloom.len() - 1))?;
-        let bits = 1_u64 << (hash % 64) | 1_u64 << (hash.wrapping_shr(self.shift) % 64);
+        let word = self.bloom.get(((hash / Word::BITS) as usize) & (self.bloom.len() - 1))?;
+        let bit = |hash: u32| -> Word { 1 << (hash % Word::BITS) };
+        let bits = bit(hash) | bit(hash.wrapping_shr(self.shift));
         if word & bits != bits {
             return None;
         }
@@ -270,7 +278,7 @@ pub struct Object<'a> {
     versions: &'a [u16],
     gnu: Option<GnuHash<'a>>,
     sysv: Option<SysvHash<'a>>,
-    flags: u64,
+    flags: Word,
 }
 
 impl<'a> Object<'a> {
@@ -285,7 +293,8 @@ impl<'a> Object<'a> {
         let segments = Segments { bias, headers };
         let dynamic = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC)?;
         let at = bias.wrapping_add(dynamic.p_vaddr as usize);
-        let entries = segments.items::<[u64; 2]>(at, dynamic.p_memsz as usize / 16);
+        let entries =
+            segments.items::<[Word; 2]>(at, dynamic.p_memsz as usize / size_of::<[Word; 2]>());
 
         let (mut strings, mut string_bytes, mut symbols) = (0, 0, 0);
         let (mut versions, mut gnu, mut sysv, mut flags) = (0, 0, 0, 0);
@@ -305,7 +314,7 @@ impl<'a> Object<'a> {
         let object = Object {
             bias,
             symbols: segments.items(segments.resolve(symbols), usize::MAX),
-            strings: segments.items(segments.resolve(strings), string_bytes as usize),
+            strings: segments.items(segments.resolve(strings), string_bytes),
             versions: match versions {
                 0 => &[],
                 value => segments.items(segments.resolve(value), usize::MAX),

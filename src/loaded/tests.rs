@@ -110,7 +110,7 @@ impl Copy {
     /// Reverts glibc's relocation of the addresses in the dynamic section.
     fn unrelocate(&mut self, old_bias: usize) {
         for [tag, value] in self.dynamic() {
-            if matches!(*tag, DT_STRTAB | DT_SYMTAB | DT_VERSYM | DT_GNU_HASH | DT_HASH)
+            if matches!(*tag as usize, DT_STRTAB | DT_SYMTAB | DT_VERSYM | DT_GNU_HASH | DT_HASH)
                 && *value as usize > old_bias
             {
                 *value -= old_bias as u64;
@@ -148,11 +148,11 @@ fn a_copy_that_is_not_relocated_is_read_too_and_by_either_hash() {
     let mut copy = Copy::of_libc();
     let found = copy.find(SIGACTION).expect("by DT_GNU_HASH");
     for [tag, _] in copy.dynamic() {
-        if *tag == DT_GNU_HASH {
+        if *tag as usize == DT_GNU_HASH {
             *tag = 0x6000_0000;
         }
     }
-    let has_sysv = copy.dynamic().iter().any(|[tag, _]| *tag == DT_HASH);
+    let has_sysv = copy.dynamic().iter().any(|[tag, _]| *tag as usize == DT_HASH);
     assert_eq!(copy.find(SIGACTION), has_sysv.then_some(found));
 }
 

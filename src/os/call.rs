@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::errno::Errno;
 use super::page::{self, Pages};
-use crate::arch;
+use crate::arch::{self, numbers};
 
 /// The outcome of a system call: its return value, or its error.
 pub type Outcome = Result<usize, Errno>;
@@ -140,7 +140,7 @@ pub fn is_mapped(start: usize, length: usize) -> bool {
 pub fn room_for_lock(length: usize) -> Result<(), Errno> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_LOCKED;
     let protection = libc::PROT_NONE as usize;
-    let start = harmless(libc::SYS_mmap, [0, length, protection, flags as usize, usize::MAX, 0])?;
+    let start = harmless(numbers::MMAP, [0, length, protection, flags as usize, usize::MAX, 0])?;
     // SAFETY: nobody else knows the mapping.
     let _ = unsafe { unmap_memory(start, length) };
     Ok(())
@@ -162,8 +162,8 @@ pub fn uname(name: &mut MaybeUninit<libc::utsname>) -> Result<&libc::utsname, Er
 ///
 /// # Errors
 /// EINVAL for an unknown resource.
-pub fn getrlimit(resource: u32) -> Result<libc::rlimit, Errno> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+pub fn getrlimit(resource: u32) -> Result<libc::rlimit64, Errno> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     let target = core::ptr::from_mut(&mut limit) as usize;
     // SAFETY: a null new limit, and a live destination for the old one.
     unsafe { raw(libc::SYS_prlimit64, [0, resource as usize, 0, target]) }?;
@@ -227,8 +227,10 @@ pub fn write(fd: c_int, bytes: &[u8]) -> Outcome {
 pub fn write_at_once(fd: c_int, bytes: &[u8]) -> Outcome {
     let vector = [bytes.as_ptr() as usize, bytes.len()];
     let from = core::ptr::from_ref(&vector) as usize;
-    // Offset -1 means the file's own position.
-    let arguments = [fd as usize, from, 1, usize::MAX, 0, libc::RWF_NOWAIT as usize];
+    // Offset -1 means the file's own position. A 32-bit program passes it in two
+    // halves; a 64-bit kernel ignores the second.
+    let upper = if cfg!(target_pointer_width = "32") { usize::MAX } else { 0 };
+    let arguments = [fd as usize, from, 1, usize::MAX, upper, libc::RWF_NOWAIT as usize];
     // SAFETY: a live vector of one live, readable slice.
     unsafe { raw(libc::SYS_pwritev2, arguments) }
 }
@@ -258,11 +260,11 @@ pub fn has_room(fd: c_int) -> bool {
 ///
 /// # Errors
 /// EBADF.
-pub fn fstat(fd: c_int) -> Result<libc::stat, Errno> {
-    let mut file = MaybeUninit::<libc::stat>::zeroed();
+pub fn fstat(fd: c_int) -> Result<libc::stat64, Errno> {
+    let mut file = MaybeUninit::<libc::stat64>::zeroed();
     let place = file.as_mut_ptr() as usize;
     // SAFETY: a live destination for the answer.
-    unsafe { raw(libc::SYS_fstat, [fd as usize, place]) }?;
+    unsafe { raw(numbers::FSTAT, [fd as usize, place]) }?;
     // SAFETY: plain numbers, for which zeroes are valid; the kernel has set
     // them.
     Ok(unsafe { file.assume_init() })
@@ -376,13 +378,14 @@ pub fn write_from_nowhere(pid: c_int, nowhere: usize, start: usize, length: usiz
 /// Those of mmap(2).
 pub fn reserve(length: usize, protection: c_int) -> Outcome {
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
-    harmless(libc::SYS_mmap, [far_away(length), length, protection as usize, flags, usize::MAX, 0])
+    harmless(numbers::MMAP, [far_away(length), length, protection as usize, flags, usize::MAX, 0])
 }
 
 /// Where the kernel should put a mapping of ours: far below everything that it
 /// maps on its own. Right below a stack of the program that has no guard, our
 /// mapping would take an overflow that then goes unnoticed. If the address is
 /// taken, the kernel chooses another.
+#[cfg(target_pointer_width = "64")]
 fn far_away(length: usize) -> usize {
     /// Far enough away, and not near any address where mappings usually are.
     const FAR: usize = 1 << 44;
@@ -398,6 +401,27 @@ fn far_away(length: usize) -> usize {
     here.saturating_sub(down)
 }
 
+/// Where the kernel should put a mapping of ours: between the lowest addresses
+/// and a program that is linked to its usual place. So nothing of ours splits
+/// the room that a 32-bit program has for large mappings. If the address is
+/// taken, the kernel chooses another.
+#[cfg(target_pointer_width = "32")]
+fn far_away(length: usize) -> usize {
+    /// Where such a program begins.
+    const PROGRAM: usize = 0x0804_8000;
+    /// What some programs want for themselves, from address 0.
+    const LOWEST: usize = 32 << 20;
+    /// The gap above each mapping.
+    const APART: usize = 1 << 20;
+    /// How far down the last mapping begins. Addresses that were unmapped are
+    /// not used again.
+    static DOWN: AtomicUsize = AtomicUsize::new(0);
+    let step = length.next_multiple_of(page::SIZE).saturating_add(APART);
+    let down = DOWN.fetch_add(step, Ordering::Relaxed).saturating_add(step);
+    let start = PROGRAM.saturating_sub(down);
+    if start < LOWEST { 0 } else { start }
+}
+
 /// Maps `length` bytes of fresh, zeroed memory and returns its address.
 ///
 /// # Errors
@@ -405,7 +429,7 @@ fn far_away(length: usize) -> usize {
 pub fn map_memory(length: usize) -> Outcome {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
-    harmless(libc::SYS_mmap, [far_away(length), length, protection, flags, usize::MAX, 0])
+    harmless(numbers::MMAP, [far_away(length), length, protection, flags, usize::MAX, 0])
 }
 
 /// Whether nothing is mapped in `[start, start + length)`; false in doubt.
@@ -472,7 +496,7 @@ pub fn protect(start: usize, length: usize, protection: c_int) -> Outcome {
 pub fn map_shared(length: usize) -> Outcome {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as usize;
-    harmless(libc::SYS_mmap, [0, length, protection, flags, usize::MAX, 0])
+    harmless(numbers::MMAP, [0, length, protection, flags, usize::MAX, 0])
 }
 
 /// Unmaps memory from [`map_memory`].

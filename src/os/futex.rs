@@ -1,6 +1,7 @@
 //! The two uses of futex(2): sleeping for our lock, and making the kernel
 //! write to a page on our behalf.
 
+use core::ffi::c_long;
 use core::sync::atomic::AtomicU32;
 
 use super::call::{self, Outcome};
@@ -11,7 +12,7 @@ const WAKE_OP: usize = (libc::FUTEX_WAKE_OP | libc::FUTEX_PRIVATE_FLAG) as usize
 
 /// Sleeps while `word` holds `value`; if `nanoseconds` (less than a second) is
 /// given, for at most that long. May wake spuriously.
-pub(super) fn wait(word: &AtomicU32, value: u32, nanoseconds: Option<i64>) {
+pub(super) fn wait(word: &AtomicU32, value: u32, nanoseconds: Option<c_long>) {
     let at = core::ptr::from_ref(word) as usize;
     let time = nanoseconds.map(|tv_nsec| libc::timespec { tv_sec: 0, tv_nsec });
     let limit = time.as_ref().map_or(0, |time| core::ptr::from_ref(time) as usize);

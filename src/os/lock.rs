@@ -2,7 +2,7 @@
 //! lock's own stack.
 
 use core::cell::UnsafeCell;
-use core::ffi::c_void;
+use core::ffi::{c_long, c_void};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,7 +24,7 @@ const GIVEN_UP: u32 = 5;
 /// How long a thread waits for a fork: this many times [`NAP`].
 const NAPS: u32 = 200;
 /// One wait, in nanoseconds.
-const NAP: i64 = 5_000_000;
+const NAP: c_long = 5_000_000;
 
 /// A value under a lock that sleeps in futex(2) when contended (a spinlock
 /// could hang a real-time program).
@@ -155,7 +155,7 @@ trait Word {
     fn replace(&self, state: u32, order: Ordering) -> u32;
     /// Sleeps while the word is `state`, for at most `nanoseconds` if given.
     /// May wake spuriously.
-    fn wait(&self, state: u32, nanoseconds: Option<i64>);
+    fn wait(&self, state: u32, nanoseconds: Option<c_long>);
     /// Wakes one sleeper.
     fn wake_one(&self);
     /// Wakes all sleepers.
@@ -175,7 +175,7 @@ impl Word for AtomicU32 {
         self.swap(state, order)
     }
 
-    fn wait(&self, state: u32, nanoseconds: Option<i64>) {
+    fn wait(&self, state: u32, nanoseconds: Option<c_long>) {
         futex::wait(self, state, nanoseconds);
     }
 

@@ -177,6 +177,19 @@ pub struct KernelAction {
     mask: Mask,
 }
 
+/// The kernel's `struct old_sigaction`, which the old sigaction(2) takes.
+#[cfg(target_arch = "x86")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct OldAction {
+    /// The handler, or `SIG_DFL`, `SIG_IGN`.
+    pub handler: usize,
+    mask: usize,
+    /// `SA_*`.
+    pub flags: usize,
+    restorer: usize,
+}
+
 /// The kernel's disposition of `signal`. Async-signal-safe.
 ///
 /// # Errors

@@ -94,6 +94,6 @@ pub fn write(line: &[u8]) {
     }
 }
 
-fn kind(file: &libc::stat) -> u32 {
+fn kind(file: &libc::stat64) -> u32 {
     file.st_mode & libc::S_IFMT
 }

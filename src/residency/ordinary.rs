@@ -214,7 +214,8 @@ pub fn adopt_thread(attributes: Attributes) {
 #[must_use]
 pub fn main_stack(end: usize) -> Stack {
     let limit = call::getrlimit(libc::RLIMIT_STACK).ok().map(|limit| limit.rlim_cur);
-    let limit = limit.filter(|&bytes| bytes != libc::RLIM_INFINITY).map(|bytes| bytes as usize);
+    let limit = limit.filter(|&bytes| bytes != u64::MAX);
+    let limit = limit.and_then(|bytes| usize::try_from(bytes).ok());
     let lowest = bounds::of_main(end, limit).lowest;
     Stack { base: lowest, size: end.saturating_sub(lowest) }
 }

@@ -106,7 +106,7 @@ pub fn mapped(start: usize, length: usize) {
     let first = start / page::SIZE;
     let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
     let more = last.wrapping_sub(first);
-    if more >= MOST_PAGES || start >> 47 != 0 {
+    if more >= MOST_PAGES || (start as u64) >> 47 != 0 {
         // Whatever began here before is gone anyway.
         forget(start);
     } else if let Some(Set(last_one, before)) = set(first) {
@@ -138,7 +138,7 @@ pub fn unmapped(start: usize, length: usize) {
     let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
     let more = last.wrapping_sub(first);
     if more < MOST_PAGES {
-        let place = (first << (FIRST - TIMES) | more) as u64;
+        let place = (first as u64) << (FIRST - TIMES) | more as u64;
         if set(first).is_some_and(|set| set.empty(|known| known >> TIMES == place)) {
             return;
         }

@@ -10,6 +10,8 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::config::Signals;
+#[cfg(target_arch = "x86")]
+use crate::os::signals::OldAction;
 use crate::os::signals::{self, KernelAction};
 use crate::os::user_memory;
 use crate::residency::charge::ours;
@@ -127,6 +129,19 @@ impl Action for KernelAction {
     }
     fn set_flags(&mut self, flags: c_int) {
         self.flags = self.flags & !(u32::MAX as usize) | flags as u32 as usize;
+    }
+}
+
+#[cfg(target_arch = "x86")]
+impl Action for OldAction {
+    fn handler(&self) -> usize {
+        self.handler
+    }
+    fn flags(&self) -> c_int {
+        self.flags as c_int
+    }
+    fn set_flags(&mut self, flags: c_int) {
+        self.flags = flags as usize;
     }
 }
 

@@ -127,12 +127,11 @@ pub struct Counters {
 }
 
 // `docs/published-block.md` and other people's readers rely on these.
-#[cfg(target_pointer_width = "64")]
 const _: () = {
     assert!(offset_of!(Block, plan) == 32);
     assert!(offset_of!(Block, force) == 64);
     assert!(offset_of!(Force, owner) == 8);
-    assert!(offset_of!(Force, table) == 24);
+    assert!(offset_of!(Force, table) == 16 + size_of::<usize>());
     assert!(offset_of!(Block, counters) == 128);
     assert!(offset_of!(Counters, deepest) == 10 * size_of::<usize>());
     assert!(size_of::<Block>() == 256);

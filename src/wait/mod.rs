@@ -11,6 +11,7 @@
 //! | [`Strategy`] | the ways to carry out a wait, and the one in force |
 //! | `freebsd` | waits on `FreeBSD` |
 //! | `linux` | waits on Linux: sleep, then reap |
+//! | `unaffected` | architectures whose waits cannot lose anything |
 
 mod strategy;
 pub use strategy::{Strategy, strategy};
@@ -20,10 +21,15 @@ mod freebsd;
 #[cfg(target_os = "freebsd")]
 pub use freebsd::{run, take_charge, wait4, wait6};
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod linux;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use linux::{
     Interrupted, acts, cancel, gate, halves, int80, request, retries, run, sleep, stand_down,
     stand_up, take_charge,
 };
+
+#[cfg(all(target_os = "linux", not(target_arch = "x86_64")))]
+mod unaffected;
+#[cfg(all(target_os = "linux", not(target_arch = "x86_64")))]
+pub use unaffected::{Interrupted, acts, gate, retries, stand_down, stand_up, take_charge};

@@ -23,6 +23,7 @@ pub fn strategy() -> Strategy {
 }
 
 /// Puts `strategy` in force. Async-signal-safe.
+#[cfg(any(target_arch = "x86_64", target_os = "freebsd"))]
 pub(super) fn put_in_force(strategy: Strategy) {
     IN_FORCE.store(strategy as u8, Ordering::Relaxed);
 }

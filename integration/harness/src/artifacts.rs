@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use object::read::elf::{ElfFile64, Sym as _};
-use object::{Endianness, Object as _, ObjectSection as _, elf};
+use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, elf};
 use tempfile::TempDir;
 
 /// The root of the workspace.
@@ -48,6 +48,37 @@ pub fn preload() -> &'static Path {
     })
 }
 
+/// The path of the library for 32-bit programs, rebuilt if stale.
+///
+/// # Panics
+///
+/// If the build fails.
+#[must_use]
+pub fn preload32() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let mut build = in_workspace("packaging/i686/build");
+        let output = build.stdin(Stdio::null()).output().expect("the script is there");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "packaging/i686/build: {words}");
+        let path = String::from_utf8(output.stdout).expect("a path");
+        path.lines().last().expect("the path of the library").into()
+    })
+}
+
+/// The library for a program: the one of its width.
+///
+/// # Panics
+///
+/// If the build fails.
+#[must_use]
+pub fn preload_for(program: &Path) -> &'static Path {
+    const WIDTH_32: [u8; 5] = *b"\x7fELF\x01";
+    let mut head = [0; WIDTH_32.len()];
+    let read = fs::File::open(program).and_then(|mut file| file.read_exact(&mut head));
+    if read.is_ok() && head == WIDTH_32 { preload32() } else { preload() }
+}
+
 /// The path of the static command, as it is installed; rebuilt if stale.
 ///
 /// # Panics
@@ -78,8 +109,9 @@ pub fn chaos() -> &'static Path {
     })
 }
 
-/// A copy of `libsigward.so` without `DF_1_INITFIRST`: glibc then runs its constructor after
-/// those of the program's libraries, as before 2.34, where libpthread comes first.
+/// A copy of `libsigward.so`, of the width of `program`, without `DF_1_INITFIRST`: glibc then
+/// runs its constructor after those of the program's libraries, as before 2.34, where libpthread
+/// comes first.
 ///
 /// # Errors
 ///
@@ -88,14 +120,22 @@ pub fn chaos() -> &'static Path {
 /// # Panics
 ///
 /// If the library does not have the flag.
-pub fn initialised_late() -> io::Result<PathBuf> {
-    const FLAGS_1: [u8; 8] = 0x6fff_fffb_u64.to_le_bytes();
+pub fn initialised_late(program: &Path) -> io::Result<PathBuf> {
+    const FLAGS_1: u64 = 0x6fff_fffb;
     const INITFIRST: u8 = 0x20;
-    let mut bytes = fs::read(preload())?;
-    let entry = bytes.windows(8).position(|tag| tag == FLAGS_1).expect("DT_FLAGS_1");
-    assert_ne!(bytes[entry + 8] & INITFIRST, 0, "initialised first");
-    bytes[entry + 8] &= !INITFIRST;
-    changed(&bytes, "late")
+    let library = preload_for(program);
+    let mut bytes = fs::read(library)?;
+    let file = object::File::parse(&*bytes).expect("an ELF file");
+    let word = if file.is_64() { 8 } else { 4 };
+    let dynamic = file.section_by_name(".dynamic").and_then(|section| section.file_range());
+    let (start, size) = dynamic.expect("a dynamic section");
+    let table = &bytes[start as usize..][..size as usize];
+    let tag = &FLAGS_1.to_le_bytes()[..word];
+    let entry = table.chunks(2 * word).position(|entry| entry.starts_with(tag));
+    let flags = start as usize + entry.expect("DT_FLAGS_1") * 2 * word + word;
+    assert_ne!(bytes[flags] & INITFIRST, 0, "initialised first");
+    bytes[flags] &= !INITFIRST;
+    changed(&bytes, if word == 8 { "late" } else { "late32" })
 }
 
 /// A copy of `libsigward.so` that does not export `hook`: the dynamic symbol has no name, so
@@ -120,10 +160,10 @@ pub fn without(hook: &str) -> io::Result<PathBuf> {
 /// If it cannot be read.
 pub fn exports(path: &Path) -> io::Result<BTreeSet<String>> {
     let bytes = fs::read(path)?;
-    let file = ElfFile64::<Endianness>::parse(&*bytes)
-        .map_err(|error| io::Error::other(error.to_string()))?;
-    let names = exported(&file).map(|(_, name)| String::from_utf8_lossy(name).into_owned());
-    Ok(names.collect())
+    let file = object::File::parse(&*bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    let defined = file.dynamic_symbols().filter(|symbol| !symbol.is_undefined());
+    let names = defined.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
+    Ok(names.filter(|name| !name.is_empty()).collect())
 }
 
 /// The named symbols that the file defines, with their indices.
@@ -247,7 +287,12 @@ fn run(cargo: &mut Command) -> io::Result<()> {
 /// `cargo` in the workspace, without the variables that an outer `cargo test` or `cargo
 /// run` sets for its own package: they would make the inner build stale or different.
 fn cargo_command() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    in_workspace(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// The same for another program.
+fn in_workspace(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(workspace());
     for (name, _) in env::vars_os() {
         let Some(name) = name.to_str() else { continue };

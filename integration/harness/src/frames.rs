@@ -152,6 +152,8 @@ struct Delivery {
     name: String,
     signal: i32,
     faults_before: u64,
+    /// The stack pointer.
+    before: u64,
 }
 
 struct Tracer {
@@ -247,7 +249,7 @@ impl Tracer {
         let faults = faults_after - delivery.faults_before;
         // None: another thread has just set the signal to SIG_IGN, and the step executed
         // an instruction of the program.
-        if let Some(stack) = frame_stack(tid, delivery.signal) {
+        if let Some(stack) = delivery.frame_stack(tid) {
             self.frames.push(delivery.frame(tid, faults, stack));
         }
     }
@@ -267,6 +269,7 @@ impl Delivery {
             name: field("Name:")?.to_owned(),
             signal,
             faults_before: faults(tid)?,
+            before: registers(tid)?.rsp,
         })
     }
 
@@ -286,35 +289,66 @@ fn faults(tid: i32) -> Option<u64> {
     Some(minor + major)
 }
 
-/// Where the frame lies of a thread that is at its handler's first instruction.
-///
-/// The kernel passes the signal in rdi and the `ucontext_t`, which names the alternate
-/// stack, in rdx. None if this is not the entry of a handler of `signal`.
-fn frame_stack(tid: i32, signal: i32) -> Option<FrameStack> {
+/// The registers of a stopped thread; those of a 32-bit program in their 64-bit places.
+fn registers(tid: i32) -> Option<libc::user_regs_struct> {
     // SAFETY: a user_regs_struct consists of integers.
     let mut regs: libc::user_regs_struct = unsafe { mem::zeroed() };
     // SAFETY: GETREGS writes one user_regs_struct through data.
     let done = unsafe { libc::ptrace(libc::PTRACE_GETREGS, tid, 0, &raw mut regs) };
-    if done != 0 || regs.rdi != signal as u64 {
-        return None;
+    (done == 0).then_some(regs)
+}
+
+/// Reads a word of `N` bytes from a thread's memory.
+fn peek<const N: usize>(tid: i32, address: u64) -> Option<u64> {
+    let mut word = 0_u64;
+    let local = libc::iovec { iov_base: (&raw mut word).cast(), iov_len: N };
+    let remote =
+        libc::iovec { iov_base: ptr::without_provenance_mut(address as usize), iov_len: N };
+    // SAFETY: the local vector is part of `word`; the kernel checks the remote one.
+    let read = unsafe { libc::process_vm_readv(tid, &raw const local, 1, &raw const remote, 1, 0) };
+    (read == N as isize).then_some(word)
+}
+
+impl Delivery {
+    /// Where the frame lies of a thread that is at its handler's first instruction.
+    ///
+    /// The kernel passes the signal in rdi and the `ucontext_t`, which names the alternate
+    /// stack, in rdx. None if this is not the entry of a handler of this signal.
+    fn frame_stack(&self, tid: i32) -> Option<FrameStack> {
+        /// The code segment of 32-bit programs.
+        const USER32: u64 = 0x23;
+        let regs = registers(tid)?;
+        if regs.cs == USER32 {
+            return (regs.rax == self.signal as u64).then(|| self.frame_stack32(tid, &regs))?;
+        }
+        if regs.rdi != self.signal as u64 {
+            return None;
+        }
+        let stack = regs.rdx + offset_of!(libc::ucontext_t, uc_stack) as u64;
+        let base = peek::<8>(tid, stack + offset_of!(libc::stack_t, ss_sp) as u64)?;
+        let size = peek::<8>(tid, stack + offset_of!(libc::stack_t, ss_size) as u64)?;
+        Some(which(regs.rsp, base, size))
     }
-    let peek = |offset: usize| -> Option<u64> {
-        let mut word = 0_u64;
-        let local = libc::iovec { iov_base: (&raw mut word).cast(), iov_len: 8 };
-        let remote = libc::iovec {
-            iov_base: ptr::without_provenance_mut(regs.rdx as usize + offset),
-            iov_len: 8,
-        };
-        // SAFETY: the local vector is `word`; the kernel checks the remote one.
-        let read =
-            unsafe { libc::process_vm_readv(tid, &raw const local, 1, &raw const remote, 1, 0) };
-        (read == 8).then_some(word)
-    };
-    let stack = offset_of!(libc::ucontext_t, uc_stack);
-    let base = peek(stack + offset_of!(libc::stack_t, ss_sp))?;
-    let size = peek(stack + offset_of!(libc::stack_t, ss_size))?;
-    let inside = regs.rsp.checked_sub(base).is_some_and(|depth| depth > 0 && depth <= size);
-    Some(if inside { FrameStack::Altstack } else { FrameStack::Ordinary })
+
+    /// The same for a 32-bit program, which gets the signal in eax, and the `ucontext_t` in ecx if
+    /// the handler was installed with `SA_SIGINFO`. Otherwise the frame does not name the stack:
+    /// it is an alternate one if it is not right below the place where the thread was.
+    fn frame_stack32(&self, tid: i32, regs: &libc::user_regs_struct) -> Option<FrameStack> {
+        /// More than any frame takes.
+        const NEAR: u64 = 64 << 10;
+        if regs.rcx == 0 {
+            let below = self.before.checked_sub(regs.rsp).is_some_and(|depth| depth < NEAR);
+            return Some(if below { FrameStack::Ordinary } else { FrameStack::Altstack });
+        }
+        // uc_flags, uc_link; ss_sp, ss_flags, ss_size.
+        Some(which(regs.rsp, peek::<4>(tid, regs.rcx + 8)?, peek::<4>(tid, regs.rcx + 16)?))
+    }
+}
+
+/// The stack that `sp` is on, if the alternate one has this base and size.
+fn which(sp: u64, base: u64, size: u64) -> FrameStack {
+    let inside = sp.checked_sub(base).is_some_and(|depth| depth > 0 && depth <= size);
+    if inside { FrameStack::Altstack } else { FrameStack::Ordinary }
 }
 
 fn ptrace(request: libc::c_uint, tid: i32, data: i64) -> io::Result<()> {

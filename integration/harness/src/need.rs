@@ -69,7 +69,7 @@ pub fn report() -> PathBuf {
     artifacts::target().join("left-out")
 }
 
-fn in_ci() -> bool {
+pub(crate) fn in_ci() -> bool {
     env::var_os("CI").is_some_and(|ci| ci == "true")
 }
 

@@ -11,9 +11,11 @@
 //! | `// links: NAME` | links the library built from `NAME.c`, found at run time by its path |
 //! | `// output: NAME` | the file name of the result |
 //! | `// only: glibc` | not for musl |
+//! | `// only: 64-bit` | not for 32-bit programs |
 //!
 //! A name that starts with `lib` becomes a shared library.
 
+use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -37,14 +39,25 @@ pub enum Libc {
     OldGlibc,
     /// musl, by `musl-gcc` of Debian's `musl-tools`.
     Musl,
+    /// The machine's glibc for 32-bit programs, by `gcc -m32` of Debian's `gcc-multilib`. Not one
+    /// of [`libcs`]: 32-bit programs have tests of their own.
+    Glibc32,
+    /// glibc 2.31 for 32-bit programs, also among [`libcs32`]; the compiler comes from
+    /// `integration/harness/fetch-old-glibc --32`.
+    OldGlibc32,
+    /// musl for 32-bit programs, also among [`libcs32`]; the compiler comes from
+    /// `integration/harness/fetch-musl32`.
+    Musl32,
 }
 
 impl Libc {
     fn compiler(self) -> PathBuf {
         match self {
-            Self::Glibc => "gcc".into(),
+            Self::Glibc | Self::Glibc32 => "gcc".into(),
             Self::OldGlibc => target().join("old-glibc/gcc"),
             Self::Musl => "musl-gcc".into(),
+            Self::OldGlibc32 => target().join("old-glibc-32/gcc"),
+            Self::Musl32 => target().join("musl32/gcc"),
         }
     }
 
@@ -55,14 +68,41 @@ impl Libc {
             Self::Glibc => "glibc",
             Self::OldGlibc => "glibc-2.31",
             Self::Musl => "musl",
+            Self::Glibc32 => "glibc-32",
+            Self::OldGlibc32 => "glibc-2.31-32",
+            Self::Musl32 => "musl-32",
         }
     }
 
     /// Its name in `// only:`.
     const fn family(self) -> &'static str {
-        match self {
-            Self::Glibc | Self::OldGlibc => "glibc",
-            Self::Musl => "musl",
+        if self.is_musl() { "musl" } else { "glibc" }
+    }
+
+    /// Whether it is for 32-bit programs.
+    #[must_use]
+    pub const fn is_32_bit(self) -> bool {
+        matches!(self, Self::Glibc32 | Self::OldGlibc32 | Self::Musl32)
+    }
+
+    /// Whether it is musl, of either width.
+    #[must_use]
+    pub const fn is_musl(self) -> bool {
+        matches!(self, Self::Musl | Self::Musl32)
+    }
+
+    /// Its width in `// only:`.
+    const fn width(self) -> &'static str {
+        if self.is_32_bit() { "32-bit" } else { "64-bit" }
+    }
+
+    /// More flags for a program, or for a shared library. Old 32-bit programs are linked to fixed
+    /// addresses.
+    const fn flags(self, shared: bool) -> &'static [&'static str] {
+        match (self.is_32_bit(), shared) {
+            (false, _) => &[],
+            (true, true) => &["-m32"],
+            (true, false) => &["-m32", "-fno-pie", "-no-pie"],
         }
     }
 
@@ -80,12 +120,29 @@ impl Libc {
                 let remedy = "apt-get install musl-tools";
                 need::required(need::installed("musl-gcc").is_some(), "musl-gcc", remedy)
             }
+            Self::OldGlibc32 => need::optional(
+                compiler.exists(),
+                "glibc 2.31 for 32-bit programs",
+                "integration/harness/fetch-old-glibc --32",
+            ),
+            Self::Musl32 => need::optional(
+                compiler.exists(),
+                "musl for 32-bit programs",
+                "integration/harness/fetch-musl32",
+            ),
+            Self::Glibc32 => {
+                // Without the file the compiler prints the bare name.
+                let start = ["-m32", "-print-file-name=crt1.o"];
+                let found = Command::new("gcc").args(start).output();
+                let found = found.is_ok_and(|output| output.stdout.starts_with(b"/"));
+                need::required(found, "gcc -m32", "apt-get install gcc-multilib")
+            }
         }
     }
 }
 
 /// The C libraries whose compiler is installed. Only the machine's glibc is always there; in
-/// CI musl must be there too.
+/// CI musl must be there too. With `WIDTH=32` those for 32-bit programs: see [`libcs32`].
 ///
 /// # Panics
 ///
@@ -94,18 +151,38 @@ impl Libc {
 pub fn libcs() -> &'static [Libc] {
     static PRESENT: OnceLock<Vec<Libc>> = OnceLock::new();
     PRESENT.get_or_init(|| {
+        if env::var_os("WIDTH").is_some_and(|width| width == "32") {
+            return libcs32().to_vec();
+        }
         let all = [Libc::Glibc, Libc::OldGlibc, Libc::Musl];
         all.into_iter().filter(|libc| libc.present()).collect()
     })
 }
 
-/// Every program that prints the same in each run and ends quickly, with each C library that it
+/// The C libraries for 32-bit programs whose compiler is installed. In CI only the machine's glibc,
+/// to save time, and it must be there; with `WIDTH=32` all of them.
+///
+/// # Panics
+///
+/// If it is missing in CI.
+#[must_use]
+pub fn libcs32() -> &'static [Libc] {
+    static PRESENT: OnceLock<Vec<Libc>> = OnceLock::new();
+    PRESENT.get_or_init(|| {
+        let all = [Libc::Glibc32, Libc::OldGlibc32, Libc::Musl32];
+        let few = need::in_ci() && env::var_os("WIDTH").is_none();
+        let wanted = if few { &all[..1] } else { &all };
+        wanted.iter().copied().filter(|libc| libc.present()).collect()
+    })
+}
+
+/// Every program that prints the same in each run and ends quickly, with each of `libcs` that it
 /// supports. The others say `compared: elsewhere` and have tests of their own.
 ///
 /// # Errors
 ///
 /// If the programs' folder cannot be read.
-pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
+pub fn comparable(libcs: &[Libc]) -> io::Result<Vec<(String, Libc)>> {
     let mut all = Vec::new();
     for path in sources()? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -115,7 +192,7 @@ pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
         if directive(&read(&path)?, "compared").next().is_some() {
             continue;
         }
-        for &libc in libcs() {
+        for &libc in libcs {
             if suits(&name, libc)? {
                 all.push((name.clone(), libc));
             }
@@ -131,7 +208,8 @@ pub fn comparable() -> io::Result<Vec<(String, Libc)>> {
 ///
 /// If there is no such program.
 pub fn suits(name: &str, libc: Libc) -> io::Result<bool> {
-    Ok(directive(&read(&source(name)?)?, "only").all(|only| only == libc.family()))
+    Ok(directive(&read(&source(name)?)?, "only")
+        .all(|only| [libc.family(), libc.width()].contains(&only)))
 }
 
 /// Builds `integration/programs/*/NAME.c` and returns the path of the result.
@@ -172,7 +250,7 @@ pub fn build_with(name: &str, libc: Libc, flags: &[&str]) -> io::Result<PathBuf>
     let mut compiler = Command::new(libc.compiler());
     // The folder of the sources it includes.
     compiler.current_dir(source.parent().unwrap_or(Path::new("/"))).arg("-I..");
-    compiler.args(FLAGS).args(flags).arg("-o").arg(&fresh).arg(&source);
+    compiler.args(FLAGS).args(libc.flags(shared)).args(flags).arg("-o").arg(&fresh).arg(&source);
     if shared {
         compiler.args(["-shared", "-fPIC"]);
     }

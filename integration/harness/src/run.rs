@@ -74,10 +74,29 @@ impl Run {
         self
     }
 
-    /// Preloads `libsigward.so` with `SIGWARD` set to `mode`.
+    /// Preloads `libsigward.so` of the program's width, with `SIGWARD` set to `mode`.
     #[must_use]
     pub fn sigward(self, mode: &str) -> Self {
-        self.preload(artifacts::preload()).env("SIGWARD", mode)
+        self.preloaded().env("SIGWARD", mode)
+    }
+
+    /// Preloads `libsigward.so` of the program's width, and sets no variable.
+    #[must_use]
+    pub fn preloaded(self) -> Self {
+        let library = artifacts::preload_for(&self.program);
+        self.preload(library)
+    }
+
+    /// Preloads the copy of it whose constructor runs after those of the program's libraries: see
+    /// [`artifacts::initialised_late`].
+    ///
+    /// # Panics
+    ///
+    /// If that cannot be made.
+    #[must_use]
+    pub fn preloaded_late(self) -> Self {
+        let library = artifacts::initialised_late(&self.program).expect("a copy of the library");
+        self.preload(library)
     }
 
     /// Preloads `library` after those named before.

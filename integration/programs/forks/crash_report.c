@@ -5,6 +5,10 @@
 #include <ucontext.h>
 #include "common.h"
 
+#ifdef __i386__
+#define REG_RIP REG_EIP
+#endif
+
 static siginfo_t *_Atomic info;
 static ucontext_t *context;
 static _Atomic int reported;

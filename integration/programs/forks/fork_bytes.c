@@ -218,22 +218,11 @@ static void unmap_and_malloc(void)
 }
 
 // Bypasses every hook: neither munmap nor mmap goes through libc.
-static long bare(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
-    long result;
-    __asm__ volatile("syscall" : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
 static void unmap_and_map_unseen(void)
 {
     for (int i = 0; i < THREADS; i++) {
-        MUST(bare(SYS_munmap, (long)stacks[i], STACK_SIZE, 0, 0, 0, 0) == 0);
-        ranges[i] = (char *)bare(SYS_mmap, (long)stacks[i], STACK_SIZE, PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        MUST(raw_call(SYS_munmap, (long)stacks[i], STACK_SIZE, 0, 0) == 0);
+        ranges[i] = raw_map(stacks[i], STACK_SIZE);
         MUST(ranges[i] == stacks[i]);
         fill(ranges[i], STACK_SIZE);
     }
@@ -333,15 +322,6 @@ static void in_a_handler(void)
     MUST(set_altstack(own_stack, STACK_SIZE) == 0);
     on_signal(SIGUSR1, fork_in_handler, SA_ONSTACK);
     MUST(raise(SIGUSR1) == 0);
-}
-
-// Runs `run` with the stack pointer on another stack.
-__attribute__((noinline)) static void stand_on(char *top, void (*run)(void))
-{
-    __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
-                     : "+r"(top), "+r"(run)
-                     :
-                     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc", "memory");
 }
 
 static void check_underfoot(void) { fork_and_check(stacks, 4 * PAGE, 1); }

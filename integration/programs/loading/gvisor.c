@@ -2,6 +2,7 @@
 // preloads get into that program only.
 // build: -static
 // only: glibc
+// only: 64-bit
 // compared: elsewhere
 #include "common.h"
 #include <stddef.h>

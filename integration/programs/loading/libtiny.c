@@ -4,6 +4,7 @@
 // build: -Wl,-soname,libc.so.6 -Wl,--version-script=libtiny.map
 // output: libc.so.6
 // only: glibc
+// only: 64-bit
 #include <elf.h>
 #include <link.h>
 #include <signal.h>

@@ -28,7 +28,7 @@ static char *stack, *page;
 // reach the kernel.
 static ssize_t (*advise)(int, void *, size_t, int, unsigned);
 static int (*protect)(void *, size_t, int, int);
-static void *(*map)(void *, size_t, int, int, int, off_t);
+static void *(*map)(void *, size_t, int, int, int, int64_t);
 static int failed;
 
 static void expect(int good) { failed = failed * 2 + !good; }

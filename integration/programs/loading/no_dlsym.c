@@ -2,6 +2,7 @@
 // build: -nostdlib -nostartfiles -ffreestanding -fno-stack-protector
 // links: libtiny
 // only: glibc
+// only: 64-bit
 #include <signal.h>
 
 long tiny_call(long number, long a, long b, long c);

@@ -127,7 +127,9 @@ static void dontneed_refused(void)
 {
     start_in_middle();
     REPORT(madvise(stack + 8, STACK_SIZE, MADV_DONTNEED));
-    REPORT(madvise(stack, (size_t)-2048, MADV_DONTNEED));
+    // For a 32-bit program, a 64-bit kernel drops everything up to the end of the address space.
+    if (sizeof(size_t) == 8)
+        REPORT(madvise(stack, (size_t)-2048, MADV_DONTNEED));
     REPORT(madvise(stack, STACK_SIZE, 4711));
     REPORT(madvise(stack, 0, MADV_DONTNEED));
     after();
@@ -269,12 +271,21 @@ static struct worker worker;
 // of the stack, not even to return: it jumps back to the worker by two registers.
 static void *resume_at __attribute__((used)), *resume_with __attribute__((used));
 void leave_at_once(int);
+#ifdef __i386__
+__asm__(".pushsection .text\n"
+        "leave_at_once:\n"
+        "lock incl measured\n"
+        "mov resume_with, %esp\n"
+        "jmp *resume_at\n"
+        ".popsection\n");
+#else
 __asm__(".pushsection .text\n"
         "leave_at_once:\n"
         "lock incl measured(%rip)\n"
         "mov resume_with(%rip), %rsp\n"
         "jmp *resume_at(%rip)\n"
         ".popsection\n");
+#endif
 
 static char *stormed;
 static int storming, enough;
@@ -288,6 +299,15 @@ static void *storm(void *unused)
     __atomic_store_n(&storming, 1, __ATOMIC_SEQ_CST);
     while (!__atomic_load_n(&enough, __ATOMIC_SEQ_CST)) {
         long call = SYS_tgkill, group = process, thread = self, signal = SIGUSR2;
+#ifdef __i386__
+        __asm__ volatile("movl $1f, resume_at\n"
+                         "mov %%esp, resume_with\n"
+                         "int $0x80\n"
+                         "1:"
+                         : "+a"(call), "+b"(group), "+c"(thread), "+d"(signal)
+                         :
+                         : "memory", "cc");
+#else
         __asm__ volatile("lea 1f(%%rip), %%r8\n"
                          "mov %%r8, resume_at(%%rip)\n"
                          "mov %%rsp, resume_with(%%rip)\n"
@@ -296,6 +316,7 @@ static void *storm(void *unused)
                          : "+a"(call), "+D"(group), "+S"(thread), "+d"(signal)
                          :
                          : "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
+#endif
     }
     return NULL;
 }
@@ -572,7 +593,7 @@ static void fixed(void)
 // By the name for 64-bit offsets, which programs built for large files import.
 static void fixed_by_mmap64(void)
 {
-    void *(*map)(void *, size_t, int, int, int, off_t) = dlsym(RTLD_DEFAULT, "mmap64");
+    void *(*map)(void *, size_t, int, int, int, int64_t) = dlsym(RTLD_DEFAULT, "mmap64");
     if (!map)
         not_here();
     start();

@@ -35,7 +35,17 @@ static struct instruction code[] = {
     ALLOW(SYS_readv),
     ALLOW(SYS_lseek),
     ALLOW(SYS_fstat),
+#ifdef __i386__
+    ALLOW(SYS_fcntl64),
+    ALLOW(SYS_fstat64),
+    ALLOW(SYS_fstatat64),
+    ALLOW(SYS__llseek),
+    ALLOW(SYS_mmap2),
+    ALLOW(SYS_sigreturn),
+    ALLOW(SYS_statx),
+#else
     ALLOW(SYS_newfstatat),
+#endif
     ALLOW(SYS_fcntl),
     ALLOW(SYS_ioctl),
     ALLOW(SYS_close),

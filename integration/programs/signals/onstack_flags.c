@@ -19,7 +19,7 @@ struct kernel_action {
     void *handler;
     unsigned long flags;
     void *restorer;
-    unsigned long mask;
+    uint64_t mask;
 };
 
 // Through syscall(2), which the library sees as it sees sigaction.

@@ -5,6 +5,7 @@
 // Arguments: seconds, and "naive" to lock the stack first, as a simple cure would. A process ends at
 // its first failing madvise or wrong copy.
 // compared: elsewhere
+// only: 64-bit
 #include <sys/sysinfo.h>
 #include <time.h>
 #include "common.h"

@@ -25,15 +25,7 @@ static void replace(char *at, size_t size, int unseen)
         MUST(mmap(at, size, writable, flags, -1, 0) == at);
         return;
     }
-    register long fd __asm__("r8") = -1;
-    register long offset __asm__("r9") = 0;
-    register long r10 __asm__("r10") = flags;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(SYS_mmap), "D"(at), "S"(size), "d"(writable), "r"(r10), "r"(fd), "r"(offset)
-                     : "rcx", "r11", "memory");
-    MUST(result == (long)at);
+    MUST(raw_map(at, size) == at);
 }
 
 int main(int argc, char **argv)

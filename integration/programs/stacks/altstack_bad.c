@@ -90,11 +90,11 @@ int main(void)
     try("size 2047", base, 2047, 0);
     try("size 2048", base, 2048, 0);
     try("null", NULL, STACK_SIZE, 0);
-    try("kernel address", (void *)0xffff800000000000, STACK_SIZE, 0);
+    try("kernel address", (void *)(sizeof(long) == 8 ? 0xffff800000000000 : 0xfffff000), STACK_SIZE, 0);
     struct extreme extremes[] = {
         {"all memory", NULL, SIZE_MAX},
         {"wraps", (void *)(UINTPTR_MAX - PAGE), STACK_SIZE},
-        {"upper half", (void *)0x8000000000000000, 0x8000000000000000},
+        {"upper half", (void *)(SIZE_MAX / 2 + 1), SIZE_MAX / 2 + 1},
         {"wraps to null", base, -(size_t)base},
         {"wraps beyond null", base, SIZE_MAX},
     };

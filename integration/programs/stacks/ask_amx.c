@@ -10,7 +10,7 @@ enum { ARCH_GET_XCOMP_SUPP = 0x1021, ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 1
 
 static const char *ask(void)
 {
-    unsigned long has = 0;
+    uint64_t has = 0;
     if (syscall(SYS_arch_prctl, ARCH_GET_XCOMP_SUPP, &has) != 0 || !(has >> XTILEDATA & 1))
         return "absent";
     if (syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0)

@@ -63,8 +63,9 @@ int main(int argc, char **argv)
     dead_man(20);
     setvbuf(stdout, NULL, _IONBF, 0);
     first = fresh_pages(STACK_SIZE), second = fresh_pages(STACK_SIZE), third = fresh_pages(STACK_SIZE);
-    on_signal(SIGUSR1, on_first, SA_ONSTACK);
-    on_signal(SIGUSR2, on_second, SA_ONSTACK);
+    // With SA_SIGINFO: the other frame of 32-bit programs does not save the stack, so nothing disarms it.
+    on_signal(SIGUSR1, on_first, SA_ONSTACK | SA_SIGINFO);
+    on_signal(SIGUSR2, on_second, SA_ONSTACK | SA_SIGINFO);
     for (nested = 0; nested < 3; nested++) {
         MUST(set(first, SS_AUTODISARM) == 0);
         MUST(raise(SIGUSR1) == 0);

@@ -27,7 +27,7 @@ static void in_main(void)
 // The pages are neither present nor locked.
 static void report_untouched(const char *name, char *from, size_t size)
 {
-    printf("%s: %ld of %zu pages resident, %ld locked\n", name, resident_pages(from, size), size / PAGE,
+    printf("%s: %ld of %lu pages resident, %ld locked\n", name, resident_pages(from, size), (unsigned long)(size / PAGE),
            locked_pages(from, size));
 }
 
@@ -251,10 +251,15 @@ struct kernel_action {
     uint64_t mask;
 };
 
+#ifdef __i386__
+// The kernel brings its own way back.
+static const struct kernel_action past_sigaction = {count, 0, NULL, 0};
+#else
 __asm__("restore: mov $15, %eax\n syscall");
 void restore(void);
 
 static const struct kernel_action past_sigaction = {count, 0x04000000, restore, 0};
+#endif
 
 static void by_syscall(void)
 {
@@ -397,7 +402,12 @@ static void with_limit(rlim_t limit)
 }
 
 static void limit_small(void) { with_limit(128 * KIB); }
-static void limit_huge(void) { with_limit(64UL << 30); }
+static void limit_huge(void)
+{
+    if (sizeof(rlim_t) < 8)
+        not_here();
+    with_limit((rlim_t)(64ULL << 30));
+}
 static void limit_none(void) { with_limit(RLIM_INFINITY); }
 
 int main(int argc, char **argv)

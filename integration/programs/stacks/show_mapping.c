@@ -32,7 +32,7 @@ int main(void)
     FILE *maps = fopen("/proc/self/maps", "r");
     MUST(maps);
     char line[512], before[512] = "";
-    uintptr_t start = 0, end = 0, below_end = 0, below_start;
+    unsigned long start = 0, end = 0, below_end = 0, below_start;
     int guard = 0, named = 0;
     while (fgets(line, sizeof line, maps)) {
         MUST(sscanf(line, "%lx-%lx", &start, &end) == 2);

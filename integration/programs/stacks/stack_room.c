@@ -134,15 +134,6 @@ static const struct {
     {"pthread_create", start},
 };
 
-__attribute__((noinline)) static void at(char *sp, void (*call)(void))
-{
-    __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
-                     :
-                     : "r"(sp), "r"(call)
-                     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc",
-                       "memory");
-}
-
 static void overflowed(int signal)
 {
     (void)signal;
@@ -201,7 +192,7 @@ static char try(char *sp, int protects)
             _exit(7);
         if (protects == 1)
             raw_call(SYS_mprotect, (long)stack, STACK_SIZE + PAGE, PROT_READ, 0);
-        at(sp, protects == 2 ? protect_and_call : chosen);
+        stand_on(sp, protects == 2 ? protect_and_call : chosen);
         _exit(0);
     }
     int how;

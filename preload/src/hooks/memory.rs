@@ -6,15 +6,20 @@
 
 use core::ffi::{c_int, c_uint, c_void};
 
-use libc::{off_t, size_t};
+use libc::size_t;
 use sigward_core::os::call;
+#[cfg(target_arch = "x86")]
+use sigward_core::os::errno;
 use sigward_core::residency;
 
 use crate::memory_calls::{
     advise, advise_by_vector, attach, detach, lock, locked_by_all, map, passes_advice, remap,
     set_break, unlock, unmap, weaken,
 };
+#[cfg(target_arch = "x86")]
+use crate::originals::{self, Id};
 
+#[cfg(not(target_arch = "x86"))]
 hook! {
     /// madvise(2).
     fn madvise(start: *mut c_void, length: size_t, advice: c_int) -> c_int, as libc::madvise;
@@ -31,6 +36,41 @@ hook! {
     }
 }
 
+/// madvise(2). Written in assembly, as nothing of ours may be on the stack where
+/// a call only passes: see [`passes_advice`].
+///
+/// # Safety
+/// The same as for libc's function.
+#[cfg(target_arch = "x86")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn madvise() {
+    crate::arch::choose_and_jump!(way_of_advice)
+}
+
+#[cfg(target_arch = "x86")]
+extern "C" fn way_of_advice(start: usize, length: usize, advice: c_int) -> usize {
+    match originals::get(Id::madvise) {
+        Some(original) if passes_advice(start, length, advice) => original,
+        _ => watched_advice as *const () as usize,
+    }
+}
+
+#[cfg(target_arch = "x86")]
+unsafe extern "C" fn watched_advice(start: usize, length: usize, advice: c_int) -> c_int {
+    type Original = unsafe extern "C" fn(usize, usize, c_int) -> c_int;
+    let Some(address) = originals::get(Id::madvise) else {
+        errno::set(libc::ENOSYS);
+        return -1;
+    };
+    // SAFETY: found under this name, which has this type.
+    let original = unsafe { core::mem::transmute::<usize, Original>(address) };
+    advise(start, length, advice, move |start, length| {
+        // SAFETY: the caller's own range, or a part of it.
+        unsafe { original(start, length, advice) as isize }
+    }) as c_int
+}
+
 hook! {
     /// munmap(2).
     fn munmap(start: *mut c_void, length: size_t) -> c_int, as libc::munmap;
@@ -39,16 +79,37 @@ hook! {
     |original| unmap(start as usize, length, move || unsafe { original(start, length) as isize }) as c_int
 }
 
+#[cfg(target_pointer_width = "32")]
 hook! {
-    /// mmap(2), also under its name for 64-bit offsets: on x86-64 both are the
-    /// same.
+    /// mmap(2), also under its name for 64-bit offsets. An offset is one word or
+    /// two, by the name in glibc, always two in musl: two are passed on, and a
+    /// function that takes one does not look at the other.
     fn mmap, mmap64 (
         start: *mut c_void,
         length: size_t,
         protection: c_int,
         flags: c_int,
         fd: c_int,
-        offset: off_t
+        low: usize,
+        high: usize
+    ) -> *mut c_void;
+    failing libc::MAP_FAILED;
+    |original| map(start as usize, length, flags, move || {
+        // SAFETY: the caller's own arguments.
+        unsafe { original(start, length, protection, flags, fd, low, high) as isize }
+    }) as *mut c_void
+}
+
+#[cfg(target_pointer_width = "64")]
+hook! {
+    /// mmap(2), also under its name for 64-bit offsets: both are the same.
+    fn mmap, mmap64 (
+        start: *mut c_void,
+        length: size_t,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: libc::off_t
     ) -> *mut c_void, as libc::mmap;
     failing libc::MAP_FAILED;
     |original| map(start as usize, length, flags, move || {

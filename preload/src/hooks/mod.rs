@@ -71,10 +71,13 @@ macro_rules! hook {
 
 pub mod fork;
 mod memory;
+#[cfg(target_arch = "x86")]
+mod old_calls;
 pub mod seccomp;
 pub mod signal;
 pub mod syscall;
 pub mod thread;
+#[cfg_attr(not(target_arch = "x86_64"), path = "wait_unaffected.rs")]
 pub mod wait;
 
 /// The arguments of any system call, as register values.

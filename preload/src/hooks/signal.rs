@@ -55,7 +55,8 @@ pub unsafe extern "C" fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> 
         let route = core::mem::transmute::<*mut (), Sigaltstack>(ROUTE.load(Ordering::Relaxed));
         let result = route(new, old);
         // After a success, the kernel has read it.
-        if result == 0 && (*new).ss_size >= small_stacks::LOOK.load(Ordering::Relaxed) {
+        if result == 0 && new.read_unaligned().ss_size >= small_stacks::LOOK.load(Ordering::Relaxed)
+        {
             return result;
         }
         finish(new, old, result)

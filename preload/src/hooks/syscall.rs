@@ -8,6 +8,7 @@
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use sigward_core::arch::numbers;
 use sigward_core::events::{self, handlers, registration};
 use sigward_core::os::errno;
 use sigward_core::os::signals::KernelAction;
@@ -42,7 +43,13 @@ pub fn ready(numbers: impl Iterator<Item = &'static c_long>) {
 }
 
 /// The call that sets handlers.
-pub const HANDLERS: &[c_long] = &[libc::SYS_rt_sigaction];
+pub const HANDLERS: &[c_long] = &[
+    libc::SYS_rt_sigaction,
+    #[cfg(target_arch = "x86")]
+    libc::SYS_sigaction,
+    #[cfg(target_arch = "x86")]
+    libc::SYS_signal,
+];
 
 /// The call that asks for a processor feature, which a small stack prevents.
 pub const FEATURES: &[c_long] = &[sigward_core::arch::FEATURES_CALL];
@@ -52,14 +59,16 @@ pub const ALTSTACK: &[c_long] = &[
     libc::SYS_sigaltstack,
     libc::SYS_madvise,
     libc::SYS_munmap,
+    numbers::MMAP,
+    #[cfg(target_arch = "x86")]
     libc::SYS_mmap,
     libc::SYS_mremap,
     libc::SYS_brk,
     libc::SYS_mprotect,
     libc::SYS_pkey_mprotect,
     libc::SYS_process_madvise,
-    libc::SYS_shmat,
-    libc::SYS_shmdt,
+    numbers::SHMAT,
+    numbers::SHMDT,
     libc::SYS_mlock,
     libc::SYS_mlock2,
     libc::SYS_mlockall,
@@ -132,6 +141,10 @@ type Commit<'a> = &'a dyn Fn(&Arguments) -> c_long;
 /// Does what the hook under the call's own name would do. Each kind of call has
 /// its own function, as their frames together would be deep.
 fn dispatch(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c_long {
+    #[cfg(target_arch = "x86")]
+    if let Some(result) = super::old_calls::dispatch(arguments, number, commit) {
+        return result;
+    }
     let &[first, second, third, ..] = arguments;
     if super::wait::NUMBERS.contains(&number) {
         super::wait::by_number(number, arguments, || commit(arguments))
@@ -211,13 +224,13 @@ fn change_memory(arguments: &Arguments, number: c_long, commit: Commit<'_>) -> c
             if passes { part(a, b) } else { memory_calls::advise(a, b, c as c_int, part) }
         }
         libc::SYS_munmap => memory_calls::unmap(a, b, whole),
-        libc::SYS_mmap => memory_calls::map(a, b, d as c_int, whole),
+        numbers::MMAP => memory_calls::map(a, b, d as c_int, whole),
         libc::SYS_mremap => memory_calls::remap((a, b), (e, c), d as c_int, &whole),
         libc::SYS_brk => memory_calls::set_break(a, &whole),
         libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory_calls::weaken(a, b, whole),
         libc::SYS_process_madvise => memory_calls::advise_by_vector([a, b, c, d, e], &whole),
-        libc::SYS_shmat => memory_calls::attach(b, c as c_int, &whole),
-        libc::SYS_shmdt => memory_calls::detach(a, &whole),
+        numbers::SHMAT => memory_calls::attach(b, c as c_int, &whole),
+        numbers::SHMDT => memory_calls::detach(a, &whole),
         libc::SYS_mlock | libc::SYS_mlock2 => memory_calls::lock(Some((a, b)), &whole),
         libc::SYS_mlockall => memory_calls::lock(memory_calls::locked_by_all(a as c_int), &whole),
         libc::SYS_munlock => memory_calls::unlock(Some((a, b)), &whole),

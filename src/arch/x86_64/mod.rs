@@ -1,15 +1,19 @@
 //! x86-64, including INT 0x80, the entry of its 32-bit side. One file per
 //! concern.
 
-mod cpu;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
-pub use cpu::{Features, IS_X86_64, RED_ZONE, features, largest_frame, usual_frame};
 #[cfg(target_os = "freebsd")]
 pub use freebsd::{int80, syscall6};
 
 #[cfg(target_os = "linux")]
 mod linux;
+/// The calls whose name or number differs between architectures.
+#[cfg(target_os = "linux")]
+pub mod numbers {
+    /// fstat(2) into a [`struct@libc::stat64`]; mmap(2); shmat(2); shmdt(2).
+    pub use libc::{SYS_fstat as FSTAT, SYS_mmap as MMAP, SYS_shmat as SHMAT, SYS_shmdt as SHMDT};
+}
 #[cfg(target_os = "linux")]
 mod registers;
 #[cfg(target_os = "linux")]

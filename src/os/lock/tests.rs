@@ -31,7 +31,7 @@ impl Word for Model {
         self.state.swap(state, order)
     }
 
-    fn wait(&self, state: u32, _: Option<i64>) {
+    fn wait(&self, state: u32, _: Option<c_long>) {
         let queue = self.queue.lock().unwrap();
         if self.state.load(Ordering::Relaxed) == state {
             drop(self.sleepers.wait(queue).unwrap());

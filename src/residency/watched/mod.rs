@@ -20,6 +20,13 @@
 //! reader may be anywhere in them. A fork does not copy them: the child starts
 //! afresh and finds them empty. If the kernel gives no memory, every call
 //! counts as one that may affect a stack.
+//!
+//! Where addresses have 32 bits, the tree ends with them: four branches of 264
+//! bytes cover 1 GiB each.
+#![cfg_attr(
+    target_pointer_width = "32",
+    allow(clippy::absurd_extreme_comparisons, reason = "no address is beyond the tree")
+)]
 
 mod answer;
 mod tree;
@@ -90,7 +97,7 @@ fn touches_leaves(start: usize, last: usize) -> bool {
 }
 
 /// The first address after the tree's.
-const ROOT_END: usize = Root::PAGES * page::SIZE;
+const ROOT_END: usize = Root::PAGES.saturating_mul(page::SIZE);
 
 #[cold]
 #[inline(never)] // so that the caller needs few registers

@@ -10,19 +10,19 @@ pub(super) const WORD: usize = 64;
 /// Words of pages in a leaf: one word has a bit for each of them.
 pub(super) const WORDS: usize = WORD;
 /// Leaves in a branch.
-pub(super) const LEAVES: usize = 1024;
+pub(super) const LEAVES: usize = if cfg!(target_pointer_width = "64") { 1024 } else { 64 };
 /// Branches in all. They cover the 47 address bits that a program has unless it
 /// asks for more.
-const BRANCHES: usize = 8192;
+const BRANCHES: usize = if cfg!(target_pointer_width = "64") { 8192 } else { 4 };
 
 /// Bytes mapped at once for tables.
 const PIECE: usize = 16 << 10;
 
-pub(super) type Branch = Tables<Leaf, LEAVES, { LEAVES / WORD }>;
-pub(super) type Root = Tables<Branch, BRANCHES, { BRANCHES / WORD }>;
+pub(super) type Branch = Tables<Leaf, LEAVES, { LEAVES.div_ceil(WORD) }>;
+pub(super) type Root = Tables<Branch, BRANCHES, { BRANCHES.div_ceil(WORD) }>;
 
 pub(super) static ROOT: Root = Root {
-    some: [const { AtomicU64::new(0) }; BRANCHES / WORD],
+    some: [const { AtomicU64::new(0) }; BRANCHES.div_ceil(WORD)],
     tables: [const { AtomicPtr::new(core::ptr::null_mut()) }; BRANCHES],
 };
 

@@ -1,11 +1,14 @@
-//! What CPUID reports: the size of a signal frame of Linux, and the features
-//! that the kernel has enabled.
+//! What CPUID reports, on x86 of both widths: the size of a signal frame of
+//! Linux, and the features that the kernel has enabled.
 
+#[cfg(target_arch = "x86")]
+use core::arch::x86::{__cpuid, __cpuid_count};
+#[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 
 /// Bytes below the stack pointer that the ABI reserves; a frame on an ordinary
 /// stack skips them.
-pub const RED_ZONE: usize = 128;
+pub const RED_ZONE: usize = if cfg!(target_arch = "x86_64") { 128 } else { 0 };
 
 /// Added to the XSAVE area: the rest of the frame (`ucontext_t`, `siginfo_t`,
 /// return address: 440 bytes), the trailing magic, the 64-byte and 16-byte
@@ -63,7 +66,7 @@ fn enabled() -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// For the table of kernels.
+/// For the table of kernels. A 32-bit program meets the same kernel code.
 pub const IS_X86_64: bool = true;
 
 /// What the processor has and the kernel has enabled.
