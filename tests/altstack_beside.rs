@@ -7,7 +7,13 @@ use sigward_harness::programs::{Libc, build, libcs};
 /// The size of a frame with AMX state, whatever this processor has: stacks of 8 KiB are too small.
 const LARGE_FRAME: &str = "11952";
 
-fn same(what: &str, libc: Libc, expected: &str) {
+fn same(what: &str, libcs: &[Libc], expected: &str) {
+    for &libc in libcs {
+        same_with(what, libc, expected);
+    }
+}
+
+fn same_with(what: &str, libc: Libc, expected: &str) {
     let run = Run::new(build("beside_small", libc).unwrap()).arg(what);
     let run = if what == "limit" { run.unprivileged().memlock(4 << 20) } else { run };
     let with = |mode: &str| run.clone().sigward(mode).env("SIGWARD_FRAME", LARGE_FRAME);
@@ -20,28 +26,28 @@ fn same(what: &str, libc: Libc, expected: &str) {
 
 #[test]
 fn memory_at_places_of_its_own_stays() {
-    libcs().iter().for_each(|&libc| same("place", libc, "kept\n"));
+    same("place", libcs(), "kept\n");
 }
 
 #[test]
 fn the_limit_on_locks_is_the_programs() {
-    libcs().iter().for_each(|&libc| same("limit", libc, "mapped\n"));
+    same("limit", libcs(), "mapped\n");
 }
 
 #[test]
 fn ended_threads_leave_few_mappings() {
-    libcs().iter().for_each(|&libc| same("threads", libc, "few mappings\n"));
+    same("threads", libcs(), "few mappings\n");
 }
 
 #[test]
 fn the_size_is_that_of_the_last_success() {
     let expected = "0: before 0, now 8192\n0: before 8192, now 9192\n-1: before 0, now 9192\n\
                     0: before 9192, now 8192\n";
-    libcs().iter().for_each(|&libc| same("sizes", libc, expected));
+    same("sizes", libcs(), expected);
 }
 
 /// musl has no swapcontext(3).
 #[test]
 fn a_coroutine_may_fork_in_another_thread() {
-    same("forks", Libc::Glibc, "child: 1792\n");
+    same("forks", &[Libc::Glibc], "child: 1792\n");
 }

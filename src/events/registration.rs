@@ -24,9 +24,10 @@ use crate::state::stats;
 /// new one.
 fn installed(asked: &libc::stack_t) -> bool {
     let may_be = Errno(errno::get()) == Errno::EFAULT;
-    may_be && call::current_altstack().is_ok_and(|now| {
-        if is_disable(asked) { is_disable(&now) } else { Stack::of(&now) == Stack::of(asked) }
-    })
+    may_be
+        && call::current_altstack().is_ok_and(|now| {
+            if is_disable(asked) { is_disable(&now) } else { Stack::of(&now) == Stack::of(asked) }
+        })
 }
 
 /// sigaltstack(2) with a new stack. Makes the stack resident *before* `commit`,

@@ -165,7 +165,9 @@ fn make(tid: c_int, asked: Stack) -> Option<Claim> {
 fn told_full() {
     static TOLD: AtomicU8 = AtomicU8::new(0);
     if TOLD.swap(1, Ordering::Relaxed) == 0 {
-        log::warn!("a thread has 1,024 stacks of ours, or all have 12,288: further ones stay as they are");
+        log::warn!(
+            "a thread has 1,024 stacks of ours, or all have 12,288: further ones stay as they are"
+        );
     }
 }
 
