@@ -118,6 +118,17 @@ mod tests {
         call::getpid()
     }
 
+    /// A copy of this process, killed when this is dropped, also by a panic.
+    struct Copy(usize);
+
+    impl Drop for Copy {
+        fn drop(&mut self) {
+            // SAFETY: our own child.
+            unsafe { libc::kill(self.0 as i32, libc::SIGKILL) };
+            let _ = call::wait_for_clone(self.0);
+        }
+    }
+
     /// Runs `then` while a copy of this process exists, so that its pages are
     /// shared.
     fn while_copied(then: impl FnOnce()) {
@@ -128,10 +139,8 @@ mod tests {
                 unsafe { libc::syscall(libc::SYS_pause) };
             }
         }
+        let _copy = Copy(child);
         then();
-        // SAFETY: our own child.
-        unsafe { libc::kill(child as i32, libc::SIGKILL) };
-        call::wait_for_clone(child).unwrap();
     }
 
     #[test]

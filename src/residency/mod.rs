@@ -21,6 +21,7 @@ pub mod ordinary;
 pub mod origin;
 pub mod page_locks;
 pub mod registry;
+pub(crate) mod stack_memory;
 pub(crate) mod substitutes;
 pub mod thread_cache;
 pub mod watched;

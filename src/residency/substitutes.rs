@@ -13,10 +13,10 @@
 //! nobody tried out. What the kernel has is asked of the kernel.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use super::ladder::Stack;
-use super::origin;
+use super::stack_memory::{make, unmap};
 use crate::arch;
 use crate::os::{call, page};
 
@@ -28,6 +28,9 @@ const TAKEN: u32 = 1;
 const IDLE: u32 = 2;
 /// The kernel has the stack for the thread, as far as we have seen.
 const IN_FORCE: u32 = 3;
+
+/// Set in the (even) pointer of a thread that has ended on the stack.
+const ENDED: usize = 1;
 
 /// The most stacks of ours that one thread may have.
 const MOST: usize = 1024;
@@ -46,8 +49,7 @@ pub(crate) struct Substitute {
     state: AtomicU32,
     /// The thread's id, or 0 if it was not asked for.
     tid: AtomicI32,
-    /// The pointer of the thread that registered it; 0 once that has ended and
-    /// nobody has it in force.
+    /// The pointer of the thread that registered it; 0 once that has ended.
     thread: AtomicUsize,
     asked: Place,
     actual: Place,
@@ -124,7 +126,8 @@ impl Substitute {
         self.actual.set(NOWHERE);
         self.thread.store(0, Ordering::Relaxed);
         if stack.base != 0 {
-            unmap(stack);
+            // SAFETY: `make` made it, and no thread uses it any more.
+            unsafe { unmap(stack) };
         }
         self.become_(FREE);
     }
@@ -138,23 +141,6 @@ struct Records {
 }
 
 const _: () = assert!(size_of::<Records>() == page::SIZE);
-
-/// Whether our stacks get a name: see [`crate::plan::Plan::names_memory`].
-static NAMES: AtomicBool = AtomicBool::new(false);
-
-/// Gives our stacks a name from now on, by prctl(2).
-pub(crate) fn give_names() {
-    NAMES.store(true, Ordering::Relaxed);
-}
-
-/// Whether the program has asked for all of its memory to be locked that is
-/// mapped from then on.
-static LOCKED_AHEAD: AtomicBool = AtomicBool::new(false);
-
-/// The program calls mlockall(2) with `MCL_FUTURE`.
-pub(crate) fn memory_is_locked_ahead() {
-    LOCKED_AHEAD.store(true, Ordering::Relaxed);
-}
 
 static FIRST: AtomicPtr<Records> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -193,12 +179,6 @@ impl Iterator for All {
             *self = All { page: page.next.load(Ordering::Acquire), at: 0 };
         }
     }
-}
-
-/// All stacks of ours. Async-signal-safe.
-#[allow(dead_code, reason = "for reports by stack")]
-pub(crate) fn all() -> impl Iterator<Item = &'static Substitute> {
-    records().filter(|it| it.actual().base != 0)
 }
 
 /// The stack of ours that begins at `base`, whoever has it. Async-signal-safe.
@@ -275,10 +255,8 @@ pub(crate) fn claim(
     for it in records().filter(|it| it.state() != FREE) {
         let actual = it.actual();
         let mine = it.is_own(thread);
-        if mine && it.state() == IN_FORCE && !in_use(actual) && it.take(IN_FORCE) {
-            // A thread before this one had this thread pointer, and its end was
-            // not seen.
-            it.orphan();
+        if it.is_own(thread | ENDED) && !in_use(actual) && it.take(IN_FORCE) {
+            it.give_back();
             continue;
         }
         all += 1;
@@ -385,9 +363,11 @@ pub(crate) fn thread_end() {
     let now = call::current_altstack().map_or(0, |now| now.ss_sp as usize);
     for it in own() {
         if it.actual().base == now && now != 0 {
-            // Refused while the thread runs on it: then it stays, until another
-            // thread has this thread pointer.
-            if call::disable_altstack().is_ok() && (it.take(IN_FORCE) || it.take(IDLE)) {
+            if call::disable_altstack().is_err() {
+                // The thread runs on it: it stays until another thread has this
+                // thread pointer.
+                it.thread.store(thread | ENDED, Ordering::Relaxed);
+            } else if it.take(IN_FORCE) || it.take(IDLE) {
                 it.give_back();
             }
         } else if it.take(IN_FORCE) || it.take(IDLE) {
@@ -416,33 +396,4 @@ pub(crate) fn in_child(before: c_int, tid: c_int, here: usize) {
             it.tid.store(tid, Ordering::Relaxed);
         }
     }
-}
-
-/// Maps a stack of at least `size` bytes, in whole pages, above a guard page.
-pub(crate) fn make(size: usize) -> Option<Stack> {
-    let size = size.checked_next_multiple_of(page::SIZE)?;
-    let start = call::map_memory(size.checked_add(page::SIZE)?).ok()?;
-    let stack = Stack { base: start.wrapping_add(page::SIZE), size };
-    // Without the guard an overflow would go unnoticed: no stack is better.
-    if call::protect(start, page::SIZE, libc::PROT_NONE).is_err() {
-        unmap(stack);
-        return None;
-    }
-    if LOCKED_AHEAD.load(Ordering::Relaxed) {
-        // It would count against the program's limit. Where it is to be locked,
-        // that is done when it is set.
-        let _ = call::munlock(start, size.wrapping_add(page::SIZE));
-    }
-    origin::mapped(start, size.wrapping_add(page::SIZE));
-    if NAMES.load(Ordering::Relaxed) {
-        call::name_memory(start, size.wrapping_add(page::SIZE), c"sigward: signal stack");
-    }
-    Some(stack)
-}
-
-fn unmap(stack: Stack) {
-    let start = stack.base.wrapping_sub(page::SIZE);
-    origin::forget(start);
-    // SAFETY: `make` mapped it, and no thread uses it as its stack any more.
-    let _ = unsafe { call::unmap_memory(start, stack.size.wrapping_add(page::SIZE)) };
 }

@@ -28,6 +28,7 @@ use crate::residency::adopt::is_disable;
 use crate::residency::charge::{OWNER, ours, thread_ends_are_seen};
 use crate::residency::frame;
 use crate::residency::ladder::Stack;
+use crate::residency::stack_memory;
 use crate::residency::substitutes::{self, Claim, Refusal};
 use crate::state::block::{self, BLOCK};
 use crate::state::stats;
@@ -48,7 +49,7 @@ pub fn take_charge(remedy: Remedy, room: usize, names: bool) {
         ROOM.store(room, Ordering::Relaxed);
     }
     if names {
-        substitutes::give_names();
+        stack_memory::give_names();
     }
     resume(remedy);
 }
@@ -56,7 +57,7 @@ pub fn take_charge(remedy: Remedy, room: usize, names: bool) {
 /// The program calls mlockall(2) with `MCL_FUTURE`: our stacks are not to be
 /// locked by that.
 pub fn memory_is_locked_ahead() {
-    substitutes::memory_is_locked_ahead();
+    stack_memory::memory_is_locked_ahead();
 }
 
 /// Sets the remedy, in which the default needs no write.

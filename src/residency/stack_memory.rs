@@ -1,0 +1,58 @@
+//! The memory of stacks of ours: whole pages above a guard.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::ladder::Stack;
+use super::origin;
+use crate::os::{call, page};
+
+/// Whether our stacks get a name: see [`crate::plan::Plan::names_memory`].
+static NAMES: AtomicBool = AtomicBool::new(false);
+
+/// Gives our stacks a name from now on, by prctl(2).
+pub(crate) fn give_names() {
+    NAMES.store(true, Ordering::Relaxed);
+}
+
+/// Whether the program has asked for all of its memory to be locked that is
+/// mapped from then on.
+static LOCKED_AHEAD: AtomicBool = AtomicBool::new(false);
+
+/// The program calls mlockall(2) with `MCL_FUTURE`.
+pub(crate) fn memory_is_locked_ahead() {
+    LOCKED_AHEAD.store(true, Ordering::Relaxed);
+}
+
+/// Maps a stack of at least `size` bytes, in whole pages, above a guard page.
+pub(super) fn make(size: usize) -> Option<Stack> {
+    let size = size.checked_next_multiple_of(page::SIZE)?;
+    let start = call::map_memory(size.checked_add(page::SIZE)?).ok()?;
+    let stack = Stack { base: start.wrapping_add(page::SIZE), size };
+    // Without the guard an overflow would go unnoticed: no stack is better.
+    if call::protect(start, page::SIZE, libc::PROT_NONE).is_err() {
+        // SAFETY: nobody has seen it.
+        unsafe { unmap(stack) };
+        return None;
+    }
+    if LOCKED_AHEAD.load(Ordering::Relaxed) {
+        // It would count against the program's limit. Where it is to be locked,
+        // that is done when it is set.
+        let _ = call::munlock(start, size.wrapping_add(page::SIZE));
+    }
+    origin::mapped(start, size.wrapping_add(page::SIZE));
+    if NAMES.load(Ordering::Relaxed) {
+        call::name_memory(start, size.wrapping_add(page::SIZE), c"sigward: signal stack");
+    }
+    Some(stack)
+}
+
+/// Unmaps a stack.
+///
+/// # Safety
+/// [`make`] made it, and no thread uses it any more.
+pub(super) unsafe fn unmap(stack: Stack) {
+    let start = stack.base.wrapping_sub(page::SIZE);
+    origin::forget(start);
+    // SAFETY: as the caller says.
+    let _ = unsafe { call::unmap_memory(start, stack.size.wrapping_add(page::SIZE)) };
+}
