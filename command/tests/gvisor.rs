@@ -35,7 +35,7 @@ fn in_gvisor(script: &str) -> Option<Output> {
 #[test]
 fn doctor_says_what_it_could_not_see() {
     let script = "$S run --mode on -- sleep 100 & \
-                  while ! grep -q sigward /proc/$!/maps; do sleep 0.1; done\n\
+                  while ! grep -q libsigward /proc/$!/maps; do sleep 0.1; done\n\
                   while $S doctor --format json $! | grep -q undecided; do sleep 0.1; done\n\
                   $S doctor --format json $! /bin/true; echo code=$?; kill $!";
     let Some(output) = in_gvisor(script) else { return };

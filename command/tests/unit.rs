@@ -1,20 +1,24 @@
 //! `sigward unit`: systemd accepts the drop-in; and services live under the filters that systemd
 //! makes of their settings, here made by a small launcher.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
+use nix::unistd::geteuid;
 use sigward_harness::filter::Filter;
 use sigward_harness::programs::{Libc, build};
 use sigward_harness::{artifacts, need};
 use tempfile::TempDir;
 
-/// A copy of the library at a place that stays, as far as the command looks.
+/// A copy of the library at a place that stays and that all can read.
 fn library() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir_in(artifacts::target()).unwrap();
+    let place = if geteuid().is_root() { PathBuf::from("/opt") } else { artifacts::target() };
+    let open = Permissions::from_mode(0o755);
+    let folder = tempfile::Builder::new().permissions(open).tempdir_in(place).unwrap();
     let path = folder.path().join("libsigward.so");
     fs::copy(artifacts::preload(), &path).unwrap();
     (folder, path)
