@@ -316,15 +316,6 @@ pub fn wipe_on_fork(start: usize, length: usize, wipe: bool) -> Outcome {
     harmless(libc::SYS_madvise, [start, length, advice as usize])
 }
 
-/// Unmaps pages that were never written to and only read as zeroes, which they
-/// do again when they are read: madvise(2) with `MADV_DONTNEED`.
-///
-/// # Errors
-/// EINVAL if the range is locked.
-pub fn give_up_zeroes(start: usize, length: usize) -> Outcome {
-    harmless(libc::SYS_madvise, [start, length, libc::MADV_DONTNEED as usize])
-}
-
 /// Writes zeroes over `length` bytes at `start`, by process_vm_writev(2) to
 /// ourselves: where a store of ours would raise a signal, this returns an
 /// error.

@@ -44,10 +44,10 @@ impl Tlb {
             // SAFETY: our own memory, always readable.
             let _ = unsafe { (page as *const u8).read_volatile() };
         }
-        if call::give_up_zeroes(at, BYTES) == Err(Errno::EINVAL) {
+        if call::empty(at, BYTES) == Err(Errno::EINVAL) {
             // Locked by mlockall(2); the program need not pay for it.
             let _ = call::munlock(at, BYTES);
-            let _ = call::give_up_zeroes(at, BYTES);
+            let _ = call::empty(at, BYTES);
         }
     }
 }
