@@ -18,47 +18,31 @@ fn killed(root: &Root, command: &str, steps: usize) -> bool {
 /// Kills an install and an uninstall after each step, and goes on in both directions.
 fn everywhere(root: &Root) {
     let before = root.everything();
-    let mut most = 0;
-    for steps in 0.. {
-        let when = format!("install killed after {steps} steps");
-        for next in ["uninstall", "install"] {
-            if !killed(root, "install", steps) {
-                most = steps;
+    for command in ["install", "uninstall"] {
+        let mut most = 0;
+        for steps in 0.. {
+            let when = format!("{command} killed after {steps} steps");
+            for next in ["uninstall", "install"] {
+                if command == "uninstall" {
+                    root.must(&["install"]);
+                }
+                if !killed(root, command, steps) {
+                    most = steps;
+                }
+                root.starts(&when);
+                root.must(&[next]);
+                root.starts(&format!("{when}, then {next}"));
+                if next == "install" {
+                    root.must(&["uninstall"]);
+                }
+                root.is_as(&before, &format!("{when}, then {next}"));
             }
-            root.starts(&when);
-            root.must(&[next]);
-            root.starts(&format!("{when}, then {next}"));
-            if next == "install" {
-                root.must(&["uninstall"]);
+            if most > 0 {
+                break;
             }
-            root.is_as(&before, &format!("{when}, then {next}"));
         }
-        if most > 0 {
-            break;
-        }
+        assert!(most > 8, "{command}: {most} steps");
     }
-    assert!(most > 8, "an install has {most} steps");
-    most = 0;
-    for steps in 0.. {
-        let when = format!("uninstall killed after {steps} steps");
-        for next in ["uninstall", "install"] {
-            root.must(&["install"]);
-            if !killed(root, "uninstall", steps) {
-                most = steps;
-            }
-            root.starts(&when);
-            root.must(&[next]);
-            root.starts(&format!("{when}, then {next}"));
-            if next == "install" {
-                root.must(&["uninstall"]);
-            }
-            root.is_as(&before, &format!("{when}, then {next}"));
-        }
-        if most > 0 {
-            break;
-        }
-    }
-    assert!(most > 8, "an uninstall has {most} steps");
 }
 
 #[test]
