@@ -22,7 +22,7 @@ pub fn run(counter: Counter, libraries: &Libraries) -> io::Result<Section> {
     let program = programs::build("bench_calls", Libc::Glibc)?;
     let mut rows = Vec::new();
     for (call, what) in CALLS {
-        let ns = least_ns(&program, &[call, "50", "1000"], Mode::STACKS, libraries)?;
+        let ns = least_ns(&program, &[call, "50", "1000"], Mode::STACKS, 3, libraries)?;
         let mut instructions = [0.0; 3];
         for (mode, instructions) in Mode::STACKS.into_iter().zip(&mut instructions) {
             let environment = mode.environment(libraries, None);

@@ -54,12 +54,12 @@ const ROWS: &[Row] = &[
     kept("1,000 threads", &["threads=1000"], None),
 ];
 
-/// Fewer rounds where each takes longer.
-fn rounds(settings: &[&str]) -> &'static str {
+/// The runs of a row and the rounds of each: fewer where each takes longer.
+fn runs_and_rounds(settings: &[&str]) -> (usize, &'static str) {
     match settings.first() {
-        Some(&"threads=1000") => "rounds=15",
-        Some(&"threads=64") => "rounds=40",
-        _ => "rounds=100",
+        Some(&"threads=1000") => (5, "rounds=15"),
+        Some(&"threads=64") => (10, "rounds=40"),
+        _ => (40, "rounds=100"),
     }
 }
 
@@ -73,14 +73,15 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     let mut rows = Vec::new();
     let mut missed = Vec::new();
     for Row { what, settings, target, copies } in ROWS {
-        let mut args = vec!["fork", rounds(settings)];
+        let (runs, rounds) = runs_and_rounds(settings);
+        let mut args = vec!["fork", rounds];
         args.extend(*settings);
         // The pages of ordinary stacks are in use in every mode, so that the kernel has them
         // to copy.
         if *copies && settings.contains(&ORDINARY) {
             args.push(&extent);
         }
-        let ns = least_ns(&program, &args, Mode::STACKS, libraries)?;
+        let ns = least_ns(&program, &args, Mode::STACKS, runs, libraries)?;
         let mut row = vec![(*what).to_owned(), grouped(ns[0] / 1000.0)];
         row.extend([ratio(ns[1], ns[0]), ratio(ns[2], ns[0])]);
         if target.is_some_and(|target| ns[2] > target * ns[0]) {
@@ -88,7 +89,7 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
         }
         if *copies {
             args[0] = "copies";
-            let [alone] = least_ns(&program, &args, [Mode::Without], libraries)?;
+            let [alone] = least_ns(&program, &args, [Mode::Without], runs, libraries)?;
             row.extend([grouped(alone / 1000.0), ratio(ns[2], alone)]);
             if ns[2] > COPIES_TARGET * alone {
                 missed.push(format!("{what}: {} x the copies", ratio(ns[2], alone)));

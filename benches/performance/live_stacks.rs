@@ -17,7 +17,7 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
         let threads = format!("threads={count}");
         // One mapping for all, because the number of mappings is limited.
         let args = ["set", &threads, "stacks=shared"];
-        let ns = least_ns(&program, &args, Mode::STACKS, libraries)?;
+        let ns = least_ns(&program, &args, Mode::STACKS, 3, libraries)?;
         let mut row = vec![(*count).to_owned()];
         row.extend(ns.map(grouped));
         row.extend([ratio(ns[1], ns[0]), ratio(ns[2], ns[0])]);

@@ -122,16 +122,18 @@ pub fn printed(
     }
 }
 
-/// The minimum nanoseconds of a program's rounds in each mode. The modes take turns, so that
-/// a busy moment of the machine affects all of them.
+/// The minimum nanoseconds of a program's rounds in each mode, over `runs` of it. The modes take
+/// turns, so that a busy moment of the machine affects all of them. How fast a run is also depends
+/// on the pages that it got, so a minimum settles only over many runs.
 pub fn least_ns<const MODES: usize>(
     program: &Path,
     args: &[&str],
     modes: [Mode; MODES],
+    runs: usize,
     libraries: &Libraries,
 ) -> io::Result<[f64; MODES]> {
     let mut least = [f64::INFINITY; MODES];
-    for _ in 0..3 {
+    for _ in 0..runs {
         for (mode, least) in modes.into_iter().zip(&mut least) {
             let numbers = printed(program, args, mode, libraries)?;
             *least = least.min(numbers.first().copied().unwrap_or(f64::INFINITY));
@@ -142,23 +144,33 @@ pub fn least_ns<const MODES: usize>(
 
 /// Runs pairs of `bench_beside`, one run right after the other, each pair with another number of
 /// mappings. Returns the median over pairs of the median time with the library (`on`) relative to
-/// that without, and the minimum nanoseconds without.
-pub fn paired(program: &Path, args: &[&str], libraries: &Libraries) -> io::Result<(f64, f64)> {
+/// that without. Eleven pairs are enough for a ratio below `target`; one above it is the median
+/// of 44.
+pub fn paired(
+    program: &Path,
+    args: &[&str],
+    target: f64,
+    libraries: &Libraries,
+) -> io::Result<f64> {
     const PAIRS: usize = 11;
     let mut ratios = Vec::new();
-    let mut least = f64::INFINITY;
-    for pair in 0..PAIRS {
+    let median = |ratios: &mut Vec<f64>| {
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    for pair in 0..4 * PAIRS {
+        if pair == PAIRS && median(&mut ratios) <= target {
+            break;
+        }
         let apart = format!("apart={}", 3 * pair);
         let args = [args, &[apart.as_str()]].concat();
         let numbers = |mode| printed(program, &args, mode, libraries);
         let (without, on) = (numbers(Mode::Without)?, numbers(Mode::On)?);
-        if let ([fastest, median], [_, with]) = (&without[..], &on[..]) {
-            ratios.push(with / median);
-            least = least.min(*fastest);
+        if let ([_, without], [_, on]) = (&without[..], &on[..]) {
+            ratios.push(on / without);
         }
     }
-    ratios.sort_by(f64::total_cmp);
-    Ok((ratios.get(PAIRS / 2).copied().unwrap_or(f64::NAN), least))
+    Ok(median(&mut ratios))
 }
 
 /// A short description of the machine.

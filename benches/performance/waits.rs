@@ -20,7 +20,7 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
     let program = programs::build("bench_calls", Libc::Glibc)?;
     let mut rows = Vec::new();
     for (call, calls, what) in CALLS {
-        let ns = least_ns(&program, &[call, "10", calls], Mode::WAITS, libraries)?;
+        let ns = least_ns(&program, &[call, "10", calls], Mode::WAITS, 3, libraries)?;
         let mut row = vec![(*what).to_owned()];
         row.extend(ns.map(grouped));
         row.extend(ns.iter().skip(1).map(|&with| ratio(with, ns[0])));
