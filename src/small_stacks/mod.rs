@@ -43,6 +43,18 @@ static ROOM: AtomicUsize = AtomicUsize::new(crate::plan::ROOM);
 /// is a stack of ours, because each call may then replace it.
 pub static LOOK: AtomicUsize = AtomicUsize::new(64 << 10);
 
+/// Whether a sigaltstack(2) that returned `result` needs no closer look: it
+/// succeeded, with a stack large enough. Async-signal-safe.
+///
+/// # Safety
+/// `new` is what the call was given: after a success, the kernel has read it.
+#[inline]
+#[must_use]
+pub unsafe fn is_enough(result: c_int, new: *const libc::stack_t) -> bool {
+    // SAFETY: as above.
+    result == 0 && unsafe { new.read_unaligned() }.ss_size >= LOOK.load(Ordering::Relaxed)
+}
+
 /// Sets the remedy, and how much room handlers need. Call this once, at load.
 pub fn take_charge(remedy: Remedy, room: usize, names: bool) {
     if room != crate::plan::ROOM {

@@ -54,12 +54,7 @@ pub unsafe extern "C" fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> 
         }
         let route = core::mem::transmute::<*mut (), Sigaltstack>(ROUTE.load(Ordering::Relaxed));
         let result = route(new, old);
-        // After a success, the kernel has read it.
-        if result == 0 && new.read_unaligned().ss_size >= small_stacks::LOOK.load(Ordering::Relaxed)
-        {
-            return result;
-        }
-        finish(new, old, result)
+        if small_stacks::is_enough(result, new) { result } else { finish(new, old, result) }
     }
 }
 
@@ -130,9 +125,8 @@ pub fn set_by_number(
         return registration::query(old, || commit(new, old));
     }
     let result = commit(new, old);
-    let enough = small_stacks::LOOK.load(Ordering::Relaxed);
-    // SAFETY: after a success, the kernel has read it.
-    if result == 0 && unsafe { new.read_unaligned() }.ss_size >= enough {
+    // SAFETY: what the call was given.
+    if unsafe { small_stacks::is_enough(result, new) } {
         return result;
     }
     small_stacks::finish(new, old, result, &FirstLook, commit)
