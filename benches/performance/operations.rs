@@ -13,6 +13,8 @@ type Operation = (&'static str, &'static [&'static str], Option<usize>);
 
 const OPERATIONS: &[Operation] = &[
     ("sigaltstack, another stack", &["set"], Some(9)),
+    ("sigaltstack, another stack of 64 KiB", &["set", "set=64"], Some(9)),
+    ("sigaltstack, another stack of 65 KiB or more", &["set", "set=128"], None),
     ("sigaltstack, the same stack again", &["again"], Some(4)),
     ("sigaction", &["action"], None),
     ("sigaction, SA_ONSTACK", &["action-onstack"], None),
