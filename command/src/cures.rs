@@ -13,8 +13,9 @@ const PENDING: &str = "sigpending-limit";
 
 /// Raises the limit of pending signals, unless this kernel is known to be right about it.
 pub fn raise_pending_signals() {
-    if needs_pending_signals(&Kernel::new(&Texts::of_this_kernel())) {
-        raise(Resource::RLIMIT_SIGPENDING);
+    let limit = Resource::RLIMIT_SIGPENDING;
+    if higher(limit).is_some() && needs_pending_signals(&Kernel::new(&Texts::of_this_kernel())) {
+        raise(limit);
     }
 }
 
@@ -24,11 +25,15 @@ fn needs_pending_signals(kernel: &Kernel) -> bool {
 
 /// Any process may raise its soft limit to the hard limit. If even that fails, nothing is lost.
 pub fn raise(limit: Resource) {
-    if let Ok((soft, hard)) = getrlimit(limit)
-        && soft < hard
-    {
+    if let Some(hard) = higher(limit) {
         let _ = setrlimit(limit, hard, hard);
     }
+}
+
+/// The hard limit, if that is higher than the soft one.
+fn higher(limit: Resource) -> Option<u64> {
+    let (soft, hard) = getrlimit(limit).ok()?;
+    (soft < hard).then_some(hard)
 }
 
 /// A setting that a row asks for.

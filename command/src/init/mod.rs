@@ -22,7 +22,8 @@ use signals::{Received, Rewrite, Signal};
 use terminal::Terminal;
 
 /// What `--init` does, and its options.
-#[derive(Args)]
+#[derive(Args, Default)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 #[command(next_help_heading = "Options for the first process of a container")]
 #[allow(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct Init {

@@ -40,8 +40,9 @@ Examples:
 /// sigward becomes the program: process id, signals and exit status are the program's
 /// own. An existing LD_PRELOAD is kept, after the library. Settings are the SIGWARD_*
 /// variables of the environment; the options below override them.
-#[derive(Args)]
-#[command(after_help = EXAMPLES, after_long_help = variables())]
+#[derive(Args, Default)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
+#[command(after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct Run {
     /// Preload this library instead of sigward's own
@@ -122,8 +123,8 @@ pub struct Run {
     command: Vec<OsString>,
 }
 
-/// The table of variables, for `--help`.
-fn variables() -> String {
+/// What `--help` ends with: the examples and the table of variables.
+pub fn long_help() -> String {
     let row = |row: &config::Variable| {
         format!("\n  {}: {}\n      {}", row.name, row.accepted(), row.meaning())
     };
@@ -132,6 +133,11 @@ fn variables() -> String {
 }
 
 impl Run {
+    /// `sigward run -- COMMAND…`.
+    pub fn without_options(command: Vec<OsString>) -> Self {
+        Self { command, ..Self::default() }
+    }
+
     /// Returns only if it fails, or for `--dry-run`.
     pub fn execute(self) -> Result<Exit, Failure> {
         let Some(command) = self.command.first() else {
