@@ -26,6 +26,8 @@ CARGO   ?= cargo
 # Where cargo puts them.
 target  = $(or $(CARGO_TARGET_DIR),target)
 library = $(target)/release/libsigward.so
+# Where `make i686` was run.
+library32 = $(target)/i686/made/libsigward.so
 command = $(target)/x86_64-unknown-linux-gnu/release/sigward
 
 bindir = $(DESTDIR)$(PREFIX)/bin
@@ -51,7 +53,7 @@ build:
 demo: build
 	$(CARGO) run --quiet -p sigward-harness --bin demo
 
-test: build
+test: i686 build
 	$(CARGO) test --workspace --exclude sigward-preload --no-fail-fast
 
 suites: build
@@ -122,13 +124,14 @@ fleet: build
 install:
 	@test -x $(command) -a -e $(library) || { echo "nothing to install: run make build first" >&2; exit 1; }
 	tree=$$(mktemp -d) && trap 'rm -rf "$$tree"' EXIT && \
-		packaging/tree $(command) $(library) "$$tree" && \
+		packaging/tree $(command) $(library) "$$(ls $(library32) 2>/dev/null)" "$$tree" && \
 		TREE="$$tree" packaging/install.sh "$(DESTDIR)$(PREFIX)"
 
 uninstall:
-	rm -f $(bindir)/sigward $(libdir)/libsigward.so $(pages)
+	rm -f $(bindir)/sigward $(foreach folder,. i386 lib/x86_64-linux-gnu lib/i386-linux-gnu lib32 lib64 '$$LIB', \
+		$(libdir)/$(folder)/libsigward.so) $(pages)
 	rm -rf $(docdir)
-	[ ! -d $(libdir) ] || rmdir --ignore-fail-on-non-empty $(libdir)
+	[ ! -d $(libdir) ] || find $(libdir) -depth -type d -exec rmdir --ignore-fail-on-non-empty {} +
 
 tools:
 	packaging/tools

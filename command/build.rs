@@ -3,7 +3,8 @@
 //! builds it, so that `cargo install --path command` gives a command that works alone. The digest
 //! names copies of it.
 //!
-//! Beside it, a library without code for 32-bit programs.
+//! Beside it, the library for 32-bit programs: `LIBSIGWARD32=PATH` (empty: none), or the one that
+//! `make i686` made. Where there is none, one without code takes its place.
 
 use std::env;
 use std::fmt::Write;
@@ -39,13 +40,53 @@ fn main() {
              bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\")) }}"
         )
     };
-    let code = bytes.map_or_else(
-        || "None".to_owned(),
-        |bytes| format!("Some({})", embedded("libsigward.so", &bytes)),
-    );
-    fs::write(out.join("embedded.rs"), code).expect("OUT_DIR is writable");
-    let code = embedded("empty_i386.so", &empty_i386());
-    fs::write(out.join("empty_i386.rs"), code).expect("OUT_DIR is writable");
+    let or_none = |name: &str, bytes: Option<Vec<u8>>| {
+        bytes.map_or_else(|| "None".to_owned(), |bytes| format!("Some({})", embedded(name, &bytes)))
+    };
+    let write = |name: &str, code: String| {
+        fs::write(out.join(name), code).expect("OUT_DIR is writable");
+    };
+    write("embedded.rs", or_none("libsigward.so", bytes));
+    write("embedded_i386.rs", or_none("libsigward_i386.so", of_32_bit(&out)));
+    write("empty_i386.rs", embedded("empty_i386.so", &empty_i386()));
+}
+
+/// The library for 32-bit programs, if there is one. What `make i686` made is made again if its
+/// sources changed since.
+fn of_32_bit(out: &Path) -> Option<Vec<u8>> {
+    println!("cargo::rerun-if-env-changed=LIBSIGWARD32");
+    if let Some(given) = env::var_os("LIBSIGWARD32") {
+        if given.is_empty() {
+            return None;
+        }
+        println!("cargo::rerun-if-changed={}", given.display());
+        let bytes = fs::read(&given);
+        return Some(bytes.unwrap_or_else(|why| panic!("LIBSIGWARD32={}: {why}", given.display())));
+    }
+    if env::var("TARGET").is_ok_and(|target| !target.starts_with("x86_64-unknown-linux-")) {
+        return None;
+    }
+    // It is there, so that cargo sees when a file comes into it.
+    let folder = target_folder(out)?.join("i686/made");
+    fs::create_dir_all(&folder).ok()?;
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let library = folder.join("libsigward.so");
+    let is_there = library.exists();
+    let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    if is_there && release && !is_fresh(&library) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/i686/build");
+        // With the flags of that target, and where it was built before.
+        let mut build = Command::new(script);
+        build.env("CARGO_TARGET_DIR", target_folder(out)?).stdout(std::io::stderr());
+        build.env_remove("RUSTC_WORKSPACE_WRAPPER").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        let ended = build.status();
+        assert!(
+            ended.as_ref().is_ok_and(std::process::ExitStatus::success),
+            "the library for 32-bit programs cannot be built again ({ended:?}): run `make i686`, \
+             or leave it out with LIBSIGWARD32="
+        );
+    }
+    fs::read(library).ok()
 }
 
 /// A shared object for i386 in which there is nothing but a SONAME: what the loader of 32-bit
@@ -90,16 +131,19 @@ fn empty_i386() -> Vec<u8> {
     file
 }
 
-/// Where cargo puts the library for the command's target. `out` is
-/// `TARGET-FOLDER/[TRIPLE/]PROFILE/build/PACKAGE/out`; the library is built with `--target`
-/// only if it is for another machine.
+/// Cargo's target folder: `out` is `TARGET-FOLDER/[TRIPLE/]PROFILE/build/PACKAGE/out`.
+fn target_folder(out: &Path) -> Option<&Path> {
+    let target = env::var("TARGET").ok()?;
+    let folder = out.ancestors().nth(4)?;
+    let is_of_target = folder.file_name().is_some_and(|name| name.to_str() == Some(&target));
+    if is_of_target { folder.parent() } else { Some(folder) }
+}
+
+/// Where cargo puts the library for the command's target, which is built with `--target` only if it
+/// is for another machine.
 fn built(out: &Path) -> Option<PathBuf> {
     let (target, host) = (env::var("TARGET").ok()?, env::var("HOST").ok()?);
-    let mut folder = out.ancestors().nth(4)?;
-    if folder.file_name().is_some_and(|name| name.to_str() == Some(&target)) {
-        folder = folder.parent()?;
-    }
-    let mut folder = folder.to_owned();
+    let mut folder = target_folder(out)?.to_owned();
     if target != host {
         folder.push(target);
     }

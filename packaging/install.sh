@@ -14,7 +14,7 @@ if [ "${1-}" = --remove ]; then
 fi
 to=${1:-/usr/local}
 case $to in -*) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;; esac
-files=$(cd "$from" && find bin lib share -type f | sort)
+files=$(cd "$from" && find bin lib share \( -type f -o -type l \) | sort)
 
 echo "$files" | while IFS= read -r file; do
     if [ -n "$remove" ]; then
@@ -25,8 +25,8 @@ echo "$files" | while IFS= read -r file; do
     new=$folder/.${file##*/}.new
     mkdir -p "$folder"
     rm -f "$new"
-    cp "$from/$file" "$new"
-    if [ -x "$from/$file" ]; then chmod 755 "$new"; else chmod 644 "$new"; fi
+    cp -P "$from/$file" "$new"
+    if [ -L "$new" ]; then :; elif [ -x "$from/$file" ]; then chmod 755 "$new"; else chmod 644 "$new"; fi
     mv -f "$new" "$to/$file"
 done
 

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sigward_harness::artifacts::{command, preload, workspace};
+use sigward_harness::artifacts::{command, preload, preload32, workspace};
 
 /// What `packaging/tree` makes, as paths in it.
 fn tree(folder: &Path) -> Vec<PathBuf> {
     let mut script = Command::new(workspace().join("packaging/tree"));
-    let output = script.arg(command()).arg(preload()).arg(folder).output().unwrap();
+    script.arg(command()).arg(preload()).arg(preload32()).arg(folder);
+    let output = script.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     files(folder)
 }
@@ -63,6 +64,7 @@ fn the_tree_holds_each_subcommands_page_and_what_the_pages_link() {
     for path in [
         "bin/sigward",
         "lib/sigward/libsigward.so",
+        "lib/sigward/i386/libsigward.so",
         "share/man/man1/sigward.1",
         "share/zsh/site-functions/_sigward",
         "share/doc/sigward/LICENSE-MIT",
@@ -81,6 +83,24 @@ fn the_tree_holds_each_subcommands_page_and_what_the_pages_link() {
     assert!(names.contains(&"run"), "{names:?}");
     for name in names.into_iter().filter(|name| *name != "help") {
         assert!(has(&format!("share/man/man1/sigward-{name}.1")), "no page for {name}");
+    }
+}
+
+/// One value of `LD_PRELOAD` for both classes: what the loaders of Debian put for `$LIB`.
+#[test]
+fn the_tree_has_a_library_for_what_each_loader_puts() {
+    let folder = tempfile::tempdir().unwrap();
+    tree(folder.path());
+    let own = folder.path().join("lib/sigward");
+    for (word, library) in [
+        ("lib/x86_64-linux-gnu", preload()),
+        ("lib64", preload()),
+        ("$LIB", preload()),
+        ("lib/i386-linux-gnu", preload32()),
+        ("lib32", preload32()),
+    ] {
+        let found = fs::read(own.join(word).join("libsigward.so")).unwrap();
+        assert!(found == fs::read(library).unwrap(), "{word}");
     }
 }
 

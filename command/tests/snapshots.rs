@@ -130,7 +130,7 @@ sigward: cannot read the library [FOLDER]/none.so: No such file or directory (os
 
 "#]]);
     place.says("run --library plain true", 125, str![[r#"
-sigward: [FOLDER]/plain is not libsigward.so: not a 64-bit ELF shared object with that SONAME; give another file with --library PATH
+sigward: [FOLDER]/plain is not libsigward.so: not an ELF shared object with that SONAME; give another file with --library PATH
 
 "#]]);
     place.says("run --library . true", 125, str![[r#"

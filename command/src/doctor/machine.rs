@@ -12,7 +12,7 @@ use sigward::residency::ladder::LARGEST_WHOLE;
 use sigward::verdict::{Standing, Verdict};
 
 use super::super::kernel::KernelOptions;
-use super::super::library;
+use super::super::library::{self, classes};
 use super::super::system;
 
 /// What `--format json` prints of it. The names are an interface: add, do not rename.
@@ -23,6 +23,8 @@ pub struct Machine {
     pub memlock: Memlock,
     /// What moves or protects pages although they are locked, and is on here.
     pub disturbers: Vec<Disturber>,
+    /// The classes of programs for which this command contains a library: 64, 32.
+    pub library_for_bits: Vec<u8>,
     /// The library that `/etc/ld.so.preload` names.
     pub preloaded_everywhere: Option<String>,
     /// What is wrong with that file, and what it does not reach.
@@ -133,6 +135,7 @@ impl Machine {
             },
             frame,
             disturbers: disturbers(),
+            library_for_bits: classes::all(),
             preloaded_everywhere: preloaded_everywhere(),
             preload_notes: system::notes(),
         }

@@ -7,6 +7,7 @@ use super::machine::{Disturber, Machine, Memlock};
 use super::process::ProcessReport;
 use super::stacks::StackRow;
 use super::{ProgramReport, Report};
+use crate::library::classes;
 
 /// The whole report.
 pub fn of(report: &Report) -> String {
@@ -66,6 +67,7 @@ fn machine(text: &mut String, machine: &Machine) {
     };
     line(text, 0, &format!("signal frame: {} bytes ({}), {too_large}", frame.bytes, frame.from));
     memlock(text, &machine.memlock);
+    line(text, 0, &format!("library inside sigward: {}", libraries(&machine.library_for_bits)));
     if let Some(path) = &machine.preloaded_everywhere {
         line(text, 0, &format!("/etc/ld.so.preload: {path}"));
     }
@@ -78,6 +80,15 @@ fn machine(text: &mut String, machine: &Machine) {
             line(text, 1, &format!("{what} ({setting}): {effect}"));
         }
     }
+}
+
+fn libraries(bits: &[u8]) -> String {
+    if !classes::is_x86() || bits.is_empty() {
+        return if bits.is_empty() { "none" } else { "for 64-bit programs" }.to_owned();
+    }
+    let all: Vec<_> = bits.iter().map(|bits| format!("for {bits}-bit programs")).collect();
+    let none = if bits.contains(&32) { "" } else { "; none for 32-bit ones (`make i686`)" };
+    format!("{}{none}", all.join(", "))
 }
 
 fn memlock(text: &mut String, memlock: &Memlock) {

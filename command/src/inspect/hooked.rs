@@ -4,6 +4,9 @@
 /// What a group of functions does, and their names.
 pub type Group = (&'static str, &'static [&'static str]);
 
+/// The group that only 64-bit programs need.
+pub const WAITS: &str = "waits";
+
 /// All of them. `command/tests/doctor` compares them with the library.
 pub const GROUPS: &[Group] = &[
     ("alternate stacks", &["sigaltstack", "sigstack"]),
@@ -45,7 +48,7 @@ pub const GROUPS: &[Group] = &[
             "munlockall",
         ],
     ),
-    ("waits", &["wait", "__wait", "waitpid", "__waitpid", "wait3", "wait4", "waitid"]),
+    (WAITS, &["wait", "__wait", "waitpid", "__waitpid", "wait3", "wait4", "waitid"]),
     ("seccomp", &["prctl"]),
     ("any call by number", &["syscall"]),
 ];

@@ -25,11 +25,14 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use object::elf::EM_386;
+use object::elf::EM_X86_64;
 use serde::Serialize;
 use sigward::loaded::Name;
 use sigward::standdown::{OVERRIDES, SANITIZERS};
 
 use super::credentials::{self, Privileges};
+use super::library::classes;
 use super::program;
 use closure::{Closure, closure};
 use elf::Elf;
@@ -84,9 +87,6 @@ pub enum Depth {
 
 /// The kernel follows this many `#!` lines.
 const SCRIPT_DEPTH: usize = 5;
-
-/// The class and machine of the library.
-const LIBRARY: (u8, u16) = (64, object::elf::EM_X86_64.0);
 
 /// Looks at the program at `path`.
 ///
@@ -183,7 +183,7 @@ impl Examined {
         let mut direct_calls = BTreeMap::new();
         let mut look = |path: &Path, elf: &Elf, file: &File| {
             let calls = match elf.machine {
-                machine if machine == LIBRARY.1 => direct_calls::find(file, &elf.code),
+                machine if machine == EM_X86_64.0 => direct_calls::find(file, &elf.code),
                 _ => Vec::new(),
             };
             if !calls.is_empty() {
@@ -234,7 +234,9 @@ impl Examined {
             let used = names.iter().filter(|name| all.iter().any(|elf| elf.imports(name)));
             used.copied().collect::<Vec<_>>()
         };
-        let groups = hooked::GROUPS.iter().map(|(group, names)| (*group, of(names)));
+        // The library for 32-bit programs leaves waits alone.
+        let has = |group: &&hooked::Group| self.elf.bits == 64 || group.0 != hooked::WAITS;
+        let groups = hooked::GROUPS.iter().filter(has).map(|(group, names)| (*group, of(names)));
         groups.filter(|(_, names)| !names.is_empty()).collect()
     }
 
@@ -250,13 +252,17 @@ impl Examined {
     /// Why the loader would not load the library into it, or why that would do nothing.
     fn obstacles(&self, sanitizer: Option<&str>) -> Vec<String> {
         let mut all = Vec::new();
-        let (bits, machine) = LIBRARY;
-        if self.elf.machine != machine {
-            let (its, ours) = (self.elf.machine_name(), elf::machine_name(machine));
-            all.push(format!("it is for {its}, and the library is for {ours}"));
-        } else if self.elf.bits != bits {
-            let its = self.elf.bits;
-            all.push(format!("it is a {its}-bit program, and the library is {bits}-bit"));
+        let (bits, machine) = (self.elf.bits, self.elf.machine);
+        let ours = classes::own_machine();
+        if !classes::serves(bits, machine) {
+            all.push(if bits == 32 && machine == EM_386.0 && classes::is_x86() {
+                format!("it is a 32-bit program, and {}", classes::NONE_FOR_32_BIT)
+            } else if machine == ours {
+                format!("it is a {bits}-bit program, and the library is 64-bit")
+            } else {
+                let (its, ours) = (self.elf.machine_name(), elf::machine_name(ours));
+                format!("it is for {its}, and the library is for {ours}")
+            });
         }
         match (&self.elf.interpreter, self.linkage()) {
             (None, "shared library") => all.push("it is a library, not a program".to_owned()),
@@ -339,8 +345,10 @@ impl Examined {
         } else if !gaps.is_empty() {
             (Coverage::Partly, gaps)
         } else {
-            let why = "its loader would load the library, and it makes its calls through libc";
-            (Coverage::Covered, vec![why.to_owned()])
+            let which = if self.elf.bits == 32 { "library for 32-bit programs" } else { "library" };
+            let why =
+                format!("its loader would load the {which}, and it makes its calls through libc");
+            (Coverage::Covered, vec![why])
         };
         let rules = self.rules;
         Inspection {

@@ -3,13 +3,14 @@
 //! glibc's loader writes a line at each exec of a 32-bit program if a preload is 64-bit, or
 //! missing. But it expands `$LIB` in the path to a word that was fixed when it was built, and
 //! that differs between the two. So the library stands in a folder for each word of a 64-bit
-//! loader, and one without code in the folder for the word of the 32-bit loader. musl's loader
-//! expands nothing: it finds the library in a folder that is called `$LIB`.
+//! loader, and that for 32-bit programs in the folder for the word of their loader; one without
+//! code, where the command contains none. musl's loader expands nothing: it finds the 64-bit library
+//! in a folder that is called `$LIB`.
 
 use std::fs;
 use std::path::Path;
 
-use super::embedded::Embedded;
+use super::embedded::{Embedded, LIBRARY_32};
 
 /// The variable, and the name of the folder for loaders that do not know it.
 pub const VARIABLE: &str = "$LIB";
@@ -25,8 +26,14 @@ const WORDS_32: [&str; 3] = ["lib/i386-linux-gnu", "lib32", "lib"];
 /// Distributions beside the system's own, whose 64-bit loaders say `lib`.
 const OTHER_STORES: [&str; 2] = ["/nix/store", "/gnu/store"];
 
+/// A library without code.
+const EMPTY: Embedded<'static> = include!(concat!(env!("OUT_DIR"), "/empty_i386.rs"));
+
 /// What 32-bit programs get.
-pub const EMPTY: Embedded<'static> = include!(concat!(env!("OUT_DIR"), "/empty_i386.rs"));
+pub const OF_32_BIT: Embedded<'static> = match LIBRARY_32 {
+    Some(library) => library,
+    None => EMPTY,
+};
 
 /// Which folder is for which class.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,6 +75,13 @@ impl Folders {
 /// Whether 32-bit programs run here: with glibc, as they are on machines of both classes.
 pub fn are_here() -> bool {
     fs::metadata(LOADER_32).is_ok_and(|loader| loader.is_file())
+}
+
+/// Whether this is the loader for which 32-bit programs are served by `$LIB`.
+pub fn is_their_loader(loader: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    loader == Path::new(LOADER_32)
+        || real(loader).is_some_and(|it| Some(it) == real(LOADER_32.as_ref()))
 }
 
 /// Whether the path is one for both classes.

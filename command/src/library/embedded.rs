@@ -1,4 +1,4 @@
-//! The library inside the command. `build.rs` puts it there.
+//! The libraries inside the command. `build.rs` puts them there.
 
 /// A whole `libsigward.so`.
 pub struct Embedded<'a> {
@@ -9,6 +9,11 @@ pub struct Embedded<'a> {
 }
 
 impl Embedded<'_> {
+    /// The first digits of the digest.
+    pub fn mark(&self, length: usize) -> &str {
+        self.digest.get(..length).unwrap_or(self.digest)
+    }
+
     /// Its `EM_*`, which stands at the same place in files of both classes.
     pub fn machine(&self) -> u16 {
         let field = self.bytes.get(18..20).and_then(|field| field.try_into().ok());
@@ -18,5 +23,9 @@ impl Embedded<'_> {
     }
 }
 
-/// `None` if the library was not built when the command was.
+/// For the command's own machine. `None` if it was not built when the command was.
 pub const LIBRARY: Option<Embedded<'static>> = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+/// For 32-bit programs on x86. `None` if it was not built when the command was.
+pub const LIBRARY_32: Option<Embedded<'static>> =
+    include!(concat!(env!("OUT_DIR"), "/embedded_i386.rs"));

@@ -2,6 +2,7 @@
 //! `LD_PRELOAD`.
 
 mod both_classes;
+pub mod classes;
 pub mod command;
 mod embedded;
 mod place;
@@ -13,12 +14,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
-use object::elf::{DT_SONAME, EM_X86_64};
-use object::read::elf::{Dyn, ElfFile64};
+use object::Endianness;
+use object::elf::{DT_SONAME, EM_386, EM_X86_64, FileHeader32, FileHeader64};
+use object::read::ReadRef;
+use object::read::elf::{Dyn, ElfFile, FileHeader};
 
 use sigward::config;
 
-use embedded::{Embedded, LIBRARY};
+use embedded::{Embedded, LIBRARY, LIBRARY_32};
 
 use super::environment::ProgramEnvironment;
 use super::failure::Failure;
@@ -34,8 +37,10 @@ const SYSTEM_PRELOAD: &str = "/etc/ld.so.preload";
 /// A library that the loader accepts.
 pub struct Library {
     pub path: PathBuf,
-    /// `EM_*` of the file. The target's must be the same.
+    /// `EM_*` of the file. The target's must be the same, or one that [`Library::takes`].
     pub machine: u16,
+    /// Whether it is the one inside the command, beside which there may be one for 32-bit programs.
+    pub is_own: bool,
 }
 
 impl Library {
@@ -52,8 +57,9 @@ impl Library {
             }
             // Compared with what is inside the command: nothing more is to be asked of it.
             (None, Some(library)) => Self {
-                path: own_copy(library, &everywhere, environment)?,
+                path: own_copy(library, true, &everywhere, environment)?,
                 machine: library.machine(),
+                is_own: true,
             },
             (None, None) => Self::open(first_installed()?)?,
         };
@@ -88,9 +94,9 @@ impl Library {
             place::mappable(&file).map_err(|error| cannot("load", &error))?;
         }
         match machine_if_ours(file) {
-            Some(machine) => Ok(Self { path, machine }),
+            Some(machine) => Ok(Self { path, machine, is_own: false }),
             None => Err(Failure::new(format!(
-                "{} is not {NAME}: not a 64-bit ELF shared object with that SONAME",
+                "{} is not {NAME}: not an ELF shared object with that SONAME",
                 path.display()
             ))
             .remedy("give another file with --library PATH")),
@@ -114,7 +120,9 @@ impl Library {
         };
         let bytes = std::fs::read(&self.path).map_err(|error| closed(&error))?;
         let copy = match &LIBRARY {
-            Some(library) if library.bytes == bytes => own_copy(library, everywhere, environment),
+            Some(library) if library.bytes == bytes => {
+                own_copy(library, true, everywhere, environment)
+            }
             _ => {
                 let digest = format!("{:016x}", place::digest(&bytes));
                 let library = Embedded { digest: &digest, bytes: &bytes };
@@ -136,7 +144,7 @@ impl Library {
         let entries = existing.map(OsStr::as_bytes).unwrap_or_default();
         for entry in entries.split(|byte| matches!(byte, b' ' | b':')).filter(|e| !e.is_empty()) {
             let path = Path::new(OsStr::from_bytes(entry));
-            if same_file(path, &self.path) {
+            if same_file(path, &self.path) || self.is_own && is_inside(path) {
                 continue;
             }
             if is_ours(path) {
@@ -183,13 +191,22 @@ impl Library {
 /// SONAME: any other shared object would be preloaded silently and protect nothing.
 fn machine_if_ours(file: File) -> Option<u16> {
     let data = image(file);
-    let elf = ElfFile64::<object::Endianness, _>::parse(&data).ok()?;
+    read_machine_if_ours::<FileHeader64<Endianness>, _>(&data)
+        .or_else(|| read_machine_if_ours::<FileHeader32<Endianness>, _>(&data))
+}
+
+fn read_machine_if_ours<'data, H, R>(data: R) -> Option<u16>
+where
+    H: FileHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
+    let elf = ElfFile::<'data, H, R>::parse(data).ok()?;
     let (endian, sections) = (elf.endian(), elf.elf_section_table());
-    let (entries, names) = sections.dynamic(endian, &data).ok()??;
-    let names = sections.strings(endian, &data, names).ok()?;
+    let (entries, names) = sections.dynamic(endian, data).ok()??;
+    let names = sections.strings(endian, data, names).ok()?;
     let soname = entries.iter().find(|entry| entry.tag(endian) == DT_SONAME)?;
     let ours = names.get(soname.val32(endian)?) == Ok(NAME.as_bytes());
-    ours.then(|| elf.elf_header().e_machine.get(endian).0)
+    ours.then(|| elf.elf_header().e_machine(endian).0)
 }
 
 /// The bytes of the library inside the command.
@@ -233,9 +250,19 @@ fn preloaded_everywhere() -> Vec<PathBuf> {
     paths.filter(|path| path.file_name().is_some() && is_ours(path)).collect()
 }
 
+/// Whether an entry of `LD_PRELOAD` is a copy of what is inside the command.
+fn is_inside(entry: &Path) -> bool {
+    [&LIBRARY, &LIBRARY_32].into_iter().flatten().any(|library| {
+        File::open(entry).is_ok_and(|file| {
+            file.metadata().is_ok_and(|found| found.is_file()) && place::holds(file, library.bytes)
+        })
+    })
+}
+
 /// Where a copy of `library` is: an installed one, or one that is made.
 fn own_copy(
     library: &Embedded<'_>,
+    for_both: bool,
     everywhere: &[PathBuf],
     environment: &ProgramEnvironment,
 ) -> Result<PathBuf, Failure> {
@@ -246,9 +273,12 @@ fn own_copy(
             })
             && (!geteuid().is_root() || readable::by_all(path))
     };
-    let installed = everywhere.iter().cloned().chain(places()).find(usable);
-    let for_both =
-        everywhere.is_empty() && library.machine() == EM_X86_64.0 && both_classes::are_here();
+    let is_for_32_bit = library.machine() == EM_386.0;
+    let installed = everywhere.iter().cloned().chain(places(is_for_32_bit)).find(usable);
+    let for_both = for_both
+        && everywhere.is_empty()
+        && library.machine() == EM_X86_64.0
+        && both_classes::are_here();
     let runtime = environment.get(b"XDG_RUNTIME_DIR");
     let place = || place::place(library, for_both, runtime, environment.get(b"TMPDIR"));
     match installed {
@@ -261,16 +291,18 @@ fn own_copy(
     }
 }
 
-/// Where `make install` puts the library, as seen from our executable.
-fn places() -> Vec<PathBuf> {
+/// Where `make install` puts a library, as seen from our executable.
+fn places(is_for_32_bit: bool) -> Vec<PathBuf> {
     let Ok(executable) = std::env::current_exe() else { return Vec::new() };
     let installed = executable.parent().and_then(Path::parent);
-    let installed = installed.map(|prefix| prefix.join("lib/sigward").join(NAME));
-    std::iter::once(executable.with_file_name(NAME)).chain(installed).collect()
+    let folder = if is_for_32_bit { "lib/sigward/i386" } else { "lib/sigward" };
+    let installed = installed.map(|prefix| prefix.join(folder).join(NAME));
+    let beside = (!is_for_32_bit).then(|| executable.with_file_name(NAME));
+    beside.into_iter().chain(installed).collect()
 }
 
 fn first_installed() -> Result<PathBuf, Failure> {
-    let places = places();
+    let places = places(false);
     places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
         let list: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
         Failure::new(format!("no {NAME} at {}", list.join(" or ")))

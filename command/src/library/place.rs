@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Uid, geteuid};
+use object::elf::EM_386;
 
 use super::both_classes::{self, Folders};
 use super::embedded::Embedded;
@@ -24,7 +25,7 @@ const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
 /// The path of a copy of `library` that is safe to preload: one that is there, or a new one. With
-/// `for_both`, it contains `$LIB` if possible.
+/// `for_both`, it contains `$LIB` if possible, and leads 32-bit programs to theirs.
 ///
 /// # Errors
 /// Names each place that was tried, and why it is not usable.
@@ -71,9 +72,9 @@ fn place_in(
     base.ancestors().try_for_each(trusted)?;
     let folder = base.join(name);
     own_folder(&folder)?;
-    let path = copy_in(&folder, "", library)?;
+    let path = copy_in(&folder, library)?;
     mappable(&File::open(&path)?)?;
-    let with_variable = if for_both { for_both_classes(&path).ok() } else { None };
+    let with_variable = if for_both { for_both_classes(&folder, library).ok() } else { None };
     Ok(with_variable.unwrap_or(path))
 }
 
@@ -105,39 +106,42 @@ fn own_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// The path of the copy in `folder`, which is ours.
-fn copy_in(folder: &Path, mark: &str, library: &Embedded<'_>) -> io::Result<PathBuf> {
-    let path = folder.join(name_of_copy(mark, library));
+fn copy_in(folder: &Path, library: &Embedded<'_>) -> io::Result<PathBuf> {
+    let path = copy_of(folder, library);
     if !is_copy(&path, library) {
         write_copy(folder, &path, library)?;
     }
     Ok(path)
 }
 
-fn name_of_copy(mark: &str, library: &Embedded<'_>) -> String {
-    format!("libsigward{mark}-{}.so", library.digest.get(..16).unwrap_or(library.digest))
+/// Where a copy of `library` stands in a folder of ours.
+pub fn copy_of(folder: &Path, library: &Embedded<'_>) -> PathBuf {
+    folder.join(name_of_copy(library))
 }
 
-/// The path with `$LIB` that leads 64-bit programs to the copy at `path`, and 32-bit ones to a
-/// library without code.
-fn for_both_classes(path: &Path) -> io::Result<PathBuf> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(ErrorKind::InvalidInput.into());
+fn name_of_copy(library: &Embedded<'_>) -> String {
+    let class = if library.machine() == EM_386.0 { "-i386" } else { "" };
+    format!("libsigward{class}-{}.so", library.mark(16))
+}
+
+/// The path with `$LIB` that leads 64-bit programs to the copy of `library` in `folder`, and 32-bit
+/// ones to theirs, of which a copy is made.
+fn for_both_classes(folder: &Path, library: &Embedded<'_>) -> io::Result<PathBuf> {
+    let other = &both_classes::OF_32_BIT;
+    // Both digests: commands that contain the same library may differ in the other.
+    let link_name = |folders: &Folders| {
+        format!("libsigward{}{}{}.so", folders.mark(), library.mark(8), other.mark(8))
     };
-    let link_name = |folders: &Folders| name.to_string_lossy().replacen('-', folders.mark(), 1);
-    let empty = name_of_copy("-i386", &both_classes::EMPTY);
+    let (name, name_of_other) = (name_of_copy(library), name_of_copy(other));
     let made = Folders::of_before(|folders| {
         let at = folder.join(folders.of_32_bit).join(link_name(folders));
-        let leads = |target: PathBuf| target.file_name() == Some(OsStr::new(&empty));
+        let leads = |target: PathBuf| target.file_name() == Some(OsStr::new(&name_of_other));
         fs::read_link(&at).is_ok_and(leads) && at.exists()
     });
-    let folders = if let Some(folders) = made {
-        folders
-    } else {
-        copy_in(folder, "-i386", &both_classes::EMPTY)?;
-        Folders::of_loaders().ok_or(ErrorKind::Unsupported)?
-    };
-    let links = folders.of_64_bit().map(|word| (word, name));
-    for (word, file) in links.chain([(folders.of_32_bit, OsStr::new(&empty))]) {
+    copy_in(folder, other)?;
+    let folders = made.or_else(Folders::of_loaders).ok_or(ErrorKind::Unsupported)?;
+    let links = folders.of_64_bit().map(|word| (word, &name));
+    for (word, file) in links.chain([(folders.of_32_bit, &name_of_other)]) {
         let mut at = folder.to_owned();
         let mut target = PathBuf::new();
         for part in Path::new(word) {

@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use object::Endianness;
-use object::elf::{DF_1_PIE, DT_FLAGS_1, ET_DYN, SHN_UNDEF};
+use object::elf::{DF_1_PIE, DT_FLAGS_1, ET_DYN, FileHeader32, FileHeader64, SHN_UNDEF};
 use object::read::ReadRef;
-use object::read::elf::{Dyn, ElfFile64, Sym as _};
+use object::read::elf::{Dyn, ElfFile, FileHeader, Sym as _};
 
 /// A name that the loaders of glibc and musl define, and static programs do not.
 const DEFINED: &[u8] = b"__tls_get_addr";
@@ -27,9 +27,13 @@ const WITH_VALUE: [&str; 8] = [
 
 /// Whether a file without an interpreter is a loader itself.
 pub fn is_loader<'data>(data: impl ReadRef<'data>) -> bool {
-    let Ok(elf) = ElfFile64::<Endianness, _>::parse(data) else { return false };
+    is_one::<FileHeader64<Endianness>, _>(data) || is_one::<FileHeader32<Endianness>, _>(data)
+}
+
+fn is_one<'data, H: FileHeader<Endian = Endianness>, R: ReadRef<'data>>(data: R) -> bool {
+    let Ok(elf) = ElfFile::<'data, H, R>::parse(data) else { return false };
     let endian = elf.endian();
-    if elf.elf_header().e_type.get(endian) != ET_DYN || is_static_pie(&elf) == Some(true) {
+    if elf.elf_header().e_type(endian) != ET_DYN || is_static_pie(&elf) == Some(true) {
         return false;
     }
     let symbols = elf.elf_dynamic_symbol_table();
@@ -39,7 +43,11 @@ pub fn is_loader<'data>(data: impl ReadRef<'data>) -> bool {
     })
 }
 
-fn is_static_pie<'data>(elf: &ElfFile64<'data, Endianness, impl ReadRef<'data>>) -> Option<bool> {
+fn is_static_pie<'data, H, R>(elf: &ElfFile<'data, H, R>) -> Option<bool>
+where
+    H: FileHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
     let endian = elf.endian();
     let (entries, _) = elf.elf_section_table().dynamic(endian, elf.data()).ok()??;
     let flags = entries.iter().find(|entry| entry.tag(endian) == DT_FLAGS_1)?;

@@ -12,7 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
-use object::elf::FileHeader64;
+use object::Endianness;
+use object::elf::{ELFCLASS32, EM_386, FileHeader32, FileHeader64};
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, ProgramHeader};
 
@@ -20,7 +21,7 @@ use super::credentials;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::image::image;
-use super::library::Library;
+use super::library::{Library, classes};
 use machine::Machine;
 
 /// Where `execvp` searches if `PATH` is not set (glibc: `confstr(_CS_PATH)`).
@@ -82,9 +83,19 @@ fn executable(path: &Path) -> Result<(), Failure> {
 
 /// What the kernel executes, and what that starts in turn: the program, the interpreter of a
 /// script, the loader.
-#[derive(Default)]
 pub struct Chain {
     pub links: Vec<PathBuf>,
+    /// The class of what the loader starts.
+    pub bits: u8,
+    /// Whether the last link is the loader, as its program names it.
+    has_loader: bool,
+}
+
+impl Chain {
+    /// The loader, if a program names it.
+    pub fn loader(&self) -> Option<&Path> {
+        self.links.last().filter(|_| self.has_loader).map(PathBuf::as_path)
+    }
 }
 
 /// Checks that the loader will preload `library` into the program at `path`; for a
@@ -100,7 +111,7 @@ pub fn require_preloadable(
     if let Some(why) = credentials::of_this_process() {
         return Err(not_preloadable(path, &format!("{why}, so the loader ignores LD_PRELOAD")));
     }
-    let mut chain = Chain { links: vec![path.to_owned()] };
+    let mut chain = Chain { links: vec![path.to_owned()], bits: 64, has_loader: false };
     for _ in 0..=SCRIPT_DEPTH {
         let path = chain.links.last().cloned().unwrap_or_default();
         let (file, head) = open(&path)?;
@@ -195,17 +206,16 @@ fn elf_loader(
     }
 
     let data = image(file);
-    require_same_machine(path, &data, library)?;
-    let header = FileHeader64::<object::Endianness>::parse(&data).map_err(|e| unreadable(&e))?;
-    let endian = header.endian().map_err(|error| unreadable(&error))?;
-    let segments = header.program_headers(endian, &data).map_err(|error| unreadable(&error))?;
-    for segment in segments {
-        if let Some(loader) = segment.interpreter(endian, &data).map_err(|e| unreadable(&e))? {
-            let loader = Path::new(OsStr::from_bytes(loader));
-            chain.links.push(loader.to_owned());
-            return require_starter(path, "loader", loader)
-                .map_err(|failure| failure.remedy("install the libc that it was built for"));
-        }
+    chain.bits = require_same_machine(path, &data, library)?;
+    let named = match chain.bits {
+        32 => interpreter_of::<FileHeader32<Endianness>, _>(&data),
+        _ => interpreter_of::<FileHeader64<Endianness>, _>(&data),
+    };
+    if let Some(loader) = named.map_err(|error| unreadable(&error))? {
+        chain.has_loader = true;
+        chain.links.push(loader.clone());
+        return require_starter(path, "loader", &loader)
+            .map_err(|failure| failure.remedy("install the libc that it was built for"));
     }
     if !loader::is_loader(&data) {
         return Err(not_preloadable(path, "it is statically linked, so no loader runs"));
@@ -220,25 +230,46 @@ fn elf_loader(
     Ok(())
 }
 
-/// Checks that the ELF file at `path` is for the library's machine.
+/// The loader that an ELF file names.
+fn interpreter_of<'data, H, R>(data: R) -> Result<Option<PathBuf>, object::read::Error>
+where
+    H: FileHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
+    let header = H::parse(data)?;
+    let endian = header.endian()?;
+    for segment in header.program_headers(endian, data)? {
+        if let Some(loader) = segment.interpreter(endian, data)? {
+            return Ok(Some(PathBuf::from(OsStr::from_bytes(loader))));
+        }
+    }
+    Ok(None)
+}
+
+/// Checks that the ELF file at `path` is one that gets the library, and says its class.
 fn require_same_machine<'data>(
     path: &Path,
     data: impl ReadRef<'data>,
     library: &Library,
-) -> Result<(), Failure> {
+) -> Result<u8, Failure> {
     let byte = |at: u64| data.read_bytes_at(at, 1).ok().and_then(<[u8]>::first).copied();
     let pair = [byte(MACHINE).unwrap_or(0), byte(MACHINE + 1).unwrap_or(0)];
     let big = byte(5) == Some(object::elf::ELFDATA2MSB.0);
     let its = Machine(if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) });
     let ours = Machine(library.machine);
+    let class = byte(4).unwrap_or(0);
+    if library.takes(its.0, class) {
+        return Ok(if class == ELFCLASS32.0 { 32 } else { 64 });
+    }
+    if its.0 == EM_386.0 && library.is_own && classes::is_x86() {
+        let why = format!("it is a 32-bit program, and {}", classes::NONE_FOR_32_BIT);
+        return Err(not_preloadable(path, &why).remedy(classes::REMEDY));
+    }
     if its != ours {
         let why = format!("it is for another machine ({its}, the library is for {ours})");
         return Err(not_preloadable(path, &why));
     }
-    if byte(4) != Some(object::elf::ELFCLASS64.0) {
-        return Err(not_preloadable(path, "it is not a 64-bit program, but the library is 64-bit"));
-    }
-    Ok(())
+    Err(not_preloadable(path, "it is not a 64-bit program, but the library is 64-bit"))
 }
 
 fn not_preloadable(path: &Path, why: &str) -> Failure {

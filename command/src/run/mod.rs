@@ -152,6 +152,14 @@ impl Run {
             library.require_own_name()?;
         }
         let covered = self.coverage(&config, &program, &library)?;
+        let library = match &covered {
+            Ok(chain) => library.for_program(chain.bits, chain.loader(), &environment)?,
+            Err(_) => library,
+        };
+        if let (true, Ok(chain)) = (self.verbose, &covered) {
+            let links = report::names(&chain.links).join(" -> ");
+            remark(format_args!("runs {links} with {}", library.path.display()));
+        }
         let preload = library.in_front_of(environment.get(b"LD_PRELOAD"))?;
         environment.set(b"LD_PRELOAD", preload.as_bytes());
         if self.avoid_avx {
@@ -167,6 +175,7 @@ impl Run {
                 chain: covered.as_ref().map_or(Vec::new(), |chain| report::names(&chain.links)),
                 not_covered: covered.err().map(|why| why.to_string()),
                 library: library.path.display().to_string(),
+                library_for_32_bit: library.for_32_bit(),
                 ld_preload: preload.display().to_string(),
                 plan: PlanReport::of_next_program(&config, Bad::default(), kernel_texts::judge()),
             };
@@ -237,16 +246,12 @@ impl Run {
                 }
             }
             Err(_) => return judged.map(Ok),
-            Ok(chain) => {
+            Ok(_) => {
                 if let Some(words) = report::lost(program, arguments)
                     && !self.quiet
                     && !is_left_alone
                 {
                     remark(format_args!("warning: {words}"));
-                }
-                if self.verbose {
-                    let links = report::names(&chain.links).join(" -> ");
-                    remark(format_args!("runs {links} with {}", library.path.display()));
                 }
             }
         }

@@ -16,6 +16,8 @@ pub struct DryRun {
     /// Why the library would not be in it.
     pub not_covered: Option<String>,
     pub library: String,
+    /// What 32-bit programs get, if sigward knows.
+    pub library_for_32_bit: Option<String>,
     pub ld_preload: String,
     /// Settings of runtimes that a row of the table asks for, with --env-cures.
     pub env_cures: Vec<Setting>,
@@ -30,10 +32,13 @@ impl DryRun {
         };
         let line = |setting: &Setting| format!("--env-cures: {setting}\n");
         let cures: String = self.env_cures.iter().map(line).collect();
+        let other = self.library_for_32_bit.as_deref().filter(|other| *other != self.library);
+        let other =
+            other.map_or(String::new(), |it| format!("library for 32-bit programs: {it}\n"));
         let chain = self.chain.join(" -> ");
         let chain = if chain.is_empty() { chain } else { format!("runs: {chain}\n") };
         format!(
-            "program: {}\nlibrary: {}\n{chain}{covered}LD_PRELOAD={}\n{cures}plan:\n{}",
+            "program: {}\nlibrary: {}\n{other}{chain}{covered}LD_PRELOAD={}\n{cures}plan:\n{}",
             self.program,
             self.library,
             self.ld_preload,

@@ -178,7 +178,7 @@ fn a_32_bit_process_is_not_covered() {
         return;
     }
     let running = Running::ready(&mut command);
-    let report = stands(&running.pid(), 1, "not-covered", "it is for x86, and the library is for");
+    let report = stands(&running.pid(), 1, "not-covered", "it is statically linked");
     assert_eq!(report["kernel"]["secure_execution"], false);
     assert_eq!(report["kernel"]["caught_signals"], serde_json::json!(["USR1"]));
 }

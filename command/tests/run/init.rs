@@ -286,12 +286,24 @@ fn what_stays_is_small() {
     let mut child = command.spawn().expect("sigward");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("/proc");
+    // The program may be faster than its parent, which gives memory back after it started it.
+    let mut large = Vec::new();
+    for _ in 0..1000 {
+        let status = format!("/proc/{}/status", child.id());
+        let status = std::fs::read_to_string(status).expect("/proc");
+        large.clear();
+        for (field, most) in [("RssAnon:", 256), ("VmRSS:", 2560)] {
+            let found = status.lines().find_map(|line| line.strip_prefix(field));
+            let kib = found.expect("the field").trim().trim_end_matches(" kB");
+            let kib: u32 = kib.parse().expect("a number");
+            large.extend((kib > most).then(|| format!("{field} {kib} KiB")));
+        }
+        if large.is_empty() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     drop(child.stdin.take());
     child.wait().expect("sigward");
-    for (field, most) in [("RssAnon:", 256), ("VmRSS:", 2560)] {
-        let found = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field");
-        let kib: u32 = found.trim().trim_end_matches(" kB").parse().expect("a number");
-        assert!(kib <= most, "{field} {kib} KiB");
-    }
+    assert!(large.is_empty(), "{large:?}");
 }
