@@ -66,6 +66,12 @@ fn enabled() -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
+/// The only size of a page, in bytes.
+pub const PAGE: Option<usize> = Some(4096);
+
+/// Bits of the addresses that a program has unless it asks for more.
+pub const ADDRESS_BITS: u32 = if cfg!(target_arch = "x86_64") { 47 } else { 32 };
+
 /// For the table of kernels. A 32-bit program meets the same kernel code.
 pub const IS_X86_64: bool = true;
 

@@ -39,7 +39,7 @@
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod cpuid;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-pub use cpuid::{Features, IS_X86_64, RED_ZONE, features, largest_frame, usual_frame};
+pub use cpuid::{ADDRESS_BITS, Features, IS_X86_64, PAGE, RED_ZONE, features, largest_frame, usual_frame};
 
 #[cfg(target_arch = "x86")]
 mod x86;

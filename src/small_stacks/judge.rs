@@ -52,14 +52,14 @@ pub(super) fn usable(
         // Nothing was found down to there.
         return if asked == stack.base { stack.size } else { enough };
     }
-    top.saturating_sub(first.saturating_mul(page::SIZE))
+    top.saturating_sub(first.saturating_mul(page::size()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PAGE: usize = page::SIZE;
+    const PAGE: usize = page::LEAST;
     const BASE: usize = 0x7000_0000;
 
     #[test]

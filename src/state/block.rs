@@ -290,7 +290,7 @@ impl Block {
                 version: VERSION,
                 readable: READABLE,
                 size: size_of::<Block>() as u32,
-                page: page::SIZE as u32,
+                page: page::LEAST as u32,
                 width: size_of::<usize>() as u8,
                 spare: [0; 11],
             },
