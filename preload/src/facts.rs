@@ -3,6 +3,7 @@
 use sigward_core::arch;
 use sigward_core::config::{self, Config};
 use sigward_core::os::errno::Errno;
+use sigward_core::os::page;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::trials;
 use sigward_core::plan::{Bad, Environment, Obstacle, Process};
@@ -28,6 +29,11 @@ impl ThisProcess {
                 unsafe { Startup::from_environ(environ) }
             }),
         };
+        if arch::PAGE.is_none()
+            && let Some(size) = startup.and_then(|it| it.auxiliary(libc::AT_PAGESZ))
+        {
+            page::learn(size as usize);
+        }
         let secure = |startup: Startup| startup.auxiliary(libc::AT_SECURE).unwrap_or(0) != 0;
         let environment = match startup.map(secure) {
             Some(false) => Environment::Trusted,

@@ -252,7 +252,7 @@ pub fn has_room(fd: c_int) -> bool {
     let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     let place = core::ptr::from_mut(&mut asked) as usize;
     // SAFETY: one live record; the timeout is zero.
-    let ready = unsafe { raw(libc::SYS_poll, [place, 1, 0]) };
+    let ready = unsafe { raw(numbers::POLL, numbers::poll_at_once(place)) };
     ready == Ok(1) && asked.revents == libc::POLLOUT
 }
 

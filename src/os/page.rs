@@ -14,7 +14,7 @@ static SHIFT: AtomicU32 = AtomicU32::new(LEAST.ilog2());
 /// Learns the size of a page from the kernel (`AT_PAGESZ`), before anything is
 /// asked about pages. Whatever is no power of two is ignored.
 pub fn learn(size: usize) {
-    if arch::PAGE.is_none() && size.is_power_of_two() {
+    if size.is_power_of_two() {
         SHIFT.store(size.trailing_zeros(), Ordering::Relaxed);
     }
 }

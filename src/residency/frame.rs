@@ -37,7 +37,7 @@ pub fn pretend(size: usize) {
 /// processor once.
 #[must_use]
 pub fn usual() -> usize {
-    let by_cpu = || NonZeroUsize::new(arch::usual_frame()).unwrap_or(NonZeroUsize::MIN);
+    let by_cpu = || NonZeroUsize::new(arch::usual_frame(size)).unwrap_or(NonZeroUsize::MIN);
     PRETENDED.get_or_init(by_cpu).get()
 }
 

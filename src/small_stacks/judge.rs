@@ -1,11 +1,12 @@
 //! How much of a stack is usable, and how much is needed. Pure.
 
+use crate::arch;
 use crate::os::page::{self, Pages};
 use crate::residency::ladder::Stack;
 
 /// The least size in bytes that the kernel ever accepts (`MINSIGSTKSZ`). Below
 /// it sigaltstack(2) fails with ENOMEM, and we let it.
-pub(super) const LEAST: usize = 2048;
+pub(super) const LEAST: usize = arch::LEAST_ALTSTACK;
 
 /// The two thresholds, in usable bytes.
 ///
