@@ -7,6 +7,7 @@ use sigward_core::os::page;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::trials;
 use sigward_core::plan::{Bad, Environment, Obstacle, Process};
+use sigward_core::residency::frame;
 use sigward_core::standdown;
 
 use crate::{originals, weak_symbols};
@@ -29,10 +30,11 @@ impl ThisProcess {
                 unsafe { Startup::from_environ(environ) }
             }),
         };
-        if arch::PAGE.is_none()
-            && let Some(size) = startup.and_then(|it| it.auxiliary(libc::AT_PAGESZ))
-        {
-            page::learn(size as usize);
+        if let (Some(startup), None) = (startup, arch::PAGE) {
+            page::learn(startup.auxiliary(libc::AT_PAGESZ).unwrap_or(0) as usize);
+        }
+        if let (Some(startup), false) = (startup, arch::FRAME_IS_FIXED) {
+            frame::tell(startup.auxiliary(libc::AT_MINSIGSTKSZ).unwrap_or(0) as usize);
         }
         let secure = |startup: Startup| startup.auxiliary(libc::AT_SECURE).unwrap_or(0) != 0;
         let environment = match startup.map(secure) {

@@ -11,7 +11,7 @@
 //! | `thread_pointer`, `stack_pointer` | [`residency`], [`signals`] |
 //! | `call_on`: calls a function on another stack | [`lock`] |
 //! | `write_below`: a write further down the caller's stack | [`signals`] |
-//! | `RED_ZONE`, `largest_frame`, `usual_frame`: the signal frame | [`frame`] |
+//! | `RED_ZONE`, `largest_frame`, `usual_frame`, `FRAME_IS_FIXED`: the signal frame | [`frame`] |
 //! | `LEAST_ALTSTACK`: the smallest stack that the kernel takes | [`small_stacks`] |
 //! | `PAGE`, `ADDRESS_BITS`: pages, and how far addresses reach | [`page`] |
 //! | `FEATURES_CALL`, `REQUEST_FEATURE`: asking for a processor feature | [`permission`] |
@@ -49,7 +49,7 @@ pub use beside_x86::*;
 mod cpuid;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub use cpuid::{
-    ADDRESS_BITS, Features, IS_X86_64, LEAST_ALTSTACK, PAGE, RED_ZONE, features,
+    ADDRESS_BITS, FRAME_IS_FIXED, Features, IS_X86_64, LEAST_ALTSTACK, PAGE, RED_ZONE, features,
     largest_frame, usual_frame,
 };
 
