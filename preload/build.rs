@@ -31,6 +31,9 @@ const LINKER: &[&str] = &[
     "--strip-all",
 ];
 
+/// For kernels with pages of 64 KiB.
+const LARGE_PAGES: &[&str] = &["-z max-page-size=65536"];
+
 fn main() -> io::Result<()> {
     println!("cargo::rustc-check-cfg=cfg(sigward_plant, values(\"panic\", \"stray\"))");
     println!("cargo::rerun-if-changed=build.rs");
@@ -39,7 +42,9 @@ fn main() -> io::Result<()> {
     for arg in arguments {
         println!("cargo::rustc-cdylib-link-arg={arg}");
     }
-    for arg in LINKER {
+    let several_page_sizes = !env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|it| it.starts_with("x86"));
+    let linker = LINKER.iter().chain(LARGE_PAGES.iter().filter(|_| several_page_sizes));
+    for arg in linker {
         if freebsd {
             // There is no compiler in between.
             for word in arg.split(' ') {

@@ -26,7 +26,7 @@ pub extern "C" fn at_exit() {
 
 fn print() {
     let mut line = Line::default();
-    let kib = |pages: usize| pages.wrapping_mul(page::SIZE / 1024);
+    let kib = |pages: usize| pages.wrapping_mul(page::size() / 1024);
     let (pinned, most_pinned) = stats::PINNED.read();
     // Writing to a `Line` cannot fail.
     let _ = write!(

@@ -3,9 +3,11 @@
 use sigward_core::arch;
 use sigward_core::config::{self, Config};
 use sigward_core::os::errno::Errno;
+use sigward_core::os::page;
 use sigward_core::os::startup::Startup;
 use sigward_core::os::trials;
 use sigward_core::plan::{Bad, Environment, Obstacle, Process};
+use sigward_core::residency::frame;
 use sigward_core::standdown;
 
 use crate::{originals, weak_symbols};
@@ -28,6 +30,12 @@ impl ThisProcess {
                 unsafe { Startup::from_environ(environ) }
             }),
         };
+        if let (Some(startup), None) = (startup, arch::PAGE) {
+            page::learn(startup.auxiliary(libc::AT_PAGESZ).unwrap_or(0) as usize);
+        }
+        if let (Some(startup), false) = (startup, arch::FRAME_IS_FIXED) {
+            frame::tell(startup.auxiliary(libc::AT_MINSIGSTKSZ).unwrap_or(0) as usize);
+        }
         let secure = |startup: Startup| startup.auxiliary(libc::AT_SECURE).unwrap_or(0) != 0;
         let environment = match startup.map(secure) {
             Some(false) => Environment::Trusted,

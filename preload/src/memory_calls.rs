@@ -47,7 +47,7 @@ pub fn advise(
 
 /// Whether the kernel refuses at once to map or unmap, whatever is there.
 fn is_refused(start: usize, length: usize) -> bool {
-    !start.is_multiple_of(page::SIZE) || length == 0
+    !start.is_multiple_of(page::size()) || length == 0
 }
 
 #[inline]

@@ -35,9 +35,9 @@ fn xsave_area() -> usize {
 /// feature which needs permission: without the tile data of AMX, which are
 /// 8 KiB. A process with that permission cannot set a stack on which they do
 /// not fit, and does not get it while it has such a stack: the kernel checks
-/// both. Async-signal-safe.
+/// both. `_largest` is for other processors. Async-signal-safe.
 #[must_use]
-pub fn usual_frame() -> usize {
+pub fn usual_frame(_largest: impl FnOnce() -> usize) -> usize {
     /// The component that needs permission.
     const TILE_DATA: u32 = 18;
     let area = xsave_area();
@@ -65,6 +65,19 @@ fn enabled() -> u64 {
     }
     u64::from(high) << 32 | u64::from(low)
 }
+
+/// The only size of a page, in bytes.
+pub const PAGE: Option<usize> = Some(4096);
+
+/// Bits of the addresses that a program has unless it asks for more.
+pub const ADDRESS_BITS: u32 = if cfg!(target_arch = "x86_64") { 47 } else { 32 };
+
+/// Whether the largest frame stays what it is at load: see [`largest_frame`].
+pub const FRAME_IS_FIXED: bool = true;
+
+/// The least size in bytes of an alternate stack that the kernel accepts
+/// (`MINSIGSTKSZ`).
+pub const LEAST_ALTSTACK: usize = 2048;
 
 /// For the table of kernels. A 32-bit program meets the same kernel code.
 pub const IS_X86_64: bool = true;
@@ -97,7 +110,7 @@ mod tests {
         // SAFETY: a plain query; 0 if the kernel does not report it.
         let reported = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
         let computed = largest_frame();
-        let usual = usual_frame();
+        let usual = usual_frame(largest_frame);
         assert!(LEGACY + AROUND_XSAVE <= usual && usual <= computed);
         // 8 KiB of tile data, or nothing.
         assert!([0, 8192].contains(&(computed - usual)), "computed {computed}, usual {usual}");

@@ -11,7 +11,9 @@
 //! | `thread_pointer`, `stack_pointer` | [`residency`], [`signals`] |
 //! | `call_on`: calls a function on another stack | [`lock`] |
 //! | `write_below`: a write further down the caller's stack | [`signals`] |
-//! | `RED_ZONE`, `largest_frame`, `usual_frame`: the signal frame | [`frame`] |
+//! | `RED_ZONE`, `largest_frame`, `usual_frame`, `FRAME_IS_FIXED`: the signal frame | [`frame`] |
+//! | `LEAST_ALTSTACK`: the smallest stack that the kernel takes | [`small_stacks`] |
+//! | `PAGE`, `ADDRESS_BITS`: pages, and how far addresses reach | [`page`] |
 //! | `FEATURES_CALL`, `REQUEST_FEATURE`: asking for a processor feature | [`permission`] |
 //! | `is_under_valgrind` | the library's constructor |
 //! | `IS_X86_64`, `features` | [`kernel_texts`] |
@@ -30,16 +32,31 @@
 //! [`signals`]: crate::os::signals
 //! [`lock`]: crate::os::lock
 //! [`frame`]: crate::residency::frame
+//! [`small_stacks`]: crate::small_stacks
+//! [`page`]: crate::os::page
 //! [`kernel_texts`]: crate::os::kernel_texts
 //! [`int80`]: crate::wait::int80
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate
 //! [`permission`]: crate::small_stacks::permission
 
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+mod beside_x86;
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+pub use beside_x86::*;
+
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod cpuid;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-pub use cpuid::{Features, IS_X86_64, RED_ZONE, features, largest_frame, usual_frame};
+pub use cpuid::{
+    ADDRESS_BITS, FRAME_IS_FIXED, Features, IS_X86_64, LEAST_ALTSTACK, PAGE, RED_ZONE, features,
+    largest_frame, usual_frame,
+};
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::*;
 
 #[cfg(target_arch = "x86")]
 mod x86;

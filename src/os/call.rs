@@ -126,7 +126,7 @@ pub fn msync_invalidate(start: usize, length: usize) -> Outcome {
 /// `MS_ASYNC`, which has no other effect.
 #[must_use]
 pub fn is_mapped(start: usize, length: usize) -> bool {
-    let first = start / page::SIZE * page::SIZE;
+    let first = start / page::size() * page::size();
     let bytes = length.saturating_add(start.wrapping_sub(first));
     harmless(libc::SYS_msync, [first, bytes, libc::MS_ASYNC as usize]).is_ok()
 }
@@ -191,7 +191,7 @@ pub fn disable_altstack() -> Outcome {
         ss_sp: core::ptr::null_mut(),
         ss_flags: libc::SS_DISABLE,
         // Some kernels check it all the same.
-        ss_size: page::SIZE * 16,
+        ss_size: 64 << 10,
     };
     // SAFETY: no stack at all.
     unsafe { set_altstack(&none) }
@@ -252,7 +252,7 @@ pub fn has_room(fd: c_int) -> bool {
     let mut asked = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     let place = core::ptr::from_mut(&mut asked) as usize;
     // SAFETY: one live record; the timeout is zero.
-    let ready = unsafe { raw(libc::SYS_poll, [place, 1, 0]) };
+    let ready = unsafe { raw(numbers::POLL, numbers::poll_at_once(place)) };
     ready == Ok(1) && asked.revents == libc::POLLOUT
 }
 
@@ -385,10 +385,10 @@ fn far_away(length: usize) -> usize {
     /// How far down the last mapping begins. Addresses that were unmapped are
     /// not used again.
     static DOWN: AtomicUsize = AtomicUsize::new(0);
-    let step = length.next_multiple_of(page::SIZE).saturating_add(APART);
+    let step = length.next_multiple_of(page::size()).saturating_add(APART);
     let down = DOWN.fetch_add(step, Ordering::Relaxed).saturating_add(step).saturating_add(FAR);
     // As random as the address of this library.
-    let here = core::ptr::from_ref(&DOWN) as usize / page::SIZE * page::SIZE;
+    let here = core::ptr::from_ref(&DOWN) as usize / page::size() * page::size();
     here.saturating_sub(down)
 }
 
@@ -407,7 +407,7 @@ fn far_away(length: usize) -> usize {
     /// How far down the last mapping begins. Addresses that were unmapped are
     /// not used again.
     static DOWN: AtomicUsize = AtomicUsize::new(0);
-    let step = length.next_multiple_of(page::SIZE).saturating_add(APART);
+    let step = length.next_multiple_of(page::size()).saturating_add(APART);
     let down = DOWN.fetch_add(step, Ordering::Relaxed).saturating_add(step);
     let start = PROGRAM.saturating_sub(down);
     if start < LOWEST { 0 } else { start }
@@ -435,7 +435,7 @@ pub fn is_free(start: usize, length: usize) -> bool {
     let pages = Pages::around(start, start.saturating_add(length));
     let protection = libc::PROT_READ | libc::PROT_WRITE | PROT_GROWSUP;
     let free = |page: usize| {
-        protect(page.wrapping_mul(page::SIZE), page::SIZE, protection) == Err(Errno::ENOMEM)
+        protect(page.wrapping_mul(page::size()), page::size(), protection) == Err(Errno::ENOMEM)
     };
     !pages.is_empty() && pages.count() <= MOST && pages.numbers().all(free)
 }

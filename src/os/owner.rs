@@ -32,8 +32,8 @@ impl Owner {
         self.claims.fetch_add(1, Ordering::Relaxed);
         self.pid.store(call::getpid(), Ordering::Relaxed);
         if self.mark().is_none()
-            && let Ok(page) = call::map_memory(page::SIZE)
-            && call::wipe_on_fork(page, page::SIZE, true).is_ok()
+            && let Ok(page) = call::map_memory(page::size())
+            && call::wipe_on_fork(page, page::size(), true).is_ok()
         {
             self.mark.store(page, Ordering::Relaxed);
         }

@@ -1,12 +1,43 @@
 //! Pages and ranges of them.
 
 use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Bytes in a page, the unit of locking and faulting. x86-64 has only this base
-/// page size on every system that we know.
-pub const SIZE: usize = 4096;
+use crate::arch;
 
-/// Whole pages `[first, end)`, by number (address divided by [`SIZE`]).
+/// Bytes in a page of the kernel with the smallest ones.
+pub const LEAST: usize = 4096;
+
+/// Binary logarithm of [`size`], where the processor does not settle it.
+static SHIFT: AtomicU32 = AtomicU32::new(LEAST.ilog2());
+
+/// Learns the size of a page from the kernel (`AT_PAGESZ`), before anything is
+/// asked about pages. Whatever is no power of two is ignored.
+pub fn learn(size: usize) {
+    if size.is_power_of_two() {
+        SHIFT.store(size.trailing_zeros(), Ordering::Relaxed);
+    }
+}
+
+/// Binary logarithm of [`size`].
+#[inline(always)]
+#[must_use]
+pub fn shift() -> u32 {
+    match arch::PAGE {
+        Some(size) => size.ilog2(),
+        None => SHIFT.load(Ordering::Relaxed) % usize::BITS,
+    }
+}
+
+/// Bytes in a page, the unit of locking and faulting. A constant where the
+/// processor has only one size. Async-signal-safe.
+#[inline(always)]
+#[must_use]
+pub fn size() -> usize {
+    1 << shift()
+}
+
+/// Whole pages `[first, end)`, by number (address divided by [`size`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Pages {
@@ -26,17 +57,19 @@ impl Pages {
     /// The pages that hold any byte of `[start, end)`; none if that range is
     /// empty.
     #[must_use]
-    pub const fn around(start: usize, end: usize) -> Self {
+    pub fn around(start: usize, end: usize) -> Self {
         if start >= end {
             return Pages::NONE;
         }
-        Pages { first: start / SIZE, end: (end - 1) / SIZE + 1 }
+        let size = size();
+        Pages { first: start / size, end: (end - 1) / size + 1 }
     }
 
     /// The pages that lie wholly in `[start, end)`.
     #[must_use]
-    pub const fn within(start: usize, end: usize) -> Self {
-        let (first, last) = (start.div_ceil(SIZE), end / SIZE);
+    pub fn within(start: usize, end: usize) -> Self {
+        let size = size();
+        let (first, last) = (start.div_ceil(size), end / size);
         if first >= last { Pages::NONE } else { Pages { first, end: last } }
     }
 
@@ -48,14 +81,14 @@ impl Pages {
 
     /// Address of the first byte.
     #[must_use]
-    pub const fn address(self) -> usize {
-        self.first.wrapping_mul(SIZE)
+    pub fn address(self) -> usize {
+        self.first.wrapping_mul(size())
     }
 
     /// The number of bytes.
     #[must_use]
-    pub const fn bytes(self) -> usize {
-        self.count().wrapping_mul(SIZE)
+    pub fn bytes(self) -> usize {
+        self.count().wrapping_mul(size())
     }
 
     /// The page numbers, in order.
@@ -97,7 +130,7 @@ mod tests {
         assert_eq!(Pages::around(4095, 4097), Pages { first: 0, end: 2 });
         assert_eq!(Pages::around(4096, 8192), Pages { first: 1, end: 2 });
         assert_eq!(Pages::around(7, 7), Pages::NONE);
-        assert_eq!(Pages::around(0, usize::MAX).end, usize::MAX / SIZE + 1);
+        assert_eq!(Pages::around(0, usize::MAX).end, usize::MAX / size() + 1);
         assert_eq!(Pages::within(4095, 12289), Pages { first: 1, end: 3 });
         assert_eq!(Pages::within(1, 8191), Pages::NONE);
         assert_eq!(Pages::within(usize::MAX, usize::MAX), Pages::NONE);

@@ -98,7 +98,7 @@ impl Blocked {
     }
 }
 
-const _: () = assert!(ROOM_OF_FORK <= page::SIZE, "a page is left out");
+const _: () = assert!(ROOM_OF_FORK <= page::LEAST, "a page is left out");
 
 /// Proves the stack, as [`Blocked::all`] does, for a wait, which blocks signals
 /// by an instruction of its own. Async-signal-safe.

@@ -57,7 +57,7 @@ impl Startup {
         let path = self.executed();
         let last =
             if path.is_empty() { self.environ as usize } else { path.as_ptr_range().end as usize };
-        (last + 1 + size_of::<usize>()).next_multiple_of(page::SIZE)
+        (last + 1 + size_of::<usize>()).next_multiple_of(page::size())
     }
 
     /// The entries `NAME=VALUE` that begin with `prefix`. The lengths of the

@@ -16,7 +16,6 @@ use super::page;
 /// `tlb_single_page_flush_ceiling`) it flushes all that is remembered of the
 /// process, on every processor.
 const PAGES: usize = 40;
-const BYTES: usize = PAGES * page::SIZE;
 
 /// Memory of ours that is given up to have processors forget.
 pub struct Tlb {
@@ -37,25 +36,27 @@ impl Tlb {
     /// memory is short. Async-signal-safe.
     pub fn flush(&mut self) {
         self.region = self.region.or_else(reserve);
+        let bytes = PAGES * page::size();
         let Some(at) = self.region.map(NonZeroUsize::get) else { return };
         // The kernel flushes from the first to the last page that is present. A
         // read makes a page present, at no cost in memory.
-        for page in [at, at.wrapping_add(BYTES - page::SIZE)] {
+        for page in [at, at.wrapping_add(bytes - page::size())] {
             // SAFETY: our own memory, always readable.
             let _ = unsafe { (page as *const u8).read_volatile() };
         }
-        if call::empty(at, BYTES) == Err(Errno::EINVAL) {
+        if call::empty(at, bytes) == Err(Errno::EINVAL) {
             // Locked by mlockall(2); the program need not pay for it.
-            let _ = call::munlock(at, BYTES);
-            let _ = call::empty(at, BYTES);
+            let _ = call::munlock(at, bytes);
+            let _ = call::empty(at, bytes);
         }
     }
 }
 
 fn reserve() -> Option<NonZeroUsize> {
-    let at = call::reserve(BYTES, libc::PROT_READ).ok()?;
+    let bytes = PAGES * page::size();
+    let at = call::reserve(bytes, libc::PROT_READ).ok()?;
     // After mlockall(MCL_FUTURE) the program would pay for it.
-    let _ = call::munlock(at, BYTES);
+    let _ = call::munlock(at, bytes);
     NonZeroUsize::new(at)
 }
 

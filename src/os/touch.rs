@@ -21,7 +21,7 @@ const AT_ONCE: usize = 256;
 fn nowhere() -> Option<usize> {
     static PAGE: OnceNonZeroUsize = OnceNonZeroUsize::new();
     let reserve =
-        || call::reserve(page::SIZE, libc::PROT_NONE).ok().and_then(NonZeroUsize::new).ok_or(());
+        || call::reserve(page::size(), libc::PROT_NONE).ok().and_then(NonZeroUsize::new).ok_or(());
     PAGE.get_or_try_init(reserve).ok().map(NonZeroUsize::get)
 }
 
@@ -48,7 +48,7 @@ pub fn run(pid: c_int, pages: Pages) {
 /// writable. Returns those that are ready. Async-signal-safe.
 #[must_use]
 pub fn down(pages: Pages) -> Pages {
-    let writable = |page: &usize| futex::touch(page.wrapping_mul(page::SIZE)).is_ok();
+    let writable = |page: &usize| futex::touch(page.wrapping_mul(page::size())).is_ok();
     let count = pages.numbers().rev().take_while(writable).count();
     if count == 0 { Pages::NONE } else { Pages { first: pages.end.wrapping_sub(count), ..pages } }
 }
@@ -59,7 +59,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     const COUNT: usize = 20;
-    const BYTES: usize = COUNT * page::SIZE;
+    const BYTES: usize = COUNT * page::LEAST;
     const WRITABLE: i32 = libc::PROT_READ | libc::PROT_WRITE;
 
     fn map(flags: i32, fd: i32) -> usize {
@@ -79,7 +79,7 @@ mod tests {
 
     fn protect(page: usize, protection: i32) {
         // SAFETY: pages of the tests' own.
-        assert_eq!(unsafe { libc::mprotect(page as *mut _, page::SIZE, protection) }, 0);
+        assert_eq!(unsafe { libc::mprotect(page as *mut _, page::size(), protection) }, 0);
     }
 
     fn fill(start: usize, byte: u8) {
@@ -107,7 +107,7 @@ mod tests {
         count();
         let before = count();
         for page in pages.numbers() {
-            let byte = (page * page::SIZE) as *mut u8;
+            let byte = (page * page::size()) as *mut u8;
             // SAFETY: pages of the tests' own, writable.
             unsafe { byte.write_volatile(byte.read_volatile()) };
         }
@@ -182,8 +182,8 @@ mod tests {
     fn long_runs_are_readied_to_their_end() {
         let count = 2 * AT_ONCE + 3;
         let touched = || {
-            let start = call::map_memory(count * page::SIZE).unwrap();
-            faults_after_touch(pid(), Pages::around(start, start + count * page::SIZE))
+            let start = call::map_memory(count * page::size()).unwrap();
+            faults_after_touch(pid(), Pages::around(start, start + count * page::size()))
         };
         assert_eq!(fewest(touched), 0);
     }
@@ -199,9 +199,9 @@ mod tests {
         for protection in [libc::PROT_NONE, libc::PROT_READ] {
             let start = fresh();
             fill(start, 9);
-            let hole = start + 3 * page::SIZE;
+            let hole = start + 3 * page::size();
             protect(hole, protection);
-            let above = Pages { first: hole / page::SIZE + 1, ..all(start) };
+            let above = Pages { first: hole / page::size() + 1, ..all(start) };
             let copied = || {
                 while_copied(|| {
                     assert_eq!(down(all(start)), above);

@@ -129,11 +129,11 @@ fn find_self() -> Outcome {
 }
 
 fn map_and_protect() -> Outcome {
-    let memory = call::map_memory(page::SIZE)?;
-    call::protect(memory, page::SIZE, libc::PROT_NONE)?;
-    call::protect(memory, page::SIZE, libc::PROT_READ)?;
+    let memory = call::map_memory(page::size())?;
+    call::protect(memory, page::size(), libc::PROT_NONE)?;
+    call::protect(memory, page::size(), libc::PROT_READ)?;
     // SAFETY: a fresh page that nobody else knows.
-    unsafe { call::unmap_memory(memory, page::SIZE) }
+    unsafe { call::unmap_memory(memory, page::size()) }
 }
 
 fn write_zeroes() -> Outcome {

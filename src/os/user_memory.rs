@@ -21,9 +21,9 @@ pub fn readable(address: usize, length: usize) -> bool {
     // One probe in each page, and one at the end.
     let last = length.saturating_sub(SET_SIZE);
     let Some(end) = address.checked_add(last) else { return false };
-    let one_page = address / page::SIZE == end.saturating_add(SET_SIZE - 1) / page::SIZE;
+    let one_page = address / page::size() == end.saturating_add(SET_SIZE - 1) / page::size();
     let first = if one_page { end } else { address };
-    (first..end).step_by(page::SIZE).all(probe) && probe(end)
+    (first..end).step_by(page::size()).all(probe) && probe(end)
 }
 
 /// Copies an argument of the program; `None` if it cannot be read, which libc

@@ -40,13 +40,13 @@ pub enum Attributes {
 /// takes the narrower range: the block ends with the thread pointer's page, and
 /// the guard is part of it.
 #[must_use]
-pub const fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds {
+pub fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds {
     match attributes {
-        Attributes::Given { base } => Bounds { lowest: base.next_multiple_of(page::SIZE) },
+        Attributes::Given { base } => Bounds { lowest: base.next_multiple_of(page::size()) },
         Attributes::Made { size, guard } => {
-            let usable = size.saturating_sub(guard.next_multiple_of(page::SIZE));
-            let end = (thread_pointer / page::SIZE + 1) * page::SIZE;
-            Bounds { lowest: end.saturating_sub(usable).next_multiple_of(page::SIZE) }
+            let usable = size.saturating_sub(guard.next_multiple_of(page::size()));
+            let end = (thread_pointer / page::size() + 1) * page::size();
+            Bounds { lowest: end.saturating_sub(usable).next_multiple_of(page::size()) }
         }
     }
 }
@@ -59,12 +59,12 @@ const UNLIMITED: usize = 1 << 30;
 /// The bounds of the main thread, whose stack begins at `highest` and grows
 /// down to `limit` bytes (`RLIMIT_STACK`; `None` means unlimited).
 #[must_use]
-pub const fn of_main(highest: usize, limit: Option<usize>) -> Bounds {
+pub fn of_main(highest: usize, limit: Option<usize>) -> Bounds {
     let size = match limit {
         Some(bytes) => bytes,
         None => UNLIMITED,
     };
-    Bounds { lowest: highest.saturating_sub(size).next_multiple_of(page::SIZE) }
+    Bounds { lowest: highest.saturating_sub(size).next_multiple_of(page::size()) }
 }
 
 #[cfg(test)]

@@ -15,12 +15,23 @@ pub fn learn(size: usize) {
     }
 }
 
+static TOLD: OnceNonZeroUsize = OnceNonZeroUsize::new();
+
+/// What the kernel says (`AT_MINSIGSTKSZ`), where the processor cannot: see
+/// [`arch::FRAME_IS_FIXED`]. Call this once, at load.
+pub fn tell(size: usize) {
+    if let Some(size) = NonZeroUsize::new(size) {
+        let _ = TOLD.set(size);
+    }
+}
+
 /// The size of the largest signal frame, in bytes: the value set by [`learn`],
-/// or else what the processor reports. Async-signal-safe.
+/// or else what the kernel said or the processor reports. Async-signal-safe.
 #[must_use]
 pub fn size() -> usize {
+    let told = || if arch::FRAME_IS_FIXED { None } else { TOLD.get() };
     let by_cpu = || NonZeroUsize::new(arch::largest_frame()).unwrap_or(NonZeroUsize::MIN);
-    SIZE.get_or_init(by_cpu).get()
+    SIZE.get_or_init(|| told().unwrap_or_else(by_cpu)).get()
 }
 
 static PRETENDED: OnceNonZeroUsize = OnceNonZeroUsize::new();
@@ -37,7 +48,7 @@ pub fn pretend(size: usize) {
 /// processor once.
 #[must_use]
 pub fn usual() -> usize {
-    let by_cpu = || NonZeroUsize::new(arch::usual_frame()).unwrap_or(NonZeroUsize::MIN);
+    let by_cpu = || NonZeroUsize::new(arch::usual_frame(size)).unwrap_or(NonZeroUsize::MIN);
     PRETENDED.get_or_init(by_cpu).get()
 }
 

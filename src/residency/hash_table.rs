@@ -150,7 +150,7 @@ impl<E: Entry> HashTable<E> {
     }
 
     fn grow(&mut self) -> bool {
-        let first = (page::SIZE / size_of::<E>()).max(1).next_power_of_two();
+        let first = (page::size() / size_of::<E>()).max(1).next_power_of_two();
         let capacity = self.capacity.wrapping_mul(2).max(first);
         let Ok(slots) = call::map_memory(capacity.wrapping_mul(size_of::<E>())) else {
             return false;

@@ -97,7 +97,7 @@ pub fn attempts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::page::SIZE;
+    use crate::os::page::LEAST as SIZE;
     use proptest::prelude::*;
 
     fn rungs(stack: Stack, start: Rung) -> Vec<Rung> {

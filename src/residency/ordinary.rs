@@ -233,7 +233,7 @@ pub fn adopt_main(stack: Stack) {
 fn grown_to(lowest: usize, end: usize) -> usize {
     let mut reached = end;
     for number in Pages::around(lowest, end).numbers().rev() {
-        let address = number.wrapping_mul(page::SIZE);
+        let address = number.wrapping_mul(page::size());
         if !user_memory::readable(address, size_of::<signals::Mask>()) {
             break;
         }

@@ -18,26 +18,31 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::ladder::Stack;
+use crate::arch;
 use crate::os::page::{self, Pages};
 
 /// Mappings are remembered in sets, chosen by their first page. Each set keeps
 /// the two latest ones. That is enough, because a program registers a stack
 /// soon after it maps it.
 const SETS: usize = 2048;
-/// Size in pages of the largest mapping that is taken for a stack.
-const MOST_PAGES: usize = (1 << 20) / page::SIZE;
+/// Bytes of the largest mapping that is taken for a stack.
+const MOST: usize = 1 << 20;
+/// The same in pages, where pages are smallest.
+const MOST_PAGES: usize = MOST / page::LEAST;
 /// The most guard pages below a stack.
 const MOST_GUARD: usize = 16;
 
-/// First page (35 bits), page count less 1 (8 bits), and [`times_unmapped`] (21
-/// bits), packed in one word so that a reader never sees a mixture.
+/// First page (35 bits where addresses have 47), page count less 1 (8 bits), and
+/// [`times_unmapped`], packed in one word so that a reader never sees a mixture.
 static MAPPINGS: [Set; SETS] = [const { Set(AtomicU64::new(0), AtomicU64::new(0)) }; SETS];
 
 /// The latest mapping, and the one before.
 struct Set(AtomicU64, AtomicU64);
 
-const FIRST: u32 = 29;
-const TIMES: u32 = 21;
+/// Bits of an address, here.
+const ADDRESS_BITS: u32 = if arch::ADDRESS_BITS > 47 { arch::ADDRESS_BITS } else { 47 };
+const FIRST: u32 = u64::BITS - (ADDRESS_BITS - page::LEAST.ilog2());
+const TIMES: u32 = FIRST - MOST_PAGES.ilog2();
 
 /// For each block of memory, how often the program unmapped part of a mapping
 /// that may begin there, or several mappings. Blocks this many apart share a
@@ -45,8 +50,8 @@ const TIMES: u32 = 21;
 static UNMAPPED: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
 /// The same for calls that span more than two blocks.
 static UNMAPPED_MANY: AtomicU32 = AtomicU32::new(0);
-/// Pages in a block: 64 MiB.
-const BLOCK: usize = (64 << 20) / page::SIZE;
+/// Pages in a block: 64 MiB where pages are smallest.
+const BLOCK: usize = (64 << 20) / page::LEAST;
 /// After this many calls everything is forgotten, before the sum wraps around.
 const ROUND: u32 = 1 << (TIMES - 2);
 
@@ -103,10 +108,11 @@ fn unpack(word: u64) -> Pages {
 
 /// The program made a private anonymous mapping here. Async-signal-safe.
 pub fn mapped(start: usize, length: usize) {
-    let first = start / page::SIZE;
-    let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
+    let first = start / page::size();
+    let last = start.wrapping_add(length).wrapping_sub(1) / page::size();
     let more = last.wrapping_sub(first);
-    if more >= MOST_PAGES || (start as u64) >> 47 != 0 {
+    let most = MOST / page::size();
+    if more >= most || (start as u64) >> ADDRESS_BITS != 0 {
         // Whatever began here before is gone anyway.
         forget(start);
     } else if let Some(Set(last_one, before)) = set(first) {
@@ -122,7 +128,7 @@ pub fn mapped(start: usize, length: usize) {
 
 /// The program mapped or flagged something here that is not such a mapping.
 pub fn forget(start: usize) {
-    let first = start / page::SIZE;
+    let first = start / page::size();
     if let Some(set) = set(first) {
         set.empty(|known| known >> FIRST == first as u64);
     }
@@ -134,8 +140,8 @@ pub fn forget(start: usize) {
 /// one mapping, this may also forget others near by. Costs a few loads, however
 /// much is remembered. Async-signal-safe.
 pub fn unmapped(start: usize, length: usize) {
-    let first = start / page::SIZE;
-    let last = start.wrapping_add(length).wrapping_sub(1) / page::SIZE;
+    let first = start / page::size();
+    let last = start.wrapping_add(length).wrapping_sub(1) / page::size();
     let more = last.wrapping_sub(first);
     if more < MOST_PAGES {
         let place = (first as u64) << (FIRST - TIMES) | more as u64;
@@ -172,9 +178,9 @@ fn stands(word: u64) -> bool {
 /// The remembered mapping that `stack` fills, except for its guard.
 #[must_use]
 pub fn mapping(stack: Stack) -> Option<Pages> {
-    let aligned = |address: &usize| address.is_multiple_of(page::SIZE);
+    let aligned = |address: &usize| address.is_multiple_of(page::size());
     let top = stack.top().filter(aligned).filter(|_| aligned(&stack.base))?;
-    let (base, end) = (stack.base / page::SIZE, top / page::SIZE);
+    let (base, end) = (stack.base / page::size(), top / page::size());
     let known = |mapping: &Pages| {
         set(mapping.first).is_some_and(|Set(last_one, before)| {
             let words = [last_one, before].map(|slot| slot.load(Ordering::Relaxed));
@@ -196,9 +202,9 @@ pub fn proven(stack: Stack) -> bool {
 /// for its guard.
 #[must_use]
 pub fn under_feet(stack: Stack, address: usize) -> bool {
-    let lowest = stack.base.saturating_sub(MOST_GUARD * page::SIZE);
+    let lowest = stack.base.saturating_sub(MOST_GUARD * page::size());
     let near = lowest <= address && stack.top().is_some_and(|top| address < top);
-    near && mapping(stack).is_none_or(|pages| pages.numbers().contains(&(address / page::SIZE)))
+    near && mapping(stack).is_none_or(|pages| pages.numbers().contains(&(address / page::size())))
 }
 
 #[cfg(test)]
@@ -226,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_is_unmapped_with_more_or_in_part_is_forgotten() {
-        use page::SIZE as PAGE;
+        const PAGE: usize = page::LEAST;
         let _alone = crate::residency::watched::tests::alone();
         let stack = Stack { base: START, size: 9 * PAGE };
         let far = Stack { base: START + (1 << 30), size: 9 * PAGE };
@@ -258,11 +264,11 @@ mod tests {
     #[test]
     fn counts_do_not_come_round_unseen() {
         let _alone = crate::residency::watched::tests::alone();
-        let stack = Stack { base: START, size: 9 * page::SIZE };
+        let stack = Stack { base: START, size: 9 * page::size() };
         for times in [1, ROUND, 2 * ROUND, 4 * ROUND, 8 * ROUND, 4 * ROUND - 1] {
             mapped(stack.base, stack.size);
             for _ in 0..times {
-                unmapped(START + page::SIZE, page::SIZE);
+                unmapped(START + page::size(), page::size());
             }
             assert!(!proven(stack), "after {times}");
         }

@@ -56,7 +56,7 @@ impl Memory for ThisProcess {
         // that are gone hold no lock.
         if call::munlock(pages.address(), pages.bytes()).is_err() {
             for page in pages.numbers() {
-                let _ = call::munlock(page.wrapping_mul(page::SIZE), page::SIZE);
+                let _ = call::munlock(page.wrapping_mul(page::size()), page::size());
             }
         }
     }
@@ -93,14 +93,16 @@ impl Memory for ThisProcess {
 
 /// Whether the page holds only zeroes; false if it cannot be read.
 fn is_blank(page: usize) -> bool {
-    let address = page.wrapping_mul(page::SIZE);
+    let address = page.wrapping_mul(page::size());
     if !user_memory::readable(address, size_of::<signals::Mask>()) {
         return false;
     }
     // SAFETY: aligned, and readable as a whole a moment ago, since it is one
     // page. It could fault only if another thread takes the caller's stack away
     // during a fork. Others may write to it.
-    let words = unsafe { &*(address as *const [AtomicU64; page::SIZE / 8]) };
+    let words = unsafe {
+        core::slice::from_raw_parts(address as *const AtomicU64, page::size() / 8)
+    };
     words.iter().all(|word| word.load(Ordering::Relaxed) == 0)
 }
 
@@ -255,12 +257,12 @@ mod tests {
     fn a_gap_keeps_no_page_locked() {
         // SAFETY: a fresh mapping; only one of its pages is unmapped.
         let start = unsafe {
-            let start = libc::mmap(core::ptr::null_mut(), 3 * page::SIZE, 3, 0x22, -1, 0);
-            assert_eq!(libc::mlock(start, 3 * page::SIZE), 0);
-            libc::munmap(start.add(page::SIZE), page::SIZE);
+            let start = libc::mmap(core::ptr::null_mut(), 3 * page::size(), 3, 0x22, -1, 0);
+            assert_eq!(libc::mlock(start, 3 * page::size()), 0);
+            libc::munmap(start.add(page::size()), page::size());
             start as usize
         };
-        let pages = Pages::around(start, start + 3 * page::SIZE);
+        let pages = Pages::around(start, start + 3 * page::size());
         assert_eq!(ThisProcess.locked(pages), Ok(true));
         ThisProcess.unlock(pages);
         assert_ne!(ThisProcess.locked(pages), Ok(true));

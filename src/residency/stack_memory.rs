@@ -25,11 +25,11 @@ pub(crate) fn memory_is_locked_ahead() {
 
 /// Maps a stack of at least `size` bytes, in whole pages, above a guard page.
 pub(super) fn make(size: usize) -> Option<Stack> {
-    let size = size.checked_next_multiple_of(page::SIZE)?;
-    let start = call::map_memory(size.checked_add(page::SIZE)?).ok()?;
-    let stack = Stack { base: start.wrapping_add(page::SIZE), size };
+    let size = size.checked_next_multiple_of(page::size())?;
+    let start = call::map_memory(size.checked_add(page::size())?).ok()?;
+    let stack = Stack { base: start.wrapping_add(page::size()), size };
     // Without the guard an overflow would go unnoticed: no stack is better.
-    if call::protect(start, page::SIZE, libc::PROT_NONE).is_err() {
+    if call::protect(start, page::size(), libc::PROT_NONE).is_err() {
         // SAFETY: nobody has seen it.
         unsafe { unmap(stack) };
         return None;
@@ -37,11 +37,11 @@ pub(super) fn make(size: usize) -> Option<Stack> {
     if LOCKED_AHEAD.load(Ordering::Relaxed) {
         // It would count against the program's limit. Where it is to be locked,
         // that is done when it is set.
-        let _ = call::munlock(start, size.wrapping_add(page::SIZE));
+        let _ = call::munlock(start, size.wrapping_add(page::size()));
     }
-    origin::mapped(start, size.wrapping_add(page::SIZE));
+    origin::mapped(start, size.wrapping_add(page::size()));
     if NAMES.load(Ordering::Relaxed) {
-        call::name_memory(start, size.wrapping_add(page::SIZE), c"sigward: signal stack");
+        call::name_memory(start, size.wrapping_add(page::size()), c"sigward: signal stack");
     }
     Some(stack)
 }
@@ -51,8 +51,8 @@ pub(super) fn make(size: usize) -> Option<Stack> {
 /// # Safety
 /// [`make`] made it, and no thread uses it any more.
 pub(super) unsafe fn unmap(stack: Stack) {
-    let start = stack.base.wrapping_sub(page::SIZE);
+    let start = stack.base.wrapping_sub(page::size());
     origin::forget(start);
     // SAFETY: as the caller says.
-    let _ = unsafe { call::unmap_memory(start, stack.size.wrapping_add(page::SIZE)) };
+    let _ = unsafe { call::unmap_memory(start, stack.size.wrapping_add(page::size())) };
 }

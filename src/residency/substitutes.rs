@@ -133,14 +133,14 @@ impl Substitute {
     }
 }
 
-/// A page of records. They are never unmapped.
+/// Records, a page of them where pages are smallest. They are never unmapped.
 #[repr(C)]
 struct Records {
     next: AtomicPtr<Records>,
-    each: [Substitute; page::SIZE / size_of::<Substitute>() - 1],
+    each: [Substitute; page::LEAST / size_of::<Substitute>() - 1],
 }
 
-const _: () = assert!(size_of::<Records>() == page::SIZE);
+const _: () = assert!(size_of::<Records>() == page::LEAST);
 
 static FIRST: AtomicPtr<Records> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -198,13 +198,13 @@ fn free() -> Option<&'static Substitute> {
         while let Some(page) = unsafe { last.load(Ordering::Acquire).as_ref() } {
             last = &page.next;
         }
-        let fresh = call::map_memory(page::SIZE).ok()?;
+        let fresh = call::map_memory(page::size()).ok()?;
         let null = core::ptr::null_mut();
         let order = (Ordering::AcqRel, Ordering::Relaxed);
         // Zeroes are free records.
         if last.compare_exchange(null, fresh as *mut Records, order.0, order.1).is_err() {
             // SAFETY: nobody else has seen it.
-            let _ = unsafe { call::unmap_memory(fresh, page::SIZE) };
+            let _ = unsafe { call::unmap_memory(fresh, page::size()) };
         }
     }
 }

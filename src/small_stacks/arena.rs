@@ -39,7 +39,7 @@ struct Arena {
     owners: [Owner; SLOTS],
 }
 
-const _: () = assert!(size_of::<Arena>() <= page::SIZE);
+const _: () = assert!(size_of::<Arena>() <= page::LEAST);
 
 #[repr(C)]
 struct Owner {
@@ -58,7 +58,7 @@ pub(crate) struct Slot {
 
 /// Sets the size of the stacks, in bytes. Call this once, at load.
 pub(crate) fn prepare(size: usize) {
-    SIZE.store(size.next_multiple_of(page::SIZE), Ordering::Relaxed);
+    SIZE.store(size.next_multiple_of(page::size()), Ordering::Relaxed);
 }
 
 /// Whether any thread was ever given a stack: one relaxed load.
@@ -94,7 +94,7 @@ pub(crate) fn of_thread(pointer: usize) -> Option<Slot> {
 /// Whether `address` is in a stack or guard of ours; the stack if so.
 pub(crate) fn around(address: usize) -> Option<Stack> {
     let arena = arenas().find(|arena| address.wrapping_sub(arena.address()) < arena.length())?;
-    let within = address.wrapping_sub(arena.address()).checked_sub(page::SIZE)?;
+    let within = address.wrapping_sub(arena.address()).checked_sub(page::size())?;
     let index = within.checked_div(arena.stride())?;
     Some(Slot { arena, index }.stack())
 }
@@ -130,10 +130,10 @@ fn take_free() -> Option<Slot> {
 /// Adds an arena.
 fn make() -> Option<()> {
     let size = SIZE.load(Ordering::Relaxed);
-    let length = page::SIZE + SLOTS * (page::SIZE + size);
+    let length = page::size() + SLOTS * (page::size() + size);
     let start = call::reserve(length, libc::PROT_NONE).ok()?;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    if call::protect(start, page::SIZE, protection).is_err() {
+    if call::protect(start, page::size(), protection).is_err() {
         // SAFETY: nobody else knows it.
         let _ = unsafe { call::unmap_memory(start, length) };
         return None;
@@ -181,11 +181,11 @@ impl Arena {
     }
 
     fn stride(&self) -> usize {
-        page::SIZE + self.size
+        page::size() + self.size
     }
 
     fn length(&self) -> usize {
-        page::SIZE + SLOTS * self.stride()
+        page::size() + SLOTS * self.stride()
     }
 }
 
@@ -206,7 +206,7 @@ impl Slot {
 
     /// The stack, above its guard.
     pub(crate) fn stack(self) -> Stack {
-        let guards = page::SIZE.wrapping_mul(self.index + 2);
+        let guards = page::size().wrapping_mul(self.index + 2);
         let base = self.arena.address() + guards + self.index * self.arena.size;
         Stack { base, size: self.arena.size }
     }

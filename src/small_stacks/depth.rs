@@ -170,7 +170,7 @@ pub(super) fn after_change(next: Option<Stack>, given: bool, measured: bool) {
 /// program has set one in its place.
 pub(super) fn overflowed(address: usize) -> Option<(usize, bool)> {
     let in_guard =
-        |stack: &Stack| address < stack.base && address >= stack.base.wrapping_sub(page::SIZE);
+        |stack: &Stack| address < stack.base && address >= stack.base.wrapping_sub(page::size());
     let guarded =
         |set: &&Set| set.thread.load(Ordering::Relaxed) != 0 && set.guarded.load(Ordering::Relaxed);
     let given = SETS.iter().filter(guarded).map(Set::stack).find(in_guard);

@@ -1,11 +1,12 @@
 //! How much of a stack is usable, and how much is needed. Pure.
 
+use crate::arch;
 use crate::os::page::{self, Pages};
 use crate::residency::ladder::Stack;
 
 /// The least size in bytes that the kernel ever accepts (`MINSIGSTKSZ`). Below
 /// it sigaltstack(2) fails with ENOMEM, and we let it.
-pub(super) const LEAST: usize = 2048;
+pub(super) const LEAST: usize = arch::LEAST_ALTSTACK;
 
 /// The two thresholds, in usable bytes.
 ///
@@ -52,14 +53,14 @@ pub(super) fn usable(
         // Nothing was found down to there.
         return if asked == stack.base { stack.size } else { enough };
     }
-    top.saturating_sub(first.saturating_mul(page::SIZE))
+    top.saturating_sub(first.saturating_mul(page::size()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PAGE: usize = page::SIZE;
+    const PAGE: usize = page::LEAST;
     const BASE: usize = 0x7000_0000;
 
     #[test]

@@ -119,8 +119,8 @@ fn too_small(asked: Stack) -> Option<(usize, usize)> {
     if asked.size < needed && (stats::SMALL.read() != 0 || !log::log_enabled!(log::Level::Warn)) {
         return Some((asked.size, needed));
     }
-    let readable = |page: usize| user_memory::readable(page.wrapping_mul(page::SIZE), 8);
-    let writable = |page: usize| futex::touch(page.wrapping_mul(page::SIZE)).is_ok();
+    let readable = |page: usize| user_memory::readable(page.wrapping_mul(page::size()), 8);
+    let writable = |page: usize| futex::touch(page.wrapping_mul(page::size())).is_ok();
     let usable = judge::usable(asked, needed, readable, writable).min(asked.size);
     (usable < needed).then_some((usable, needed))
 }

@@ -10,12 +10,12 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use crate::arch;
 use crate::os::errno;
 use crate::os::line::Line;
-use crate::os::{call, page};
+use crate::os::call;
 use crate::residency::charge::OWNER;
 use crate::residency::frame;
 
 /// Stacks of this size or more are never too small, in bytes.
-const ENOUGH: usize = 16 * page::SIZE;
+const ENOUGH: usize = 64 << 10;
 
 /// The most threads with a small stack that are known at a time.
 const MOST: usize = 64;

@@ -17,6 +17,7 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, 
 
 use super::deepest::Deepest;
 use crate::os::owner::Owner;
+use crate::arch;
 use crate::os::page;
 pub use crate::plan::names;
 use crate::plan::{Ordinary, Plan};
@@ -63,7 +64,7 @@ struct Head {
     /// The size of the block in bytes.
     size: u32,
     /// The page size in bytes, the unit of the table's page numbers.
-    page: u32,
+    page: AtomicU32,
     /// The size of a word in bytes: addresses and counts are words.
     width: u8,
     spare: [u8; 11],
@@ -248,6 +249,9 @@ pub fn publish(plan: &Published) {
     let Published { duty, reason, rung, remedy, wait, interrupted, ordinary, flags, .. } = *plan;
     let small = [duty, reason, rung, remedy, wait, interrupted, ordinary, flags];
     let sizes = [plan.frame, plan.headroom, plan.extent];
+    if arch::PAGE.is_none() {
+        BLOCK.head.page.store(page::size() as u32, Ordering::Relaxed);
+    }
     BLOCK.change(|| {
         for (place, value) in BLOCK.plan.small.iter().zip(small) {
             place.store(value, Ordering::Relaxed);
@@ -290,7 +294,7 @@ impl Block {
                 version: VERSION,
                 readable: READABLE,
                 size: size_of::<Block>() as u32,
-                page: page::SIZE as u32,
+                page: AtomicU32::new(page::LEAST as u32),
                 width: size_of::<usize>() as u8,
                 spare: [0; 11],
             },

@@ -24,6 +24,10 @@
 //! Only 32-bit x86 needs `choose_and_jump`.
 //! `FreeBSD` needs `jump`, `bound_address` and the last row.
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod aarch64;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use aarch64::*;
 #[cfg(target_arch = "x86")]
 pub(crate) mod x86;
 #[cfg(target_arch = "x86")]

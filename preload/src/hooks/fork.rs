@@ -5,6 +5,7 @@
 
 use core::ffi::{c_int, c_long, c_void};
 
+use sigward_core::arch::numbers;
 use sigward_core::events::fork;
 use sigward_core::os::user_memory;
 use sigward_core::residency;
@@ -67,7 +68,7 @@ pub fn without_handlers(commit: impl FnOnce() -> c_long) -> c_long {
 }
 
 /// The calls that may fork. vfork(2) is not one: it copies no memory.
-pub const NUMBERS: &[c_long] = &[libc::SYS_fork, libc::SYS_clone, libc::SYS_clone3];
+pub const NUMBERS: &[c_long] = &[numbers::FORK, libc::SYS_clone, libc::SYS_clone3];
 
 /// Whether one of [`NUMBERS`] is a fork whose child returns like the parent: on
 /// a copy of its stack, with a copy of its thread pointer. A child on another
@@ -81,7 +82,7 @@ pub fn child_copies_stack(number: c_long, arguments: Arguments) -> bool {
     };
     let [a, b, ..] = arguments;
     match number {
-        libc::SYS_fork => true,
+        numbers::FORK => true,
         libc::SYS_clone => copies(a as u64, b as u64),
         // Reading the argument takes a system call.
         libc::SYS_clone3 if residency::on_duty() || wait::acts() => {

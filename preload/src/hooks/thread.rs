@@ -284,7 +284,7 @@ static LEAST: AtomicUsize = AtomicUsize::new(0);
 /// Gives new threads at least that much stack. Call this once, at load.
 pub fn make_room(bytes: usize) {
     if bytes > 0 {
-        LEAST.store(bytes.next_multiple_of(page::SIZE), Ordering::Relaxed);
+        LEAST.store(bytes.next_multiple_of(page::size()), Ordering::Relaxed);
     }
 }
 

@@ -10,10 +10,20 @@ pub mod numbers {
     pub const FSTAT: c_long = libc::SYS_fstat64;
     /// mmap(2) with six arguments; the offset is in pages.
     pub const MMAP: c_long = libc::SYS_mmap2;
+    /// fork(2).
+    pub const FORK: c_long = libc::SYS_fork;
+    /// poll(2).
+    pub const POLL: c_long = libc::SYS_poll;
     /// shmat(2), since Linux 5.1.
     pub const SHMAT: c_long = 397;
     /// shmdt(2), since Linux 5.1.
     pub const SHMDT: c_long = 398;
+
+    /// The arguments of [`POLL`] for one record and no time.
+    #[must_use]
+    pub const fn poll_at_once(record: usize) -> [usize; 3] {
+        [record, 1, 0]
+    }
 }
 mod registers;
 mod stack;

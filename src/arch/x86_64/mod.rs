@@ -11,8 +11,21 @@ mod linux;
 /// The calls whose name or number differs between architectures.
 #[cfg(target_os = "linux")]
 pub mod numbers {
-    /// fstat(2) into a [`struct@libc::stat64`]; mmap(2); shmat(2); shmdt(2).
-    pub use libc::{SYS_fstat as FSTAT, SYS_mmap as MMAP, SYS_shmat as SHMAT, SYS_shmdt as SHMDT};
+    /// fstat(2) into a [`struct@libc::stat64`]; mmap(2); poll(2); shmat(2);
+    /// shmdt(2).
+    pub use libc::{
+        SYS_fstat as FSTAT, SYS_mmap as MMAP, SYS_poll as POLL, SYS_shmat as SHMAT,
+        SYS_shmdt as SHMDT,
+    };
+
+    /// The arguments of [`POLL`] for one record and no time.
+    #[must_use]
+    pub const fn poll_at_once(record: usize) -> [usize; 3] {
+        [record, 1, 0]
+    }
+
+    /// fork(2).
+    pub const FORK: core::ffi::c_long = libc::SYS_fork;
 }
 #[cfg(target_os = "linux")]
 mod registers;

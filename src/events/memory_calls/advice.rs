@@ -54,8 +54,8 @@ pub fn advise(
         }
         None => {}
     }
-    let bytes = length.div_ceil(page::SIZE).checked_mul(page::SIZE);
-    let whole = start.is_multiple_of(page::SIZE)
+    let bytes = length.div_ceil(page::size()).checked_mul(page::size());
+    let whole = start.is_multiple_of(page::size())
         && bytes.is_some_and(|bytes| start.checked_add(bytes).is_some());
     match advice {
         _ if !whole => commit(start, length),

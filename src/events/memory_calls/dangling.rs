@@ -78,7 +78,7 @@ pub(super) fn disarm(start: usize, length: usize) -> Option<&'static Gone> {
     let now = call::current_altstack().ok()?;
     let stack = Stack::of(&now);
     let removed = Pages::around(start, start.saturating_add(length));
-    let last = stack.top()?.checked_sub(1)? / page::SIZE;
+    let last = stack.top()?.checked_sub(1)? / page::size();
     let is_used = now.ss_flags & (libc::SS_DISABLE | libc::SS_ONSTACK) == 0;
     // An overflow of the ordinary stack in our code needs the alternate one.
     if !is_used || !removed.numbers().contains(&last) || !signals::have_room() || !ours() {

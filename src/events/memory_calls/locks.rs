@@ -18,7 +18,7 @@ pub fn locking(range: Option<(usize, usize)>, commit: Commit<'_>) -> isize {
     // mlockall(2) without a range does not fail because of what is locked
     // already.
     let result = range.map_or_else(commit, |(start, length)| {
-        let asked = pages(start, length).count().saturating_mul(page::SIZE);
+        let asked = pages(start, length).count().saturating_mul(page::size());
         // The kernel returns the same error for the limit and for a hole.
         let refused = |result| failed_by(result, Errno::ENOMEM) && call::is_mapped(start, length);
         with_room(asked, refused, &[], commit)

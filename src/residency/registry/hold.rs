@@ -2,9 +2,9 @@
 //! why it is only touched, is decided here: a memory call in progress, a refused lock,
 //! the most that we lock.
 
-use super::{MOST_PAGES, MOST_STACKS, Record, Registry};
+use super::{MOST_BYTES, MOST_STACKS, Record, Registry};
 use crate::os::errno::Errno;
-use crate::os::page::Pages;
+use crate::os::page::{self, Pages};
 use crate::residency::ladder::{self, Rung};
 use crate::residency::page_locks::Memory;
 use crate::residency::thread_cache;
@@ -78,7 +78,7 @@ impl Registry {
     }
 
     fn pin(&mut self, pages: Pages, memory: &mut impl Memory) -> Result<(), Errno> {
-        let room = self.page_locks.count().saturating_add(pages.count()) <= MOST_PAGES
+        let room = self.page_locks.count().saturating_add(pages.count()) <= MOST_BYTES / page::size()
             && self.records.len() < MOST_STACKS;
         if room { self.page_locks.pin(pages, memory) } else { Err(Errno::EAGAIN) }
     }

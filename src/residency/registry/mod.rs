@@ -29,7 +29,7 @@ use super::page_locks::{Memory, PageLocks};
 use super::{origin, thread_cache, watched};
 use crate::arch;
 use crate::os::errno::Errno;
-use crate::os::page::{self, Pages};
+use crate::os::page::Pages;
 use crate::os::tlb::Tlb;
 use crate::state::stats;
 use calls_in_progress::Calls;
@@ -38,9 +38,8 @@ use record::{Record, key};
 pub use record::{Role, Wanted};
 use spared::Spared;
 
-/// The most pages that are locked in all: 256 MiB. Stacks beyond that are
-/// touched.
-pub const MOST_PAGES: usize = (256 << 20) / page::SIZE;
+/// The most bytes that are locked in all. Stacks beyond that are touched.
+pub const MOST_BYTES: usize = 256 << 20;
 
 /// The most stacks that are locked in all. Locking a part of a mapping splits
 /// it into up to three; twice this number is half of the usual

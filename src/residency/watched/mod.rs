@@ -75,34 +75,39 @@ fn touches(start: usize, length: usize) -> bool {
         return false;
     }
     // Usually the range is in one leaf.
-    let at = start >> Leaf::BITS;
-    if at != last >> Leaf::BITS || start >= ROOT_END {
+    let (bits, end) = (Leaf::bits(), root_end());
+    let at = start >> bits;
+    if at != last >> bits || start >= end {
         return length > 0 && touches_leaves(start, last);
     }
     let leaf = ROOT.get(at / LEAVES).and_then(|branch| branch.get(at % LEAVES));
-    leaf.is_some_and(|leaf| leaf.touches(start / page::SIZE, last / page::SIZE))
+    leaf.is_some_and(|leaf| leaf.touches(start / page::size(), last / page::size()))
 }
 
 #[inline(never)] // so that the caller needs few registers
 fn touches_leaves(start: usize, last: usize) -> bool {
     // Often they share a word of bits.
-    if (start ^ last) >> (Leaf::BITS + WORD_BITS) != 0 || start >= ROOT_END {
+    let (bits, end) = (Leaf::bits(), root_end());
+    if (start ^ last) >> (bits + WORD_BITS) != 0 || start >= end {
         return touches_branches(start, last);
     }
-    let at = start >> Leaf::BITS;
-    let more = (last >> Leaf::BITS).wrapping_sub(at);
+    let at = start >> bits;
+    let more = (last >> bits).wrapping_sub(at);
     ROOT.get(at / LEAVES).is_some_and(|branch| {
-        branch.touches_near(at % LEAVES, more, start / page::SIZE, last / page::SIZE)
+        branch.touches_near(at % LEAVES, more, start / page::size(), last / page::size())
     })
 }
 
 /// The first address after the tree's.
-const ROOT_END: usize = Root::PAGES.saturating_mul(page::SIZE);
+#[inline(always)]
+fn root_end() -> usize {
+    Root::PAGES.saturating_mul(page::size())
+}
 
 #[cold]
 #[inline(never)] // so that the caller needs few registers
 fn touches_branches(start: usize, last: usize) -> bool {
-    let (first, last) = (start / page::SIZE, last / page::SIZE);
+    let (first, last) = (start / page::size(), last / page::size());
     let above = last >= Root::PAGES && ABOVE.load(Ordering::Relaxed) != 0;
     above || first < Root::PAGES && ROOT.touches(first, last.min(Root::PAGES - 1))
 }

@@ -77,7 +77,7 @@ fn addresses_above_the_usual_ones_are_watched_too() {
     assert!(misses_pages(Pages { first: 1, end: Root::PAGES - 1 }));
     watch.lower(pages);
     assert!(misses(0, usize::MAX));
-    watch.raise(Pages { first: usize::MAX / page::SIZE - 1, end: usize::MAX / page::SIZE });
+    watch.raise(Pages { first: usize::MAX / page::size() - 1, end: usize::MAX / page::size() });
     assert!(!misses(usize::MAX - 4096, 4096));
     clear();
     assert!(misses(0, usize::MAX));

@@ -3,6 +3,7 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
+use crate::arch;
 use crate::os::{call, page};
 
 /// Bits in a word.
@@ -11,9 +12,10 @@ pub(super) const WORD: usize = 64;
 pub(super) const WORDS: usize = WORD;
 /// Leaves in a branch.
 pub(super) const LEAVES: usize = if cfg!(target_pointer_width = "64") { 1024 } else { 64 };
-/// Branches in all. They cover the 47 address bits that a program has unless it
-/// asks for more.
-const BRANCHES: usize = if cfg!(target_pointer_width = "64") { 8192 } else { 4 };
+/// Branches in all. They cover the addresses that a program has unless it asks
+/// for more.
+const BRANCHES: usize =
+    ((1_u64 << arch::ADDRESS_BITS) / (Leaf::PAGES * LEAVES * page::LEAST) as u64) as usize;
 
 /// Bytes mapped at once for tables.
 const PIECE: usize = 16 << 10;
@@ -96,7 +98,10 @@ pub(super) struct Leaf {
 
 impl Leaf {
     /// Bits of an address within a leaf.
-    pub(super) const BITS: u32 = (Leaf::PAGES * page::SIZE).ilog2();
+    #[inline(always)]
+    pub(super) fn bits() -> u32 {
+        Leaf::PAGES.ilog2() + page::shift()
+    }
 
     #[inline]
     fn word(&self, at: usize) -> u64 {

@@ -25,7 +25,7 @@ fn a_stack_that_changes_while_it_is_released_is_held_again() {
         assert_eq!((record.suspended, record.held.count()), (0, 16), "{record:?}");
     }
     registry.release_thread(1, &mut kernel);
-    assert!(watched::misses(BASE * page::SIZE, 60 * page::SIZE), "a count was lost");
+    assert!(watched::misses(BASE * page::size(), 60 * page::size()), "a count was lost");
 }
 
 /// The call may be over in the kernel and its end not yet recorded: a program

@@ -52,7 +52,7 @@ fn a_stack_that_frames_fill_is_made_ready_at_once() {
     let _alone = alone();
     let (mut registry, mut kernel) = (Registry::new(), Noted::default());
     for tid in 1..=20 {
-        let wanted = Wanted { headroom: 16 * page::SIZE, ..sixteen_pages(tid as usize) };
+        let wanted = Wanted { headroom: 16 * page::size(), ..sixteen_pages(tid as usize) };
         registry.adopt(tid, Role::Current, wanted, &mut kernel);
     }
     kernel = Noted::default();
@@ -107,7 +107,7 @@ fn a_hole_in_a_touched_stack_keeps_no_frame_above_it_copied() {
     let _alone = alone();
     let pages = vec![Page { mapped: true, writable: true, ..Page::default() }; PAGES];
     let mut kernel = PageMap { pages, limit: 0, calls: 0 };
-    let headroom = 16 * page::SIZE;
+    let headroom = 16 * page::size();
     let wanted = Wanted { headroom, start: Rung::Touch, ..sixteen_pages(1) };
     let mut registry = Registry::new();
     let Adopted { held, .. } = registry.adopt(1, Role::Current, wanted, &mut kernel);

@@ -93,10 +93,10 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     };
     let size = prop_oneof![4 => 1..40_000_usize, 1 => 65_000..150_000_usize];
     prop_oneof![
-        6 => (tid(), role(), 0..PAGES * page::SIZE, size, rung).prop_map(
+        6 => (tid(), role(), 0..PAGES * page::size(), size, rung).prop_map(
             |(tid, role, at, size, start)| {
-                let size = size.min(PAGES * page::SIZE - at);
-                Step::Adopt { tid, role, base: BASE * page::SIZE + at, size, start }
+                let size = size.min(PAGES * page::size() - at);
+                Step::Adopt { tid, role, base: BASE * page::size() + at, size, start }
             }
         ),
         6 => (tid(), role(), 0..PAGES)

@@ -324,7 +324,7 @@ impl World {
             }
         }
         for number in &held {
-            prop_assert!(!watched::misses(number * page::SIZE, 1), "{number:#x} is not watched");
+            prop_assert!(!watched::misses(number * page::size(), 1), "{number:#x} is not watched");
         }
         self.stale.retain(|page| held.contains(page));
         Ok(())
@@ -337,7 +337,7 @@ impl World {
             self.check()?;
         }
         prop_assert_eq!((self.registry.stacks(), self.registry.pinned_pages()), (0, 0));
-        prop_assert!(watched::misses(BASE * page::SIZE, PAGES * page::SIZE), "a count was lost");
+        prop_assert!(watched::misses(BASE * page::size(), PAGES * page::size()), "a count was lost");
         Ok(())
     }
 }
@@ -361,7 +361,7 @@ proptest! {
 fn what_is_held_over_a_duty_given_up_is_in_reach_again() {
     let _alone = alone();
     let mut world = World::new();
-    let stack = Stack { base: BASE * page::SIZE, size: 4 * page::SIZE };
+    let stack = Stack { base: BASE * page::size(), size: 4 * page::size() };
     let wanted = Wanted { stack, headroom: HEADROOM, start: Rung::Lock, disarms: false };
     world.registry.adopt(1, Role::Current, wanted, &mut world.kernel);
     watched::shut();

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# arm64.sh boots real kernels for arm64 in QEMU and proves what a real kernel alone can show: an alternate
+# stack of 8 KiB dies of a frame with long vectors, and lives with the library. Needs qemu-system-arm.
+# With a file, boots that kernel. KERNELS="SUITE/FLAVOUR ..." chooses Debian's: see arm64-kernel.sh.
+set -eu
+cd "$(dirname "$0")/../.."
+command -v qemu-system-aarch64 >/dev/null || { echo "arm64.sh: apt-get install qemu-system-arm" >&2; exit 2; }
+times=20
+compiler=$(packaging/cross/compiler aarch64)
+library=$(packaging/cross/build aarch64 | tail -n 1)
+sysroot=${compiler%/bin/*}/aarch64-linux-gnu
+cache=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sigward/vm}/debian
+if [ ! -e "$cache/busybox-arm64" ]; then
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/XXXXXX")
+    from_debian=$PWD/packaging/from-debian
+    (cd "$work" && DEBIAN_ARCHITECTURE=arm64 "$from_debian" bookworm busybox-static)
+    dpkg-deb -x "$work"/*.deb "$work"
+    mv "$work/bin/busybox" "$cache/busybox-arm64"
+    rm -rf "$work"
+fi
+
+root=$(mktemp -d)
+trap 'rm -rf "$root" "$root.cpio"' EXIT
+mkdir "$root"/{bin,lib,proc,dev}
+cp "$cache/busybox-arm64" "$root/bin/busybox"
+cp "$library" "$root/libsigward.so"
+cp -L "$sysroot"/lib/{ld-linux-aarch64.so.1,libc.so.6} "$root/lib/"
+"$compiler" -std=gnu99 -O1 -Wall -Wextra -Werror -march=armv8-a+sve -o "$root/sve" integration/vm/sve.c
+cat >"$root/init" <<END
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+echo 0 >/proc/sys/kernel/print-fatal-signals
+echo "@ \$(cat /proc/version)"
+echo "@ page \$(grep -m 1 KernelPageSize /proc/self/smaps)"
+# WHAT, VARIABLES, ARGUMENTS: how often /sve lived, and how often a signal killed it.
+count() {
+    lived=0 died=0 other=0
+    for round in \$(seq $times); do
+        env \$2 /sve \$3 >/dev/null 2>&1
+        case \$? in 0) lived=\$((lived + 1)) ;; 139) died=\$((died + 1)) ;; *) other=\$((other + 1)) ;; esac
+    done
+    echo "@ \$1: lived \$lived, killed by SIGSEGV \$died, other \$other"
+}
+with=LD_PRELOAD=/libsigward.so
+echo "@ frame \$(env \$with SIGWARD=on SIGWARD_LOG=info /bin/true 2>&1; LD_SHOW_AUXV=1 /sve 0 2>&1 | grep MINSIGSTKSZ)"
+for order in first later; do
+    count "8192 plain \$order" A=B "8192 \$order"
+    count "8192 auto \$order" "\$with SIGWARD_SIZE=auto" "8192 \$order"
+    count "8192 fix \$order" "\$with SIGWARD_SIZE=fix" "8192 \$order"
+    count "8192 on \$order" "\$with SIGWARD=on" "8192 \$order"
+done
+count "12288 plain first" A=B "12288 first"
+reboot -f
+END
+chmod 755 "$root/init"
+(cd "$root" && find . | busybox cpio -o --quiet -H newc) >"$root.cpio"
+
+boot() { # KERNEL
+    timeout 1200 qemu-system-aarch64 -M virt -cpu max -smp 2 -m 512 -nodefaults -display none -serial stdio \
+        -no-reboot -kernel "$1" -initrd "$root.cpio" -append "console=ttyAMA0 quiet panic=-1" </dev/null |
+        tr -d '\r' | grep --line-buffered '^@'
+}
+boot "$1"
