@@ -43,13 +43,14 @@ pub fn set(
     commit: impl Fn(*const libc::stack_t) -> c_int,
 ) -> c_int {
     let Some(asked) = user_memory::read(new) else { return commit(new) };
-    let too_small = !is_disable(&asked) && small_stacks::judge(Stack::of(&asked));
+    let replaced =
+        if is_disable(&asked) { None } else { small_stacks::judge(Stack::of(&asked)) };
     if let Some(result) = set_again(&asked, || commit(new)) {
         return result;
     }
     // What needs more stack is done while signals are not blocked.
     let errno = errno::get();
-    let mut claim = if too_small { small_stacks::serve(Stack::of(&asked)) } else { None };
+    let mut claim = replaced.and_then(small_stacks::serve);
     let mut done = attempt((new, &asked), claim, &commit);
     let is_refused = claim.is_none() && small_stacks::is_refused(&asked, done.result);
     if is_refused {
@@ -57,7 +58,7 @@ pub fn set(
             let legal = small_stacks::with_legal_size(&asked);
             done = attempt((&raw const legal, &legal), None, &commit);
         } else {
-            claim = small_stacks::serve(Stack::of(&asked));
+            claim = small_stacks::serve(small_stacks::refused(Stack::of(&asked)));
             if claim.is_some() {
                 done = attempt((new, &asked), claim, &commit);
             }

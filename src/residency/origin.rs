@@ -24,8 +24,9 @@ use crate::os::page::{self, Pages};
 /// the two latest ones. That is enough, because a program registers a stack
 /// soon after it maps it.
 const SETS: usize = 2048;
-/// Size in pages of the largest mapping that is taken for a stack.
-const MOST_PAGES: usize = (1 << 20) / page::SIZE;
+/// Size in bytes of the largest mapping that is taken for a stack.
+pub const LARGEST: usize = 1 << 20;
+const MOST_PAGES: usize = LARGEST / page::SIZE;
 /// The most guard pages below a stack.
 const MOST_GUARD: usize = 16;
 
