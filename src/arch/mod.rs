@@ -12,6 +12,7 @@
 //! | `call_on`: calls a function on another stack | [`lock`] |
 //! | `write_below`: a write further down the caller's stack | [`signals`] |
 //! | `RED_ZONE`, `largest_frame`, `usual_frame`: the signal frame | [`frame`] |
+//! | `FRAME_STACK`, `FRAME_SIGNAL`: where a frame has its stack and its signal | [`last_signal`] |
 //! | `FEATURES_CALL`, `REQUEST_FEATURE`: asking for a processor feature | [`permission`] |
 //! | `is_under_valgrind` | the library's constructor |
 //! | `IS_X86_64`, `features` | [`kernel_texts`] |
@@ -34,6 +35,7 @@
 //! [`int80`]: crate::wait::int80
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate
+//! [`last_signal`]: crate::small_stacks::depth
 //! [`permission`]: crate::small_stacks::permission
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

@@ -3,11 +3,10 @@
 use core::ffi::c_int;
 
 use super::memory_calls::dangling;
-use crate::os::errno::Errno;
 use crate::os::page::Pages;
 use crate::os::signals::Blocked;
 use crate::os::{call, errno, touch, user_memory};
-use crate::residency::adopt::{adopt_altstack, adopt_current, is_disable, report};
+use crate::residency::adopt::{adopt_altstack, adopt_current, installed, is_disable, report};
 use crate::residency::charge::{Caller, OWNER, State, ask_for_exit_notice, known_here, make_known};
 use crate::residency::fork_progress::have_copied;
 use crate::residency::ladder::Stack;
@@ -18,17 +17,6 @@ use crate::residency::substitutes::{self, Claim};
 use crate::residency::thread_cache::Steady;
 use crate::small_stacks;
 use crate::state::stats;
-
-/// Whether the kernel installed what was asked for although the call failed: if
-/// the address for the old stack is bad, it returns EFAULT *and* installs the
-/// new one.
-fn installed(asked: &libc::stack_t) -> bool {
-    let may_be = Errno(errno::get()) == Errno::EFAULT;
-    may_be
-        && call::current_altstack().is_ok_and(|now| {
-            if is_disable(asked) { is_disable(&now) } else { Stack::of(&now) == Stack::of(asked) }
-        })
-}
 
 /// sigaltstack(2) with a new stack. Makes the stack resident *before* `commit`,
 /// the original call, passes it to the kernel; then releases the previous

@@ -14,6 +14,7 @@ mod arena;
 pub mod depth;
 pub mod every_thread;
 mod judge;
+mod last_signal;
 pub mod onstack;
 pub mod overflow;
 pub mod permission;
@@ -27,7 +28,7 @@ use self::judge::{LEAST, Thresholds};
 use crate::arch;
 use crate::os::{call, errno, futex, page, user_memory};
 pub use crate::plan::Remedy;
-use crate::residency::adopt::is_disable;
+use crate::residency::adopt::{installed, is_disable};
 use crate::residency::charge::{OWNER, ours, thread_ends_are_seen};
 use crate::residency::frame;
 use crate::residency::ladder::Stack;
@@ -315,8 +316,7 @@ pub fn finish(
     let registered = at(claim.stack(), &asked);
     // The old stack was reported by the first call, unless that was refused.
     let done = commit(&raw const registered, if refused { old } else { core::ptr::null_mut() });
-    let installed =
-        done == 0 || call::current_altstack().is_ok_and(|now| Stack::of(&now) == claim.stack());
+    let installed = done == 0 || installed(&registered);
     if !refused || done == 0 {
         translate(old);
     }
