@@ -7,7 +7,7 @@
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
-use crate::loaded::{Header, Name, Object};
+use crate::loaded::{Header, Name, Object, covers};
 
 /// Up to `MOST` objects, in search order.
 #[repr(C)] // keeps all that each process writes together, on one page
@@ -33,17 +33,23 @@ impl Slot {
         }
     }
 
-    fn object(&self) -> Option<Object<'static>> {
+    /// Its bias and headers.
+    fn get(&self) -> Option<(usize, &'static [Header])> {
         let headers = self.headers.load(Ordering::Acquire);
         if headers.is_null() {
             return None;
         }
+        let count = self.count.load(Ordering::Relaxed);
         // SAFETY: `add` was given these headers, of an object that is never
         // unloaded.
-        unsafe {
-            let headers = core::slice::from_raw_parts(headers, self.count.load(Ordering::Relaxed));
-            Object::read(self.bias.load(Ordering::Relaxed), headers)
-        }
+        let headers = unsafe { core::slice::from_raw_parts(headers, count) };
+        Some((self.bias.load(Ordering::Relaxed), headers))
+    }
+
+    fn object(&self) -> Option<Object<'static>> {
+        let (bias, headers) = self.get()?;
+        // SAFETY: as above.
+        unsafe { Object::read(bias, headers) }
     }
 }
 
@@ -104,6 +110,14 @@ impl<const MOST: usize> StartupObjects<MOST> {
         })
     }
 
+    /// Whether `size` bytes from `start` on lie in one of them.
+    /// Async-signal-safe.
+    #[must_use]
+    pub fn cover(&self, start: usize, size: usize) -> bool {
+        let objects = self.slots().iter().filter_map(Slot::get);
+        objects.into_iter().any(|(bias, headers)| covers(bias, headers, start, size))
+    }
+
     fn slots(&self) -> &[Slot] {
         self.slots.get(..self.taken.load(Ordering::Relaxed)).unwrap_or_default()
     }
@@ -134,6 +148,12 @@ mod tests {
         let (found, object) = list.find(SIGACTION).unwrap();
         assert_eq!(Some(found), read(at).unwrap().find(SIGACTION));
         assert!(libc(&object));
+
+        let (bias, headers) = &objects[at];
+        let data = headers.iter().rfind(|header| header.p_type == libc::PT_LOAD).unwrap();
+        let (start, size) = (bias + data.p_vaddr as usize, data.p_memsz as usize);
+        assert!(list.cover(start, size) && list.cover(start + 8, size - 8));
+        assert!(!list.cover(start + 8, size) && !list.cover(start, usize::MAX));
 
         list.end_behind(ABSENT);
         assert_eq!(list.slots().len(), 3);

@@ -346,3 +346,32 @@ fn ours_are_guarded_and_named() {
         }
     }
 }
+
+/// Memory that the program frees, and uses for something else, while it is set. With `fix` a stack of
+/// ours stands in for each that it may free; variables of the program's and mappings that it made
+/// for a stack stay as they are.
+#[test]
+fn memory_that_was_freed_is_not_written() {
+    for &libc in libcs() {
+        let kinds = [("malloc", 0), ("local", 0), ("part", 0), ("static", 1), ("mapping", 1)];
+        let run = |kind: &str| program("freed_while_set", libc).arg(kind);
+        let fix = |run: Run, mode: &str| run.sigward(mode).env("SIGWARD_SIZE", "fix");
+        for (kind, mended) in kinds {
+            let line =
+                |written| format!("used again 1, written {written}, sees its own 1, handlers 2\n");
+            let what = format!("{kind}, {libc:?}");
+            assert_eq!(run(kind).output().unwrap().stdout, line(1), "{what}");
+            for mode in ["auto", "on"] {
+                let plain = run(kind).sigward(mode).output().unwrap();
+                assert_eq!(plain.stdout, line(1), "{what}, {mode}");
+                let with = fix(run(kind), mode).output().unwrap();
+                assert_eq!(with.stdout, line(mended), "{what}, {mode}: {with:?}");
+            }
+        }
+        assert_dies(&run("large"), "unmapped by free");
+        for mode in ["auto", "on"] {
+            let with = fix(run("large"), mode).output().unwrap();
+            assert_eq!(with.stdout, "handlers 1\n", "{libc:?}, {mode}: {with:?}");
+        }
+    }
+}

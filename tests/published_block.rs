@@ -105,7 +105,7 @@ fn a_process_is_read_while_its_threads_churn() {
                 Err(Error::Torn) => continue,
                 read => read.unwrap(),
             };
-            let Snapshot { block, copied, stacks, torn: changing } = snapshot;
+            let Snapshot { block, copied, stacks, torn: changing, .. } = snapshot;
             let (plan, force) = (block.plan.unwrap(), block.force.unwrap());
             assert_eq!(names::DUTY.of(plan.duty), Some("act"));
             assert_eq!(names::REASON.of(plan.reason), Some("set"));
@@ -208,6 +208,50 @@ fn what_was_set_and_what_was_counted_are_seen() {
     let [lock, frame, touch, _] = rungs;
     assert!(lock == Some(0) && frame == Some(0) && touch > Some(0), "{rungs:?}");
     running.end();
+}
+
+/// A larger stack that stands in for the program's, on every kernel: what of the program's own is
+/// usable, what is needed, and how deep handlers went.
+#[test]
+fn larger_stacks_are_seen_with_their_depth() {
+    const DEEPEST: u64 = 30_001;
+    for &libc in libcs() {
+        let program = build("waits_on_small", libc).unwrap();
+        for (mode, remedy, frame, usable, needed, tid) in [
+            // By its size alone, and without a call to ask for the thread.
+            ("auto", "auto", 20_000, 16_384, 20_000, false),
+            ("auto", "fix", 11_952, 12_288, 2 * 11_952 + (24 << 10), true),
+            ("on", "fix", 11_952, 12_288, 2 * 11_952 + (24 << 10), true),
+            ("on", "auto", 20_000, 16_384, 20_000, true),
+        ] {
+            let what = format!("{libc:?}, {mode}, {remedy}");
+            let settings = [
+                ("SIGWARD", mode),
+                ("SIGWARD_SIZE", remedy),
+                ("SIGWARD_FRAME", &frame.to_string()),
+            ];
+            let mut running = Running::with(&program, artifacts::preload_for(&program), &settings);
+            let numbers = running.numbers();
+            let [own, first, second] = numbers[..] else { panic!("{numbers:?}") };
+            let process = Process::open(running.0.id()).unwrap();
+            let Snapshot { stacks, substitutes: mut larger, .. } =
+                the_block(&process).read.unwrap();
+            larger.sort_by_key(|larger| larger.asked);
+            let [kept, now] = larger[..] else { panic!("{what}: {larger:?}") };
+            assert_eq!((kept.asked, kept.base, kept.in_force), (own, first, false), "{what}");
+            assert_eq!((now.base, now.in_force), (second, true), "{what}");
+            for larger in [kept, now] {
+                assert_eq!(larger.asked_size, 16_384, "{what}");
+                assert_eq!((larger.usable, larger.needed), (usable, needed), "{what}");
+                assert_eq!(larger.thread, tid.then_some(running.0.id() as i32), "{what}");
+            }
+            assert_eq!(kept.deepest(&process), Ok(DEEPEST), "{what}");
+            // Only what is held has an entry in the table.
+            let held = stacks.iter().any(|stack| stack.base == second);
+            assert_eq!(held, mode == "on", "{what}: {stacks:?}");
+            running.end();
+        }
+    }
 }
 
 /// A program that only waits.

@@ -116,19 +116,20 @@ fn a_program_reads_back_the_flags_that_it_set() {
     for &each in libcs() {
         let run = run("onstack_flags", each);
         let plain = run.output().unwrap();
-        let places = |handlers: [u8; 6]| {
-            let names = ["without", "with", "once", "signal", "by syscall", "not wanted"];
+        let places = |handlers: [u8; 7]| {
+            let names =
+                ["without", "with", "once", "once with", "signal", "by syscall", "not wanted"];
             let lines = names.iter().zip(handlers);
             let lines: Vec<_> =
                 lines.map(|(name, on)| format!("{name}: on the stack {on}\n")).collect();
             lines.concat()
         };
-        assert_eq!(plain.stderr, places([0, 1, 0, 0, 0, 0]), "{each:?}");
+        assert_eq!(plain.stderr, places([0, 1, 0, 1, 0, 0, 0]), "{each:?}");
         for mode in ["auto", "on"] {
             for more in [("SIGWARD_WAIT", "off"), ("SIGWARD_WAIT", "two-phase")] {
                 let seen = with(&run, mode, &[ONSTACK, more]).output().unwrap();
                 assert_eq!(seen.stdout, plain.stdout, "{each:?} {mode} {more:?}");
-                assert_eq!(seen.stderr, places([1, 1, 1, 1, 1, 0]), "{each:?} {mode} {more:?}");
+                assert_eq!(seen.stderr, places([1, 1, 1, 1, 1, 1, 0]), "{each:?} {mode} {more:?}");
                 let other = with(&run, mode, &[("SIGWARD_ONSTACK", "ILL"), more]).output().unwrap();
                 assert_eq!(other, plain, "{each:?} {mode} {more:?}");
             }
@@ -174,11 +175,13 @@ fn threads_get_the_least_stack_and_keep_their_attributes() {
     }
 }
 
-/// What the program says that it used: `thread N used B of S`, in bytes.
+/// What the program says that it used: `thread N used B of S`, in bytes. Only one signal has a
+/// handler there.
 fn used(stdout: &str) -> Vec<String> {
     let words = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        format!("thread {} used {} of {} bytes", words[1], words[3], words[5])
+        let [thread, used, of] = [words[1], words[3], words[5]];
+        format!("thread {thread} used {used} of {of} bytes by signal {}", libc::SIGUSR1)
     };
     stdout.lines().map(words).collect()
 }
@@ -215,9 +218,18 @@ fn the_programs_own_stacks_are_measured_where_they_may_be_painted() {
             ("on", "0", true, false),
         ] {
             let run = with(&run, mode, if fix { &FIX } else { &[] });
-            let outcome = run.env("SIGWARD_DEPTH", depth).output().unwrap();
+            let outcome = run.clone().env("SIGWARD_DEPTH", depth).output().unwrap();
             let main = &used(&outcome.stdout)[0];
             assert_eq!(outcome.stderr.contains(main), told, "{each:?} {depth} {fix}: {outcome:?}");
+            // Another signal was the last one there, so it may have been either.
+            let end = |how: &str, by: &str| {
+                let run = run.clone().arg(how).env("SIGWARD_DEPTH", depth);
+                let outcome = run.output().unwrap();
+                let ends = outcome.stderr.ends_with(by);
+                assert_eq!(ends, told, "{each:?} {depth} {fix} {how}: {outcome:?}");
+            };
+            end("info", &format!("bytes last by signal {}\n", libc::SIGUSR2));
+            end("plain", "bytes\n");
         }
     }
 }

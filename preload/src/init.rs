@@ -118,6 +118,9 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
     };
     residency::take_charge(plan.duty.value, policy, &EXIT_NOTICE);
     small_stacks::take_charge(plan.small_stacks.value, plan.room, plan.names_memory);
+    if plan.small_stacks.value == Remedy::Fix {
+        small_stacks::objects_are_known(&(originals::is_static as fn(_) -> _));
+    }
     ordinary::take_charge(plan.ordinary.value);
     if plan.ordinary.value != Ordinary::Off {
         ordinary::adopt_main(main);

@@ -12,8 +12,9 @@
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use sigward_core::loaded::{Header, Name, Object, SymbolList, SymbolNames};
+use sigward_core::loaded::{self, Header, Name, Object, SymbolList, SymbolNames};
 use sigward_core::os::errno;
+use sigward_core::residency::ladder::Stack;
 use sigward_core::startup_objects::StartupObjects;
 
 use crate::{fallbacks, weak_symbols};
@@ -291,8 +292,9 @@ fn auxiliary(kind: c_ulong) -> usize {
     unsafe { core::mem::transmute::<usize, Auxiliary>(address)(kind) as usize }
 }
 
-/// The program itself, found without the loader's lock.
-fn program() -> Option<Object<'static>> {
+/// The bias and the headers of the program itself, found without the loader's
+/// lock.
+fn program_headers() -> Option<(usize, &'static [Header])> {
     let (start, count) = (auxiliary(libc::AT_PHDR), auxiliary(libc::AT_PHNUM));
     if start == 0 {
         return None;
@@ -301,9 +303,21 @@ fn program() -> Option<Object<'static>> {
     // stay.
     let headers = unsafe { core::slice::from_raw_parts(start as *const Header, count) };
     let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR);
-    let bias = own.map_or(0, |own| start.wrapping_sub(own.p_vaddr as usize));
+    Some((own.map_or(0, |own| start.wrapping_sub(own.p_vaddr as usize)), headers))
+}
+
+fn program() -> Option<Object<'static>> {
+    let (bias, headers) = program_headers()?;
     // SAFETY: the program is never unloaded.
     unsafe { Object::read(bias, headers) }
+}
+
+/// Whether `stack` lies in the program or an object that was loaded at start:
+/// such memory is never unmapped. Async-signal-safe.
+pub fn is_static(stack: Stack) -> bool {
+    let in_program = program_headers()
+        .is_some_and(|(bias, headers)| loaded::covers(bias, headers, stack.base, stack.size));
+    in_program || OBJECTS.cover(stack.base, stack.size)
 }
 
 /// The first of `names` that is defined: by the program, or, with `any`, by any

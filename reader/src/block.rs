@@ -1,6 +1,7 @@
 //! One block, of any version and pointer width.
 
 use sigward::state::block::{MAGIC, Published, VERSION};
+pub use sigward::state::deepest::Signal;
 
 use crate::cursor::Cursor;
 use crate::error::Error;
@@ -43,6 +44,8 @@ pub struct Block {
     pub owner: Option<Owner>,
     /// Where the stacks are.
     pub table: Option<StackTable>,
+    /// The address of the first page of records of larger stacks; 0 while there is none.
+    pub substitutes: Option<u64>,
     /// The counters.
     pub counters: Counters,
 }
@@ -100,9 +103,21 @@ pub struct Counters {
     pub most_pinned: Option<u64>,
     /// Stacks by [`names::RUNG`](sigward::state::block::names::RUNG).
     pub rungs: [Option<u64>; 4],
-    /// The most bytes of an alternate stack that were seen in use, the size of that stack,
-    /// and its thread. Zeroes if none was measured.
-    pub deepest: Option<(u64, u64, u64)>,
+    /// Zeroes if none was measured.
+    pub deepest: Option<Deepest>,
+}
+
+/// The alternate stack that was used most, of those that were measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deepest {
+    /// The most bytes that were seen in use.
+    pub used: u64,
+    /// The size of the stack.
+    pub size: u64,
+    /// Its thread.
+    pub thread: u64,
+    /// The signal whose handler ran there last.
+    pub signal: Option<Signal>,
 }
 
 impl Head {
@@ -163,9 +178,11 @@ impl Block {
         let owner = owner(&mut cursor);
         cursor.align_to_word();
         let table = table(&mut cursor);
+        cursor.align_to_word();
+        let substitutes = cursor.word();
         cursor.go_to(COUNTERS);
         let counters = counters(&mut cursor);
-        Ok(Block { head, plan, force, owner, table, counters })
+        Ok(Block { head, plan, force, owner, table, substitutes, counters })
     }
 }
 
@@ -207,8 +224,10 @@ fn table(cursor: &mut Cursor<'_>) -> Option<StackTable> {
     })
 }
 
-fn deepest(cursor: &mut Cursor<'_>) -> Option<(u64, u64, u64)> {
-    Some((cursor.word()?, cursor.word()?, cursor.word()?))
+fn deepest(cursor: &mut Cursor<'_>) -> Option<Deepest> {
+    let [used, size, thread] = [cursor.word()?, cursor.word()?, cursor.word()?];
+    let signal = cursor.word().and_then(|signal| u16::try_from(signal).ok()).map(Signal);
+    Some(Deepest { used, size, thread, signal: signal.filter(|it| it.last().is_some()) })
 }
 
 fn counters(cursor: &mut Cursor<'_>) -> Counters {

@@ -23,6 +23,7 @@ pub mod process;
 pub mod snapshot;
 pub mod source;
 pub mod stack;
+pub mod substitute;
 
 mod cursor;
 mod error;

@@ -13,6 +13,7 @@ use crate::block::{Block, HEAD, Head, LARGEST, StackTable};
 use crate::error::Error;
 use crate::source::{Source, Unreadable};
 use crate::stack::{EntryLayout, Slot, Stack};
+use crate::substitute::{self, Substitute};
 
 /// Attempts to read everything before it counts as torn.
 const ATTEMPTS: usize = 16;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub copied: Option<bool>,
     /// The recorded stacks, in no order.
     pub stacks: Vec<Stack>,
+    /// The larger stacks that stand in for the program's, in no order.
+    pub substitutes: Vec<Substitute>,
     /// The number of entries that were changing at each attempt, or are damaged.
     pub torn: usize,
 }
@@ -79,6 +82,8 @@ fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error
         return Ok(None);
     }
     let read = block.table.map_or(Ok((Vec::new(), 0)), |table| stacks(source, &block, table));
+    let first = block.substitutes.filter(|_| block.head.version >= 3).unwrap_or(0);
+    let larger = substitute::all(source, first, block.head.width);
     source.fill(address, &mut bytes)?;
     let after = Block::parse(&bytes)?.force.map(|force| force.generation);
     if after != generation {
@@ -88,7 +93,11 @@ fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error
         Err(Error::Unreadable(Unreadable::Unmapped(_))) => return Err(Error::Table),
         read => read?,
     };
-    Ok(Some(Snapshot { copied: copied(source, &block), block, stacks, torn }))
+    let substitutes = match larger {
+        Err(Unreadable::Unmapped(_)) => return Err(Error::Table),
+        larger => larger?,
+    };
+    Ok(Some(Snapshot { copied: copied(source, &block), block, stacks, substitutes, torn }))
 }
 
 /// What the page that forks wipe shows.

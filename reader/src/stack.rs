@@ -25,7 +25,7 @@ impl Range {
     }
 }
 
-/// A stack of one thread. Fields that an older version lacks are `None`.
+/// A stack of one thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stack {
     /// Identifies the stack; it has no other meaning.
@@ -54,14 +54,6 @@ pub struct Stack {
     pub held: Range,
     /// The locked part of that.
     pub locked: Range,
-    /// The larger stack that the kernel has instead: address and size in bytes.
-    pub substitute: Option<(u64, u64)>,
-    /// Bytes that a frame can use.
-    pub usable: Option<u32>,
-    /// Bytes that are needed.
-    pub needed: Option<u32>,
-    /// The most bytes seen in use.
-    pub deepest: Option<u32>,
 }
 
 /// The content of a slot of the table.
@@ -117,9 +109,6 @@ fn fields(bytes: &[u8], layout: EntryLayout) -> Option<(Stack, [Range; 2])> {
     let pages = [range()?, range()?];
     let (thread, role, rung) = (cursor.i32()?, cursor.u8()?, cursor.u8()?);
     let (proven, suspended) = (cursor.u8()?, cursor.u32()?);
-    // What follows is from later versions.
-    cursor.align_to_word();
-    let (at, bytes) = (cursor.word(), cursor.word());
     let stack = Stack {
         key,
         thread,
@@ -134,10 +123,6 @@ fn fields(bytes: &[u8], layout: EntryLayout) -> Option<(Stack, [Range; 2])> {
         suspended,
         held: Range::default(),
         locked: Range::default(),
-        substitute: at.zip(bytes),
-        usable: cursor.u32(),
-        needed: cursor.u32(),
-        deepest: cursor.u32(),
     };
     Some((stack, pages))
 }

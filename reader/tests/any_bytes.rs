@@ -14,6 +14,9 @@ use sigward_reader::{Error, Source, Unreadable, note, read};
 const BLOCK: u64 = 0x1_0000;
 const TABLE: u64 = 0x4_0000;
 const MARK: u64 = 0x8_0000;
+/// Two pages of records of larger stacks.
+const LARGER: u64 = 0x5_0000;
+const LATER: u64 = 0x5_4000;
 const LIBRARY: u64 = 0x10_0000;
 const PAGE: u64 = 4096;
 
@@ -91,14 +94,35 @@ fn memory(width: usize) -> Memory {
     }
     let entry: [u16; 2] = if width == 8 { [120, 88] } else { [64, 48] };
     put(&mut block, at, &entry.map(u16::to_le_bytes).concat());
+    word(&mut block, if width == 8 { 112 } else { 96 }, width, LARGER);
     at = 128;
-    for value in 1..=13 {
+    for value in 1..=14 {
         at = word(&mut block, at, width, value);
     }
 
     let mut table = vec![0; 4 * usize::from(entry[0])];
     stack(&mut table[2 * usize::from(entry[0])..], width, 0x20_0800);
-    Memory(vec![(BLOCK, block), (TABLE, table), (MARK, vec![1, 0, 0, 0])])
+    let [mut first, mut later] = [vec![0; 4096], vec![0; 4096]];
+    word(&mut first, 0, width, LATER);
+    // One that is changing, one that is kept, and one in force.
+    larger(&mut first[64..128], width, 1, 77, 0x70_0000);
+    larger(&mut first[128..192], width, 2, 0, 0x70_0000);
+    larger(&mut later[4032..], width, 3, 99, 0x60_0000);
+    let mut used = vec![0; 0x8000];
+    used[0x4001] = 1;
+    let list = vec![(LARGER, first), (LATER, later), (0x60_0000, used)];
+    Memory([vec![(BLOCK, block), (TABLE, table), (MARK, vec![1, 0, 0, 0])], list].concat())
+}
+
+/// Writes a record of a larger stack at `base`, in place of one of 16 KiB.
+fn larger(record: &mut [u8], width: usize, state: u32, thread: i32, base: u64) {
+    put(record, 0, &state.to_le_bytes());
+    put(record, 4, &thread.to_le_bytes());
+    let mut at = 8;
+    for value in [0x7777, 0x30_0000, 16_384, base, 0x8000] {
+        at = word(record, at, width, value);
+    }
+    put(record, at, &[12_288_u32, 31_328].map(u32::to_le_bytes).concat());
 }
 
 /// Writes an entry of 8 KiB at `base`: the upper two pages are held, the top one is locked.
@@ -123,7 +147,7 @@ fn a_good_block_is_read_as_it_is() {
     for width in [4, 8] {
         let snapshot = read(&memory(width), BLOCK).unwrap();
         assert_eq!((snapshot.newer(), snapshot.copied, snapshot.torn), (None, Some(false), 0));
-        let Block { head, plan, force, owner, table, counters } = snapshot.block;
+        let Block { head, plan, force, owner, table, counters, .. } = snapshot.block;
         assert_eq!((head.version, head.size, head.width), (VERSION, 256, width as u8));
         let plan = plan.unwrap();
         assert_eq!((plan.duty, plan.reason, plan.rung, plan.remedy), (2, 4, 1, 1));
@@ -138,7 +162,10 @@ fn a_good_block_is_read_as_it_is() {
         assert_eq!(all, [Some(1), Some(2), Some(3), Some(4)]);
         assert_eq!((counters.pinned, counters.most_pinned), (Some(5), Some(6)));
         assert_eq!(counters.rungs, [Some(7), Some(8), Some(9), Some(10)]);
-        assert_eq!(counters.deepest, Some((11, 12, 13)));
+        let deepest = counters.deepest.unwrap();
+        assert_eq!((deepest.used, deepest.size, deepest.thread), (11, 12, 13));
+        let signal = deepest.signal.unwrap();
+        assert_eq!((signal.last(), signal.is_only()), (Some(14), false));
 
         let [stack] = snapshot.stacks[..] else { panic!("{:?}", snapshot.stacks) };
         assert_eq!((stack.thread, stack.role, stack.rung, stack.start), (1234, 0, 1, 0));
@@ -146,8 +173,16 @@ fn a_good_block_is_read_as_it_is() {
         assert!(stack.disarms && stack.proven && stack.suspended == 5);
         assert_eq!(stack.held, Range { start: 0x20_1000, end: 0x20_3000 });
         assert_eq!(stack.locked, Range { start: 0x20_2000, end: 0x20_3000 });
-        // This version does not have these fields.
-        assert_eq!((stack.substitute, stack.usable, stack.deepest), (None, None, None));
+
+        let [kept, in_force] = snapshot.substitutes[..] else { panic!("{snapshot:?}") };
+        assert!(!kept.in_force && in_force.in_force);
+        assert_eq!((kept.thread, in_force.thread), (None, Some(99)));
+        assert_eq!((in_force.asked, in_force.asked_size), (0x30_0000, 16_384));
+        assert_eq!((in_force.usable, in_force.needed), (12_288, 31_328));
+        assert_eq!((in_force.base, in_force.size), (0x60_0000, 0x8000));
+        let source = memory(width);
+        assert_eq!(in_force.deepest(&source), Ok(0x8000 - 0x4001));
+        assert_eq!(kept.deepest(&source), Err(Unreadable::Unmapped(0x70_0000)));
     }
 }
 
@@ -179,18 +214,20 @@ fn a_newer_block_is_read_as_far_as_it_is_known() {
 }
 
 #[test]
-fn future_fields_of_an_entry_are_read_if_published() {
-    let mut entry = vec![0; 120];
-    stack(&mut entry, 8, 0x20_0800);
-    word(&mut entry, 88, 8, 0x7000);
-    word(&mut entry, 96, 8, 0x9000);
-    for (at, value) in [(104, 3000_u32), (108, 4400), (112, 2900)] {
-        put(&mut entry, at, &value.to_le_bytes());
+fn damaged_lists_of_larger_stacks_end() {
+    for width in [4, 8] {
+        // A list that leads back to itself.
+        let mut circle = memory(width);
+        word(circle.piece(LATER), 0, width, LARGER);
+        assert_eq!(read(&circle, BLOCK).unwrap().substitutes.len(), 2);
+        let mut missing = memory(width);
+        word(missing.piece(LATER), 0, width, 0x9_9000);
+        assert_eq!(read(&missing, BLOCK), Err(Error::Table));
+        // A version that has no such list.
+        let mut older = memory(width);
+        put(older.piece(BLOCK), 8, &2_u16.to_le_bytes());
+        assert_eq!(read(&older, BLOCK).unwrap().substitutes, []);
     }
-    let layout = EntryLayout { width: 8, page: 4096, newer: true };
-    let Slot::Stack(stack) = Slot::parse(&entry, layout) else { panic!() };
-    assert_eq!(stack.substitute, Some((0x7000, 0x9000)));
-    assert_eq!((stack.usable, stack.needed, stack.deepest), (Some(3000), Some(4400), Some(2900)));
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! | `RED_ZONE`, `largest_frame`, `usual_frame`, `FRAME_IS_FIXED`: the signal frame | [`frame`] |
 //! | `LEAST_ALTSTACK`: the smallest stack that the kernel takes | [`small_stacks`] |
 //! | `PAGE`, `ADDRESS_BITS`: pages, and how far addresses reach | [`page`] |
+//! | `FRAME_STACK`, `FRAME_SIGNAL`: where a frame has its stack and its signal | [`last_signal`] |
 //! | `FEATURES_CALL`, `REQUEST_FEATURE`: asking for a processor feature | [`permission`] |
 //! | `is_under_valgrind` | the library's constructor |
 //! | `IS_X86_64`, `features` | [`kernel_texts`] |
@@ -38,6 +39,7 @@
 //! [`int80`]: crate::wait::int80
 //! [`sleep`]: crate::wait::sleep
 //! [`gate`]: crate::wait::gate
+//! [`last_signal`]: crate::small_stacks::depth
 //! [`permission`]: crate::small_stacks::permission
 
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]

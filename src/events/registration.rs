@@ -3,11 +3,10 @@
 use core::ffi::c_int;
 
 use super::memory_calls::dangling;
-use crate::os::errno::Errno;
 use crate::os::page::Pages;
 use crate::os::signals::Blocked;
 use crate::os::{call, errno, touch, user_memory};
-use crate::residency::adopt::{adopt_altstack, adopt_current, is_disable, report};
+use crate::residency::adopt::{adopt_altstack, adopt_current, installed, is_disable, report};
 use crate::residency::charge::{Caller, OWNER, State, ask_for_exit_notice, known_here, make_known};
 use crate::residency::fork_progress::have_copied;
 use crate::residency::ladder::Stack;
@@ -18,17 +17,6 @@ use crate::residency::substitutes::{self, Claim};
 use crate::residency::thread_cache::Steady;
 use crate::small_stacks;
 use crate::state::stats;
-
-/// Whether the kernel installed what was asked for although the call failed: if
-/// the address for the old stack is bad, it returns EFAULT *and* installs the
-/// new one.
-fn installed(asked: &libc::stack_t) -> bool {
-    let may_be = Errno(errno::get()) == Errno::EFAULT;
-    may_be
-        && call::current_altstack().is_ok_and(|now| {
-            if is_disable(asked) { is_disable(&now) } else { Stack::of(&now) == Stack::of(asked) }
-        })
-}
 
 /// sigaltstack(2) with a new stack. Makes the stack resident *before* `commit`,
 /// the original call, passes it to the kernel; then releases the previous
@@ -43,13 +31,13 @@ pub fn set(
     commit: impl Fn(*const libc::stack_t) -> c_int,
 ) -> c_int {
     let Some(asked) = user_memory::read(new) else { return commit(new) };
-    let too_small = !is_disable(&asked) && small_stacks::judge(Stack::of(&asked));
+    let replaced = if is_disable(&asked) { None } else { small_stacks::judge(Stack::of(&asked)) };
     if let Some(result) = set_again(&asked, || commit(new)) {
         return result;
     }
     // What needs more stack is done while signals are not blocked.
     let errno = errno::get();
-    let mut claim = if too_small { small_stacks::serve(Stack::of(&asked)) } else { None };
+    let mut claim = replaced.and_then(small_stacks::serve);
     let mut done = attempt((new, &asked), claim, &commit);
     let is_refused = claim.is_none() && small_stacks::is_refused(&asked, done.result);
     if is_refused {
@@ -57,7 +45,7 @@ pub fn set(
             let legal = small_stacks::with_legal_size(&asked);
             done = attempt((&raw const legal, &legal), None, &commit);
         } else {
-            claim = small_stacks::serve(Stack::of(&asked));
+            claim = small_stacks::serve(small_stacks::refused(Stack::of(&asked)));
             if claim.is_some() {
                 done = attempt((new, &asked), claim, &commit);
             }

@@ -179,6 +179,18 @@ impl<'a> Segments<'a> {
     }
 }
 
+/// Whether an object with these headers, loaded `bias` bytes above the addresses
+/// in its file, covers `size` bytes from `start` on with one segment.
+#[must_use]
+pub fn covers(bias: usize, headers: &[Header], start: usize, size: usize) -> bool {
+    let within = |header: &Header| {
+        let offset = start.wrapping_sub(bias.wrapping_add(header.p_vaddr as usize));
+        let room = (header.p_memsz as usize).checked_sub(offset);
+        header.p_type == libc::PT_LOAD && room.is_some_and(|room| size <= room)
+    };
+    headers.iter().any(within)
+}
+
 /// `DT_GNU_HASH`.
 struct GnuHash<'a> {
     first_symbol: u32,

@@ -7,11 +7,23 @@ use super::ladder::{Rung, Stack};
 use super::page_locks::ThisProcess;
 use super::registry::{Adopted, Role, Wanted};
 use crate::os::call;
+use crate::os::errno::{self, Errno};
 use crate::os::signals::Blocked;
 use crate::state::stats;
 
 pub(crate) fn is_disable(stack: &libc::stack_t) -> bool {
     stack.ss_flags & libc::SS_DISABLE != 0
+}
+
+/// Whether the kernel installed what was asked for although the call failed: if
+/// the address for the old stack is bad, it returns EFAULT *and* installs the
+/// new one.
+pub(crate) fn installed(asked: &libc::stack_t) -> bool {
+    let may_be = Errno(errno::get()) == Errno::EFAULT;
+    may_be
+        && call::current_altstack().is_ok_and(|now| {
+            if is_disable(asked) { is_disable(&now) } else { Stack::of(&now) == Stack::of(asked) }
+        })
 }
 
 /// Adopts the stack that the calling thread already has, if we do not know it

@@ -22,6 +22,7 @@ pub mod origin;
 pub mod page_locks;
 pub mod registry;
 pub(crate) mod stack_memory;
+mod substitute_records;
 pub(crate) mod substitutes;
 pub mod thread_cache;
 pub mod watched;

@@ -26,9 +26,9 @@ use crate::os::page::{self, Pages};
 /// soon after it maps it.
 const SETS: usize = 2048;
 /// Bytes of the largest mapping that is taken for a stack.
-const MOST: usize = 1 << 20;
+pub const LARGEST: usize = 1 << 20;
 /// The same in pages, where pages are smallest.
-const MOST_PAGES: usize = MOST / page::LEAST;
+const MOST_PAGES: usize = LARGEST / page::LEAST;
 /// The most guard pages below a stack.
 const MOST_GUARD: usize = 16;
 
@@ -111,7 +111,7 @@ pub fn mapped(start: usize, length: usize) {
     let first = start / page::size();
     let last = start.wrapping_add(length).wrapping_sub(1) / page::size();
     let more = last.wrapping_sub(first);
-    let most = MOST / page::size();
+    let most = LARGEST / page::size();
     if more >= most || (start as u64) >> ADDRESS_BITS != 0 {
         // Whatever began here before is gone anyway.
         forget(start);

@@ -1,5 +1,5 @@
-//! Stacks of ours that stand in for stacks of the program's: the records.
-//! [`crate::small_stacks`] decides which.
+//! Stacks of ours that stand in for stacks of the program's.
+//! [`crate::small_stacks`] decides which, `substitute_records` has the records.
 //!
 //! Each stack of the program's has its own. A program may keep a context on a
 //! stack that it has long replaced, and jump back to it (coroutines are made
@@ -7,27 +7,20 @@
 //! memory is registered again or no longer mapped, or the thread has ended
 //! while the kernel had that stack for it, so that nothing is left on it.
 //!
-//! There is no lock: a record is changed by whoever has [`TAKEN`] it. Signals
+//! There is no lock: a record is changed by whoever has taken it. Signals
 //! need not be blocked, and no system call is needed except to map memory, so
 //! this also works where nothing was prepared, and under a seccomp filter that
 //! nobody tried out. What the kernel has is asked of the kernel.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ladder::Stack;
-use super::stack_memory::{make, unmap};
+use super::stack_memory::make;
+use super::substitute_records::{FREE, IDLE, IN_FORCE, Substitute, free, records};
+pub(crate) use super::substitute_records::{Replaced, any};
 use crate::arch;
-use crate::os::{call, page};
-
-/// No record.
-const FREE: u32 = 0;
-/// Somebody changes it. Readers may use what it says if it has an address.
-const TAKEN: u32 = 1;
-/// The stack exists, and a context of the program's may be on it.
-const IDLE: u32 = 2;
-/// The kernel has the stack for the thread, as far as we have seen.
-const IN_FORCE: u32 = 3;
+use crate::os::call;
 
 /// Set in the (even) pointer of a thread that has ended on the stack.
 const ENDED: usize = 1;
@@ -43,143 +36,8 @@ const MOST_IN_ALL: usize = 12_288;
 /// still resume a context on one of them.
 const KEPT: usize = 256;
 
-/// One stack of ours, and the one that it stands in for.
-#[repr(C, align(64))]
-pub(crate) struct Substitute {
-    state: AtomicU32,
-    /// The thread's id, or 0 if it was not asked for.
-    tid: AtomicI32,
-    /// The pointer of the thread that registered it; 0 once that has ended.
-    thread: AtomicUsize,
-    asked: Place,
-    actual: Place,
-}
-
-const _: () = assert!(size_of::<Substitute>() == 64, "one line of the cache");
-
-struct Place {
-    base: AtomicUsize,
-    size: AtomicUsize,
-}
-
-impl Place {
-    fn get(&self) -> Stack {
-        let read = |word: &AtomicUsize| word.load(Ordering::Relaxed);
-        Stack { base: read(&self.base), size: read(&self.size) }
-    }
-
-    fn set(&self, stack: Stack) {
-        self.size.store(stack.size, Ordering::Relaxed);
-        self.base.store(stack.base, Ordering::Release);
-    }
-}
-
-const NOWHERE: Stack = Stack { base: 0, size: 0 };
-
-impl Substitute {
-    /// The stack that the program registered.
-    pub(crate) fn asked(&self) -> Stack {
-        self.asked.get()
-    }
-
-    /// The stack that the kernel got instead.
-    pub(crate) fn actual(&self) -> Stack {
-        self.actual.get()
-    }
-
-    /// The id of the thread that registered it; 0 if it was not asked for.
-    pub(crate) fn tid(&self) -> c_int {
-        self.tid.load(Ordering::Relaxed)
-    }
-
-    fn state(&self) -> u32 {
-        self.state.load(Ordering::Acquire)
-    }
-
-    fn take(&self, from: u32) -> bool {
-        self.state.compare_exchange(from, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-
-    fn become_(&self, state: u32) {
-        self.state.store(state, Ordering::Release);
-    }
-
-    fn is_own(&self, thread: usize) -> bool {
-        self.thread.load(Ordering::Relaxed) == thread
-    }
-
-    /// Nobody has it in force, and its thread has ended. Only for whoever took
-    /// the record.
-    fn orphan(&self) {
-        self.thread.store(0, Ordering::Relaxed);
-        self.become_(IDLE);
-    }
-
-    fn is_orphan(&self) -> bool {
-        self.is_own(0) && self.state() == IDLE
-    }
-
-    /// Unmaps the stack. Only for whoever took the record.
-    fn give_back(&self) {
-        let stack = self.actual();
-        self.asked.set(NOWHERE);
-        self.actual.set(NOWHERE);
-        self.thread.store(0, Ordering::Relaxed);
-        if stack.base != 0 {
-            // SAFETY: `make` made it, and no thread uses it any more.
-            unsafe { unmap(stack) };
-        }
-        self.become_(FREE);
-    }
-}
-
-/// Records, a page of them where pages are smallest. They are never unmapped.
-#[repr(C)]
-struct Records {
-    next: AtomicPtr<Records>,
-    each: [Substitute; page::LEAST / size_of::<Substitute>() - 1],
-}
-
-const _: () = assert!(size_of::<Records>() == page::LEAST);
-
-static FIRST: AtomicPtr<Records> = AtomicPtr::new(core::ptr::null_mut());
-
 /// Where the search for stacks that can be given back continues.
 static HAND: AtomicUsize = AtomicUsize::new(0);
-
-/// Whether there was ever a stack of ours: one load.
-#[inline]
-pub(crate) fn any() -> bool {
-    !FIRST.load(Ordering::Relaxed).is_null()
-}
-
-/// All records, used or not.
-fn records() -> All {
-    All { page: FIRST.load(Ordering::Acquire), at: 0 }
-}
-
-/// A walk over all records.
-struct All {
-    page: *const Records,
-    at: usize,
-}
-
-impl Iterator for All {
-    type Item = &'static Substitute;
-
-    #[inline(never)] // for size
-    fn next(&mut self) -> Option<&'static Substitute> {
-        loop {
-            // SAFETY: null, or a page that is never unmapped.
-            let page = unsafe { self.page.as_ref() }?;
-            if let Some(record) = page.each.get(self.at) {
-                self.at = self.at.wrapping_add(1);
-                return Some(record);
-            }
-            *self = All { page: page.next.load(Ordering::Acquire), at: 0 };
-        }
-    }
-}
 
 /// The stack of ours that begins at `base`, whoever has it. Async-signal-safe.
 pub(crate) fn find(base: usize) -> Option<&'static Substitute> {
@@ -187,34 +45,12 @@ pub(crate) fn find(base: usize) -> Option<&'static Substitute> {
     if base == 0 { None } else { records().find(there) }
 }
 
-/// A free record, taken. `None` if the kernel gives no memory.
-fn free() -> Option<&'static Substitute> {
-    loop {
-        if let Some(free) = records().find(|it| it.state() == FREE && it.take(FREE)) {
-            return Some(free);
-        }
-        let mut last = &FIRST;
-        // SAFETY: null, or a page that is never unmapped.
-        while let Some(page) = unsafe { last.load(Ordering::Acquire).as_ref() } {
-            last = &page.next;
-        }
-        let fresh = call::map_memory(page::size()).ok()?;
-        let null = core::ptr::null_mut();
-        let order = (Ordering::AcqRel, Ordering::Relaxed);
-        // Zeroes are free records.
-        if last.compare_exchange(null, fresh as *mut Records, order.0, order.1).is_err() {
-            // SAFETY: nobody else has seen it.
-            let _ = unsafe { call::unmap_memory(fresh, page::size()) };
-        }
-    }
-}
-
 /// A stack for one registration: taken until it is [`settle`]d.
 #[derive(Clone, Copy)]
 pub(crate) struct Claim {
     record: &'static Substitute,
     /// What it stands in for, once it is installed.
-    asked: Stack,
+    asked: Replaced,
     /// Its state before, which is [`FREE`] if it is new: then nothing can be on
     /// it.
     before: u32,
@@ -236,16 +72,17 @@ pub(crate) enum Refusal {
 }
 
 /// A stack of at least `size` bytes for the calling thread to register instead
-/// of `asked`. `tid` is its id, or 0. Async-signal-safe.
+/// of `wanted`. `tid` is its id, or 0. Async-signal-safe.
 ///
 /// `ended` tells whether the thread with that id has ended, if that is to be
 /// asked at all.
 pub(crate) fn claim(
     tid: c_int,
-    asked: Stack,
+    wanted: Replaced,
     size: usize,
     ended: impl Fn(c_int) -> bool,
 ) -> Result<Claim, Refusal> {
+    let asked = wanted.stack;
     let (thread, here) = (arch::thread_pointer(), arch::stack_pointer());
     let now = call::current_altstack().map_or(0, |now| now.ss_sp as usize);
     let in_use =
@@ -282,7 +119,7 @@ pub(crate) fn claim(
                 return Err(Refusal::Memory);
             };
             record.actual.set(stack);
-            record.asked.set(asked);
+            record.stand_in_for(wanted);
             (record, FREE)
         }
     };
@@ -296,7 +133,7 @@ pub(crate) fn claim(
     }
     record.tid.store(tid, Ordering::Relaxed);
     record.thread.store(thread, Ordering::Relaxed);
-    Ok(Claim { record, asked, before })
+    Ok(Claim { record, asked: wanted, before })
 }
 
 /// The call with `claim`, if any, is over. If it was successful, the kernel has
@@ -315,7 +152,7 @@ pub(crate) fn settle(claim: Option<Claim>, installed: bool) {
     match claim {
         None => {}
         Some(claim) if installed => {
-            claim.record.asked.set(claim.asked);
+            claim.record.stand_in_for(claim.asked);
             claim.record.become_(IN_FORCE);
         }
         Some(claim) if claim.before == FREE => claim.record.give_back(),

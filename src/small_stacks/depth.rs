@@ -10,9 +10,10 @@
 
 use core::ffi::c_int;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicUsize, Ordering};
 
-use super::arena;
+use super::last_signal::{self, Signal};
+use super::{arena, onstack};
 use crate::arch;
 use crate::os::line::Line;
 use crate::os::{call, page, stderr};
@@ -30,6 +31,17 @@ pub(super) fn take_charge(depth: Depth) {
 
 fn wanted(depth: Depth) -> bool {
     WANTED.load(Ordering::Relaxed) >= depth as u8
+}
+
+/// The program sets a handler of `signal`, with the flags that `flags` looks up.
+#[inline]
+pub(super) fn handler(signal: c_int, flags: impl FnOnce() -> Option<c_int>) {
+    if wanted(Depth::Ours)
+        && let Some(flags) = flags()
+        && (flags & libc::SA_ONSTACK != 0 || onstack::concerns(signal))
+    {
+        last_signal::handled(signal, flags);
+    }
 }
 
 /// The most stacks of the program's, or in their place, that are measured at
@@ -74,25 +86,33 @@ struct Deepest {
     thread: AtomicI32,
     used: AtomicUsize,
     of: AtomicUsize,
+    signal: AtomicU16,
 }
 
 static DEEPEST: [Deepest; 8] = [const {
-    Deepest { thread: AtomicI32::new(0), used: AtomicUsize::new(0), of: AtomicUsize::new(0) }
+    Deepest {
+        thread: AtomicI32::new(0),
+        used: AtomicUsize::new(0),
+        of: AtomicUsize::new(0),
+        signal: AtomicU16::new(0),
+    }
 }; 8];
 static MEASURED: AtomicUsize = AtomicUsize::new(0);
 
-/// `thread` has used `used` bytes of a stack of `of` bytes. Only threads that
-/// end at the same moment can disturb each other here, and one of them is then
-/// missing.
-fn record(thread: c_int, used: usize, of: usize) {
+/// Measures a stack of `thread`. Only threads that end at the same moment can
+/// disturb each other here, and one of them is then missing.
+fn record(thread: c_int, stack: Stack) {
     MEASURED.fetch_add(1, Ordering::Relaxed);
-    BLOCK.counters.deepest.note(thread, used, of);
+    let (used, of) = (used(stack), stack.size);
+    let signal = if used > 0 { last_signal::of(stack) } else { Signal::UNKNOWN };
+    BLOCK.counters.deepest.note(thread, used, of, signal);
     let known = DEEPEST.iter().find(|one| one.thread.load(Ordering::Relaxed) == thread);
     let least = || DEEPEST.iter().min_by_key(|one| one.used.load(Ordering::Relaxed));
     let Some(place) = known.or_else(least) else { return };
     if used > place.used.load(Ordering::Relaxed) {
         place.thread.store(thread, Ordering::Relaxed);
         place.of.store(of, Ordering::Relaxed);
+        place.signal.store(signal.0, Ordering::Relaxed);
         place.used.store(used, Ordering::Relaxed);
     }
 }
@@ -119,7 +139,7 @@ fn used(stack: Stack) -> usize {
 /// Measures a stack of ours, that `thread` has or had.
 pub(crate) fn of_ours(thread: c_int, stack: Stack) {
     if wanted(Depth::Ours) {
-        record(thread, used(stack), stack.size);
+        record(thread, stack);
     }
 }
 
@@ -152,7 +172,7 @@ pub(super) fn after_change(next: Option<Stack>, given: bool, measured: bool) {
         if next == Some(set.stack()) {
             return;
         }
-        record(thread, used(set.stack()), set.stack().size);
+        record(thread, set.stack());
         set.forget();
     }
     let Some(next) = next.filter(|_| measured) else { return };
@@ -187,7 +207,7 @@ pub(super) fn thread_end() {
     let Some(set) = Set::of(thread) else { return };
     // What is not registered any more may hold something else.
     if call::current_altstack().is_ok_and(|now| Stack::of(&now) == set.stack()) {
-        record(thread, used(set.stack()), set.stack().size);
+        record(thread, set.stack());
     }
     set.forget();
 }
@@ -198,7 +218,7 @@ pub(super) fn before_unmapping(thread: c_int) {
     if wanted(Depth::Ours)
         && let Some(set) = Set::of(thread)
     {
-        record(thread, used(set.stack()), set.stack().size);
+        record(thread, set.stack());
         set.forget();
     }
 }
@@ -233,7 +253,7 @@ pub fn at_exit() {
     for set in &SETS {
         let thread = set.thread.load(Ordering::Relaxed);
         if thread != 0 {
-            record(thread, used(set.stack()), set.stack().size);
+            record(thread, set.stack());
         }
     }
     WANTED.store(0, Ordering::Relaxed);
@@ -265,6 +285,11 @@ fn print() {
             used(&one),
             one.of.load(Ordering::Relaxed),
         );
+        let signal = Signal(one.signal.load(Ordering::Relaxed));
+        if let Some(last) = signal.last() {
+            let how = if signal.is_only() { "by" } else { "last by" };
+            let _ = write!(line, " {how} signal {last}");
+        }
         (bound, before) = (used(&one), Some(at));
     }
     line.emit();

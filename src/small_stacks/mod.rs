@@ -14,6 +14,7 @@ mod arena;
 pub mod depth;
 pub mod every_thread;
 mod judge;
+mod last_signal;
 pub mod onstack;
 pub mod overflow;
 pub mod permission;
@@ -21,15 +22,19 @@ pub mod permission;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
+use once_cell::race::OnceRef;
+
 use self::judge::{LEAST, Thresholds};
+use crate::arch;
 use crate::os::{call, errno, futex, page, user_memory};
 pub use crate::plan::Remedy;
-use crate::residency::adopt::is_disable;
+use crate::residency::adopt::{installed, is_disable};
 use crate::residency::charge::{OWNER, ours, thread_ends_are_seen};
 use crate::residency::frame;
 use crate::residency::ladder::Stack;
+use crate::residency::origin;
 use crate::residency::stack_memory;
-use crate::residency::substitutes::{self, Claim, Refusal};
+use crate::residency::substitutes::{self, Claim, Refusal, Replaced};
 use crate::state::block::{self, BLOCK};
 use crate::state::stats;
 
@@ -55,7 +60,8 @@ pub unsafe fn is_enough(result: c_int, new: *const libc::stack_t) -> bool {
     result == 0 && unsafe { new.read_unaligned() }.ss_size >= LOOK.load(Ordering::Relaxed)
 }
 
-/// Sets the remedy, and how much room handlers need. Call this once, at load.
+/// Sets the remedy, how much room handlers need, and whether stacks of ours get
+/// a name. Call this once, at load.
 pub fn take_charge(remedy: Remedy, room: usize, names: bool) {
     if room != crate::plan::ROOM {
         ROOM.store(room, Ordering::Relaxed);
@@ -64,6 +70,12 @@ pub fn take_charge(remedy: Remedy, room: usize, names: bool) {
         stack_memory::give_names();
     }
     resume(remedy);
+}
+
+/// Tells how to find out whether a range is in an object that is never unloaded.
+/// Async-signal-safe. Call this once, at load.
+pub fn objects_are_known(is_static: &'static fn(Stack) -> bool) {
+    let _ = IS_STATIC.set(is_static);
 }
 
 /// The program calls mlockall(2) with `MCL_FUTURE`: our stacks are not to be
@@ -104,40 +116,67 @@ fn thresholds() -> Thresholds {
     Thresholds::of(frame::usual(), frame::size(), ROOM.load(Ordering::Relaxed))
 }
 
-/// How much of `asked` is usable and how much would be enough, if it is to be
-/// reported or replaced.
-fn too_small(asked: Stack) -> Option<(usize, usize)> {
+/// `asked`, with what is usable and what would be enough, if it is to be
+/// reported or replaced for its size.
+fn too_small(asked: Stack) -> Option<Replaced> {
     let remedy = remedy();
     if remedy == Remedy::None || asked.size < LEAST {
         return None;
     }
     let Thresholds { certain, needed } = thresholds();
     if remedy == Remedy::Certain {
-        return (asked.size < certain).then_some((asked.size, certain));
+        let small = Replaced { stack: asked, usable: asked.size, needed: certain };
+        return (asked.size < certain).then_some(small);
     }
-    // Looking may take a page of memory, and here it would only tell more.
-    if asked.size < needed && (stats::SMALL.read() != 0 || !log::log_enabled!(log::Level::Warn)) {
-        return Some((asked.size, needed));
-    }
+    // This takes a page of memory, and here it would only tell more.
+    let is_known =
+        asked.size < needed && (stats::SMALL.read() != 0 || !log::log_enabled!(log::Level::Warn));
     let readable = |page: usize| user_memory::readable(page.wrapping_mul(page::size()), 8);
-    let writable = |page: usize| futex::touch(page.wrapping_mul(page::size())).is_ok();
+    let writable = |page: usize| is_known || futex::touch(page.wrapping_mul(page::size())).is_ok();
     let usable = judge::usable(asked, needed, readable, writable).min(asked.size);
-    (usable < needed).then_some((usable, needed))
+    (usable < needed).then_some(Replaced { stack: asked, usable, needed })
 }
 
 /// The program is about to register `asked`: counts and logs it if it is too
-/// small. True if it should be replaced.
-pub(crate) fn judge(asked: Stack) -> bool {
-    let Some((usable, needed)) = too_small(asked) else { return false };
-    tell(asked, usable, needed);
-    remedy() != Remedy::Report
+/// small. Returns it if it is to be replaced.
+pub(crate) fn judge(asked: Stack) -> Option<Replaced> {
+    let Some(small) = too_small(asked) else { return may_dangle(asked) };
+    tell(small);
+    (remedy() != Remedy::Report).then_some(small)
 }
 
-fn tell(asked: Stack, usable: usize, needed: usize) {
+/// What libc or the kernel refused for its size.
+pub(crate) fn refused(asked: Stack) -> Replaced {
+    Replaced { stack: asked, usable: asked.size, needed: thresholds().needed }
+}
+
+/// Whether a range lies in an object that was loaded at start, and so is never
+/// unmapped.
+static IS_STATIC: OnceRef<'static, fn(Stack) -> bool> = OnceRef::new();
+
+/// `asked`, if all stacks are to be replaced that the program may free or reuse
+/// while they are set, and this may be one: it does not fill a mapping that the
+/// program made for it, and is no variable of the program's that stays. Those in
+/// doubt are left alone: larger ones than any mapping that counts as a stack's,
+/// and one that the program is running on.
+fn may_dangle(asked: Stack) -> Option<Replaced> {
+    let runs_there = || arch::stack_pointer().wrapping_sub(asked.base) < asked.size;
+    let is_static = || IS_STATIC.get().is_some_and(|is_static| is_static(asked));
+    let may = fixing()
+        && (LEAST..=origin::LARGEST).contains(&asked.size)
+        && !origin::proven(asked)
+        && !runs_there()
+        && !is_static();
+    let needed = || thresholds().needed;
+    may.then(|| Replaced { stack: asked, usable: asked.size, needed: needed() })
+}
+
+fn tell(small: Replaced) {
+    let Replaced { stack, usable, needed } = small;
     if stats::SMALL.count() != 0 {
         return;
     }
-    let (size, frame) = (asked.size, frame::size());
+    let (size, frame) = (stack.size, frame::size());
     let then = if remedy() == Remedy::Report {
         "Remedy: SIGWARD_SIZE=fix, or register as much"
     } else {
@@ -151,9 +190,9 @@ fn tell(asked: Stack, usable: usize, needed: usize) {
 
 /// A stack to register instead of `asked`, for thread `tid` (0 if it was not
 /// asked for).
-fn make(tid: c_int, asked: Stack) -> Option<Claim> {
+fn make(tid: c_int, asked: Replaced) -> Option<Claim> {
     // The size that the program asked for, plus room for the frames.
-    let more = asked.size.saturating_add(frame::headroom());
+    let more = asked.stack.size.saturating_add(frame::headroom());
     let size = more.max(thresholds().needed);
     let asks = tid != 0 && !thread_ends_are_seen();
     let ended = |other| {
@@ -184,9 +223,8 @@ fn told_full() {
     }
 }
 
-/// The stack to register instead of `asked`, which is too small, if that may be
-/// done here.
-pub(crate) fn serve(asked: Stack) -> Option<Claim> {
+/// The stack to register instead of `asked`, if that may be done here.
+pub(crate) fn serve(asked: Replaced) -> Option<Claim> {
     if ours() { make(call::gettid(), asked) } else { None }
 }
 
@@ -282,14 +320,14 @@ pub fn finish(
         }
         return result;
     }
-    let Some(claim) = make(0, stack) else { return result };
-    tell(stack, stack.size, certain());
+    let small = Replaced { stack, usable: stack.size, needed: certain() };
+    let Some(claim) = make(0, small) else { return result };
+    tell(small);
     first_look.request_exit_notice();
     let registered = at(claim.stack(), &asked);
     // The old stack was reported by the first call, unless that was refused.
     let done = commit(&raw const registered, if refused { old } else { core::ptr::null_mut() });
-    let installed =
-        done == 0 || call::current_altstack().is_ok_and(|now| Stack::of(&now) == claim.stack());
+    let installed = done == 0 || installed(&registered);
     if !refused || done == 0 {
         translate(old);
     }

@@ -7,8 +7,9 @@
 //! disturb each other.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use super::depth;
 use crate::config::Signals;
 #[cfg(target_arch = "x86")]
 use crate::os::signals::OldAction;
@@ -22,6 +23,10 @@ const SIGNALS: usize = 65;
 
 /// How many handlers of one signal are known at a time, the latest ones.
 const KNOWN: usize = 4;
+
+/// By signal, whether the flag of the action installed last is ours. Needed only
+/// once the kernel has forgotten its handler (`SA_RESETHAND`).
+static LAST: [AtomicBool; SIGNALS] = [const { AtomicBool::new(false) }; SIGNALS];
 
 /// Whose handlers get the flag.
 static WANTED: AtomicU64 = AtomicU64::new(0);
@@ -44,13 +49,24 @@ pub fn take_charge(signals: Signals) {
 
 /// Whether handlers of `signal` concern this module: one relaxed load.
 #[inline]
-fn concerns(signal: c_int) -> bool {
+pub(super) fn concerns(signal: c_int) -> bool {
     let wanted = WANTED.load(Ordering::Relaxed);
     wanted != 0 && (1..SIGNALS as c_int).contains(&signal) && wanted & signals::bit(signal) != 0
 }
 
 fn known(signal: c_int) -> &'static [AtomicUsize] {
     usize::try_from(signal).ok().and_then(|signal| OURS.get(signal)).map_or(&[], |known| &known[..])
+}
+
+/// Whether the flag of the action of `signal` that was installed last is ours.
+fn last(signal: c_int) -> Option<&'static AtomicBool> {
+    usize::try_from(signal).ok().and_then(|signal| LAST.get(signal))
+}
+
+fn set_last(signal: c_int, is_ours: bool) {
+    if let Some(last) = last(signal) {
+        last.store(is_ours, Ordering::Relaxed);
+    }
 }
 
 fn is_handler(handler: usize) -> bool {
@@ -81,20 +97,30 @@ fn more(handler: usize, flags: c_int) -> Option<c_int> {
     adds.then_some(flags | FLAG)
 }
 
-/// The handlers of `signal` whose flag is ours.
-fn snapshot(signal: c_int) -> [usize; KNOWN] {
-    let mut handlers = [0; KNOWN];
-    for (handler, place) in handlers.iter_mut().zip(known(signal)) {
+/// What is known of a signal before a change.
+struct Before {
+    /// The handlers whose flag is ours.
+    ours: [usize; KNOWN],
+    /// Whether the flag of the latest action is.
+    last: bool,
+}
+
+fn snapshot(signal: c_int) -> Before {
+    let mut ours = [0; KNOWN];
+    for (handler, place) in ours.iter_mut().zip(known(signal)) {
         *handler = place.load(Ordering::Relaxed);
     }
-    handlers
+    Before { ours, last: last(signal).is_some_and(|last| last.load(Ordering::Relaxed)) }
 }
 
 /// The flags that the program set, given those that the kernel has.
-fn own(ours: [usize; KNOWN], handler: usize, flags: c_int) -> c_int {
+fn own(before: &Before, handler: usize, flags: c_int) -> c_int {
     // SA_RESETHAND makes the kernel forget the handler, but not the flags.
-    let any = handler == libc::SIG_DFL && flags & libc::SA_RESETHAND != 0;
-    let is_ours = ours.iter().any(|known| *known != 0 && (any || *known == handler));
+    let is_ours = if handler == libc::SIG_DFL && flags & libc::SA_RESETHAND != 0 {
+        before.last
+    } else {
+        before.ours.iter().any(|known| *known != 0 && *known == handler)
+    };
     if is_ours { flags & !FLAG } else { flags }
 }
 
@@ -157,6 +183,7 @@ pub unsafe fn action<A: Action>(
     old: *mut A,
     commit: &dyn Fn(*const A) -> isize,
 ) -> isize {
+    depth::handler(signal, || user_memory::read(new).map(|action| action.flags()));
     if !concerns(signal) {
         return commit(new);
     }
@@ -186,7 +213,7 @@ unsafe fn action_with_flag<A: Action>(
     let result = commit(if adds { changed.as_ref().map_or(new, core::ptr::from_ref) } else { new });
     let installed = asked.map_or(0, |action| action.handler());
     if result != 0 {
-        if adds && !before.contains(&installed) {
+        if adds && !before.ours.contains(&installed) {
             note(signal, installed, false);
         }
         return result;
@@ -194,10 +221,13 @@ unsafe fn action_with_flag<A: Action>(
     if !adds && is_handler(installed) {
         note(signal, installed, false);
     }
+    if asked.is_some() {
+        set_last(signal, adds);
+    }
     if !old.is_null() {
         // SAFETY: the caller's contract.
         let mut said = unsafe { old.read_unaligned() };
-        let flags = own(before, said.handler(), said.flags());
+        let flags = own(&before, said.handler(), said.flags());
         if flags != said.flags() {
             said.set_flags(flags);
             // SAFETY: as above.
@@ -219,6 +249,7 @@ pub fn after_signal(signal: c_int, handler: usize) {
     {
         now.set_flags(flags);
         note(signal, handler, true);
+        set_last(signal, true);
         // SAFETY: the program's own handler, which it has just installed.
         let _ = unsafe { signals::dispose(signal, &now) };
     }

@@ -13,11 +13,11 @@
 //! no extra page.
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
 use super::deepest::Deepest;
-use crate::os::owner::Owner;
 use crate::arch;
+use crate::os::owner::Owner;
 use crate::os::page;
 pub use crate::plan::names;
 use crate::plan::{Ordinary, Plan};
@@ -26,7 +26,7 @@ use crate::plan::{Ordinary, Plan};
 pub const MAGIC: [u8; 8] = *b"SIGWARD\n";
 
 /// Raised with each added field.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The lowest version that a reader must know in order not to misread any
 /// field. Raised to [`VERSION`] when the meaning of a field changes.
@@ -96,6 +96,9 @@ pub struct Force {
     pub owner: Owner,
     /// The table of recorded stacks.
     pub table: StackTable,
+    /// The first page of records of stacks of ours that stand in for the
+    /// program's, or null. Since version 3.
+    pub substitutes: AtomicPtr<u8>,
 }
 
 /// Where the recorded stacks are.
@@ -133,6 +136,7 @@ const _: () = {
     assert!(offset_of!(Block, force) == 64);
     assert!(offset_of!(Force, owner) == 8);
     assert!(offset_of!(Force, table) == 16 + size_of::<usize>());
+    assert!(offset_of!(Force, substitutes) == 16 + 4 * size_of::<usize>());
     assert!(offset_of!(Block, counters) == 128);
     assert!(offset_of!(Counters, deepest) == 10 * size_of::<usize>());
     assert!(size_of::<Block>() == 256);
@@ -314,6 +318,7 @@ impl Block {
                     entry: AtomicU16::new(0),
                     published: AtomicU16::new(0),
                 },
+                substitutes: AtomicPtr::new(core::ptr::null_mut()),
             },
             counters: Counters {
                 stacks: Counter::new(),

@@ -10,6 +10,39 @@ pub struct Deepest {
     used: AtomicUsize,
     size: AtomicUsize,
     thread: AtomicUsize,
+    /// Since version 3.
+    signal: AtomicUsize,
+}
+
+/// Which signal's handler used a stack: its number, 0 if that is unknown, and
+/// 256 more if no other signal's can have used it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal(pub u16);
+
+impl Signal {
+    const ONLY: u16 = 256;
+
+    /// Nothing is known.
+    pub const UNKNOWN: Signal = Signal(0);
+
+    /// `last` was the last one; no other was there if it is the `only` one.
+    #[must_use]
+    pub const fn new(last: c_int, only: bool) -> Self {
+        Signal(last as u16 & (Signal::ONLY - 1) | if only { Signal::ONLY } else { 0 })
+    }
+
+    /// The last one.
+    #[must_use]
+    pub const fn last(self) -> Option<u8> {
+        let last = self.0 as u8;
+        if last == 0 { None } else { Some(last) }
+    }
+
+    /// Whether no other can have been there.
+    #[must_use]
+    pub const fn is_only(self) -> bool {
+        self.0 & Signal::ONLY != 0
+    }
 }
 
 impl Deepest {
@@ -18,20 +51,22 @@ impl Deepest {
             used: AtomicUsize::new(0),
             size: AtomicUsize::new(0),
             thread: AtomicUsize::new(0),
+            signal: AtomicUsize::new(0),
         }
     }
 
-    /// `thread` has used `used` of `size` bytes. Async-signal-safe.
-    pub fn note(&self, thread: c_int, used: usize, size: usize) {
+    /// `thread` has used `used` of `size` bytes, for `signal`. Async-signal-safe.
+    pub fn note(&self, thread: c_int, used: usize, size: usize, signal: Signal) {
         if self.used.fetch_max(used, Ordering::Relaxed) < used {
             self.size.store(size, Ordering::Relaxed);
             self.thread.store(thread as usize, Ordering::Relaxed);
+            self.signal.store(signal.0.into(), Ordering::Relaxed);
         }
     }
 
     /// In a forked child.
     pub fn forget(&self) {
-        for field in [&self.used, &self.size, &self.thread] {
+        for field in [&self.used, &self.size, &self.thread, &self.signal] {
             field.store(0, Ordering::Relaxed);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sigward::state::block::{FORK_COPIES, names};
-use sigward_reader::block::{self, Counters};
+use sigward_reader::block::{self, Counters, Signal};
 use sigward_reader::process::Block;
 
 use super::super::inspect::escaped;
@@ -72,6 +72,10 @@ pub struct DeepestRow {
     pub used: u64,
     pub bytes: u64,
     pub thread: u64,
+    /// The signal whose handler ran there last.
+    pub signal: Option<u8>,
+    /// Whether no other signal's can have run there.
+    pub only_signal: bool,
 }
 
 impl From<Counters> for CounterRow {
@@ -88,10 +92,15 @@ impl From<Counters> for CounterRow {
             by_frame,
             by_touch,
             only_reported,
-            deepest: counters
-                .deepest
-                .filter(|(used, ..)| *used > 0)
-                .map(|(used, bytes, thread)| DeepestRow { used, bytes, thread }),
+            deepest: counters.deepest.filter(|deepest| deepest.used > 0).map(|deepest| {
+                DeepestRow {
+                    used: deepest.used,
+                    bytes: deepest.size,
+                    thread: deepest.thread,
+                    signal: deepest.signal.and_then(Signal::last),
+                    only_signal: deepest.signal.is_some_and(Signal::is_only),
+                }
+            }),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod standing;
 mod children;
 mod kernel_view;
 mod kernel_word;
+mod larger;
 mod library_row;
 mod machine;
 mod stacks;

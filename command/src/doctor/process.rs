@@ -8,9 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sigward::config::preload;
 use sigward::state::block::names::Names;
-use sigward_reader::process::Block;
-use sigward_reader::stack::Stack;
-use sigward_reader::{Process, Unreadable};
+use sigward_reader::{Process, Unreadable, process::Block, stack::Stack};
 
 use super::super::exit::Exit;
 use super::super::inspect::{Coverage, Depth, Inspection, inspect, words};
@@ -18,6 +16,7 @@ use super::super::library;
 use super::children::{self, Children};
 use super::kernel_view::{self, Area, Pagemap, Status};
 use super::kernel_word::KernelWord;
+use super::larger;
 use super::library_row::LibraryRow;
 use super::machine::REMEDIES;
 use super::stacks::{Memory, StackRow, Suspects};
@@ -205,6 +204,7 @@ impl ProcessReport {
             suspects.sift(&mut self.stacks);
             suspects.sift_threads(&mut self.threads);
         }
+        larger::add(&mut self.stacks, &process, &blocks);
         self.judge_with(acts, is_copy, affected);
         Ok(())
     }
@@ -229,7 +229,6 @@ impl ProcessReport {
             .into_iter()
             .map(|(stack, row)| if again.contains(&stack) { row } else { row.unsettled() })
             .collect();
-        self.stacks.sort_by_key(|row| (row.thread, row.base));
         for thread in &mut self.threads {
             let mine = || self.stacks.iter().filter(|row| row.thread == thread.own);
             thread.alternate_stacks = mine().filter(|row| !row.is_ordinary()).count();

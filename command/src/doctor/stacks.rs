@@ -7,13 +7,14 @@ use sigward::state::block::names;
 use sigward_reader::stack::{Range, Stack};
 
 use super::kernel_view::{self, Area, Pagemap};
+use super::larger::Asked;
 use super::process::name;
 use super::threads::Thread;
 
 /// One stack. What the kernel says is `None` where it could not be asked.
 #[derive(Serialize)]
 pub struct StackRow {
-    /// The thread, by its number in its own pid namespace.
+    /// The thread, by its number in its own pid namespace; 0 if that is not known.
     pub thread: i32,
     pub role: String,
     pub base: u64,
@@ -28,11 +29,16 @@ pub struct StackRow {
     pub kernel_swapped: Option<u64>,
     /// Present, but shared with a forked copy: the next write faults.
     pub kernel_shared: Option<u64>,
+    /// Bytes of the program's own stack that can be used, and bytes that are needed; only
+    /// where this one is a larger one that stands in for it.
     pub usable: Option<u64>,
     pub needed: Option<u64>,
+    /// The most bytes of the larger one that were ever used.
     pub deepest: Option<u64>,
-    /// The larger stack that the kernel has instead, in bytes.
+    /// The size of the larger one.
     pub substitute: Option<u64>,
+    /// The program's own.
+    pub asked: Option<Asked>,
     /// What is wrong with it, in words.
     pub problems: Vec<Problem>,
 }
@@ -140,10 +146,11 @@ impl StackRow {
             kernel_present: pages.map(|pages| bytes(pages.present)),
             kernel_swapped: pages.map(|pages| bytes(pages.swapped)),
             kernel_shared: pages.map(|pages| bytes(shared(pages))),
-            usable: stack.usable.map(u64::from).filter(|usable| *usable > 0),
-            needed: stack.needed.map(u64::from).filter(|needed| *needed > 0),
-            deepest: stack.deepest.map(u64::from).filter(|deepest| *deepest > 0),
-            substitute: stack.substitute.map(|(_, bytes)| bytes).filter(|bytes| *bytes > 0),
+            usable: None,
+            needed: None,
+            deepest: None,
+            substitute: None,
+            asked: None,
             problems: Vec::new(),
         };
         // While a memory call is in progress, a stack may be without its lock.
@@ -196,7 +203,7 @@ impl StackRow {
         if self.held == 0 {
             add(Kind::NotHeld, "nothing of it is held".to_owned());
         }
-        let room = self.substitute.unwrap_or(self.usable.unwrap_or(self.bytes));
+        let room = self.bytes;
         if room < memory.frame {
             add(
                 Kind::TooSmall,

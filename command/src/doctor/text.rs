@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::kernel_view::signal_name;
 use super::library_row::{DeepestRow, LibraryRow};
 use super::machine::{Disturber, Machine, Memlock};
 use super::process::ProcessReport;
@@ -202,8 +203,11 @@ fn library(text: &mut String, row: &LibraryRow) {
         ];
         let shown = shown.iter().filter_map(|(name, count)| Some(format!("{name} {}", (*count)?)));
         line(text, 2, &format!("counted: {}", shown.collect::<Vec<_>>().join(", ")));
-        if let Some(DeepestRow { used, bytes, thread }) = counters.deepest {
-            line(text, 2, &format!("deepest: thread {thread} used {used} of {bytes} bytes"));
+        if let Some(DeepestRow { used, bytes, thread, signal, only_signal }) = counters.deepest {
+            let how = if only_signal { "by" } else { "last by" };
+            let by = signal.map(|signal| format!(" {how} {}", signal_name(signal)));
+            let by = by.unwrap_or_default();
+            line(text, 2, &format!("deepest: thread {thread} used {used} of {bytes} bytes{by}"));
         }
     }
 }
@@ -253,12 +257,13 @@ fn stacks(text: &mut String, rows: &[StackRow]) {
     let word = |count: Option<u64>| count.map_or("?".to_owned(), |count| count.to_string());
     let or_dash = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
     for row in rows {
+        let thread = if row.thread > 0 { row.thread.to_string() } else { "?".to_owned() };
         let locked = format!("{} ({})", row.locked, word(row.kernel_locked));
         let mark = if row.problems.is_empty() { "" } else { "  !" };
         let _ = writeln!(
             text,
             "    {:>7} {:<9} {:<#18x} {:>9} {:<6} {:>9} {locked:>19} {:>9}  {}/{}/{}{mark}",
-            row.thread,
+            thread,
             row.role,
             row.base,
             row.bytes,

@@ -1,5 +1,6 @@
 //! Live processes: the library's word, and the kernel's.
 
+use std::io::BufRead;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::thread;
@@ -60,7 +61,7 @@ fn a_changed_byte_and_a_lost_lock_are_seen() {
         running.set(if cfg!(target_pointer_width = "64") { 208 } else { 168 }, 7);
         let report = stands(&pid, 0, "covered", "");
         let deepest = &report["libraries"][0]["counters"]["deepest"];
-        assert_eq!(*deepest, serde_json::json!({ "used": 7, "bytes": 0, "thread": 0 }));
+        assert_eq!((&deepest["used"], &deepest["signal"]), (&7.into(), &Value::Null));
         let human = text(&output([&pid]).stdout);
         assert!(human.contains("deepest: thread 0 used 7 of 0 bytes"), "{human}");
 
@@ -81,6 +82,32 @@ fn a_changed_byte_and_a_lost_lock_are_seen() {
         running.set(0, b's');
         let report = stands(&pid, 2, "unknown", "there is no sigward block");
         assert_eq!(report["libraries"][0]["error"], "there is no sigward block");
+    }
+}
+
+/// A handler went deeper than what is usable of the program's own stack. Nothing is held, so there
+/// is no other record of it.
+#[test]
+fn larger_stacks_are_told_with_their_depth() {
+    for (mode, remedy, frame, usable, thread) in
+        [("auto", "fix", "11952", 12_288, true), ("auto", "auto", "20000", 16_384, false)]
+    {
+        let mut command = Command::new(build("waits_on_small", Libc::Glibc).unwrap());
+        command.env("LD_PRELOAD", artifacts::preload()).env("SIGWARD", mode);
+        command.env("SIGWARD_SIZE", remedy).env("SIGWARD_FRAME", frame);
+        let mut running = Running::start(&mut command);
+        running.lines.read_line(&mut String::new()).unwrap();
+        let report = json([&running.pid()]).1["processes"][0].take();
+        let all = report["stacks"].as_array().unwrap();
+        let stack = all.iter().find(|stack| stack["role"] == "kept").unwrap();
+        assert_eq!(stack["asked"]["bytes"], 16_384, "{report:#}");
+        assert_eq!((&stack["usable"], &stack["deepest"]), (&usable.into(), &30_001.into()));
+        let id = if thread { running.child.id() } else { 0 };
+        assert_eq!(stack["thread"], id, "{report:#}");
+        let human = text(&output([running.pid()]).stdout);
+        let row = human.lines().find(|line| line.contains(" kept ")).unwrap();
+        assert!(row.contains(&format!("{usable}/")) && row.ends_with("/30001"), "{human}");
+        assert_eq!(row.trim_start().starts_with('?'), !thread, "{human}");
     }
 }
 

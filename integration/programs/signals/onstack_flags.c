@@ -82,6 +82,9 @@ int main(void)
     install("once", SIGSEGV, third, SA_RESETHAND);
     where("once", SIGSEGV);
     read_back("after it ran", SIGSEGV);
+    install("once with the flag", SIGSEGV, second, SA_ONSTACK | SA_RESETHAND);
+    where("once with", SIGSEGV);
+    read_back("after it ran", SIGSEGV);
     install("default", SIGSEGV, SIG_DFL, 0);
     printf("signal: %d\n", signal(SIGSEGV, first) == SIG_DFL);
     read_back("then", SIGSEGV);

@@ -34,16 +34,24 @@ static void *thread(void *argument)
 int main(int argc, char **argv)
 {
     dead_man(30);
-    on_signal(SIGUSR1, deep, SA_ONSTACK);
     if (argc > 1 && !strcmp(argv[1], "own")) {
         // With something in it from before.
         char *stack = malloc(STACK_SIZE);
         MUST(stack);
         memset(stack, 0x5a, STACK_SIZE);
         MUST(set_altstack(stack, STACK_SIZE) == 0);
+        int flags = argc > 2 && !strcmp(argv[2], "info") ? SA_ONSTACK | SA_SIGINFO : SA_ONSTACK;
+        on_signal(SIGUSR1, deep, flags);
         deliver("main", 40001);
+        if (argc > 2) {
+            // A second signal, which uses less.
+            on_signal(SIGUSR2, deep, flags);
+            depth = 30000;
+            MUST(raise(SIGUSR2) == 0);
+        }
         return 0;
     }
+    on_signal(SIGUSR1, deep, SA_ONSTACK);
     pthread_t threads[2];
     size_t bytes[2] = {50000, 60001};
     for (int i = 0; i < 2; i++) {

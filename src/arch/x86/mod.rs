@@ -35,3 +35,9 @@ pub use {
     },
     registers::{is_under_valgrind, stack_pointer, thread_pointer},
 };
+
+/// In a frame of a handler with `SA_SIGINFO`, from its lowest byte on: where the
+/// kernel stores which alternate stack was set.
+pub(crate) const FRAME_STACK: usize = 16 + 128 + 8;
+/// The same for the signal's number.
+pub(crate) const FRAME_SIGNAL: usize = 16;

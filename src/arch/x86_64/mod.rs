@@ -46,3 +46,11 @@ pub(crate) use {
     stack::{call_on, write_below},
     wait::{SignalContext, gate, other_gate, sleep_stretch},
 };
+
+/// In a signal frame, from its lowest byte on: where the kernel stores which
+/// alternate stack was set. A return address, and two words of `ucontext`.
+#[cfg(target_os = "linux")]
+pub(crate) const FRAME_STACK: usize = 8 + 16;
+/// The same for the signal's number: after `ucontext`.
+#[cfg(target_os = "linux")]
+pub(crate) const FRAME_SIGNAL: usize = 8 + 304;
