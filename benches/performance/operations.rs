@@ -9,9 +9,9 @@ use crate::document::Section;
 use crate::subject::{Libraries, Mode, steps};
 
 /// Description, settings of `bench_beside.c`, and the most system calls under `on`.
-type Operation = (&'static str, &'static [&'static str], Option<usize>);
+pub type Operation = (&'static str, &'static [&'static str], Option<usize>);
 
-const OPERATIONS: &[Operation] = &[
+pub const OPERATIONS: &[Operation] = &[
     ("sigaltstack, another stack", &["set"], Some(9)),
     ("sigaltstack, the same stack again", &["again"], Some(4)),
     ("sigaction", &["action"], None),
