@@ -9,7 +9,9 @@
 # make freebsd  libsigward.so for FreeBSD, and its test under a supervisor that imitates that kernel
 # make i686     libsigward.so for 32-bit programs; `make i686-test` runs many of the tests with it
 # make lint     formatting, clippy, the links of the documentation
-# make bench    the benches; writes docs/performance.md
+# make bench    the benches; writes docs/performance.md and performance.json
+# make performance-gate  instructions and system calls of the main operations against limits that are
+#               checked in; BLESS=1 writes these anew
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
 # make fleet    packaging/fleet: renders, validates, plays and builds what is there; needs root,
 #               kubectl, promtool, buildah
@@ -41,7 +43,7 @@ SECONDS_LONG ?= 600
 CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test lint bench faults fleet install uninstall clean \
+.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test lint bench performance-gate faults fleet install uninstall clean \
 	tools dist dist-check packages packages-check sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
@@ -106,6 +108,9 @@ lint:
 # The benchmark program measures other programs and needs no optimization itself.
 bench: build
 	$(CARGO) bench --profile dev -p sigward --bench performance
+
+performance-gate: build
+	$(CARGO) bench --quiet --profile dev -p sigward --bench performance -- gate
 
 faults: build
 	$(CARGO) run --quiet -p sigward-harness --bin fault-table

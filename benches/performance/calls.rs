@@ -9,7 +9,7 @@ use crate::document::{Section, grouped, ratio};
 use crate::subject::{Libraries, Mode, borrowed, least_ns};
 
 /// Calls of `bench_calls.c`, with their descriptions in the document.
-const CALLS: &[(&str, &str)] = &[
+pub const CALLS: &[(&str, &str)] = &[
     ("sigaction", "sigaction"),
     ("sigaction-onstack", "sigaction, SA_ONSTACK"),
     ("sigaltstack-set", "sigaltstack, two 64 KiB stacks in turn"),

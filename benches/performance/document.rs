@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use serde_json::{Value, json};
 use sigward_harness::counter::Counter;
 
 use crate::subject::machine;
@@ -21,6 +22,31 @@ pub struct Section {
     pub rows: Vec<Vec<String>>,
     /// A target that the figures miss.
     pub missed: Option<String>,
+}
+
+impl Document {
+    /// The same tables for machines: figures as numbers, `null` where there is none.
+    pub fn json(&self) -> String {
+        let value = |cell: &String| match cell.replace(',', "").parse::<f64>() {
+            Ok(number) => json!(number),
+            Err(_) if cell.is_empty() || cell == "-" => Value::Null,
+            Err(_) => json!(cell),
+        };
+        let sections = self.sections.iter().map(|section| {
+            let rows = section.rows.iter().map(|row| row.iter().map(value).collect::<Vec<_>>());
+            let rows: Vec<_> = rows.collect();
+            json!({
+                "title": section.title,
+                "columns": section.header,
+                "rows": rows,
+                "missed": section.missed,
+            })
+        });
+        let sections: Vec<_> = sections.collect();
+        let counter = self.counter.name();
+        let all = json!({"machine": machine(), "counter": counter, "sections": sections});
+        format!("{all:#}\n")
+    }
 }
 
 impl Display for Document {

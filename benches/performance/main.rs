@@ -1,10 +1,11 @@
 //! `make bench`: measures what `libsigward.so` costs, together with what it is compared
-//! with. Writes `docs/performance.md`.
+//! with. Writes `docs/performance.md`, and the same for machines to `docs/performance.json`.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`subject`] | the libraries under test, and timed runs of the programs |
 //! | [`document`] | sections, tables, numbers |
+//! | [`gate`] | `make performance-gate`: what must not get dearer |
 //! | [`forks`], [`exec`], [`start`], [`calls`], [`operations`], [`memory`], [`live_stacks`], [`waits`], [`locked`], [`threads`], [`churn`] | one table each |
 
 mod calls;
@@ -12,6 +13,7 @@ mod churn;
 mod document;
 mod exec;
 mod forks;
+mod gate;
 mod live_stacks;
 mod locked;
 mod memory;
@@ -65,8 +67,11 @@ fn bench() -> io::Result<bool> {
     // cargo adds --bench.
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let counter = Counter::choose()?;
     let libraries = Libraries::stage()?;
+    if wanted == ["gate"] {
+        return gate::run(&libraries);
+    }
+    let counter = Counter::choose()?;
     let mut sections = Vec::new();
     for (name, run) in BENCHES {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
@@ -79,7 +84,9 @@ fn bench() -> io::Result<bool> {
     if wanted.is_empty() {
         let path = workspace().join("docs/performance.md");
         fs::write(&path, document.to_string())?;
-        eprintln!("bench: wrote {}", path.display());
+        let data = path.with_extension("json");
+        fs::write(&data, document.json())?;
+        eprintln!("bench: wrote {} and {}", path.display(), data.display());
     }
     for missed in document.sections.iter().filter_map(|section| section.missed.as_ref()) {
         eprintln!("bench: TARGET MISSED: {missed}");

@@ -9,9 +9,9 @@ use crate::document::Section;
 use crate::subject::{Libraries, Mode, steps};
 
 /// Description, settings of `bench_beside.c`, and the most system calls under `on`.
-type Operation = (&'static str, &'static [&'static str], Option<usize>);
+pub type Operation = (&'static str, &'static [&'static str], Option<usize>);
 
-const OPERATIONS: &[Operation] = &[
+pub const OPERATIONS: &[Operation] = &[
     ("sigaltstack, another stack", &["set"], Some(9)),
     ("sigaltstack, another stack of 64 KiB", &["set", "set=64"], Some(9)),
     ("sigaltstack, another stack of 65 KiB or more", &["set", "set=128"], None),

@@ -134,11 +134,11 @@ sigward: [FOLDER]/plain is not libsigward.so: not an ELF shared object with that
 
 "#]]);
     place.says("run --library . true", 125, str![[r#"
-sigward: [FOLDER] is not libsigward.so: not a 64-bit ELF shared object with that SONAME; give another file with --library PATH
+sigward: [FOLDER] is not libsigward.so: not an ELF shared object with that SONAME; give another file with --library PATH
 
 "#]]);
     place.says("run --library /dev/null true", 125, str![[r#"
-sigward: /dev/null is not libsigward.so: not a 64-bit ELF shared object with that SONAME; give another file with --library PATH
+sigward: /dev/null is not libsigward.so: not an ELF shared object with that SONAME; give another file with --library PATH
 
 "#]]);
     place.says("run --library /proc/self/fd/0 true", 125, str![[r#"

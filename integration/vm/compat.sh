@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# compat.sh KERNEL boots KERNEL (a bzImage of Linux 5.2 to 5.4.1, with CONFIG_IA32_EMULATION) and runs a
-# 32-bit program that looks for lost registers: with both frames, without and with the library. Fails unless
-# registers are lost without it and none is lost with it. Needs qemu-system-x86, busybox-static, gcc-multilib.
+# compat.sh KERNEL boots KERNEL (a bzImage of Linux 5.2 to 5.4.1, or one in which the defect is re-created,
+# with CONFIG_IA32_EMULATION) and runs a 32-bit program that looks for lost registers: with both frames,
+# without and with the library. Fails unless registers are lost without it and none is lost with it. A part of
+# `make vm`. Needs qemu-system-x86, busybox-static, gcc-multilib.
 set -eu
 cd "$(dirname "$0")/../.."
-[ $# = 1 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
+[ $# = 1 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
 kernel=$1 seconds=12
 library=$(packaging/i686/build | tail -n 1)
 root=$(mktemp -d)
 trap 'rm -rf "$root" "$root.cpio"' EXIT
-mkdir "$root"/{bin,lib,lib32,proc,dev}
+mkdir "$root"/{bin,lib,lib32,proc,dev,sys}
 gcc -m32 -std=gnu99 -O1 -Wall -Wextra -Werror -fno-pie -no-pie -mavx2 -pthread -o "$root/compat" \
     integration/vm/compat.c
 cp "$(command -v busybox)" "$root/bin/busybox"
@@ -21,8 +22,12 @@ cat >"$root/init" <<END
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
+mount -t sysfs sys /sys
+# Only a genuine kernel says of itself that it is affected.
+mode=auto defect=/sys/module/sigward/parameters/fpu_bug
+[ ! -e \$defect ] || { echo 2 >\$defect; mode=on; }
 echo "@ \$(cat /proc/version)"
-run() { echo "@ \$1, \$2: \$(LD_PRELOAD=\$3 SIGWARD=auto /compat $seconds \$4)"; }
+run() { echo "@ \$1, \$2: \$(LD_PRELOAD=\$3 SIGWARD=\$mode /compat $seconds \$4)"; }
 run without "small frame" "" ""
 run without "with ucontext" "" ucontext
 run with "small frame" /libsigward.so ""

@@ -14,7 +14,7 @@ pub enum Counter {
     Callgrind,
 }
 
-/// The minimum of this many runs: the processor sometimes counts an interrupt too.
+/// Of so many runs, the minimum: the processor sometimes counts an interrupt too.
 const RUNS: usize = 3;
 
 impl Counter {
@@ -45,6 +45,14 @@ impl Counter {
         }
     }
 
+    /// How often to count: callgrind's processor is never interrupted.
+    const fn runs(self) -> usize {
+        match self {
+            Self::Perf => RUNS,
+            Self::Callgrind => 1,
+        }
+    }
+
     /// The instructions of one run of `command`, from exec to exit, with only `env` and
     /// `PATH` in its environment.
     ///
@@ -52,7 +60,7 @@ impl Counter {
     /// If it fails, or nothing was counted.
     pub fn count(self, command: &[&OsStr], env: &[(&str, &OsStr)]) -> io::Result<f64> {
         let mut least = f64::INFINITY;
-        for _ in 0..RUNS {
+        for _ in 0..self.runs() {
             least = least.min(self.once(command, env)?);
         }
         Ok(least)
