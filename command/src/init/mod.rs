@@ -140,7 +140,7 @@ fn drop_file_pages() {
         };
         for header in headers {
             if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0 {
-                let page = sigward::os::page::SIZE as u64;
+                let page = sigward::os::page::size() as u64;
                 let first = (start + header.p_vaddr) / page * page;
                 let length = start + header.p_vaddr + header.p_memsz - first;
                 // SAFETY: these pages are never written, so the file has what they hold.

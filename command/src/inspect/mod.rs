@@ -31,6 +31,7 @@ use sigward::standdown::{OVERRIDES, SANITIZERS};
 
 use super::credentials::{self, Privileges};
 use super::program;
+use super::program::machine::Machine;
 use closure::{Closure, closure};
 use elf::Elf;
 
@@ -86,7 +87,7 @@ pub enum Depth {
 const SCRIPT_DEPTH: usize = 5;
 
 /// The class and machine of the library.
-const LIBRARY: (u8, u16) = (64, object::elf::EM_X86_64.0);
+const LIBRARY: (u8, u16) = (64, Machine::HERE.0);
 
 /// Looks at the program at `path`.
 ///
@@ -183,7 +184,7 @@ impl Examined {
         let mut direct_calls = BTreeMap::new();
         let mut look = |path: &Path, elf: &Elf, file: &File| {
             let calls = match elf.machine {
-                machine if machine == LIBRARY.1 => direct_calls::find(file, &elf.code),
+                machine if machine == object::elf::EM_X86_64.0 => direct_calls::find(file, &elf.code),
                 _ => Vec::new(),
             };
             if !calls.is_empty() {
