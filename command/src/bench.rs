@@ -1,9 +1,10 @@
 //! `sigward bench`: what things cost on this machine.
 
 mod child;
-mod child32;
 mod entry_paths;
 mod report;
+#[cfg_attr(not(target_arch = "x86_64"), path = "bench/beside_x86.rs")]
+mod x86;
 
 use clap::Subcommand;
 

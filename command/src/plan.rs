@@ -204,7 +204,10 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
         Reason::WriteForbidden => "a seccomp filter forbids writing a line",
         Reason::WriteNotTried => "a seccomp filter could not be tried",
         Reason::AuxiliaryVector => "the kernel's AT_MINSIGSTKSZ",
-        Reason::Cpuid => "this processor's CPUID, because the kernel gives no size",
+        Reason::Cpuid => {
+            let asked = arch::FRAME_SOURCE;
+            return format!("this processor's {asked}, because the kernel gives no size");
+        }
         Reason::PlaceMatters => "the program relies on the place of the stack that it sets",
         Reason::RaceDetector => "valgrind tracks memory",
     };

@@ -44,6 +44,12 @@ pub fn ignore_sigpipe() {
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
 }
 
+/// Tells the core what `AT_PAGESZ` says.
+pub fn learn_page_size() {
+    // SAFETY: a plain query; 0 if the kernel does not say.
+    sigward::os::page::learn(unsafe { libc::getauxval(libc::AT_PAGESZ) } as usize);
+}
+
 /// Puts SIGPIPE back.
 pub fn restore_sigpipe() {
     if !SIGPIPE_WAS_IGNORED.load(Ordering::Relaxed) {

@@ -76,6 +76,11 @@ __attribute__((unused)) static long raw_call(long number, long a, long b, long c
                      : "=a"(result)
                      : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(0)
                      : "memory");
+#elif defined __aarch64__
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b,
+                  x2 __asm__("x2") = c, x3 __asm__("x3") = d;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    result = x0;
 #else
     register long r10 __asm__("r10") = d;
     __asm__ volatile("syscall"
@@ -93,6 +98,15 @@ __attribute__((unused)) static char *raw_map(void *at, size_t size)
 #ifdef __i386__
     long words[6] = {(long)at, size, protection, flags, -1, 0};
     return (char *)raw_call(SYS_mmap, (long)words, 0, 0, 0);
+#elif defined __aarch64__
+    register long x8 __asm__("x8") = SYS_mmap, x0 __asm__("x0") = (long)at, x1 __asm__("x1") = size,
+                  x2 __asm__("x2") = protection, x3 __asm__("x3") = flags, x4 __asm__("x4") = -1,
+                  x5 __asm__("x5") = 0;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return (char *)x0;
 #else
     register long r10 __asm__("r10") = flags, fd __asm__("r8") = -1, offset __asm__("r9") = 0;
     long result;
@@ -112,6 +126,14 @@ __attribute__((unused, noinline)) static void stand_on(char *top, void (*run)(vo
                      : "+S"(top), "+D"(run)
                      :
                      : "eax", "ebx", "ecx", "edx", "cc", "memory");
+#elif defined __aarch64__
+    register char *x20 __asm__("x20") = top;
+    register void (*x21)(void) __asm__("x21") = run;
+    __asm__ volatile("mov x19, sp\n\tmov sp, %0\n\tblr %1\n\tmov sp, x19"
+                     : "+r"(x20), "+r"(x21)
+                     :
+                     : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
+                       "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x30", "cc", "memory");
 #else
     __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
                      : "+r"(top), "+r"(run)

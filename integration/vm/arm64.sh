@@ -26,7 +26,8 @@ mkdir "$root"/{bin,lib,proc,dev}
 cp "$cache/busybox-arm64" "$root/bin/busybox"
 cp "$library" "$root/libsigward.so"
 cp -L "$sysroot"/lib/{ld-linux-aarch64.so.1,libc.so.6} "$root/lib/"
-"$compiler" -std=gnu99 -O1 -Wall -Wextra -Werror -march=armv8-a+sve -o "$root/sve" integration/vm/sve.c
+"$compiler" -std=gnu99 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -march=armv8-a+sve -o "$root/sve" integration/programs/stacks/long_vectors.c
+"$compiler" -std=gnu99 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -o "$root/faults" integration/vm/faults.c
 cat >"$root/init" <<END
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -46,6 +47,8 @@ count() {
 }
 with=LD_PRELOAD=/libsigward.so
 echo "@ frame \$(env \$with SIGWARD=on SIGWARD_LOG=info /bin/true 2>&1; LD_SHOW_AUXV=1 /sve 0 2>&1 | grep MINSIGSTKSZ)"
+echo "@ faults plain: \$(/faults)"
+echo "@ faults on: \$(env \$with SIGWARD=on /faults)"
 for order in first later; do
     count "8192 plain \$order" A=B "8192 \$order"
     count "8192 auto \$order" "\$with SIGWARD_SIZE=auto" "8192 \$order"

@@ -5,6 +5,9 @@ use core::ffi::c_long;
 /// A page has one of several sizes; the kernel says which.
 pub const PAGE: Option<usize> = None;
 
+/// What `largest_frame` asks.
+pub const FRAME_SOURCE: &str = "lengths of vectors";
+
 /// A thread may lengthen its vectors at any time. How far, only the kernel says.
 pub const FRAME_IS_FIXED: bool = false;
 

@@ -72,6 +72,9 @@ pub const PAGE: Option<usize> = Some(4096);
 /// Bits of the addresses that a program has unless it asks for more.
 pub const ADDRESS_BITS: u32 = if cfg!(target_arch = "x86_64") { 47 } else { 32 };
 
+/// What [`largest_frame`] asks.
+pub const FRAME_SOURCE: &str = "CPUID";
+
 /// Whether the largest frame stays what it is at load: see [`largest_frame`].
 pub const FRAME_IS_FIXED: bool = true;
 

@@ -51,8 +51,8 @@ pub use beside_x86::*;
 mod cpuid;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub use cpuid::{
-    ADDRESS_BITS, FRAME_IS_FIXED, Features, IS_X86_64, LEAST_ALTSTACK, PAGE, RED_ZONE, features,
-    largest_frame, usual_frame,
+    ADDRESS_BITS, FRAME_IS_FIXED, FRAME_SOURCE, Features, IS_X86_64, LEAST_ALTSTACK, PAGE,
+    RED_ZONE, features, largest_frame, usual_frame,
 };
 
 #[cfg(target_arch = "aarch64")]

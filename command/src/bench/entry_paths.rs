@@ -1,6 +1,5 @@
 //! The ways into the kernel, measured one after the other.
 
-use std::arch::asm;
 use std::ffi::c_int;
 
 use nix::sys::resource::{Resource, setrlimit};
@@ -10,8 +9,8 @@ use serde_json::Value;
 use sigward::os::call;
 
 use super::child::{Effort, time};
-use super::child32;
 use super::report::{PUBLISHED_REFERENCE, REFERENCE, row};
+use super::x86;
 
 /// Measures all of them, in the order of the table.
 pub fn measure(effort: Effort) -> [Value; 7] {
@@ -32,30 +31,10 @@ pub fn measure(effort: Effort) -> [Value; 7] {
     [
         row(["libc", "getppid"], [f64::NAN; 2], least, time(effort, here, || getppid().as_raw())),
         row([REFERENCE, "getppid"], PUBLISHED_REFERENCE, least, reference),
-        row(["int 0x80", "getppid"], [498.0, 317.0], least, time(effort, here, int80)),
+        row(["int 0x80", "getppid"], [498.0, 317.0], least, x86::int80(effort, here)),
         row(["vDSO", "clock_gettime"], [37.0, 37.0], least, vdso),
-        row(["vsyscall", "gettimeofday"], [692.0, 496.0], least, time(effort, 0, vsyscall)),
-        row(["sysenter (32-bit)", "getppid"], [338.0, 150.0], least, child32::sysenter(effort)),
-        row(["vDSO (32-bit)", "clock_gettime"], [51.0, 51.0], least, child32::vdso(effort)),
+        row(["vsyscall", "gettimeofday"], [692.0, 496.0], least, x86::vsyscall(effort)),
+        row(["sysenter (32-bit)", "getppid"], [338.0, 150.0], least, x86::sysenter(effort)),
+        row(["vDSO (32-bit)", "clock_gettime"], [51.0, 51.0], least, x86::vdso32(effort)),
     ]
-}
-
-/// By the 32-bit table, where getppid is number 64.
-fn int80() -> c_int {
-    let result;
-    // SAFETY: getppid takes nothing. The kernel may clear R8 to R11.
-    unsafe { asm!("int 0x80", inlateout("eax") 64 => result, clobber_abi("C"), options(nostack)) };
-    result
-}
-
-fn vsyscall() -> c_int {
-    let mut now = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    let result;
-    // SAFETY: where this address is mapped, the kernel's ABI has gettimeofday there, which
-    // takes a live timeval and no time zone. Without a vsyscall, only the child dies.
-    unsafe {
-        asm!("call {}", in(reg) 0xffff_ffff_ff60_0000_usize, in("rdi") &raw mut now, in("rsi") 0,
-             lateout("eax") result, clobber_abi("C"));
-    }
-    result
 }

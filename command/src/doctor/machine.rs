@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use serde::Serialize;
 use sigward::arch;
+use sigward::os::page;
 use sigward::plan;
 use sigward::residency::ladder::LARGEST_WHOLE;
 use sigward::verdict::{Standing, Verdict};
@@ -50,7 +51,7 @@ pub struct Kernel {
 pub struct Frame {
     pub bytes: u64,
     pub from: &'static str,
-    /// `MINSIGSTKSZ` and `SIGSTKSZ` of x86.
+    /// `MINSIGSTKSZ` and `SIGSTKSZ` of this architecture.
     pub minsigstksz: u64,
     pub sigstksz: u64,
     pub fits_minsigstksz: bool,
@@ -90,8 +91,8 @@ pub struct Disturber {
     pub effect: &'static str,
 }
 
-const MINSIGSTKSZ: u64 = 2048;
-const SIGSTKSZ: u64 = 8192;
+const MINSIGSTKSZ: u64 = arch::LEAST_ALTSTACK as u64;
+const SIGSTKSZ: u64 = if arch::LEAST_ALTSTACK == 2048 { 8192 } else { 16384 };
 
 /// What the remedies ask for.
 const ENOUGH: u64 = 8 << 20;
@@ -154,7 +155,7 @@ pub fn is_affected(verdict: &Verdict) -> Option<bool> {
 
 impl Buys {
     pub fn of(limit: Option<u64>, frame: u64) -> Self {
-        let page = 4096_u64;
+        let page = page::size() as u64;
         let window = plan::headroom(usize::try_from(frame).unwrap_or(usize::MAX)) as u64;
         // A window that is not aligned touches a page more.
         let by_frame = window.div_ceil(page).saturating_add(1).saturating_mul(page);
@@ -171,7 +172,7 @@ fn frame() -> Frame {
     // SAFETY: a plain query; it returns 0 if the kernel does not provide the size.
     let told = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
     let (bytes, from) = match told {
-        0 => (arch::largest_frame() as u64, "CPUID"),
+        0 => (arch::largest_frame() as u64, arch::FRAME_SOURCE),
         told => (told, "AT_MINSIGSTKSZ"),
     };
     Frame {

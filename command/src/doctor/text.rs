@@ -61,10 +61,15 @@ fn machine(text: &mut String, machine: &Machine) {
         line(text, 1, "the library reduces the risk here and does not remove it");
     }
     let frame = &machine.frame;
+    let (least, usual) = (frame.minsigstksz, frame.sigstksz);
     let too_large = match (frame.fits_minsigstksz, frame.fits_sigstksz) {
-        (true, _) => "fits into MINSIGSTKSZ (2048)",
-        (false, true) => "fits into SIGSTKSZ (8192), and not into MINSIGSTKSZ (2048)",
-        (false, false) => "does not fit into SIGSTKSZ (8192): stacks of that size cannot hold it",
+        (true, _) => format!("fits into MINSIGSTKSZ ({least})"),
+        (false, true) => {
+            format!("fits into SIGSTKSZ ({usual}), and not into MINSIGSTKSZ ({least})")
+        }
+        (false, false) => {
+            format!("does not fit into SIGSTKSZ ({usual}): stacks of that size cannot hold it")
+        }
     };
     line(text, 0, &format!("signal frame: {} bytes ({}), {too_large}", frame.bytes, frame.from));
     memlock(text, &machine.memlock);

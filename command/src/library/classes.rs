@@ -8,6 +8,7 @@ use super::embedded::{Embedded, LIBRARY, LIBRARY_32};
 use super::{Library, both_classes, own_copy};
 use crate::environment::ProgramEnvironment;
 use crate::failure::Failure;
+use crate::program::machine::Machine;
 
 /// What is said of 32-bit programs if the command has no library for them.
 pub const NONE_FOR_32_BIT: &str = "this sigward was built without the library for 32-bit programs";
@@ -38,7 +39,7 @@ pub fn serves(bits: u8, machine: u16) -> bool {
 
 /// The machine of 64-bit programs that the command is for.
 pub fn own_machine() -> u16 {
-    LIBRARY.as_ref().map_or(EM_X86_64.0, Embedded::machine)
+    LIBRARY.as_ref().map_or(Machine::HERE.0, Embedded::machine)
 }
 
 /// Whether 32-bit programs on x86 are programs of this machine.

@@ -1,6 +1,9 @@
 //! `linux-sigframe-fpu`: do vector registers survive a signal?
 
-use std::arch::asm;
+#[cfg_attr(target_arch = "x86_64", path = "registers/x86_64.rs")]
+#[cfg_attr(not(target_arch = "x86_64"), path = "registers/beside_x86.rs")]
+mod vectors;
+
 use std::convert::Infallible;
 use std::ffi::{c_int, c_void};
 use std::num::NonZeroUsize;
@@ -15,10 +18,11 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap_anonymous, mprotect};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd::{Pid, getpid, gettid};
+use nix::unistd::Pid;
 use serde::Serialize;
 
 use super::children::{Children, shared};
+use vectors::{keep_in_registers, pass};
 
 /// Room for the largest known frame and a handler.
 const STACK: usize = 32 * 1024;
@@ -28,10 +32,6 @@ const MOST_CPUS: usize = 16;
 const WORKERS: usize = 2;
 /// Fewer deliveries prove nothing; on a slow machine the probe waits for them.
 const LEAST: u64 = 50;
-/// Turns of the loops around the signal, in which the process can be preempted. QEMU's
-/// emulation interrupts only at branches.
-const TURNS: u64 = 100;
-
 const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
 /// What is done to the pages of the alternate stack before each signal.
@@ -157,12 +157,8 @@ pub fn measure(pages: StackPages, length: Length, progress: impl Fn()) -> Trial 
         trouble: None,
         losses: Vec::new(),
     };
-    let counts = match shared::<Counts>() {
-        Ok(counts) if is_x86_feature_detected!("avx") => counts,
-        Ok(_) => {
-            result.trouble = Some("this processor or kernel has no AVX".to_owned());
-            return result;
-        }
+    let counts = match vectors::are_there().and_then(|()| shared::<Counts>()) {
+        Ok(counts) => counts,
         Err(error) => {
             result.trouble = Some(error);
             return result;
@@ -222,23 +218,6 @@ fn make_noise(cpu: usize, wakes: bool) -> Result<(), Errno> {
         if wakes {
             thread::sleep(Duration::from_micros(100));
         }
-    }
-}
-
-fn keep_in_registers(value: &[u8; 32], turns: u64) {
-    // SAFETY: reads 32 bytes of `value`. AVX is there.
-    unsafe {
-        asm!(
-            "vmovdqu ymm0, [r12]",
-            "vmovdqa ymm3, ymm0",
-            "vmovdqa ymm7, ymm0",
-            "2: dec r13",
-            "jnz 2b",
-            in("r12") value,
-            inout("r13") turns => _,
-            out("xmm0") _, out("xmm3") _, out("xmm7") _,
-            options(nostack, readonly),
-        );
     }
 }
 
@@ -329,57 +308,4 @@ fn delay_faults() -> Result<Infallible, Errno> {
 
 fn page_faults() -> Result<i64, Errno> {
     Ok(getrusage(UsageWho::RUSAGE_THREAD)?.minor_page_faults())
-}
-
-/// Takes one signal with known values in the vector registers. Returns the value and what the
-/// registers held afterwards, if that differs. One asm block fills the registers, sends the signal
-/// and compares, so that no other code runs in between.
-fn pass(serial: u8) -> Option<(Value, [Value; 3])> {
-    let pid = getpid().as_raw();
-    let mut value: Value = std::array::from_fn(|i| (i as u8).wrapping_mul(7).wrapping_add(serial));
-    // A different value in each process.
-    value[..4].copy_from_slice(&pid.to_le_bytes());
-    let mut found = [[0_u8; 32]; 3];
-    let differs: u64;
-    // SAFETY: reads 32 bytes of `value` and writes the 96 of `found`; sends a signal to
-    // this thread, whose handler returns. AVX is available. Any vector register may have
-    // been lost, so all are declared overwritten, and so are the registers that a system
-    // call or the loops change.
-    unsafe {
-        asm!(
-            "vmovdqu ymm0, [r12]",
-            "vmovdqa ymm3, ymm0",
-            "vmovdqa ymm7, ymm0",
-            "mov rcx, r14",
-            "2: dec rcx",
-            "jnz 2b",
-            "syscall",
-            "mov rcx, r14",
-            "3: dec rcx",
-            "jnz 3b",
-            "vmovdqu [r13], ymm0",
-            "vmovdqu [r13 + 32], ymm3",
-            "vmovdqu [r13 + 64], ymm7",
-            // Which bits differ, in any of the three.
-            "vxorps ymm0, ymm0, [r12]",
-            "vxorps ymm3, ymm3, [r12]",
-            "vxorps ymm7, ymm7, [r12]",
-            "vorps ymm0, ymm0, ymm3",
-            "vorps ymm0, ymm0, ymm7",
-            "xor eax, eax",
-            "vptest ymm0, ymm0",
-            "setnz al",
-            "vzeroupper",
-            in("r12") &raw const value,
-            in("r13") &raw mut found,
-            in("r14") TURNS,
-            inlateout("rax") libc::SYS_tgkill as u64 => differs,
-            in("rdi") pid,
-            in("rsi") gettid().as_raw(),
-            in("rdx") libc::SIGUSR1,
-            clobber_abi("sysv64"),
-            options(nostack),
-        );
-    }
-    (differs != 0).then_some((value, found))
 }

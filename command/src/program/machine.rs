@@ -11,6 +11,17 @@ use object::elf::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine(pub u16);
 
+impl Machine {
+    /// The one that this command and its library are for.
+    pub const HERE: Self = Self(if cfg!(target_arch = "aarch64") {
+        EM_AARCH64.0
+    } else if cfg!(target_arch = "riscv64") {
+        EM_RISCV.0
+    } else {
+        EM_X86_64.0
+    });
+}
+
 impl Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match object::elf::Machine(self.0) {

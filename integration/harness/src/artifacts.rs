@@ -56,14 +56,34 @@ pub fn preload() -> &'static Path {
 #[must_use]
 pub fn preload32() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let mut build = in_workspace("packaging/i686/build");
-        let output = build.stdin(Stdio::null()).output().expect("the script is there");
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "packaging/i686/build: {words}");
-        let path = String::from_utf8(output.stdout).expect("a path");
-        path.lines().last().expect("the path of the library").into()
-    })
+    PATH.get_or_init(|| script("packaging/i686/build", ""))
+}
+
+/// The path of the library for 64-bit ARM, rebuilt if stale.
+///
+/// # Panics
+///
+/// If the build fails.
+#[must_use]
+pub fn preload_arm64() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| script("packaging/cross/build", "aarch64"))
+}
+
+/// The path that a script of the workspace prints last. An empty argument is none.
+///
+/// # Panics
+///
+/// If the script fails.
+#[must_use]
+pub fn script(path: &str, argument: &str) -> PathBuf {
+    let mut build = in_workspace(path);
+    build.args(Some(argument).filter(|it| !it.is_empty()));
+    let output = build.stdin(Stdio::null()).output().expect("the script is there");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{path}: {words}");
+    let path = String::from_utf8(output.stdout).expect("a path");
+    path.lines().last().expect("a path").into()
 }
 
 /// The library for a program: the one of its width.

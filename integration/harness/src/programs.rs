@@ -12,6 +12,7 @@
 //! | `// output: NAME` | the file name of the result |
 //! | `// only: glibc` | not for musl |
 //! | `// only: 64-bit` | not for 32-bit programs |
+//! | `// only: x86` | not for 64-bit ARM |
 //!
 //! A name that starts with `lib` becomes a shared library.
 
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::artifacts::{target, workspace};
+use crate::artifacts::{script, target, workspace};
 use crate::need;
 
 const FLAGS: &[&str] =
@@ -48,6 +49,9 @@ pub enum Libc {
     /// musl for 32-bit programs, also among [`libcs32`]; the compiler comes from
     /// `integration/harness/fetch-musl32`.
     Musl32,
+    /// glibc for 64-bit ARM, by `packaging/cross/compiler`, which fetches it; the program runs in
+    /// `qemu-aarch64`. Among no others: such programs have tests of their own.
+    Arm64,
 }
 
 impl Libc {
@@ -58,6 +62,7 @@ impl Libc {
             Self::Musl => "musl-gcc".into(),
             Self::OldGlibc32 => target().join("old-glibc-32/gcc"),
             Self::Musl32 => target().join("musl32/gcc"),
+            Self::Arm64 => cross_compiler().into(),
         }
     }
 
@@ -71,6 +76,7 @@ impl Libc {
             Self::Glibc32 => "glibc-32",
             Self::OldGlibc32 => "glibc-2.31-32",
             Self::Musl32 => "musl-32",
+            Self::Arm64 => "glibc-arm64",
         }
     }
 
@@ -94,6 +100,11 @@ impl Libc {
     /// Its width in `// only:`.
     const fn width(self) -> &'static str {
         if self.is_32_bit() { "32-bit" } else { "64-bit" }
+    }
+
+    /// Its processor in `// only:`.
+    const fn processor(self) -> &'static str {
+        if matches!(self, Self::Arm64) { "arm64" } else { "x86" }
     }
 
     /// More flags for a program, or for a shared library. Old 32-bit programs are linked to fixed
@@ -125,6 +136,7 @@ impl Libc {
                 "glibc 2.31 for 32-bit programs",
                 "integration/harness/fetch-old-glibc --32",
             ),
+            Self::Arm64 => true,
             Self::Musl32 => need::optional(
                 compiler.exists(),
                 "musl for 32-bit programs",
@@ -139,6 +151,17 @@ impl Libc {
             }
         }
     }
+}
+
+/// The compiler for 64-bit ARM; fetched the first time.
+///
+/// # Panics
+///
+/// If it is not to be had.
+#[must_use]
+pub fn cross_compiler() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| script("packaging/cross/compiler", "aarch64"))
 }
 
 /// The C libraries whose compiler is installed. Only the machine's glibc is always there; in
@@ -209,7 +232,7 @@ pub fn comparable(libcs: &[Libc]) -> io::Result<Vec<(String, Libc)>> {
 /// If there is no such program.
 pub fn suits(name: &str, libc: Libc) -> io::Result<bool> {
     Ok(directive(&read(&source(name)?)?, "only")
-        .all(|only| [libc.family(), libc.width()].contains(&only)))
+        .all(|only| [libc.family(), libc.width(), libc.processor()].contains(&only)))
 }
 
 /// Builds `integration/programs/*/NAME.c` and returns the path of the result.

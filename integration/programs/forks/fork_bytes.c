@@ -1,5 +1,6 @@
 // Every byte that a child must find after a fork. Most stacks here contain more than frames: memory
 // that is not copied would lose data.
+// only: x86
 #include <sys/mman.h>
 #include "scenario.h"
 

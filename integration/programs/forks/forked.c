@@ -1,5 +1,6 @@
 // A fork in one of its many forms, then signals to the child, to the parent, and to its threads.
 // build: -lutil -fno-stack-clash-protection
+// only: x86
 #include <pty.h>
 #include <sched.h>
 #include <spawn.h>

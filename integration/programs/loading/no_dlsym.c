@@ -3,6 +3,7 @@
 // links: libtiny
 // only: glibc
 // only: 64-bit
+// only: x86
 #include <signal.h>
 
 long tiny_call(long number, long a, long b, long c);

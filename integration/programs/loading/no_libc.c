@@ -1,6 +1,7 @@
 // A program with only the dynamic loader: there is no libc in the process.
 // build: -nostdlib -nostartfiles -fPIE -pie -fno-stack-protector
 // only: glibc
+// only: x86
 #include <sys/syscall.h>
 
 static long call(long number, long a, long b, long c)

@@ -1,6 +1,7 @@
 // The program's own memory calls over, on and around a stack that has been used. It prints what the
 // calls return and what the memory then contains: the same with and without the library.
 // build: -ldl
+// only: x86
 #include <dlfcn.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>

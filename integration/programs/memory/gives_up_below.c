@@ -1,5 +1,6 @@
 // Gives up all of the stack that it runs on below its frame, which ends at a page boundary: what
 // is called must not come back to frames of its own there.
+// only: x86
 #include "common.h"
 
 int main(void)

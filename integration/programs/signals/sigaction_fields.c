@@ -5,6 +5,13 @@
 #define SA_RESTORER 0x04000000
 #endif
 
+// glibc for 64-bit ARM passes on whatever was on the stack.
+#ifdef __aarch64__
+#define RESTORER_IS_SET 0
+#else
+#define RESTORER_IS_SET 1
+#endif
+
 static volatile sig_atomic_t seen;
 
 static void plain(int signal) { seen += signal; }
@@ -22,7 +29,7 @@ static void print_action(const struct sigaction *action)
                           : action->sa_sigaction == with_info     ? "with_info"
                                                                   : "?";
     printf(" [%s flags %#x restorer %s mask", handler, (unsigned)action->sa_flags,
-           action->sa_restorer ? "yes" : "no");
+           RESTORER_IS_SET ? action->sa_restorer ? "yes" : "no" : "unset");
     for (int signal = 1; signal < 65; signal++)
         if (sigismember(&action->sa_mask, signal) == 1)
             printf(" %d", signal);

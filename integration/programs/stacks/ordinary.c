@@ -1,6 +1,7 @@
 // Handlers without SA_ONSTACK: their frames lie on the thread's own stack, below everything used so
 // far.
 // build: -fno-stack-clash-protection
+// only: x86
 #include <limits.h>
 #include <threads.h>
 #include "scenario.h"

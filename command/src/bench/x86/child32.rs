@@ -9,7 +9,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::{fexecve, write};
 use object::{Object, ObjectSymbol};
 
-use super::child::{self, Effort, Outcome, times};
+use super::super::child::{self, Effort, Outcome, times};
 
 /// Length of the ELF file.
 const LENGTH: usize = 512;

@@ -1,8 +1,9 @@
 // Long vectors and a small alternate stack: the frame of a signal that interrupts SVE code holds the vector
 // registers, 9 KiB of them where a vector has 256 bytes. A system call drops them, so the signals come from a
-// timer. Prints the length of vectors, whether the program lived, and the fewest bytes from the end of the
-// stack that the program set to the handler.
+// timer. Prints how many signals there were and how many bytes of vectors they changed.
 // Arguments: bytes of the stack; "later" sets the length after the stack.
+// only: arm64
+// compared: elsewhere
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
