@@ -230,8 +230,7 @@ fn larger_stacks_are_seen_with_their_depth() {
                 ("SIGWARD_SIZE", remedy),
                 ("SIGWARD_FRAME", &frame.to_string()),
             ];
-            let mut running =
-                Running::with(&program, artifacts::preload_for(&program), &settings);
+            let mut running = Running::with(&program, artifacts::preload_for(&program), &settings);
             let numbers = running.numbers();
             let [own, first, second] = numbers[..] else { panic!("{numbers:?}") };
             let process = Process::open(running.0.id()).unwrap();

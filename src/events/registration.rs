@@ -31,8 +31,7 @@ pub fn set(
     commit: impl Fn(*const libc::stack_t) -> c_int,
 ) -> c_int {
     let Some(asked) = user_memory::read(new) else { return commit(new) };
-    let replaced =
-        if is_disable(&asked) { None } else { small_stacks::judge(Stack::of(&asked)) };
+    let replaced = if is_disable(&asked) { None } else { small_stacks::judge(Stack::of(&asked)) };
     if let Some(result) = set_again(&asked, || commit(new)) {
         return result;
     }

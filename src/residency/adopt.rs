@@ -6,8 +6,8 @@ use super::charge::{Caller, OWNER, Policy, State, ask_for_exit_notice, charge, m
 use super::ladder::{Rung, Stack};
 use super::page_locks::ThisProcess;
 use super::registry::{Adopted, Role, Wanted};
-use crate::os::errno::{self, Errno};
 use crate::os::call;
+use crate::os::errno::{self, Errno};
 use crate::os::signals::Blocked;
 use crate::state::stats;
 

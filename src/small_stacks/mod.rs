@@ -120,8 +120,7 @@ fn too_small(asked: Stack) -> Option<Replaced> {
     let is_known =
         asked.size < needed && (stats::SMALL.read() != 0 || !log::log_enabled!(log::Level::Warn));
     let readable = |page: usize| user_memory::readable(page.wrapping_mul(page::SIZE), 8);
-    let writable =
-        |page: usize| is_known || futex::touch(page.wrapping_mul(page::SIZE)).is_ok();
+    let writable = |page: usize| is_known || futex::touch(page.wrapping_mul(page::SIZE)).is_ok();
     let usable = judge::usable(asked, needed, readable, writable).min(asked.size);
     (usable < needed).then_some(Replaced { stack: asked, usable, needed })
 }

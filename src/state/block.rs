@@ -13,9 +13,7 @@
 //! no extra page.
 
 use core::mem::offset_of;
-use core::sync::atomic::{
-    AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence,
-};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
 use super::deepest::Deepest;
 use crate::os::owner::Owner;

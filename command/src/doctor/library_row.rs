@@ -92,12 +92,14 @@ impl From<Counters> for CounterRow {
             by_frame,
             by_touch,
             only_reported,
-            deepest: counters.deepest.filter(|deepest| deepest.used > 0).map(|deepest| DeepestRow {
-                used: deepest.used,
-                bytes: deepest.size,
-                thread: deepest.thread,
-                signal: deepest.signal.and_then(Signal::last),
-                only_signal: deepest.signal.is_some_and(Signal::is_only),
+            deepest: counters.deepest.filter(|deepest| deepest.used > 0).map(|deepest| {
+                DeepestRow {
+                    used: deepest.used,
+                    bytes: deepest.size,
+                    thread: deepest.thread,
+                    signal: deepest.signal.and_then(Signal::last),
+                    only_signal: deepest.signal.is_some_and(Signal::is_only),
+                }
             }),
         }
     }
