@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sigward_harness::counter::Counter;
 use sigward_harness::programs::{Libc, build, libcs};
-use sigward_harness::{Run, need};
+use sigward_harness::{Run, artifacts, need};
 
 /// The size of a frame with AMX state, whatever this processor has.
 const LARGE_FRAME: &str = "11952";
@@ -177,6 +177,39 @@ fn one_thread_holds_no_more_than_a_bound() {
     }
 }
 
+/// The same for all threads together: 12,288. With that many, each registration takes a millisecond.
+#[test]
+fn a_process_holds_no_more_than_a_bound() {
+    let with = program("many_stacks", Libc::Glibc).arg("threads").sigward("auto");
+    let with = with.env("SIGWARD_SIZE", "fix").env("SIGWARD_FRAME", LARGE_FRAME);
+    let with = with.env("SIGWARD_LOG", "warn").deadline(Duration::from_secs(120));
+    let outcome = with.output().unwrap();
+    let all = "elsewhere 12288, the first ones 1, wrong 0, handlers 0\n";
+    assert_eq!(outcome.stdout, all, "{outcome:?}");
+    assert_eq!(outcome.stderr.matches("or all have 12,288").count(), 1, "{outcome:?}");
+}
+
+/// A handler that leaves by swapcontext, and coroutines: with one stack of ours for each thread,
+/// instead of one for each of the program's, their contexts are lost.
+#[test]
+fn contexts_need_a_stack_of_their_own() {
+    let careless = artifacts::planted("careless_stacks").unwrap();
+    let fix = |run: Run| run.env("SIGWARD", "on").env("SIGWARD_SIZE", "fix");
+    for name in ["swapped_out", "coroutines"] {
+        let run = || {
+            let run = program(name, Libc::Glibc).env("SIGWARD_FRAME", LARGE_FRAME);
+            if name == "coroutines" { run.arg("16384") } else { run }
+        };
+        let mended = fix(run().sigward("on")).output().unwrap();
+        assert!(mended.success() && !mended.stdout.contains("intact 0"), "{name}: {mended:?}");
+        if name == "swapped_out" {
+            assert_eq!(mended.stdout, run().output().unwrap().stdout);
+        }
+        let lost = fix(run().preload(&careless)).output().unwrap();
+        assert_ne!((lost.stdout, lost.status), (mended.stdout, mended.status), "{name}");
+    }
+}
+
 /// Forks, vforks, jumps out, stacks that handlers set and the kernel puts back, `SS_AUTODISARM`,
 /// threads: the program sees its own stacks as it does without the library.
 #[test]
@@ -318,8 +351,7 @@ fn a_healthy_stack_costs_next_to_nothing() {
     let counted = |count: &str, library: bool| {
         let path = build("set_many", Libc::Glibc).unwrap();
         let command = [path.as_os_str(), count.as_ref()];
-        let library =
-            if library { sigward_harness::artifacts::preload().as_os_str() } else { "".as_ref() };
+        let library = if library { artifacts::preload().as_os_str() } else { "".as_ref() };
         let environment = [("LD_PRELOAD", library), ("SIGWARD", "auto".as_ref())];
         Counter::Callgrind.count(&command, &environment).unwrap()
     };

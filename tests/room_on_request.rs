@@ -5,7 +5,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use sigward_harness::programs::{Libc, build, libcs};
-use sigward_harness::{Outcome, Run, need};
+use sigward_harness::{Outcome, Run, artifacts, need};
 
 const ALL: (&str, &str) = ("SIGWARD_ALTSTACK_ALL", "1");
 const ONSTACK: (&str, &str) = ("SIGWARD_ONSTACK", "SEGV,BUS");
@@ -285,6 +285,45 @@ fn an_overflow_of_a_larger_stack_names_the_setting() {
             let line = &told.stderr;
             let is_right = line.contains(&usable) && line.contains(&room);
             assert!(is_right && line.lines().count() == 1, "{each:?} {mode}: {told:?}");
+        }
+    }
+}
+
+/// The setting that the line names is enough for a handler that does not go on for ever.
+#[test]
+fn the_named_setting_saves_the_program() {
+    for &each in libcs() {
+        // It uses 60,000 bytes of a stack of 16 KiB.
+        let run = run("handler_room", each).args(["16384", "0", "60000", "plain", "main"]);
+        for mode in ["auto", "on"] {
+            let run = with(&run, mode, &[("SIGWARD_SIZE", "fix"), ("SIGWARD_FRAME", "12288")]);
+            let told = run.clone().env("SIGWARD_DEPTH", "1").output().unwrap();
+            assert_eq!(killed(&told), Some(libc::SIGSEGV), "{each:?} {mode}: {told:?}");
+            let setting = told.stderr.split_once("Remedy: SIGWARD_SIZE_ROOM=");
+            let (_, rest) = setting.unwrap_or_else(|| panic!("{told:?}"));
+            let room = rest.split_once(',').unwrap().0;
+            let saved = run.clone().env("SIGWARD_SIZE_ROOM", room).output().unwrap();
+            assert_eq!(saved.stdout, "through 1, wrong 0\n", "{each:?} {mode} {room}: {saved:?}");
+            // The control: without a measurement there is no line, and less is not enough.
+            let quiet = run.clone().env("SIGWARD_SIZE_ROOM", "25K").output().unwrap();
+            assert_eq!((killed(&quiet), &*quiet.stderr), (Some(libc::SIGSEGV), ""), "{each:?}");
+        }
+    }
+}
+
+/// A stack that is unmapped while it is set is measured at the end all the same, as the threads that
+/// have it may unmap it at that moment: nothing of it is read.
+#[test]
+fn a_stack_that_is_gone_is_measured_without_harm() {
+    let careless = artifacts::planted("careless_stacks").unwrap();
+    for &each in libcs() {
+        let run = run("depth", each).arg("gone").env("SIGWARD_DEPTH", "paint");
+        for mode in ["auto", "on"] {
+            let outcome = run.clone().sigward(mode).output().unwrap();
+            assert_eq!(outcome.code(), 0, "{each:?} {mode}: {outcome:?}");
+            assert!(outcome.stderr.ends_with("measured: 1\n"), "{each:?} {mode}: {outcome:?}");
+            let dead = run.clone().preload(&careless).env("SIGWARD", mode).output().unwrap();
+            assert_eq!(killed(&dead), Some(libc::SIGSEGV), "{each:?} {mode}: {dead:?}");
         }
     }
 }

@@ -100,7 +100,10 @@ pub(crate) fn claim(
         own += usize::from(mine);
         orphans += usize::from(it.is_orphan());
         // The memory is registered again: what was on our stack is gone.
-        let same = it.asked().base == asked.base && actual.size >= size;
+        // Without the comparison, one stack for each thread: a plant for tests
+        // that must fail with it.
+        let same = (it.asked().base == asked.base || cfg!(sigward_plant = "careless_stacks"))
+            && actual.size >= size;
         let apart = here.wrapping_sub(actual.base) >= actual.size;
         let before = if mine && it.state() == IN_FORCE { IN_FORCE } else { IDLE };
         if again.is_none() && same && apart && it.take(before) {

@@ -34,7 +34,6 @@ use sigward::standdown::{OVERRIDES, SANITIZERS};
 use super::credentials::{self, Privileges};
 use super::library::classes;
 use super::program;
-use super::program::machine::Machine;
 use closure::{Closure, closure};
 use elf::Elf;
 

@@ -51,6 +51,13 @@ int main(int argc, char **argv)
         }
         return 0;
     }
+    if (argc > 1 && !strcmp(argv[1], "gone")) {
+        // Unmapped past libc, and still set when the program ends.
+        char *stack = plain_pages(STACK_SIZE);
+        MUST(set_altstack(stack, STACK_SIZE) == 0);
+        MUST(raw_call(SYS_munmap, (long)stack, STACK_SIZE, 0, 0) == 0);
+        return 0;
+    }
     on_signal(SIGUSR1, deep, SA_ONSTACK);
     pthread_t threads[2];
     size_t bytes[2] = {50000, 60001};

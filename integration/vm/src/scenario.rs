@@ -321,10 +321,11 @@ fn waits() -> Vec<Scenario> {
 /// Alternate stacks that are too small for today's frame.
 fn sizes() -> Vec<Scenario> {
     let fixed = Arm { library: Some("SIGWARD=on SIGWARD_SIZE=fix"), ..HARDENED };
+    let default = Arm { label: "default", library: Some("SIGWARD=auto"), ..HARDENED };
     vec![Scenario {
         kind: Kind::Size,
         settings: "",
-        arms: vec![CONTROL, fixed],
+        arms: vec![CONTROL, fixed, default],
         boots: vec![NO_PREEMPT, STRICT_SIZE],
         ..Scenario::registers("2048 bytes", "small_stack")
     }]
