@@ -11,6 +11,7 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endian as _, Endianness};
 
 use super::super::image::image;
+use super::super::program::machine::Machine;
 
 /// A table of the dynamic segment is read up to this size.
 const LARGEST: u64 = 64 << 20;
@@ -65,7 +66,7 @@ impl Elf {
 
     /// The name of its machine.
     pub fn machine_name(&self) -> String {
-        machine_name(self.machine)
+        Machine(self.machine).to_string()
     }
 
     /// Whether it has no loader.
@@ -80,24 +81,6 @@ impl Elf {
     pub fn exports(&self, name: &str) -> bool {
         self.exports.iter().any(|export| export == name.as_bytes())
     }
-}
-
-/// The name of an ELF machine.
-pub fn machine_name(machine: u16) -> String {
-    let name = match elf::Machine(machine) {
-        elf::EM_386 => "x86",
-        elf::EM_X86_64 => "x86-64",
-        elf::EM_ARM => "ARM",
-        elf::EM_AARCH64 => "ARM64",
-        elf::EM_RISCV => "RISC-V",
-        elf::EM_PPC64 => "POWER",
-        elf::EM_S390 => "s390",
-        elf::EM_MIPS => "MIPS",
-        elf::EM_LOONGARCH => "LoongArch",
-        elf::EM_IA_64 => "Itanium",
-        _ => return format!("ELF machine {machine}"),
-    };
-    name.to_owned()
 }
 
 /// The tables of the dynamic segment, by address in memory.

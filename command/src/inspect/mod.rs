@@ -34,6 +34,7 @@ use sigward::standdown::{OVERRIDES, SANITIZERS};
 use super::credentials::{self, Privileges};
 use super::library::classes;
 use super::program;
+use super::program::machine::Machine;
 use closure::{Closure, closure};
 use elf::Elf;
 
@@ -260,7 +261,7 @@ impl Examined {
             } else if machine == ours {
                 format!("it is a {bits}-bit program, and the library is 64-bit")
             } else {
-                let (its, ours) = (self.elf.machine_name(), elf::machine_name(ours));
+                let (its, ours) = (self.elf.machine_name(), Machine(ours));
                 format!("it is for {its}, and the library is for {ours}")
             });
         }

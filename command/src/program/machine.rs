@@ -3,8 +3,8 @@
 use std::fmt::{self, Display};
 
 use object::elf::{
-    EM_386, EM_AARCH64, EM_ARM, EM_LOONGARCH, EM_MIPS, EM_PPC, EM_PPC64, EM_RISCV, EM_S390,
-    EM_SPARCV9, EM_X86_64,
+    EM_386, EM_AARCH64, EM_ARM, EM_IA_64, EM_LOONGARCH, EM_MIPS, EM_PPC, EM_PPC64, EM_RISCV,
+    EM_S390, EM_SPARCV9, EM_X86_64,
 };
 
 /// The processor that an ELF file is for (`EM_*`).
@@ -36,6 +36,7 @@ impl Display for Machine {
             EM_LOONGARCH => "LoongArch",
             EM_MIPS => "MIPS",
             EM_SPARCV9 => "SPARC64",
+            EM_IA_64 => "Itanium",
             object::elf::Machine(other) => return write!(f, "machine {other} of ELF"),
         })
     }
