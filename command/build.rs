@@ -3,7 +3,9 @@
 //! builds it, so that `cargo install --path command` gives a command that works alone. The digest
 //! names copies of it.
 //!
-//! Beside it, a library without code for 32-bit programs.
+//! Beside it, a library without code for 32-bit programs. And into a static command, the dynamic one
+//! that was built before it, if there is one: `probe --hardened` needs a program with a loader. It is
+//! `SIGWARD_DYNAMIC=PATH`, or where `cargo build --release -p sigward-command` puts it.
 
 use std::env;
 use std::fmt::Write;
@@ -44,6 +46,13 @@ fn main() {
         |bytes| format!("Some({})", embedded("libsigward.so", &bytes)),
     );
     fs::write(out.join("embedded.rs"), code).expect("OUT_DIR is writable");
+    println!("cargo::rerun-if-env-changed=SIGWARD_DYNAMIC");
+    let dynamic = env::var_os("SIGWARD_DYNAMIC").map(PathBuf::from).or_else(|| dynamic(&out));
+    let dynamic = dynamic.and_then(|path| {
+        println!("cargo::rerun-if-changed={}", path.display());
+        fs::read(path).ok()
+    });
+    fs::write(out.join("dynamic"), dynamic.unwrap_or_default()).expect("OUT_DIR is writable");
     let code = embedded("empty_i386.so", &empty_i386());
     fs::write(out.join("empty_i386.rs"), code).expect("OUT_DIR is writable");
 }
@@ -88,6 +97,16 @@ fn empty_i386() -> Vec<u8> {
     word(&mut file, &[14, 1, 0, 0]);
     assert_eq!(file.len(), end as usize, "the parts are where the headers say");
     file
+}
+
+/// Where cargo puts the dynamic command for this machine, if this one is built with `--target`, as
+/// the static one is, and in the release profile.
+fn dynamic(out: &Path) -> Option<PathBuf> {
+    let (target, host) = (env::var("TARGET").ok()?, env::var("HOST").ok()?);
+    let profile = out.ancestors().nth(3)?;
+    let above = profile.parent()?;
+    let is_static = target == host && above.file_name().is_some_and(|name| *name == *target);
+    (is_static && profile.ends_with("release")).then_some(above.parent()?.join("release/sigward"))
 }
 
 /// Where cargo puts the library for the command's target. `out` is
