@@ -47,9 +47,10 @@ FUZZ_SECONDS ?= 60
 	tools dist dist-check packages packages-check sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
-# the command contains it: see command/build.rs.
+# the command contains it, and then a dynamic command: see command/build.rs.
 build:
 	$(CARGO) build --release -p sigward-preload
+	$(CARGO) build --release -p sigward-command
 	$(CARGO) static-command
 
 demo: build

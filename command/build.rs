@@ -5,6 +5,10 @@
 //!
 //! Beside it, the library for 32-bit programs: `LIBSIGWARD32=PATH` (empty: none), or the one that
 //! `make i686` made. Where there is none, one without code takes its place.
+//!
+//! And into a static command, the dynamic one that was built before it, if there is one:
+//! `probe --hardened` needs a program with a loader. It is `SIGWARD_DYNAMIC=PATH`, or where
+//! `cargo build --release -p sigward-command` puts it.
 
 use std::env;
 use std::fmt::Write;
@@ -49,6 +53,13 @@ fn main() {
     write("embedded.rs", or_none("libsigward.so", bytes));
     write("embedded_i386.rs", or_none("libsigward_i386.so", of_32_bit(&out)));
     write("empty_i386.rs", embedded("empty_i386.so", &empty_i386()));
+    println!("cargo::rerun-if-env-changed=SIGWARD_DYNAMIC");
+    let dynamic = env::var_os("SIGWARD_DYNAMIC").map(PathBuf::from).or_else(|| dynamic(&out));
+    let dynamic = dynamic.and_then(|path| {
+        println!("cargo::rerun-if-changed={}", path.display());
+        fs::read(path).ok()
+    });
+    fs::write(out.join("dynamic"), dynamic.unwrap_or_default()).expect("OUT_DIR is writable");
 }
 
 /// The library for 32-bit programs, if there is one. What `make i686` made is made again if its
@@ -137,6 +148,16 @@ fn target_folder(out: &Path) -> Option<&Path> {
     let folder = out.ancestors().nth(4)?;
     let is_of_target = folder.file_name().is_some_and(|name| name.to_str() == Some(&target));
     if is_of_target { folder.parent() } else { Some(folder) }
+}
+
+/// Where cargo puts the dynamic command for this machine, if this one is built with `--target`, as
+/// the static one is, and in the release profile.
+fn dynamic(out: &Path) -> Option<PathBuf> {
+    let (target, host) = (env::var("TARGET").ok()?, env::var("HOST").ok()?);
+    let profile = out.ancestors().nth(3)?;
+    let above = profile.parent()?;
+    let is_static = target == host && above.file_name().is_some_and(|name| *name == *target);
+    (is_static && profile.ends_with("release")).then_some(above.parent()?.join("release/sigward"))
 }
 
 /// Where cargo puts the library for the command's target, which is built with `--target` only if it

@@ -1,6 +1,7 @@
 //! `sigward probe`: tries the running kernel instead of reading its name.
 
 mod children;
+mod dynamic;
 mod registers;
 mod report;
 mod room;
@@ -50,9 +51,9 @@ pub struct Probe {
     whole: bool,
     /// Do the same under libsigward.so, with SIGWARD=on
     ///
-    /// First shows, without the library, that signal frames can fault on this machine at all. Not
-    /// with the static command, into which no loader puts the library: use a dynamically linked
-    /// one, which `cargo build --release -p sigward-command` makes.
+    /// First shows, without the library, that signal frames can fault on this machine at all. No
+    /// loader puts the library into a static command, which runs a dynamic one that it contains: for
+    /// that, glibc must be installed.
     #[arg(long)]
     hardened: bool,
     /// Use this library instead of the installed one
@@ -107,12 +108,6 @@ fn under_our_library(library: Option<&Path>) -> Result<(), Failure> {
         return Ok(());
     }
     let cannot = |why: &str| Failure::new(format!("probe --hardened: {why}"));
-    if cfg!(target_feature = "crt-static") {
-        return Err(cannot(
-            "this sigward is statically linked, so no loader puts the library into it",
-        )
-        .remedy("use a dynamically linked one: cargo build --release -p sigward-command"));
-    }
     let library = Library::find(library, &ProgramEnvironment::inherited())?;
     let existing = std::env::var_os("LD_PRELOAD");
     let preload = library.in_front_of(existing.as_deref())?;
@@ -124,15 +119,25 @@ fn under_our_library(library: Option<&Path>) -> Result<(), Failure> {
     if let Some(trouble) = without.trouble {
         return Err(cannot(&format!("cannot show what the library is for here: {trouble}")));
     }
-    let mut again = again();
-    let error = again.env("LD_PRELOAD", preload).env("SIGWARD", "on").exec();
-    Err(cannot(&format!("cannot restart: {error}")))
+    let (program, remedy) = if cfg!(target_feature = "crt-static") {
+        let program = dynamic::program().map_err(|error| {
+            cannot(&format!("this sigward is static, and has no dynamic one for it: {error}"))
+                .remedy("use a dynamic one: cargo build --release -p sigward-command")
+        })?;
+        (program, "a program with a loader is needed: install glibc, or use a sigward built here")
+    } else {
+        (PathBuf::from(OURSELVES), "see whether /proc is mounted")
+    };
+    let error = again(&program).env("LD_PRELOAD", preload).env("SIGWARD", "on").exec();
+    Err(cannot(&format!("cannot start under the library: {error}")).remedy(remedy))
 }
 
-/// This command with its arguments, once more.
-fn again() -> Command {
+const OURSELVES: &str = "/proc/self/exe";
+
+/// This command, as in the file `program`, with its arguments.
+fn again(program: &Path) -> Command {
     let mut arguments = std::env::args_os();
-    let mut again = Command::new("/proc/self/exe");
+    let mut again = Command::new(program);
     if let Some(name) = arguments.next() {
         again.arg0(name);
     }
@@ -156,7 +161,7 @@ fn without_our_library() -> Result<(), Failure> {
         ));
     }
     failure::remark("libsigward.so is preloaded and hides the defects: probing without it");
-    let error = again().env_remove("LD_PRELOAD").exec();
+    let error = again(Path::new(OURSELVES)).env_remove("LD_PRELOAD").exec();
     Err(cannot(format!("cannot restart: {error}")))
 }
 

@@ -35,8 +35,16 @@ impl Standing {
             (_, Some(false)) => Self::NothingToCover,
             (Coverage::Covered, _) => Self::Covered,
             (_, None) => Self::Unknown,
-            (Coverage::Partly, _) => Self::PartlyCovered,
-            (Coverage::NotCovered, _) => Self::NotCovered,
+            (_, Some(true)) => Self::where_affected(coverage),
+        }
+    }
+
+    /// Of a program with this coverage, on a kernel that has the defect.
+    pub fn where_affected(coverage: Coverage) -> Self {
+        match coverage {
+            Coverage::Covered => Self::Covered,
+            Coverage::Partly => Self::PartlyCovered,
+            Coverage::NotCovered => Self::NotCovered,
         }
     }
 

@@ -7,6 +7,7 @@ use super::library_row::{DeepestRow, LibraryRow};
 use super::machine::{Disturber, Machine, Memlock};
 use super::process::ProcessReport;
 use super::stacks::StackRow;
+use super::standing::Standing;
 use super::{ProgramReport, Report};
 use crate::library::classes;
 
@@ -284,7 +285,13 @@ fn stacks(text: &mut String, rows: &[StackRow]) {
 
 fn program(text: &mut String, report: &ProgramReport) {
     let seen = &report.inspection;
-    line(text, 0, &format!("program {}: {}", report.name, report.standing.as_str()));
+    let mut standing = report.standing.as_str().to_owned();
+    // The reasons are those for what it would be there.
+    if report.standing == Standing::NothingToCover {
+        let there = Standing::where_affected(seen.coverage).as_str();
+        standing = format!("{standing} on this kernel; on an affected one: {there}");
+    }
+    line(text, 0, &format!("program {}: {standing}", report.name));
     for reason in &seen.because {
         line(text, 1, &format!("- {reason}"));
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sigward_harness::artifacts;
 use sigward_harness::need;
 use sigward_harness::programs::{Libc, copy, loaded_files};
+use sigward_harness::signals::{self, Values};
 use tempfile::TempDir;
 
 /// A container to be: its root and its `config.json`.
@@ -117,15 +118,9 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn send(&self, signal: i32) {
-        // SAFETY: a plain call, to a process of ours.
-        assert_eq!(unsafe { libc::kill(self.first, signal) }, 0, "{signal}");
-    }
-
-    pub fn queue(&self, signal: i32, value: i32) {
-        let value = libc::sigval { sival_ptr: value as usize as *mut libc::c_void };
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::sigqueue(self.first, signal, value) }, 0, "{signal}");
+    /// Every signal, sent from outside: what was sent, and what the program received.
+    pub fn send_all(&mut self) -> (Values, Values) {
+        signals::send_all(self.first, &mut self.output)
     }
 
     /// What the kernel says of process 1.

@@ -65,6 +65,13 @@ fn an_ordinary_program_is_covered() {
     let human = output([OsStr::new("--kernel=5.3.5"), program.as_os_str()]);
     let human = text(&human.stdout);
     assert!(human.contains("uses, alternate stacks: sigaltstack\n"), "{human}");
+    // The reasons that follow are about an affected kernel.
+    let human = output(MENDED.map(OsStr::new).into_iter().chain([program.as_os_str()]));
+    let human = text(&human.stdout);
+    assert!(
+        human.contains(": nothing to cover on this kernel; on an affected one: covered\n"),
+        "{human}"
+    );
 }
 
 #[test]

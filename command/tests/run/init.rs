@@ -1,6 +1,5 @@
 //! `--init`: what the first process of a container must do.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -12,6 +11,7 @@ use assert_cmd::cargo::cargo_bin;
 use predicates::str::contains;
 use sigward_harness::need;
 use sigward_harness::programs::{Libc, build};
+use sigward_harness::signals;
 use tempfile::TempDir;
 
 use super::run;
@@ -55,14 +55,11 @@ impl Running {
     }
 
     fn send(&self, signal: i32) {
-        // SAFETY: a plain call, to a process of ours.
-        assert_eq!(unsafe { libc::kill(self.init, signal) }, 0, "{signal}");
+        signals::send(self.init, signal);
     }
 
     fn queue(&self, signal: i32, value: i32) {
-        let value = libc::sigval { sival_ptr: value as usize as *mut libc::c_void };
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::sigqueue(self.init, signal, value) }, 0, "{signal}");
+        signals::queue(self.init, signal, value);
     }
 
     fn line(&mut self) -> String {
@@ -118,37 +115,11 @@ fn the_exit_code_is_the_programs() {
 /// order, and with their values.
 #[test]
 fn every_signal_is_passed_on() {
-    const STOPS: [i32; 4] = [libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
-    const NEVER: [i32; 3] = [libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD];
     for &first in places() {
         let mut running = Running::receiver(first, &[]);
-        // One at a time: SIGCONT and those that stop clear each other while they are pending.
-        for signal in STOPS {
-            running.send(signal);
-            assert_eq!(running.line(), format!("{signal} -1\n"));
-        }
-        let mut expected = BTreeMap::new();
-        for signal in (1..32).filter(|signal| ![&STOPS[..], &NEVER].concat().contains(signal)) {
-            running.send(signal);
-            expected.insert(signal, vec![-1]);
-        }
-        for value in 0..20 {
-            for signal in 35..=64 {
-                running.queue(signal, value);
-            }
-        }
-        expected.extend((35..64).map(|signal| (signal, (0..20).collect())));
-        expected.insert(64, (0..20).chain([999]).collect());
-        running.queue(64, 999);
-        let (lines, code) = running.end();
-        assert_eq!(code, Some(3));
-        let mut received: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-        for line in &lines {
-            let (signal, value) = line.split_once(' ').expect("two numbers");
-            let value = value.parse().expect("a number");
-            received.entry(signal.parse().expect("a number")).or_default().push(value);
-        }
-        assert_eq!(received, expected, "first process: {first}");
+        let (sent, received) = signals::send_all(running.init, &mut running.output);
+        assert_eq!(running.end(), (vec![], Some(3)));
+        assert_eq!(received, sent, "first process: {first}");
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`calls`] | the system calls of a program, from outside |
 //! | [`counter`] | the user instructions of a whole program, by perf or by callgrind |
 //! | [`cpu_time`] | the CPU time of children |
+//! | [`signals`] | signals through an init, and what a program received |
 //! | [`steps`] | instructions and system calls of part of a program, by single-stepping |
 //!
 //! None of this is shipped. Functions return errors that name the command that failed;
@@ -31,6 +32,7 @@ pub mod outcome;
 pub mod programs;
 pub mod run;
 pub mod scenarios;
+pub mod signals;
 pub mod steps;
 mod tracee;
 
