@@ -301,7 +301,7 @@ fn what_stays_is_small() {
         if large.is_empty() {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     drop(child.stdin.take());
     child.wait().expect("sigward");
