@@ -18,6 +18,9 @@
 # make install  into $(DESTDIR)$(PREFIX)
 # make dist     a reproducible release of the last commit in target/dist; dist-check proves that
 # make packages a .deb of it, by cargo-deb (make tools installs it); packages-check tries it (root)
+# make rpms     the same as .rpm, by cargo-generate-rpm; rpms-check tries it (root, after packages-check)
+# make audit    licences, sources and duplicates of the dependencies, by cargo-deny; known faults too where
+#               its database can be fetched
 # make sign     KEY=FILE: signs target/dist/SHA256SUMS by minisign or ssh-keygen
 # make fuzz-coverage  the coverage-guided fuzz targets, a minute each (FUZZ_SECONDS=)
 
@@ -44,7 +47,7 @@ CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
 .PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test lint bench performance-gate faults fleet install uninstall clean \
-	tools dist dist-check packages packages-check sign fuzz-coverage
+	tools dist dist-check packages packages-check rpms rpms-check audit sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it, and then a dynamic command: see command/build.rs.
@@ -72,6 +75,7 @@ vm: build
 	$(CARGO) run --quiet -p sigward-vm -- --library $(library) \
 		--command $(target)/release/sigward --stress $(target)/debug/stress \
 		$(if $(KERNEL_SOURCE),--kernel-source '$(KERNEL_SOURCE)') --write docs/proof.md
+	integration/vm/compat.sh "$$(integration/vm/kernel.sh no-preempt $(if $(KERNEL_SOURCE),'$(KERNEL_SOURCE)'))"
 
 soak: build
 	STRESS_SECONDS=$(SECONDS_LONG) $(CARGO) test -p sigward-stress -- --nocapture --test-threads 1
@@ -153,6 +157,15 @@ packages:
 
 packages-check:
 	packaging/packages-check
+
+rpms:
+	packaging/rpms
+
+rpms-check:
+	packaging/rpms-check
+
+audit:
+	PATH="$(abspath $(target))/tools/bin:$$PATH" packaging/audit
 
 sign:
 	packaging/sign '$(KEY)'

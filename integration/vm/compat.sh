@@ -36,7 +36,7 @@ reboot -f
 END
 chmod 755 "$root/init"
 (cd "$root" && find . | busybox cpio -o --quiet -H newc) >"$root.cpio"
-words=$(timeout 600 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 1024M \
+words=$(timeout 1200 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 1024M \
     -smp 2,sockets=2,cores=1,threads=1 -nodefaults -display none -serial stdio -no-reboot \
     -kernel "$kernel" -initrd "$root.cpio" \
     -append "console=ttyS0 quiet panic=-1 reboot=t no_timer_check mitigations=off" </dev/null | tr -d '\r' | grep '^@')

@@ -72,6 +72,12 @@ impl Folders {
     }
 }
 
+/// What the 64-bit and the 32-bit loader of this system put for `$LIB`.
+pub fn words() -> Option<[&'static str; 2]> {
+    let wide = word(&fs::read(LOADER_64).ok()?, &WORDS_64)?;
+    Some([wide, word(&fs::read(LOADER_32).ok()?, &WORDS_32)?])
+}
+
 /// Whether 32-bit programs run here: with glibc, as they are on machines of both classes.
 pub fn are_here() -> bool {
     fs::metadata(LOADER_32).is_ok_and(|loader| loader.is_file())

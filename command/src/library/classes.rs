@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use object::elf::{ELFCLASS32, ELFCLASS64, EM_386, EM_X86_64};
 
 use super::embedded::{Embedded, LIBRARY, LIBRARY_32};
-use super::{Library, both_classes, own_copy};
+use super::{Library, NAME, both_classes, is_usable, own_copy, places};
 use crate::environment::ProgramEnvironment;
 use crate::failure::Failure;
 use crate::program::machine::Machine;
@@ -47,6 +47,19 @@ pub fn is_x86() -> bool {
     own_machine() == EM_X86_64.0
 }
 
+/// The path in the installed folder that leads every loader of this system to its library.
+fn for_both(folder: &Path, library: &Embedded<'_>) -> Option<PathBuf> {
+    let [wide, narrow] = both_classes::words()?;
+    let leads = |word: &str, library: &Embedded<'_>| {
+        let path = folder.join(word).join(NAME);
+        path.canonicalize().is_ok_and(|path| is_usable(&path, library))
+    };
+    let both = leads(wide, library)
+        && leads(both_classes::VARIABLE, library)
+        && leads(narrow, inside(32)?);
+    both.then(|| folder.join(both_classes::VARIABLE).join(NAME))
+}
+
 impl Library {
     /// Whether a program gets it, or the one that stands beside it: by `EM_*` and the file's class.
     pub fn takes(&self, machine: u16, class: u8) -> bool {
@@ -83,6 +96,15 @@ impl Library {
     ) -> Result<Self, Failure> {
         let path = own_copy(library, false, &[], environment)?;
         Ok(Self { path, machine: library.machine(), is_own: true })
+    }
+
+    /// The installed copy, for what outlives a boot; for both classes by a path with `$LIB`, where the
+    /// loaders of this system find them so.
+    pub fn installed(&self) -> Option<Self> {
+        let library = LIBRARY.as_ref().filter(|_| self.is_own)?;
+        let path = places(false).into_iter().find(|path| is_usable(path, library))?;
+        let path = path.parent().and_then(|folder| for_both(folder, library)).unwrap_or(path);
+        Some(Self { path, machine: self.machine, is_own: true })
     }
 
     /// What 32-bit programs get, in words. `None` for a library of which nothing is said.

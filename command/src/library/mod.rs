@@ -259,6 +259,14 @@ fn is_inside(entry: &Path) -> bool {
     })
 }
 
+/// Whether the file at `path` is `library`, and the loader can load it in every program to come.
+fn is_usable(path: &Path, library: &Embedded<'_>) -> bool {
+    !path.as_os_str().as_bytes().iter().any(|byte| splits(*byte))
+        && readable::open_as_after_exec(path)
+            .is_ok_and(|file| place::mappable(&file).is_ok() && place::holds(file, library.bytes))
+        && (!geteuid().is_root() || readable::by_all(path))
+}
+
 /// Where a copy of `library` is: an installed one, or one that is made.
 fn own_copy(
     library: &Embedded<'_>,
@@ -266,15 +274,9 @@ fn own_copy(
     everywhere: &[PathBuf],
     environment: &ProgramEnvironment,
 ) -> Result<PathBuf, Failure> {
-    let usable = |path: &PathBuf| {
-        !path.as_os_str().as_bytes().iter().any(|byte| splits(*byte))
-            && readable::open_as_after_exec(path).is_ok_and(|file| {
-                place::mappable(&file).is_ok() && place::holds(file, library.bytes)
-            })
-            && (!geteuid().is_root() || readable::by_all(path))
-    };
     let is_for_32_bit = library.machine() == EM_386.0;
-    let installed = everywhere.iter().cloned().chain(places(is_for_32_bit)).find(usable);
+    let mut places = everywhere.iter().cloned().chain(places(is_for_32_bit));
+    let installed = places.find(|path| is_usable(path, library));
     let for_both = for_both
         && everywhere.is_empty()
         && library.machine() == EM_X86_64.0

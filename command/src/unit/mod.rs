@@ -60,7 +60,10 @@ impl Unit {
         let mut environment = ProgramEnvironment::inherited();
         let settings = self.settings(&mut environment)?;
         environment.config(OsStr::new(&name))?;
-        let library = Library::find(self.library.as_deref(), &environment)?;
+        let mut library = Library::find(self.library.as_deref(), &environment)?;
+        if goes_away(&library.path).is_some() {
+            library = library.installed().unwrap_or(library);
+        }
         if let Some(place) = goes_away(&library.path) {
             return Err(Failure::new(format!(
                 "{} does not stay: it is in {place}",

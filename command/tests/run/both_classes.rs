@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sigward_harness::need;
+use sigward_harness::{artifacts, need};
 
 use super::one_file::{alone, assert_says_in, possible};
 use super::write;
@@ -151,6 +151,32 @@ fn it_says_which_library_is_for_which_class() {
         let covered = "  - its loader would load the library for 32-bit programs, .*\n";
         let inside = "library inside sigward: for 64-bit programs, for 32-bit programs\n";
         assert_says(doctor, &format!("{inside}{covered}"));
+    }
+}
+
+/// A unit outlives the boot, and with it what is in /run.
+#[test]
+fn a_unit_names_what_is_installed_for_both_classes() {
+    if possible() {
+        let folder = alone();
+        let Some([_, _, _]) = programs(folder.path()) else { return };
+        let of = |bits: &str| {
+            let mut command = Command::new(folder.path().join("sigward"));
+            let at = folder.path().join(bits);
+            command.args(["library", "--bits", bits, "--extract"]).arg(&at).output().expect("it");
+            at.join("libsigward.so")
+        };
+        let mut tree = Command::new(artifacts::workspace().join("packaging/tree"));
+        tree.arg(folder.path().join("sigward")).args([of("64"), of("32")]);
+        let output = tree.arg(folder.path().join("prefix")).output().expect("the script");
+        assert!(output.status.success(), "{output:?}");
+        let unit = "umount $LOADER; mount --bind ${S%/*}/prefix /opt\n\
+                    export $(/opt/bin/sigward unit some 2>/dev/null | \
+                    sed -n 's/^Environment=.*\\(LD_PRELOAD=[^ \"]*\\).*/\\1/p')\n\
+                    echo $LD_PRELOAD; cd ${S%/*}; exec 2>&1; SIGWARD=on; export SIGWARD\n\
+                    ./maps64; ./maps32 | cut -d ' ' -f 1,3";
+        let said = "/opt/lib/sigward/\\$LIB/libsigward.so\n64 64 held\n32 held\n";
+        assert_says_in(&folder, unit, said);
     }
 }
 
