@@ -42,7 +42,8 @@ fn main() -> io::Result<()> {
     for arg in arguments {
         println!("cargo::rustc-cdylib-link-arg={arg}");
     }
-    let several_page_sizes = !env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|it| it.starts_with("x86"));
+    let several_page_sizes =
+        !env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|it| it.starts_with("x86"));
     let linker = LINKER.iter().chain(LARGE_PAGES.iter().filter(|_| several_page_sizes));
     for arg in linker {
         if freebsd {

@@ -100,9 +100,8 @@ fn is_blank(page: usize) -> bool {
     // SAFETY: aligned, and readable as a whole a moment ago, since it is one
     // page. It could fault only if another thread takes the caller's stack away
     // during a fork. Others may write to it.
-    let words = unsafe {
-        core::slice::from_raw_parts(address as *const AtomicU64, page::size() / 8)
-    };
+    let words =
+        unsafe { core::slice::from_raw_parts(address as *const AtomicU64, page::size() / 8) };
     words.iter().all(|word| word.load(Ordering::Relaxed) == 0)
 }
 

@@ -8,9 +8,9 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use crate::arch;
+use crate::os::call;
 use crate::os::errno;
 use crate::os::line::Line;
-use crate::os::call;
 use crate::residency::charge::OWNER;
 use crate::residency::frame;
 

@@ -16,8 +16,8 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
 use super::deepest::Deepest;
-use crate::os::owner::Owner;
 use crate::arch;
+use crate::os::owner::Owner;
 use crate::os::page;
 pub use crate::plan::names;
 use crate::plan::{Ordinary, Plan};

@@ -9,8 +9,8 @@ use serde_json::Value;
 use sigward::os::call;
 
 use super::child::{Effort, time};
-use super::x86;
 use super::report::{PUBLISHED_REFERENCE, REFERENCE, row};
+use super::x86;
 
 /// Measures all of them, in the order of the table.
 pub fn measure(effort: Effort) -> [Value; 7] {

@@ -184,7 +184,9 @@ impl Examined {
         let mut direct_calls = BTreeMap::new();
         let mut look = |path: &Path, elf: &Elf, file: &File| {
             let calls = match elf.machine {
-                machine if machine == object::elf::EM_X86_64.0 => direct_calls::find(file, &elf.code),
+                machine if machine == object::elf::EM_X86_64.0 => {
+                    direct_calls::find(file, &elf.code)
+                }
                 _ => Vec::new(),
             };
             if !calls.is_empty() {

@@ -78,7 +78,8 @@ impl Registry {
     }
 
     fn pin(&mut self, pages: Pages, memory: &mut impl Memory) -> Result<(), Errno> {
-        let room = self.page_locks.count().saturating_add(pages.count()) <= MOST_BYTES / page::size()
+        let room = self.page_locks.count().saturating_add(pages.count())
+            <= MOST_BYTES / page::size()
             && self.records.len() < MOST_STACKS;
         if room { self.page_locks.pin(pages, memory) } else { Err(Errno::EAGAIN) }
     }

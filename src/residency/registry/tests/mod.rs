@@ -9,6 +9,7 @@ mod world;
 use std::cell::Cell;
 
 use super::*;
+use crate::os::page;
 use crate::os::tlb::Tlb;
 use crate::residency::ladder::{self, Stack};
 use crate::residency::watched::tests::alone;
@@ -109,7 +110,8 @@ fn registration_is_as_cheap_with_ten_thousand_stacks() {
     let _alone = alone();
     let (mut registry, mut kernel) = (Registry::new(), Counted(0));
     let mut cost = |tid: c_int| {
-        let stack = Stack { base: (BASE + 3 * tid as usize) * page::size(), size: 2 * page::size() };
+        let stack =
+            Stack { base: (BASE + 3 * tid as usize) * page::size(), size: 2 * page::size() };
         let wanted = Wanted { stack, headroom: HEADROOM, start: Rung::Lock, disarms: false };
         let (looked_at, before) = (Cell::new(0), kernel.0);
         let exists = |_| looked_at.replace(looked_at.get() + 1) < usize::MAX;

@@ -337,7 +337,10 @@ impl World {
             self.check()?;
         }
         prop_assert_eq!((self.registry.stacks(), self.registry.pinned_pages()), (0, 0));
-        prop_assert!(watched::misses(BASE * page::size(), PAGES * page::size()), "a count was lost");
+        prop_assert!(
+            watched::misses(BASE * page::size(), PAGES * page::size()),
+            "a count was lost"
+        );
         Ok(())
     }
 }
