@@ -8,6 +8,8 @@
 # make fuzz     the model and property tests, with many more cases (CASES=20000)
 # make freebsd  libsigward.so for FreeBSD, and its test under a supervisor that imitates that kernel
 # make i686     libsigward.so for 32-bit programs; `make i686-test` runs many of the tests with it
+# make arm64    libsigward.so and the command for 64-bit ARM; `make arm64-test` runs the unit tests and
+#               the C programs under qemu-user, `make arm64-vm` boots real kernels
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md and performance.json
 # make performance-gate  instructions and system calls of the main operations against limits that are
@@ -46,8 +48,9 @@ SECONDS_LONG ?= 600
 CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test lint bench performance-gate faults fleet install uninstall clean \
-	tools dist dist-check packages packages-check rpms rpms-check audit sign fuzz-coverage
+.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm lint bench \
+	performance-gate faults fleet install uninstall clean tools dist dist-check packages packages-check \
+	rpms rpms-check audit sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it, and then a dynamic command: see command/build.rs.
@@ -103,6 +106,18 @@ i686-test: build i686
 	integration/harness/fetch-old-glibc --32 || echo "continuing without glibc 2.31 for them" >&2
 	integration/harness/fetch-musl32 || echo "continuing without musl for them" >&2
 	WIDTH=32 $(CARGO) test -p sigward --no-fail-fast $(addprefix --test ,$(tests_of_any_width))
+
+# The first time, this fetches a compiler and glibc from Debian: see packaging/cross/compiler.
+arm64:
+	packaging/cross/command aarch64
+
+arm64-test:
+	packaging/cross/unit-tests aarch64
+	$(CARGO) test -p sigward --test arm64
+
+# Also fetches three kernels (100 MB) and busybox.
+arm64-vm:
+	integration/vm/arm64.sh
 
 lint:
 	$(CARGO) fmt --all --check

@@ -25,6 +25,7 @@ trap 'rm -rf "$root" "$root.cpio"' EXIT
 mkdir "$root"/{bin,lib,proc,dev}
 cp "$cache/busybox-arm64" "$root/bin/busybox"
 cp "$library" "$root/libsigward.so"
+cp "$(packaging/cross/command aarch64 | tail -n 1)" "$root/sigward"
 cp -L "$sysroot"/lib/{ld-linux-aarch64.so.1,libc.so.6} "$root/lib/"
 "$compiler" -std=gnu99 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -march=armv8-a+sve -o "$root/sve" integration/programs/stacks/long_vectors.c
 "$compiler" -std=gnu99 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -o "$root/faults" integration/vm/faults.c
@@ -33,7 +34,6 @@ cat >"$root/init" <<END
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
-echo 0 >/proc/sys/kernel/print-fatal-signals
 echo "@ \$(cat /proc/version)"
 echo "@ page \$(grep -m 1 KernelPageSize /proc/self/smaps)"
 # WHAT, VARIABLES, ARGUMENTS: how often /sve lived, and how often a signal killed it.
@@ -47,6 +47,9 @@ count() {
 }
 with=LD_PRELOAD=/libsigward.so
 echo "@ frame \$(env \$with SIGWARD=on SIGWARD_LOG=info /bin/true 2>&1; LD_SHOW_AUXV=1 /sve 0 2>&1 | grep MINSIGSTKSZ)"
+for words in check doctor "run -- /faults" "run --set SIGWARD=on -- /faults"; do
+    /sigward \$words 2>&1 | sed "s|^|@ \$words: |"
+done
 echo "@ faults plain: \$(/faults)"
 echo "@ faults on: \$(env \$with SIGWARD=on /faults)"
 for order in first later; do
@@ -64,6 +67,34 @@ chmod 755 "$root/init"
 boot() { # KERNEL
     timeout 1200 qemu-system-aarch64 -M virt -cpu max -smp 2 -m 512 -nodefaults -display none -serial stdio \
         -no-reboot -kernel "$1" -initrd "$root.cpio" -append "console=ttyAMA0 quiet panic=-1" </dev/null |
-        tr -d '\r' | grep --line-buffered '^@'
+        tr -d '\r' | sed -n 's/^@ //p' | tee "$root/words"
 }
-boot "$1"
+
+check() { # a line that must have been printed
+    grep -qxE "$1" "$root/words" || { echo "arm64.sh: not so: $1" >&2; exit 1; }
+}
+
+prove() { # KERNEL
+    boot "$1"
+    dies="lived 0, killed by SIGSEGV $times, other 0"
+    lives="lived $times, killed by SIGSEGV 0, other 0"
+    check "faults plain: fresh [1-9][0-9]* child [1-9][0-9]* parent [0-9]+"
+    check "faults on: fresh 0 child 0 parent 0"
+    check "run --set SIGWARD=on -- /faults: fresh 0 child 0 parent 0"
+    for order in first later; do
+        check "8192 plain $order: $dies"
+        for mode in auto fix on; do
+            check "8192 $mode $order: $lives"
+        done
+    done
+    check "12288 plain first: $lives"
+    check "check: .*(not )?affected.*"
+}
+
+if [ $# -gt 0 ]; then
+    prove "$1"
+else
+    for name in ${KERNELS:-bookworm/cloud-arm64 trixie/cloud-arm64 trixie/arm64-16k}; do
+        prove "$(integration/vm/arm64-kernel.sh "${name%/*}" "${name#*/}")"
+    done
+fi

@@ -5,6 +5,9 @@ use core::ffi::c_long;
 /// A page has one of several sizes; the kernel says which.
 pub const PAGE: Option<usize> = None;
 
+/// Whether a thread's static data lies above its thread pointer.
+pub const THREAD_DATA_ABOVE: bool = true;
+
 /// What `largest_frame` asks.
 pub const FRAME_SOURCE: &str = "lengths of vectors";
 

@@ -66,6 +66,9 @@ fn enabled() -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
+/// Whether a thread's static data lies above its thread pointer.
+pub const THREAD_DATA_ABOVE: bool = false;
+
 /// The only size of a page, in bytes.
 pub const PAGE: Option<usize> = Some(4096);
 

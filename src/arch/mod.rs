@@ -8,7 +8,7 @@
 //! | what | used by |
 //! |---|---|
 //! | `syscall0` to `syscall6`: enter the kernel, by number of arguments | [`call`] |
-//! | `thread_pointer`, `stack_pointer` | [`residency`], [`signals`] |
+//! | `thread_pointer`, `stack_pointer`, `THREAD_DATA_ABOVE` | [`residency`], [`signals`] |
 //! | `call_on`: calls a function on another stack | [`lock`] |
 //! | `write_below`: a write further down the caller's stack | [`signals`] |
 //! | `RED_ZONE`, `largest_frame`, `usual_frame`, `FRAME_IS_FIXED`: the signal frame | [`frame`] |
@@ -52,7 +52,7 @@ mod cpuid;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub use cpuid::{
     ADDRESS_BITS, FRAME_IS_FIXED, FRAME_SOURCE, Features, IS_X86_64, LEAST_ALTSTACK, PAGE,
-    RED_ZONE, features, largest_frame, usual_frame,
+    RED_ZONE, THREAD_DATA_ABOVE, features, largest_frame, usual_frame,
 };
 
 #[cfg(target_arch = "aarch64")]

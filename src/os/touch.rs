@@ -135,8 +135,9 @@ mod tests {
         let child = call::clone_process().unwrap();
         if child == 0 {
             loop {
-                // SAFETY: sleeps until it is killed.
-                unsafe { libc::syscall(libc::SYS_pause) };
+                let none: *const libc::pollfd = core::ptr::null();
+                // SAFETY: no descriptors; sleeps until it is killed.
+                unsafe { libc::syscall(libc::SYS_ppoll, none, 0, none, none, 0) };
             }
         }
         let _copy = Copy(child);

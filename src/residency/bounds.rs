@@ -38,7 +38,9 @@ pub enum Attributes {
 /// block of whole pages, which before 2.27 includes the guard; musl puts it,
 /// with the thread's static data, above `size` bytes. Where they differ, this
 /// takes the narrower range: the block ends with the thread pointer's page, and
-/// the guard is part of it.
+/// the guard is part of it. Where a thread's static data lies above the thread
+/// pointer ([`THREAD_DATA_ABOVE`](crate::arch::THREAD_DATA_ABOVE)) glibc's block ends further up, by an
+/// unknown number of pages: there the caller must look for the guard.
 #[must_use]
 pub fn of_thread(attributes: Attributes, thread_pointer: usize) -> Bounds {
     match attributes {

@@ -207,7 +207,13 @@ pub fn adopt_thread(attributes: Attributes) {
     let bounds = bounds::of_thread(attributes, arch::thread_pointer());
     ask();
     serve();
-    record(wish(here).max(bounds.lowest), here);
+    let lowest = wish(here).max(bounds.lowest);
+    if arch::THREAD_DATA_ABOVE {
+        // The bounds may reach into the guard.
+        record(grown_to(lowest, here), here);
+        return;
+    }
+    record(lowest, here);
 }
 
 /// Where the main thread's stack, which ends at `end`, may lie.

@@ -24,7 +24,8 @@ that number: such a kernel is *not listed*, which is not \"affected\".
 Only rows of the kernel that every program can meet count for the exit code of `sigward check`. Rows that only
 checkpoint/restore or hand-made frames meet, or only some programs, say so.
 
-`cured` and `reduced` say what sigward does (on x86-64), `told only` that it does nothing but say so. How deep a row is
+`cured` and `reduced` say what sigward does (with the library for that
+processor, see [targets.md](targets.md)), `told only` that it does nothing but say so. How deep a row is
 proven: *shown in a VM* (on a kernel that has the defect), *pretended* (the defect is imitated, and the cure is tested
 against that), *read only*.
 
@@ -170,6 +171,7 @@ fn the_library_has_no_row_of_its_own() {
 const PROVEN_BY: &[(&str, &str, &str)] = &[
     ("linux-sigframe-fpu", "tests/residency.rs", "frames_deep_in_a_stack_do_not_fault"),
     ("altstack-size", "tests/altstack_size.rs", "the_kernel_gets_a_larger_one"),
+    ("arm64-altstack", "tests/arm64.rs", "a_stack_that_is_too_small_for_long_vectors_is_replaced"),
     ("x86-amx-denied", "tests/altstack_size.rs", "amx_is_granted_beside_a_small_stack"),
     ("freebsd-restart-r10", "integration/emulators/tests/freebsd.rs", "ours_survive"),
     ("stack-bounds", "tests/ordinary_stacks.rs", "nothing_beyond_the_stack_is_touched"),

@@ -302,7 +302,8 @@ impl Cure {
     }
 }
 
-/// How much of it sigward does, on x86-64 unless the row says otherwise.
+/// How much of it sigward does, with the library for that processor, unless the row says
+/// otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// sigward removes it. The text says by what.

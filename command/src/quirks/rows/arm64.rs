@@ -3,7 +3,9 @@
 use sigward::quirks::Confidence;
 
 use super::KERNEL;
-use crate::quirks::model::{Arch, Cpu, Cure, Harm, Need, Row, Trigger, Versions, Whom};
+use crate::quirks::model::{
+    Arch, Cpu, Cure, Harm, Need, Proof, Reach, Row, Trigger, Versions, Whom,
+};
 use crate::quirks::ranges::{Ranges, v};
 
 const ARM64: Row = Row { arches: &[Arch::Arm64], ..KERNEL };
@@ -172,9 +174,11 @@ pub static ROWS: &[Row] = &[
         whom: Whom::Programs("programs with alternate stacks of the old constant size"),
         harm: Harm::Crash,
         cure: Cure::Room,
+        reach: Reach::Cured("SIGWARD_SIZE=fix"),
+        proof: Proof::Shown,
         summary: "an alternate stack of the old constant size is too small for a frame with long \
                   vectors",
-        instead: "size stacks by AT_MINSIGSTKSZ; sigward has no arm64 library yet",
+        instead: "size stacks by AT_MINSIGSTKSZ",
         source: "libunwind/libunwind#935, 94b07c1f8c39",
         ..ARM64
     },

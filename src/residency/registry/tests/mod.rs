@@ -9,6 +9,7 @@ mod world;
 use std::cell::Cell;
 
 use super::*;
+use crate::os::page;
 use crate::os::tlb::Tlb;
 use crate::residency::ladder::{self, Stack};
 use crate::residency::watched::tests::alone;
