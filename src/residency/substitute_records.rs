@@ -152,6 +152,7 @@ const _: () = {
 const FIRST: &AtomicPtr<u8> = &BLOCK.force.substitutes;
 
 /// The page that `link` leads to.
+#[allow(clippy::cast_ptr_alignment, reason = "whole pages")]
 fn behind(link: &AtomicPtr<u8>) -> Option<&'static Records> {
     // SAFETY: null, or a page that is never unmapped.
     unsafe { link.load(Ordering::Acquire).cast::<Records>().as_ref() }

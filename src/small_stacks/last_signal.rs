@@ -75,8 +75,8 @@ fn last(stack: Stack) -> Option<c_int> {
             return None;
         }
         let places = (0..AT_ONCE).step_by(WORD).rev();
-        let found = places.filter_map(|place| bytes.get(place..place + END));
-        if let Some(signal) = found.filter_map(|frame| signal(frame, stack)).next() {
+        let mut found = places.filter_map(|place| bytes.get(place..place + END));
+        if let Some(signal) = found.find_map(|frame| signal(frame, stack)) {
             return Some(signal);
         }
         at = at.checked_sub(AT_ONCE).filter(|at| *at >= lowest)?;

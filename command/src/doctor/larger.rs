@@ -25,13 +25,12 @@ pub fn add(rows: &mut Vec<StackRow>, process: &Process, blocks: &[Block]) {
     for (at, larger) in all.enumerate() {
         let deepest = if at < MEASURED { larger.deepest(process).ok() } else { None };
         let known = rows.iter_mut().find(|row| row.base == larger.base && !row.is_ordinary());
-        match known {
-            Some(row) => fill(row, larger, deepest),
-            None => {
-                let mut row = alone(larger);
-                fill(&mut row, larger, deepest);
-                rows.push(row);
-            }
+        if let Some(row) = known {
+            fill(row, larger, deepest);
+        } else {
+            let mut row = alone(larger);
+            fill(&mut row, larger, deepest);
+            rows.push(row);
         }
     }
     rows.sort_by_key(|row| (row.thread, row.base));

@@ -73,6 +73,13 @@ const RUNTIMES: &[(&str, &str)] = &[
     ("/usr/bin/rustc", "rustc"),
     ("/usr/bin/erl", "erlang-base"),
 ];
+const MANAGED: &[(&str, &str)] = &[
+    GCC,
+    PYTHON,
+    ("/usr/bin/pip3", "python3-pip"),
+    ("/usr/bin/mcs", "mono-mcs"),
+    ("/usr/bin/go", "golang-go"),
+];
 const POSTGRES: &[(&str, &str)] = &[("/usr/lib/postgresql/15/bin/pgbench", "postgresql")];
 
 const fn cpython(name: &'static str, args: &'static [&'static str]) -> Suite {
@@ -160,6 +167,7 @@ pub static SUITES: &[Suite] = &[
     other("PostgreSQL: pgbench -C, crash recovery", "postgres", &[], POSTGRES),
     other("OpenJDK", "java", &[], &[("/usr/bin/javac", "openjdk-17-jdk-headless")]),
     other("libsigsegv, OCaml, Boost.Test, Rust, Erlang", "runtimes", &[], RUNTIMES),
+    other("Mono; .NET with a library in Go", "managed", &[], MANAGED),
     other("node", "node", &[], &[("/usr/bin/node", "nodejs")]),
     other("gdb", "gdb", &[], GDB),
     both(other("strace", "strace", &[], &[GCC, ("/usr/bin/strace", "strace")])),
