@@ -22,7 +22,7 @@ fi
 
 root=$(mktemp -d)
 trap 'rm -rf "$root" "$root.cpio"' EXIT
-mkdir "$root"/{bin,lib,proc,dev}
+mkdir "$root"/{bin,lib,proc,dev,run,tmp}
 cp "$cache/busybox-arm64" "$root/bin/busybox"
 cp "$library" "$root/libsigward.so"
 cp "$(packaging/cross/command aarch64 | tail -n 1)" "$root/sigward"
@@ -46,7 +46,7 @@ count() {
     echo "@ \$1: lived \$lived, killed by SIGSEGV \$died, other \$other"
 }
 with=LD_PRELOAD=/libsigward.so
-echo "@ frame \$(env \$with SIGWARD=on SIGWARD_LOG=info /bin/true 2>&1; LD_SHOW_AUXV=1 /sve 0 2>&1 | grep MINSIGSTKSZ)"
+echo "@ \$(LD_SHOW_AUXV=1 /sve 0 | grep MINSIGSTKSZ)"
 for words in check doctor "run -- /faults" "run --set SIGWARD=on -- /faults"; do
     /sigward \$words 2>&1 | sed "s|^|@ \$words: |"
 done

@@ -20,7 +20,7 @@ pub fn learn(size: usize) {
 }
 
 /// Binary logarithm of [`size`].
-#[inline(always)]
+#[inline]
 #[must_use]
 pub fn shift() -> u32 {
     match arch::PAGE {
@@ -31,7 +31,7 @@ pub fn shift() -> u32 {
 
 /// Bytes in a page, the unit of locking and faulting. A constant where the
 /// processor has only one size. Async-signal-safe.
-#[inline(always)]
+#[inline]
 #[must_use]
 pub fn size() -> usize {
     1 << shift()

@@ -99,7 +99,7 @@ fn touches_leaves(start: usize, last: usize) -> bool {
 }
 
 /// The first address after the tree's.
-#[inline(always)]
+#[inline]
 fn root_end() -> usize {
     Root::PAGES.saturating_mul(page::size())
 }

@@ -98,7 +98,7 @@ pub(super) struct Leaf {
 
 impl Leaf {
     /// Bits of an address within a leaf.
-    #[inline(always)]
+    #[inline]
     pub(super) fn bits() -> u32 {
         Leaf::PAGES.ilog2() + page::shift()
     }
