@@ -86,6 +86,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     let strategy = wait::stand_down();
     let left = residency::stand_down();
     let remedy = left.map(|_| small_stacks::stand_down());
+    let filtered = small_stacks::filtered(true);
     let worked = left.is_some() || strategy != Strategy::Off;
     if worked {
         log::warn!("standing down: the program installs a seccomp filter");
@@ -95,6 +96,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     let result = commit();
     if failed(&result) {
         stderr::reopen(spoke);
+        small_stacks::filtered(filtered);
         if let (Some(remedy), Some(left)) = (remedy, left) {
             small_stacks::resume(remedy);
             residency::stand_up(left);

@@ -23,6 +23,21 @@ pub(crate) fn memory_is_locked_ahead() {
     LOCKED_AHEAD.store(true, Ordering::Relaxed);
 }
 
+/// Whether a filter of the program's may forbid munmap(2).
+static STAYS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program has installed a seccomp filter, or is about to, which may
+/// kill it for munmap(2): then what is mapped stays, and is used again. Returns
+/// what was so before. Async-signal-safe.
+pub(crate) fn stay(filtered: bool) -> bool {
+    STAYS.swap(filtered, Ordering::Relaxed)
+}
+
+/// Whether our stacks stay mapped.
+pub(super) fn stays() -> bool {
+    STAYS.load(Ordering::Relaxed)
+}
+
 /// Maps a stack of at least `size` bytes, in whole pages, above a guard page.
 pub(super) fn make(size: usize) -> Option<Stack> {
     let size = size.checked_next_multiple_of(page::size())?;

@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use super::ladder::Stack;
-use super::stack_memory::unmap;
+use super::stack_memory::{stays, unmap};
 use crate::os::{call, page};
 use crate::state::block::BLOCK;
 
@@ -120,12 +120,22 @@ impl Substitute {
         self.is_own(0) && self.state() == IDLE
     }
 
-    /// Unmaps the stack. Only for whoever took the record.
+    /// Whether the stack stands in for nothing: nobody has a context there.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.asked() == NOWHERE && self.is_orphan()
+    }
+
+    /// Unmaps the stack, or lets another thread have it. Only for whoever took
+    /// the record.
     pub(super) fn give_back(&self) {
         let stack = self.actual();
         self.asked.set(NOWHERE);
-        self.actual.set(NOWHERE);
         self.thread.store(0, Ordering::Relaxed);
+        if stays() && stack.base != 0 {
+            self.become_(IDLE);
+            return;
+        }
+        self.actual.set(NOWHERE);
         if stack.base != 0 {
             // SAFETY: `make` made it, and no thread uses it any more.
             unsafe { unmap(stack) };

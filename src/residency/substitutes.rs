@@ -16,7 +16,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ladder::Stack;
-use super::stack_memory::make;
+use super::stack_memory::{make, stays};
 use super::substitute_records::{FREE, IDLE, IN_FORCE, Substitute, free, records};
 pub(crate) use super::substitute_records::{Replaced, any};
 use crate::arch;
@@ -28,9 +28,10 @@ const ENDED: usize = 1;
 /// The most stacks of ours that one thread may have.
 const MOST: usize = 1024;
 
-/// The most stacks of ours in all. Each takes two mappings, of which a process
-/// has 65,530 by default.
-const MOST_IN_ALL: usize = 12_288;
+/// The most stacks of ours in all. Each takes two mappings, and three where the
+/// kernel cannot join them with others, of 65,530 that a process has by default:
+/// half of those are left to the program.
+const MOST_IN_ALL: usize = 10_240;
 
 /// How many stacks of threads that have ended are kept: another thread may
 /// still resume a context on one of them.
@@ -102,7 +103,9 @@ pub(crate) fn claim(
         // The memory is registered again: what was on our stack is gone.
         // Without the comparison, one stack for each thread: a plant for tests
         // that must fail with it.
-        let same = (it.asked().base == asked.base || cfg!(sigward_plant = "careless_stacks"))
+        let same = (it.asked().base == asked.base
+            || it.is_vacant()
+            || cfg!(sigward_plant = "careless_stacks"))
             && actual.size >= size;
         let apart = here.wrapping_sub(actual.base) >= actual.size;
         let before = if mine && it.state() == IN_FORCE { IN_FORCE } else { IDLE };
@@ -178,6 +181,7 @@ fn sweep(asked: Stack, now: usize, ended: impl Fn(c_int) -> bool) {
         let gone = match it.state() {
             IN_FORCE => tid != 0 && ended(tid) && it.take(IN_FORCE),
             IDLE => {
+                // A context that was left on it would have its frames at the top.
                 let mapped = place.overlaps(asked) || !call::is_free(place.base, place.size);
                 !mapped && it.take(IDLE)
             }
@@ -200,6 +204,11 @@ pub(crate) fn thread_end() {
     }
     let thread = arch::thread_pointer();
     let own = || records().filter(|it| it.is_own(thread));
+    if stays() {
+        // The kernel may not be asked either.
+        own().filter(|it| it.take(IN_FORCE) || it.take(IDLE)).for_each(Substitute::orphan);
+        return;
+    }
     let now = call::current_altstack().map_or(0, |now| now.ss_sp as usize);
     for it in own() {
         if it.actual().base == now && now != 0 {

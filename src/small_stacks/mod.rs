@@ -84,6 +84,12 @@ pub fn memory_is_locked_ahead() {
     stack_memory::memory_is_locked_ahead();
 }
 
+/// Whether the program has installed a seccomp filter, or is about to: then our
+/// stacks are not unmapped. Returns what was so before. Async-signal-safe.
+pub fn filtered(filtered: bool) -> bool {
+    stack_memory::stay(filtered)
+}
+
 /// Sets the remedy, in which the default needs no write.
 pub(crate) fn resume(remedy: Remedy) {
     REMEDY.store(remedy as u8, Ordering::Relaxed);
@@ -218,7 +224,7 @@ fn told_full() {
     static TOLD: AtomicU8 = AtomicU8::new(0);
     if TOLD.swap(1, Ordering::Relaxed) == 0 {
         log::warn!(
-            "a thread has 1,024 stacks of ours, or all have 12,288: further ones stay as they are"
+            "a thread has 1,024 stacks of ours, or all have 10,240: further ones stay as they are"
         );
     }
 }

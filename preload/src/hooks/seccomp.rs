@@ -9,6 +9,7 @@ use core::ffi::{c_int, c_long};
 
 use sigward_core::events::memory_calls::Commit;
 use sigward_core::os::{errno, user_memory};
+use sigward_core::small_stacks;
 use sigward_core::standdown;
 
 use crate::arch;
@@ -21,8 +22,19 @@ pub const NUMBERS: &[c_long] = &[libc::SYS_prctl, libc::SYS_seccomp];
 /// arguments.
 #[inline(never)] // for depth
 pub fn by_number(number: c_long, arguments: [usize; 3], commit: Commit<'_>) -> isize {
-    // Under a filter that is in place already we make no call, not even to ask.
-    if standdown::has_work() && installs_filter(number, arguments) {
+    if !standdown::has_work() {
+        // Under a filter that is in place already we make no call, not even to ask.
+        if !installs_filter(number, arguments, |address| address != 0) {
+            return commit();
+        }
+        let before = small_stacks::filtered(true);
+        let result = commit();
+        if result < 0 {
+            small_stacks::filtered(before);
+        }
+        return result;
+    }
+    if installs_filter(number, arguments, may_be_a_filter) {
         // A positive result is a listener, or a thread that could not be
         // included. In the second case no filter is in place, but standing down
         // does no harm.
@@ -32,18 +44,23 @@ pub fn by_number(number: c_long, arguments: [usize; 3], commit: Commit<'_>) -> i
     }
 }
 
-/// Whether the call may succeed, as far as can be known in advance.
-fn installs_filter(number: c_long, [first, second, third]: [usize; 3]) -> bool {
+/// Whether the call may succeed, as far as can be known in advance. `is_filter`
+/// tells whether one may be at an address.
+fn installs_filter(
+    number: c_long,
+    [first, second, third]: [usize; 3],
+    is_filter: fn(usize) -> bool,
+) -> bool {
     const SET_MODE_STRICT: usize = 0;
     const SET_MODE_FILTER: usize = 1;
     const MODE_FILTER: usize = libc::SECCOMP_MODE_FILTER as usize;
     match (number, first) {
         (libc::SYS_prctl, _) if first as c_int != libc::PR_SET_SECCOMP => false,
-        (libc::SYS_prctl, _) => second != MODE_FILTER || may_be_a_filter(third),
+        (libc::SYS_prctl, _) => second != MODE_FILTER || is_filter(third),
         // This operation takes neither flags nor an argument.
         (_, SET_MODE_STRICT) => second == 0 && third == 0,
         // The kernel may know flags that we do not.
-        (_, SET_MODE_FILTER) => may_be_a_filter(third),
+        (_, SET_MODE_FILTER) => is_filter(third),
         _ => false,
     }
 }

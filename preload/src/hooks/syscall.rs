@@ -21,14 +21,23 @@ use crate::arch;
 use crate::memory_calls;
 use crate::originals::{self, Id};
 
-/// One bit for each system call number below 512 that a hook watches. The call
-/// that sets an alternate stack is watched from the start, as small stacks are
-/// mended where nothing is written at load.
+/// One bit for each system call number below 512 that a hook watches. Those that
+/// small stacks need are watched from the start, as these are mended where
+/// nothing is written at load.
 static WATCHED: [AtomicU64; 8] = {
-    let mut words = [const { AtomicU64::new(0) }; 8];
-    let number = libc::SYS_sigaltstack as usize;
-    words[number / 64] = AtomicU64::new(1 << (number % 64));
-    words
+    let mut words = [0; 8];
+    let mut rest: &[c_long] = &[libc::SYS_sigaltstack, libc::SYS_seccomp, libc::SYS_prctl];
+    while let [number, more @ ..] = rest {
+        words[*number as usize / 64] |= 1 << (*number as usize % 64);
+        rest = more;
+    }
+    let mut watched = [const { AtomicU64::new(0) }; 8];
+    let mut at = 0;
+    while at < words.len() {
+        watched[at] = AtomicU64::new(words[at]);
+        at += 1;
+    }
+    watched
 };
 
 /// Watches the calls in `numbers` from now on; all others pass. Call this once,
