@@ -51,3 +51,29 @@ fn the_size_is_that_of_the_last_success() {
 fn a_coroutine_may_fork_in_another_thread() {
     same("forks", &[Libc::Glibc], "child: 1792\n");
 }
+
+/// A filter of the program's may be fatal for munmap(2). (musl unmaps the stacks of threads itself.)
+#[test]
+fn nothing_is_unmapped_under_a_filter() {
+    let run = Run::new(build("small_under_filter", Libc::Glibc).unwrap());
+    let with = |mode: &str| run.clone().sigward(mode).env("SIGWARD_FRAME", LARGE_FRAME);
+    let fix = with("on").env("SIGWARD_SIZE", "fix");
+    for run in [run.clone(), with("auto"), with("on"), fix] {
+        let outcome = run.output().unwrap();
+        assert!(outcome.success(), "{outcome:?}");
+        assert_eq!(outcome.stdout, "taken 401\n", "{outcome:?}");
+    }
+}
+
+#[test]
+fn large_stacks_go_with_the_memory_that_is_unmapped() {
+    for &libc in libcs() {
+        let run = Run::new(build("large_unmapped", libc).unwrap());
+        let fix = run.clone().sigward("on").env("SIGWARD_SIZE", "fix");
+        for run in [run, fix] {
+            let outcome = run.output().unwrap();
+            assert!(outcome.success(), "{libc:?}: {outcome:?}");
+            assert_eq!(outcome.stdout, "few mappings\n", "{libc:?}: {outcome:?}");
+        }
+    }
+}

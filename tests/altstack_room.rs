@@ -177,16 +177,16 @@ fn one_thread_holds_no_more_than_a_bound() {
     }
 }
 
-/// The same for all threads together: 12,288. With that many, each registration takes a millisecond.
+/// The same for all threads together: 10,240. With that many, each registration takes a millisecond.
 #[test]
 fn a_process_holds_no_more_than_a_bound() {
     let with = program("many_stacks", Libc::Glibc).arg("threads").sigward("auto");
     let with = with.env("SIGWARD_SIZE", "fix").env("SIGWARD_FRAME", LARGE_FRAME);
     let with = with.env("SIGWARD_LOG", "warn").deadline(Duration::from_secs(120));
     let outcome = with.output().unwrap();
-    let all = "elsewhere 12288, the first ones 1, wrong 0, handlers 0\n";
+    let all = "elsewhere 10240, the first ones 1, wrong 0, handlers 0\n";
     assert_eq!(outcome.stdout, all, "{outcome:?}");
-    assert_eq!(outcome.stderr.matches("or all have 12,288").count(), 1, "{outcome:?}");
+    assert_eq!(outcome.stderr.matches("or all have 10,240").count(), 1, "{outcome:?}");
 }
 
 /// A handler that leaves by swapcontext, and coroutines: with one stack of ours for each thread,

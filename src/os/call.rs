@@ -423,13 +423,13 @@ pub fn map_memory(length: usize) -> Outcome {
     harmless(numbers::MMAP, [far_away(length), length, protection, flags, usize::MAX, 0])
 }
 
-/// Whether nothing is mapped in `[start, start + length)`; false in doubt.
-/// Changes nothing: mprotect(2) fails with ENOMEM where nothing is mapped, and
-/// with EINVAL where something is that does not grow upwards, as nothing does
-/// on this architecture.
+/// Whether nothing is mapped in `[start, start + length)`, or at the top of a
+/// longer range; false in doubt. Changes nothing: mprotect(2) fails with ENOMEM
+/// where nothing is mapped, and with EINVAL where something is that does not
+/// grow upwards, as nothing does on this architecture.
 #[must_use]
 pub fn is_free(start: usize, length: usize) -> bool {
-    /// Larger stacks are not worth so many calls.
+    /// More are not worth so many calls.
     const MOST: usize = 32;
     const PROT_GROWSUP: c_int = 0x0200_0000;
     let pages = Pages::around(start, start.saturating_add(length));
@@ -437,7 +437,7 @@ pub fn is_free(start: usize, length: usize) -> bool {
     let free = |page: usize| {
         protect(page.wrapping_mul(page::size()), page::size(), protection) == Err(Errno::ENOMEM)
     };
-    !pages.is_empty() && pages.count() <= MOST && pages.numbers().all(free)
+    !pages.is_empty() && pages.numbers().rev().take(MOST).all(free)
 }
 
 /// Copies `buffer.len()` bytes from `start` by process_vm_readv(2) from
