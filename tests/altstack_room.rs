@@ -41,7 +41,7 @@ fn assert_lives(run: &Run, what: &str) {
 /// A guard inside the registered range, as .NET's: by its size the stack is large enough.
 #[test]
 fn a_guard_inside_does_not_count() {
-    let frame = sigward::arch::usual_frame();
+    let frame = sigward::arch::usual_frame(sigward::arch::largest_frame);
     let stack = [16_384, 4096, 16_384 - 4096 - frame + 600];
     for &libc in libcs() {
         for thread in THREADS {
@@ -61,7 +61,7 @@ fn a_guard_inside_does_not_count() {
 /// A profiler's signal nests in a handler that fits by itself.
 #[test]
 fn two_frames_are_needed() {
-    let frame = sigward::arch::usual_frame();
+    let frame = sigward::arch::usual_frame(sigward::arch::largest_frame);
     // More than what is rounded up in two frames.
     let stack = [16_384, 0, 16_384 - 2 * frame + 1200];
     for &libc in libcs() {

@@ -1,7 +1,7 @@
 //! The library for 64-bit ARM, under an emulator of that processor's user mode, which writes signal
 //! frames itself: whether they fault is shown on real kernels only, by `make arm64-vm`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use sigward_harness::artifacts::preload_arm64;
@@ -18,7 +18,7 @@ fn is_there() -> bool {
 }
 
 /// A run under the emulator, with variables for the program.
-fn run(program: &PathBuf, variables: &[(&str, &str)]) -> Run {
+fn run(program: &Path, variables: &[(&str, &str)]) -> Run {
     let libraries = cross_compiler().ancestors().nth(2).unwrap().join("aarch64-linux-gnu");
     let mut run = Run::new("qemu-aarch64").args(["-cpu", "max", "-L"]).arg(libraries);
     for (name, value) in variables {
@@ -28,7 +28,7 @@ fn run(program: &PathBuf, variables: &[(&str, &str)]) -> Run {
 }
 
 /// With the library, and `SIGWARD` set to `mode`.
-fn with(program: &PathBuf, mode: &str, more: &[(&str, &str)]) -> Run {
+fn with(program: &Path, mode: &str, more: &[(&str, &str)]) -> Run {
     let library = preload_arm64().to_str().unwrap();
     run(program, &[&[("LD_PRELOAD", library), ("SIGWARD", mode)], more].concat())
 }

@@ -361,7 +361,7 @@ fn the_frame_and_what_follows_from_it() {
         let config = Config { frame: pretended, ..mode(Mode::On) };
         let plan = make(&config, healthy(), facts);
         assert_eq!(plan.frame, Part { value, reason });
-        assert_eq!(plan.headroom, 2 * value + 2048 + crate::arch::RED_ZONE);
+        assert_eq!(plan.headroom, 2 * value + 2048 + arch::RED_ZONE);
         let armed = Ordinary::Armed(plan.headroom + (32 << 10));
         assert_eq!(plan.ordinary, Part { value: armed, reason: Reason::Default });
         // The frame does not matter if nothing is held or counted.

@@ -120,7 +120,7 @@ impl Libc {
     fn present(self) -> bool {
         let compiler = self.compiler();
         match self {
-            Self::Glibc => true,
+            Self::Glibc | Self::Arm64 => true,
             // Some day the mirrors will drop Debian 11.
             Self::OldGlibc => need::optional(
                 compiler.exists(),
@@ -136,7 +136,6 @@ impl Libc {
                 "glibc 2.31 for 32-bit programs",
                 "integration/harness/fetch-old-glibc --32",
             ),
-            Self::Arm64 => true,
             Self::Musl32 => need::optional(
                 compiler.exists(),
                 "musl for 32-bit programs",

@@ -10,6 +10,12 @@ pub const RED_ZONE: usize = 0;
 /// (`MINSIGSTKSZ`).
 pub const LEAST_ALTSTACK: usize = 5120;
 
+/// In a signal frame, from its lowest byte on: where the kernel stores which
+/// alternate stack was set. `siginfo_t`, and two words of `ucontext_t`.
+pub(crate) const FRAME_STACK: usize = 128 + 16;
+/// The same for the signal's number: it begins `siginfo_t`.
+pub(crate) const FRAME_SIGNAL: usize = 0;
+
 /// `siginfo_t`, `ucontext_t` with its 4 KiB for records, the frame record, and
 /// alignment.
 const BASE: usize = 128 + 592 - 128 + 4096 + 16 + 16;
