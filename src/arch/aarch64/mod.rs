@@ -5,6 +5,7 @@ mod frame;
 mod linux;
 mod registers;
 mod stack;
+pub(crate) use frame::{FRAME_SIGNAL, FRAME_STACK};
 pub(crate) use stack::{call_on, write_below};
 pub use {
     frame::{LEAST_ALTSTACK, RED_ZONE, largest_frame},
