@@ -96,7 +96,7 @@ pub fn confining<R>(failed: impl Fn(&R) -> bool, commit: impl FnOnce() -> R) -> 
     let result = commit();
     if failed(&result) {
         stderr::reopen(spoke);
-        small_stacks::filtered(filtered);
+        let _ = small_stacks::filtered(filtered);
         if let (Some(remedy), Some(left)) = (remedy, left) {
             small_stacks::resume(remedy);
             residency::stand_up(left);

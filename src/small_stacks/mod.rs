@@ -86,6 +86,7 @@ pub fn memory_is_locked_ahead() {
 
 /// Whether the program has installed a seccomp filter, or is about to: then our
 /// stacks are not unmapped. Returns what was so before. Async-signal-safe.
+#[must_use]
 pub fn filtered(filtered: bool) -> bool {
     stack_memory::stay(filtered)
 }

@@ -37,7 +37,7 @@ fn document() -> String {
     let mut text = HEAD.to_owned();
     for (layer, title) in [
         (Layer::Kernel, "Kernels"),
-        (Layer::Emulator, "Programs that play a kernel or a processor"),
+        (Layer::Emulator, "Programs that imitate a kernel or a processor"),
         (Layer::Libc, "C libraries"),
         (Layer::Runtime, "Runtimes and programs"),
     ] {

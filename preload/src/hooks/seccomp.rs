@@ -30,7 +30,7 @@ pub fn by_number(number: c_long, arguments: [usize; 3], commit: Commit<'_>) -> i
         let before = small_stacks::filtered(true);
         let result = commit();
         if result < 0 {
-            small_stacks::filtered(before);
+            let _ = small_stacks::filtered(before);
         }
         return result;
     }
