@@ -7,7 +7,7 @@ use crate::os::line::Line;
 use crate::os::{call, page, stderr};
 use crate::plan::Rung;
 use crate::residency;
-use crate::state::block::{self, names};
+use crate::state::published_block::{self, names};
 use crate::state::stats;
 
 static WANTED: AtomicBool = AtomicBool::new(false);
@@ -33,7 +33,7 @@ fn print() {
         line,
         "sigward[{}]: duty={} stacks={}",
         call::getpid(),
-        names::DUTY.own(block::planned_duty()),
+        names::DUTY.own(published_block::planned_duty()),
         stats::STACKS.read()
     );
     for each in Rung::ALL {

@@ -78,7 +78,7 @@ fn breaches(library: &Path, exports: &BTreeSet<String>) -> Vec<String> {
 
 /// The hook list in the library's source.
 fn hooked() -> BTreeSet<String> {
-    let source = artifacts::workspace().join("preload/src/originals.rs");
+    let source = artifacts::workspace().join("preload/src/hooks/list.rs");
     let source = fs::read_to_string(source).unwrap();
     let (_, list) = source.split_once("\nnames! {\n    hooked {\n").unwrap();
     let (list, _) = list.split_once('}').unwrap();

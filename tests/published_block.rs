@@ -12,7 +12,7 @@ use std::time::Duration;
 use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, SectionHeader};
-use sigward::state::block::{FORK_COPIES, names};
+use sigward::state::published_block::{FORK_COPIES, names};
 use sigward_harness::programs::{Libc, build, libcs};
 use sigward_harness::{artifacts, need};
 use sigward_reader::block::Counters;

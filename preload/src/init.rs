@@ -12,7 +12,7 @@ use sigward_core::plan::{
 };
 use sigward_core::residency::{self, Policy, frame, ordinary};
 use sigward_core::small_stacks::{self, depth, every_thread, onstack};
-use sigward_core::state::block::{self, Published};
+use sigward_core::state::published_block::{self, Published};
 use sigward_core::{log as sink, summary, wait as core_wait};
 
 use crate::facts::ThisProcess;
@@ -42,7 +42,7 @@ extern "C" fn on_load() {
     if config.inherit == Inherit::Off {
         leave_preload(process.startup);
     }
-    block::publish(&Published::from(&plan));
+    published_block::publish(&Published::from(&plan));
     obey(&plan, process.startup);
     log_plan(&config, &plan);
 }

@@ -1,8 +1,8 @@
 //! `libsigward.so`: the hooks that `LD_PRELOAD` puts in front of libc.
 //!
-//! Only the edges are here; the crate `sigward` does the work. `originals.rs`
+//! Only the edges are here; the crate `sigward` does the work. `hooks/list.rs`
 //! is the list of hooks, and a test compares the exported symbols with it. The
-//! folder `hooks/` has their bodies, one file per family of libc functions.
+//! folder has their bodies, one file per family of libc functions.
 //!
 //! The library is `no_std`, allocates nothing, needs no other library, and
 //! links only if it contains no panic path (see [`no_panic`]).

@@ -6,7 +6,7 @@
 
 use core::arch::global_asm;
 
-use sigward_core::state::block::{BLOCK, NOTE_NAME, NOTE_TYPE};
+use sigward_core::state::published_block::{BLOCK, NOTE_NAME, NOTE_TYPE};
 
 global_asm!(
     ".pushsection .note.sigward, \"a\", @note",

@@ -10,67 +10,16 @@
 //! loader's lock.
 
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 
 use sigward_core::loaded::{self, Header, Name, Object, SymbolList, SymbolNames};
 use sigward_core::os::errno;
 use sigward_core::residency::ladder::Stack;
 use sigward_core::startup_objects::StartupObjects;
 
+use crate::hooks::list::NAMES;
+pub use crate::hooks::list::{FOUND, Id};
 use crate::{fallbacks, weak_symbols};
-
-/// Defines [`Id`] and the table of names.
-macro_rules! names {
-    (hooked { $($hooked:ident)* } needed { $($needed:ident)* }) => {
-        /// The names that are looked up, by their position in the table.
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "libc's names")]
-        #[derive(Clone, Copy)]
-        pub enum Id { $($hooked,)* $($needed,)* }
-
-        const COUNT: usize = [$(Id::$hooked,)* $(Id::$needed,)*].len();
-
-        static NAMES: SymbolList<COUNT> = SymbolList::new(concat!(
-            $(stringify!($hooked), "\0",)*
-            $(stringify!($needed), "\0",)*
-        ));
-
-        /// What was found so far, by [`Id`]: an address that stays valid, or 0.
-        pub static FOUND: [AtomicUsize; COUNT] = [const { AtomicUsize::new(0) }; COUNT];
-    };
-}
-
-// The only list of names. `hooked`: what we export, and whose originals the
-// hooks call. `needed`: what else we call in libc.
-names! {
-    hooked {
-        // hooks/signal.rs
-        sigaction __sigaction sigaltstack sigstack
-        signal ssignal bsd_signal sysv_signal __sysv_signal sigset siginterrupt
-        // hooks/wait.rs
-        wait __wait waitpid __waitpid wait3 wait4 waitid
-        // hooks/syscall.rs
-        syscall
-        // hooks/memory.rs
-        madvise process_madvise munmap mmap mmap64 mremap brk sbrk shmat shmdt
-        mprotect pkey_mprotect mlock mlock2 mlockall munlock munlockall
-        // hooks/seccomp.rs
-        prctl
-        // hooks/fork.rs
-        _Fork
-        // hooks/thread.rs
-        pthread_create thrd_create
-    }
-    needed {
-        __errno_location
-        pthread_setcanceltype pthread_setcancelstate
-        pthread_key_create pthread_setspecific
-        pthread_attr_init pthread_attr_destroy pthread_attr_getstack
-        pthread_attr_getstacksize pthread_attr_getguardsize pthread_attr_setstacksize
-        __register_atfork pthread_atfork
-        getauxval
-        fork
-    }
-}
 
 /// The objects that followed ours at load, and later ones that are never
 /// unloaded. If there are too many at load, the others are searched at once.

@@ -1,7 +1,7 @@
 //! One block, of any version and pointer width.
 
-use sigward::state::block::{MAGIC, Published, VERSION};
 pub use sigward::state::deepest::Signal;
+use sigward::state::published_block::{MAGIC, Published, VERSION};
 
 use crate::cursor::Cursor;
 use crate::error::Error;
@@ -56,11 +56,11 @@ pub struct Block {
 pub struct Force {
     /// Odd while the plan or the table changes; 0 before there is a plan.
     pub generation: u32,
-    /// [`names::DUTY`](sigward::state::block::names::DUTY).
+    /// [`names::DUTY`](sigward::state::published_block::names::DUTY).
     pub duty: u8,
-    /// [`names::REMEDY`](sigward::state::block::names::REMEDY).
+    /// [`names::REMEDY`](sigward::state::published_block::names::REMEDY).
     pub remedy: u8,
-    /// [`names::WAIT`](sigward::state::block::names::WAIT).
+    /// [`names::WAIT`](sigward::state::published_block::names::WAIT).
     pub wait: u8,
 }
 
@@ -89,7 +89,7 @@ pub struct StackTable {
     pub published: u16,
 }
 
-/// The counters, described under the same names in [`sigward::state::block::Counters`].
+/// The counters, described under the same names in [`sigward::state::published_block::Counters`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "documented there")]
 pub struct Counters {
@@ -101,7 +101,7 @@ pub struct Counters {
     pub pinned: Option<u64>,
     /// The most pages pinned at one time.
     pub most_pinned: Option<u64>,
-    /// Stacks by [`names::RUNG`](sigward::state::block::names::RUNG).
+    /// Stacks by [`names::RUNG`](sigward::state::published_block::names::RUNG).
     pub rungs: [Option<u64>; 4],
     /// Zeroes if none was measured.
     pub deepest: Option<Deepest>,

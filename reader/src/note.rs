@@ -4,7 +4,7 @@
 use object::elf::{FileClass, FileHeader32, FileHeader64, PF_W, PT_LOAD, PT_NOTE};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 use object::{LittleEndian, elf};
-use sigward::state::block::{NOTE_NAME, NOTE_TYPE};
+use sigward::state::published_block::{NOTE_NAME, NOTE_TYPE};
 
 use crate::maps::Mapping;
 use crate::source::Source;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use sigward::state::block::VERSION;
+use sigward::state::published_block::VERSION;
 
 use crate::block::{Block, HEAD, Head, LARGEST, StackTable};
 use crate::error::Error;

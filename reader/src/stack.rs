@@ -1,6 +1,6 @@
 //! One entry of the table of stacks.
 
-use sigward::state::block::names;
+use sigward::state::published_block::names;
 
 use crate::cursor::Cursor;
 

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sigward::state::block::{MAGIC, NOTE_NAME, VERSION};
+use sigward::state::published_block::{MAGIC, NOTE_NAME, VERSION};
 use sigward_reader::block::Block;
 use sigward_reader::maps::Mapping;
 use sigward_reader::stack::{EntryLayout, Range, Slot};

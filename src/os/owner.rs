@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use super::{call, page};
 
 /// The process that keeps its state here. Everything is async-signal-safe once
-/// the memory is claimed. Other processes may read it: see [`crate::state::block`].
+/// the memory is claimed. Other processes may read it: see [`crate::state::published_block`].
 #[repr(C)]
 pub struct Owner {
     pid: AtomicI32,

@@ -18,7 +18,7 @@ use crate::os::lock::{self, Lock};
 use crate::os::owner::Owner;
 use crate::os::signals::Blocked;
 pub use crate::plan::Duty;
-use crate::state::block::BLOCK;
+use crate::state::published_block::BLOCK;
 use crate::state::stats;
 
 /// How stacks are kept resident; fixed at load.

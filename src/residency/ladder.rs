@@ -1,5 +1,5 @@
 //! Which pages of a stack to make resident, and how, best attempt first. Pure.
-//! Why a given stack got no more than it did, is decided in `registry/hold.rs`.
+//! Why a given stack got no more than it did, is decided in `registry/lock_or_touch.rs`.
 
 use crate::os::page::Pages;
 pub use crate::plan::Rung;

@@ -7,7 +7,7 @@ use crate::os::errno::Errno;
 use crate::os::page::{self, Pages};
 use crate::os::tlb::Tlb;
 use crate::os::{call, signals, touch, user_memory};
-use crate::state::block::BLOCK;
+use crate::state::published_block::BLOCK;
 
 /// The kernel's memory calls; the tests substitute a model.
 pub trait Memory {

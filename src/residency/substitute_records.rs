@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering}
 use super::ladder::Stack;
 use super::stack_memory::{stays, unmap};
 use crate::os::{call, page};
-use crate::state::block::BLOCK;
+use crate::state::published_block::BLOCK;
 
 /// No record.
 pub(super) const FREE: u32 = 0;

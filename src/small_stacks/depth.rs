@@ -20,7 +20,7 @@ use crate::os::{call, page, stderr};
 use crate::plan::Depth;
 use crate::residency::charge::OWNER;
 use crate::residency::ladder::Stack;
-use crate::state::block::BLOCK;
+use crate::state::published_block::BLOCK;
 
 static WANTED: AtomicU8 = AtomicU8::new(0);
 

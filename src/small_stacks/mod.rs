@@ -35,7 +35,7 @@ use crate::residency::ladder::Stack;
 use crate::residency::origin;
 use crate::residency::stack_memory;
 use crate::residency::substitutes::{self, Claim, Refusal, Replaced};
-use crate::state::block::{self, BLOCK};
+use crate::state::published_block::{self, BLOCK};
 use crate::state::stats;
 
 const REMEDY: &AtomicU8 = &BLOCK.force.remedy;
@@ -300,7 +300,7 @@ pub fn finish(
         if result == 0 {
             is_over(old);
         }
-        if !substitutes::any() && block::is_inert_for_good() {
+        if !substitutes::any() && published_block::is_inert_for_good() {
             LOOK.swap(0, Ordering::Relaxed);
         }
         return result;

@@ -1,8 +1,8 @@
-//! The counters. They are in the published [`block`](crate::state::block), and
+//! The counters. They are in the published [`published_block`](crate::state::published_block), and
 //! [`summary`](crate::summary) prints them.
 
 use crate::plan::Rung;
-use crate::state::block::{BLOCK, Counter, Gauge};
+use crate::state::published_block::{BLOCK, Counter, Gauge};
 
 /// Alternate stacks that were set or found.
 pub const STACKS: &Counter = &BLOCK.counters.stacks;

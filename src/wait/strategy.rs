@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 pub use crate::plan::Strategy;
 #[cfg(target_os = "linux")]
-use crate::state::block::BLOCK;
+use crate::state::published_block::BLOCK;
 
 /// On Linux other processes may read it.
 #[cfg(target_os = "linux")]

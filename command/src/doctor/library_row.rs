@@ -1,7 +1,7 @@
 //! What the library in a process publishes, in words.
 
 use serde::Serialize;
-use sigward::state::block::{FORK_COPIES, names};
+use sigward::state::published_block::{FORK_COPIES, names};
 use sigward_reader::block::{self, Counters, Signal};
 use sigward_reader::process::Block;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sigward::config::preload;
-use sigward::state::block::names::Names;
+use sigward::state::published_block::names::Names;
 use sigward_reader::{Process, Unreadable, process::Block, stack::Stack};
 
 use super::super::exit::Exit;

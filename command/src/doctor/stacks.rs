@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use sigward::state::block::names;
+use sigward::state::published_block::names;
 use sigward_reader::stack::{Range, Stack};
 
 use super::kernel_view::{self, Area, Pagemap};

@@ -1,6 +1,6 @@
-//! The hooks: thin edges. The list of them is in [`crate::originals`], which is
-//! where a new one begins. Each checks whether there is anything to do, calls
-//! the crate `sigward` with the original as a closure, and returns.
+//! The hooks: thin edges. A new one begins in [`list`]. Each checks whether there
+//! is anything to do, calls the crate `sigward` with the original as a closure,
+//! and returns.
 
 /// Defines an exported function in front of libc's of the same name.
 ///
@@ -70,6 +70,7 @@ macro_rules! hook {
 }
 
 pub mod fork;
+pub mod list;
 mod memory;
 #[cfg(target_arch = "x86")]
 mod old_calls;

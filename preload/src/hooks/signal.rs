@@ -15,7 +15,7 @@ use sigward_core::os::errno;
 use sigward_core::residency::{self, ordinary};
 use sigward_core::small_stacks::{self, every_thread, onstack, overflow};
 use sigward_core::standdown;
-use sigward_core::state::block;
+use sigward_core::state::published_block;
 use sigward_core::wait::gate;
 
 use super::thread;
@@ -86,7 +86,7 @@ unsafe extern "C" fn set(new: *const stack_t, old: *mut stack_t) -> c_int {
         every_thread::hold_again();
         return result;
     }
-    if block::is_inert_for_good() {
+    if published_block::is_inert_for_good() {
         // Helgrind and drd would report a plain store as a race of the program.
         ROUTE.swap(original as *mut (), Ordering::Relaxed);
     }

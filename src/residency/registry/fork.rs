@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use super::hold::{is_locked_still, ready};
+use super::lock_or_touch::{is_locked_still, ready};
 use super::{Record, Registry, Role, key};
 use crate::os::page::Pages;
 use crate::residency::page_locks::Memory;

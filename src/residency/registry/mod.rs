@@ -8,13 +8,13 @@
 //! them.
 //!
 //! This file adopts and releases stacks. Beside it are `record` for one stack,
-//! `hold` for making its pages resident, `suspend` for memory calls, `fork` for
+//! `lock_or_touch` for making its pages resident, `suspend` for memory calls, `fork` for
 //! forks, and `ordinary` for handlers that run on ordinary stacks. `queries`
 //! changes nothing.
 
 mod calls_in_progress;
 mod fork;
-mod hold;
+mod lock_or_touch;
 mod ordinary;
 mod queries;
 mod record;

@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use crate::os::page::Pages;
 use crate::residency::hash_table::Entry;
 use crate::residency::ladder::{self, Rung, Stack};
-use crate::state::block::{self, BLOCK};
+use crate::state::published_block::{self, BLOCK};
 
 /// The role of a stack for its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Wanted {
 }
 
 /// One stack of one thread. Other processes may read the fields before
-/// `watched`: see [`block`], and `docs/published-block.md` for the rules of the
+/// `watched`: see [`published_block`], and `docs/published-block.md` for the rules of the
 /// layout and planned additions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
@@ -94,7 +94,7 @@ unsafe impl Entry for Record {
     }
 
     fn moved_to(address: usize, capacity: usize) {
-        let entry = block::EntryLayout {
+        let entry = published_block::EntryLayout {
             size: size_of::<Record>(),
             published: offset_of!(Record, watched),
         };

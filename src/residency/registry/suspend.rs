@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 
 use super::Registry;
-use super::hold::doubt;
+use super::lock_or_touch::doubt;
 use crate::os::page::Pages;
 use crate::residency::page_locks::Memory;
 use crate::residency::watched;
