@@ -9,12 +9,12 @@ const LARGE_FRAME: &str = "11952";
 
 fn same(what: &str, libcs: &[Libc], expected: &str) {
     for &libc in libcs {
-        same_with(what, libc, expected);
+        same_with("beside_small", what, libc, expected);
     }
 }
 
-fn same_with(what: &str, libc: Libc, expected: &str) {
-    let run = Run::new(build("beside_small", libc).unwrap()).arg(what);
+fn same_with(program: &str, what: &str, libc: Libc, expected: &str) {
+    let run = Run::new(build(program, libc).unwrap()).arg(what);
     let run = if what == "limit" { run.unprivileged().memlock(4 << 20) } else { run };
     let with = |mode: &str| run.clone().sigward(mode).env("SIGWARD_FRAME", LARGE_FRAME);
     for run in [run.clone(), with("auto"), with("auto").env("SIGWARD_SIZE", "fix"), with("on")] {
@@ -50,4 +50,10 @@ fn the_size_is_that_of_the_last_success() {
 #[test]
 fn a_coroutine_may_fork_in_another_thread() {
     same("forks", &[Libc::Glibc], "child: 1792\n");
+}
+
+/// A record of ours that one thread judges may be given back and used again by another meanwhile.
+#[test]
+fn contexts_outlive_what_other_threads_give_back() {
+    same_with("resumed", "threads", Libc::Glibc, "intact: 12000 of 12000\n");
 }

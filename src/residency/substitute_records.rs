@@ -101,6 +101,20 @@ impl Substitute {
         self.state.compare_exchange(from, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
+    /// Takes it if `holds`, which must hold once nobody else can change it: until
+    /// then another thread may give it back and use it again.
+    #[inline(never)] // for size
+    pub(super) fn take_if(&self, from: u32, holds: &dyn Fn(&Self) -> bool) -> bool {
+        if self.state() != from || !holds(self) || !self.take(from) {
+            return false;
+        }
+        let still = holds(self);
+        if !still {
+            self.become_(from);
+        }
+        still
+    }
+
     pub(super) fn become_(&self, state: u32) {
         self.state.store(state, Ordering::Release);
     }

@@ -90,9 +90,9 @@ pub(crate) fn claim(
     sweep(asked, now, ended);
     let (mut own, mut all, mut orphans, mut again) = (0, 0, 0, None);
     for it in records().filter(|it| it.state() != FREE) {
-        let actual = it.actual();
         let mine = it.is_own(thread);
-        if it.is_own(thread | ENDED) && !in_use(actual) && it.take(IN_FORCE) {
+        let left = |it: &Substitute| it.is_own(thread | ENDED) && !in_use(it.actual());
+        if it.take_if(IN_FORCE, &left) {
             it.give_back();
             continue;
         }
@@ -102,13 +102,17 @@ pub(crate) fn claim(
         // The memory is registered again: what was on our stack is gone.
         // Without the comparison, one stack for each thread: a plant for tests
         // that must fail with it.
-        let same = (it.asked().base == asked.base || cfg!(sigward_plant = "careless_stacks"))
-            && actual.size >= size;
-        let apart = here.wrapping_sub(actual.base) >= actual.size;
+        let same = |it: &Substitute| {
+            let actual = it.actual();
+            (it.asked().base == asked.base || cfg!(sigward_plant = "careless_stacks"))
+                && actual.size >= size
+                && here.wrapping_sub(actual.base) >= actual.size
+        };
+        let overlaps = |it: &Substitute| it.asked().overlaps(asked) && !in_use(it.actual());
         let before = if mine && it.state() == IN_FORCE { IN_FORCE } else { IDLE };
-        if again.is_none() && same && apart && it.take(before) {
+        if again.is_none() && it.take_if(before, &same) {
             again = Some((it, before));
-        } else if it.asked().overlaps(asked) && !in_use(actual) && it.take(IDLE) {
+        } else if it.take_if(IDLE, &overlaps) {
             it.give_back();
         }
     }
@@ -129,7 +133,7 @@ pub(crate) fn claim(
     if orphans > KEPT {
         let skipped = HAND.load(Ordering::Relaxed) % KEPT;
         for it in records().filter(|it| it.is_orphan()).skip(skipped).take(2) {
-            if !in_use(it.actual()) && it.take(IDLE) {
+            if it.take_if(IDLE, &|it| it.is_own(0) && !in_use(it.actual())) {
                 it.give_back();
             }
         }
@@ -174,16 +178,12 @@ fn sweep(asked: Stack, now: usize, ended: impl Fn(c_int) -> bool) {
     let others = |it: &&Substitute| it.state() != FREE && it.actual().base != now;
     for it in records().filter(others).skip(hand).take(AT_ONCE) {
         seen += 1;
-        let (place, tid) = (it.asked(), it.tid());
-        let gone = match it.state() {
-            IN_FORCE => tid != 0 && ended(tid) && it.take(IN_FORCE),
-            IDLE => {
-                let mapped = place.overlaps(asked) || !call::is_free(place.base, place.size);
-                !mapped && it.take(IDLE)
-            }
-            _ => false,
+        let has_ended = |it: &Substitute| it.tid() != 0 && ended(it.tid());
+        let is_unmapped = |it: &Substitute| {
+            let place = it.asked();
+            !place.overlaps(asked) && call::is_free(place.base, place.size)
         };
-        if gone {
+        if it.take_if(IN_FORCE, &has_ended) || it.take_if(IDLE, &is_unmapped) {
             it.give_back();
         }
     }
