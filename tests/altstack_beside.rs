@@ -57,3 +57,10 @@ fn a_coroutine_may_fork_in_another_thread() {
 fn contexts_outlive_what_other_threads_give_back() {
     same_with("resumed", "threads", Libc::Glibc, "intact: 12000 of 12000\n");
 }
+
+/// What another thread had on its stack at a fork is there in the child as without ours, where a
+/// fork would not copy a stack that has a mapping of its own.
+#[test]
+fn a_child_finds_what_other_threads_left() {
+    same_with("resumed", "child", Libc::Glibc, "child: 0x700\n");
+}

@@ -16,7 +16,8 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ladder::Stack;
-use super::stack_memory::make;
+use super::origin;
+use super::stack_memory::{counts_as, make};
 use super::substitute_records::{FREE, IDLE, IN_FORCE, Substitute, free, records};
 pub(crate) use super::substitute_records::{Replaced, any};
 use crate::arch;
@@ -138,6 +139,7 @@ pub(crate) fn claim(
             }
         }
     }
+    counts_as(record.actual(), origin::proven(asked));
     record.tid.store(tid, Ordering::Relaxed);
     record.thread.store(thread, Ordering::Relaxed);
     Ok(Claim { record, asked: wanted, before })
@@ -216,21 +218,15 @@ pub(crate) fn thread_end() {
     }
 }
 
-/// In the child of a fork only the calling thread lives on. Unmaps the stacks
-/// that the kernel had for the others; `before` and `tid` are its ids in the
-/// parent and now, `here` its stack pointer.
-pub(crate) fn in_child(before: c_int, tid: c_int, here: usize) {
+/// In the child of a fork only the calling thread lives on. It may still resume
+/// a context of another's, or read what another's handler had. `before` and
+/// `tid` are its ids in the parent and now.
+pub(crate) fn in_child(before: c_int, tid: c_int) {
     let thread = arch::thread_pointer();
     for it in records().filter(|it| it.state() != FREE) {
-        let (actual, own) = (it.actual(), it.is_own(thread));
-        if !own && here.wrapping_sub(actual.base) < actual.size {
-            // This thread has resumed a context there.
-            if it.take(IN_FORCE) {
+        if !it.is_own(thread) {
+            if it.take(IN_FORCE) || it.take(IDLE) {
                 it.orphan();
-            }
-        } else if !own {
-            if it.take(IN_FORCE) {
-                it.give_back();
             }
         } else if it.tid.load(Ordering::Relaxed) == before {
             it.tid.store(tid, Ordering::Relaxed);
