@@ -46,6 +46,13 @@ fn the_size_is_that_of_the_last_success() {
     same("sizes", libcs(), expected);
 }
 
+/// A handler on the ordinary stack registers the same memory with another size, and returns: the
+/// kernel puts back the stack from before.
+#[test]
+fn what_the_kernel_puts_back_is_still_there() {
+    same("in_place", libcs(), "1111 few mappings\n");
+}
+
 /// musl has no swapcontext(3).
 #[test]
 fn a_coroutine_may_fork_in_another_thread() {

@@ -33,7 +33,12 @@ pub(crate) struct Substitute {
     pub(super) actual: Place,
     usable: AtomicU32,
     needed: AtomicU32,
+    /// When it was set: how many times one had been before.
+    age: AtomicU32,
 }
+
+/// How often one was set.
+static TIMES: AtomicU32 = AtomicU32::new(0);
 
 /// A stack of the program's that is to be replaced.
 #[derive(Clone, Copy)]
@@ -91,6 +96,34 @@ impl Substitute {
         store(&self.usable, asked.usable);
         store(&self.needed, asked.needed);
         self.asked.set(asked.stack);
+    }
+
+    /// It is being set. Only for whoever took the record.
+    pub(super) fn is_latest(&self) {
+        let times = TIMES.fetch_add(1, Ordering::Relaxed);
+        self.age.store(times, Ordering::Relaxed);
+    }
+
+    /// Puts it among the `latest`, in place of the one that was set first.
+    /// Returns that, which is this one if all others were set later.
+    pub(super) fn outlasts(
+        &'static self,
+        latest: &mut [Option<&'static Substitute>],
+    ) -> Option<&'static Substitute> {
+        let now = TIMES.load(Ordering::Relaxed);
+        let age = |it: &Substitute| now.wrapping_sub(it.age.load(Ordering::Relaxed));
+        let mut out = self;
+        for slot in latest {
+            match slot {
+                Some(it) if age(it) <= age(out) => {}
+                Some(it) => core::mem::swap(it, &mut out),
+                None => {
+                    *slot = Some(out);
+                    return None;
+                }
+            }
+        }
+        Some(out)
     }
 
     pub(super) fn state(&self) -> u32 {

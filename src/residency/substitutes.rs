@@ -37,6 +37,11 @@ const MOST_IN_ALL: usize = 12_288;
 /// still resume a context on one of them.
 const KEPT: usize = 256;
 
+/// How many stacks of ours a thread keeps whose memory it has registered again
+/// in another way. A handler on its ordinary stack may have done that: when it
+/// returns, the kernel puts back the stack from before.
+const BEFORE: usize = 8;
+
 /// Where the search for stacks that can be given back continues.
 static HAND: AtomicUsize = AtomicUsize::new(0);
 
@@ -90,6 +95,7 @@ pub(crate) fn claim(
         |stack: Stack| stack.base == now && now != 0 || here.wrapping_sub(stack.base) < stack.size;
     sweep(asked, now, ended);
     let (mut own, mut all, mut orphans, mut again) = (0, 0, 0, None);
+    let mut latest = [None; BEFORE];
     for it in records().filter(|it| it.state() != FREE) {
         let mine = it.is_own(thread);
         let left = |it: &Substitute| it.is_own(thread | ENDED) && !in_use(it.actual());
@@ -100,12 +106,13 @@ pub(crate) fn claim(
         all += 1;
         own += usize::from(mine);
         orphans += usize::from(it.is_orphan());
-        // The memory is registered again: what was on our stack is gone.
+        // The memory is registered again: what was on our stack is gone. With
+        // another size it gets another one, see `BEFORE`.
         // Without the comparison, one stack for each thread: a plant for tests
         // that must fail with it.
         let same = |it: &Substitute| {
             let actual = it.actual();
-            (it.asked().base == asked.base || cfg!(sigward_plant = "careless_stacks"))
+            (it.asked() == asked || cfg!(sigward_plant = "careless_stacks"))
                 && actual.size >= size
                 && here.wrapping_sub(actual.base) >= actual.size
         };
@@ -113,8 +120,11 @@ pub(crate) fn claim(
         let before = if mine && it.state() == IN_FORCE { IN_FORCE } else { IDLE };
         if again.is_none() && it.take_if(before, &same) {
             again = Some((it, before));
-        } else if it.take_if(IDLE, &overlaps) {
-            it.give_back();
+        } else if it.state() == IDLE && overlaps(it) {
+            let older = if mine { it.outlasts(&mut latest) } else { Some(it) };
+            if let Some(older) = older.filter(|older| older.take_if(IDLE, &overlaps)) {
+                older.give_back();
+            }
         }
     }
     let (record, before) = match again {
@@ -162,6 +172,7 @@ pub(crate) fn settle(claim: Option<Claim>, installed: bool) {
         None => {}
         Some(claim) if installed => {
             claim.record.stand_in_for(claim.asked);
+            claim.record.is_latest();
             claim.record.become_(IN_FORCE);
         }
         Some(claim) if claim.before == FREE => claim.record.give_back(),
