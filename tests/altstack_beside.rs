@@ -36,7 +36,9 @@ fn the_limit_on_locks_is_the_programs() {
 
 #[test]
 fn ended_threads_leave_few_mappings() {
-    same("threads", libcs(), "few mappings\n");
+    for what in ["threads", "threads_set"] {
+        same(what, libcs(), "few mappings\n");
+    }
 }
 
 #[test]
@@ -63,6 +65,12 @@ fn a_coroutine_may_fork_in_another_thread() {
 #[test]
 fn contexts_outlive_what_other_threads_give_back() {
     same_with("resumed", "threads", Libc::Glibc, "intact: 12000 of 12000\n");
+}
+
+/// A thread ends while its stack is set, and another resumes a context there.
+#[test]
+fn a_context_outlives_its_thread() {
+    same_with("resumed", "ended", Libc::Glibc, "intact: 1\n");
 }
 
 /// What another thread had on its stack at a fork is there in the child as without ours, where a

@@ -167,6 +167,22 @@ impl Substitute {
         self.is_own(0) && self.state() == IDLE
     }
 
+    /// Its thread has ended with it: keeps it if a handler has ever run there, as
+    /// another thread may resume a context on it. Only for whoever took the
+    /// record.
+    pub(super) fn leave(&self) {
+        const WORDS: usize = page::LEAST / size_of::<usize>();
+        // A frame begins at the top, and fresh memory is zeroes.
+        let top = self.actual().top().unwrap_or(0).wrapping_sub(page::LEAST);
+        // SAFETY: `make` made it, of whole pages; only this thread may unmap it.
+        let top = unsafe { (top as *const [AtomicUsize; WORDS]).as_ref() };
+        if top.is_some_and(|top| top.iter().any(|word| word.load(Ordering::Relaxed) != 0)) {
+            self.orphan();
+        } else {
+            self.give_back();
+        }
+    }
+
     /// Unmaps the stack. Only for whoever took the record.
     pub(super) fn give_back(&self) {
         let stack = self.actual();

@@ -5,7 +5,7 @@
 //! stack that it has long replaced, and jump back to it (coroutines are made
 //! that way). So a stack of ours is given back only by proof: the program's own
 //! memory is registered again or no longer mapped, or the thread has ended
-//! while the kernel had that stack for it, so that nothing is left on it.
+//! and no handler has ever run there.
 //!
 //! There is no lock: a record is changed by whoever has taken it. Signals
 //! need not be blocked, and no system call is needed except to map memory, so
@@ -196,7 +196,9 @@ fn sweep(asked: Stack, now: usize, ended: impl Fn(c_int) -> bool) {
             let place = it.asked();
             !place.overlaps(asked) && call::is_free(place.base, place.size)
         };
-        if it.take_if(IN_FORCE, &has_ended) || it.take_if(IDLE, &is_unmapped) {
+        if it.take_if(IN_FORCE, &has_ended) {
+            it.leave();
+        } else if it.take_if(IDLE, &is_unmapped) {
             it.give_back();
         }
     }
@@ -205,8 +207,8 @@ fn sweep(asked: Stack, now: usize, ended: impl Fn(c_int) -> bool) {
 }
 
 /// The calling thread is ending. Gives back the stack that the kernel has for
-/// it. Those that it replaced before may hold contexts that another thread
-/// resumes. Async-signal-safe.
+/// it, if nothing has run on it. That and those that it replaced before may hold
+/// contexts that another thread resumes. Async-signal-safe.
 pub(crate) fn thread_end() {
     if !any() {
         return;
@@ -221,7 +223,7 @@ pub(crate) fn thread_end() {
                 // thread pointer.
                 it.thread.store(thread | ENDED, Ordering::Relaxed);
             } else if it.take(IN_FORCE) || it.take(IDLE) {
-                it.give_back();
+                it.leave();
             }
         } else if it.take(IN_FORCE) || it.take(IDLE) {
             it.orphan();

@@ -66,19 +66,24 @@ static int mappings(void)
     return count;
 }
 
+static int is_dropped;
+
 static void *set_and_keep(void *kept)
 {
     char *stack = malloc(SIZE);
     MUST(stack && set_altstack(stack, SIZE) == 0);
-    MUST(raise(SIGUSR1) == 0 && drop_altstack() == 0);
+    MUST(raise(SIGUSR1) == 0);
+    if (is_dropped)
+        MUST(drop_altstack() == 0);
     *(char **)kept = stack;
     return NULL;
 }
 
 // The memory of the stacks of threads that have ended stays in use for something else.
-static void ended_threads(void)
+static void ended_threads(int dropped)
 {
     enum { THREADS = 2000 };
+    is_dropped = dropped;
     static char *kept[THREADS];
     int before = mappings();
     for (int i = 0; i < THREADS; i++) {
@@ -197,7 +202,9 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "limit"))
         limit();
     else if (!strcmp(what, "threads"))
-        ended_threads();
+        ended_threads(1);
+    else if (!strcmp(what, "threads_set"))
+        ended_threads(0);
     else if (!strcmp(what, "in_place"))
         in_place();
     else if (!strcmp(what, "forks"))
