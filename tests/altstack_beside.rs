@@ -9,12 +9,12 @@ const LARGE_FRAME: &str = "11952";
 
 fn same(what: &str, libcs: &[Libc], expected: &str) {
     for &libc in libcs {
-        same_with(what, libc, expected);
+        same_with("beside_small", what, libc, expected);
     }
 }
 
-fn same_with(what: &str, libc: Libc, expected: &str) {
-    let run = Run::new(build("beside_small", libc).unwrap()).arg(what);
+fn same_with(program: &str, what: &str, libc: Libc, expected: &str) {
+    let run = Run::new(build(program, libc).unwrap()).arg(what);
     let run = if what == "limit" { run.unprivileged().memlock(4 << 20) } else { run };
     let with = |mode: &str| run.clone().sigward(mode).env("SIGWARD_FRAME", LARGE_FRAME);
     for run in [run.clone(), with("auto"), with("auto").env("SIGWARD_SIZE", "fix"), with("on")] {
@@ -36,7 +36,9 @@ fn the_limit_on_locks_is_the_programs() {
 
 #[test]
 fn ended_threads_leave_few_mappings() {
-    same("threads", libcs(), "few mappings\n");
+    for what in ["threads", "threads_set"] {
+        same(what, libcs(), "few mappings\n");
+    }
 }
 
 #[test]
@@ -44,6 +46,13 @@ fn the_size_is_that_of_the_last_success() {
     let expected = "0: before 0, now 8192\n0: before 8192, now 9192\n-1: before 0, now 9192\n\
                     0: before 9192, now 8192\n";
     same("sizes", libcs(), expected);
+}
+
+/// A handler on the ordinary stack registers the same memory with another size, and returns: the
+/// kernel puts back the stack from before.
+#[test]
+fn what_the_kernel_puts_back_is_still_there() {
+    same("in_place", libcs(), "1111 few mappings\n");
 }
 
 /// musl has no swapcontext(3).
@@ -76,4 +85,23 @@ fn large_stacks_go_with_the_memory_that_is_unmapped() {
             assert_eq!(outcome.stdout, "few mappings\n", "{libc:?}: {outcome:?}");
         }
     }
+}
+
+/// A record of ours that one thread judges may be given back and used again by another meanwhile.
+#[test]
+fn contexts_outlive_what_other_threads_give_back() {
+    same_with("resumed", "threads", Libc::Glibc, "intact: 12000 of 12000\n");
+}
+
+/// A thread ends while its stack is set, and another resumes a context there.
+#[test]
+fn a_context_outlives_its_thread() {
+    same_with("resumed", "ended", Libc::Glibc, "intact: 1\n");
+}
+
+/// What another thread had on its stack at a fork is there in the child as without ours, where a
+/// fork would not copy a stack that has a mapping of its own.
+#[test]
+fn a_child_finds_what_other_threads_left() {
+    same_with("resumed", "child", Libc::Glibc, "child: 0x700\n");
 }

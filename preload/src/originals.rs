@@ -12,7 +12,7 @@
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::sync::atomic::Ordering;
 
-use sigward_core::loaded::{self, Header, Name, Object, SymbolList, SymbolNames};
+use sigward_core::loaded::{self, Header, Name, Object, SymbolNames};
 use sigward_core::os::errno;
 use sigward_core::residency::ladder::Stack;
 use sigward_core::startup_objects::StartupObjects;

@@ -130,15 +130,13 @@ pub extern "C" fn child() {
         return;
     }
     let blocked = Blocked::left(FORKS.mask.load(Ordering::Relaxed));
-    // The work below runs on the lock's stack.
-    let here = arch::stack_pointer();
     let work = |state: &mut State| {
         FORKS.forking.store(0, Ordering::Relaxed);
         OWNER.claim();
         let before = FORKS.thread.load(Ordering::Relaxed);
         let now = call::gettid();
         state.registry.in_child(now, &mut ThisProcess);
-        substitutes::in_child(before, now, here);
+        substitutes::in_child(before, now);
         stats::PINNED.set(state.registry.pinned_pages());
     };
     // SAFETY: `prepare` left it held for this thread; we are its copy.

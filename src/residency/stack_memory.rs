@@ -54,11 +54,21 @@ pub(super) fn make(size: usize) -> Option<Stack> {
         // that is done when it is set.
         let _ = call::munlock(start, size.wrapping_add(page::size()));
     }
-    origin::mapped(start, size.wrapping_add(page::size()));
     if NAMES.load(Ordering::Relaxed) {
         call::name_memory(start, size.wrapping_add(page::size()), c"sigward: signal stack");
     }
     Some(stack)
+}
+
+/// What the child of a fork finds on `stack` follows from what it would find on
+/// the program's own: see [`origin`].
+pub(super) fn counts_as(stack: Stack, proven: bool) {
+    let start = stack.base.wrapping_sub(page::size());
+    if proven {
+        origin::mapped(start, stack.size.wrapping_add(page::size()));
+    } else {
+        origin::forget(start);
+    }
 }
 
 /// Unmaps a stack.

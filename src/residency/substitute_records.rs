@@ -33,7 +33,12 @@ pub(crate) struct Substitute {
     pub(super) actual: Place,
     usable: AtomicU32,
     needed: AtomicU32,
+    /// When it was set: how many times one had been before.
+    age: AtomicU32,
 }
+
+/// How often one was set.
+static TIMES: AtomicU32 = AtomicU32::new(0);
 
 /// A stack of the program's that is to be replaced.
 #[derive(Clone, Copy)]
@@ -93,12 +98,54 @@ impl Substitute {
         self.asked.set(asked.stack);
     }
 
+    /// It is being set. Only for whoever took the record.
+    pub(super) fn is_latest(&self) {
+        let times = TIMES.fetch_add(1, Ordering::Relaxed);
+        self.age.store(times, Ordering::Relaxed);
+    }
+
+    /// Puts it among the `latest`, in place of the one that was set first.
+    /// Returns that, which is this one if all others were set later.
+    pub(super) fn outlasts(
+        &'static self,
+        latest: &mut [Option<&'static Substitute>],
+    ) -> Option<&'static Substitute> {
+        let now = TIMES.load(Ordering::Relaxed);
+        let age = |it: &Substitute| now.wrapping_sub(it.age.load(Ordering::Relaxed));
+        let mut out = self;
+        for slot in latest {
+            match slot {
+                Some(it) if age(it) <= age(out) => {}
+                Some(it) => core::mem::swap(it, &mut out),
+                None => {
+                    *slot = Some(out);
+                    return None;
+                }
+            }
+        }
+        Some(out)
+    }
+
     pub(super) fn state(&self) -> u32 {
         self.state.load(Ordering::Acquire)
     }
 
     pub(super) fn take(&self, from: u32) -> bool {
         self.state.compare_exchange(from, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes it if `holds`, which must hold once nobody else can change it: until
+    /// then another thread may give it back and use it again.
+    #[inline(never)] // for size
+    pub(super) fn take_if(&self, from: u32, holds: &dyn Fn(&Self) -> bool) -> bool {
+        if self.state() != from || !holds(self) || !self.take(from) {
+            return false;
+        }
+        let still = holds(self);
+        if !still {
+            self.become_(from);
+        }
+        still
     }
 
     pub(super) fn become_(&self, state: u32) {
@@ -122,7 +169,23 @@ impl Substitute {
 
     /// Whether the stack stands in for nothing: nobody has a context there.
     pub(super) fn is_vacant(&self) -> bool {
-        self.asked() == NOWHERE && self.is_orphan()
+        self.asked() == NOWHERE && self.is_own(0)
+    }
+
+    /// Its thread has ended with it: keeps it if a handler has ever run there, as
+    /// another thread may resume a context on it. Only for whoever took the
+    /// record.
+    pub(super) fn leave(&self) {
+        const WORDS: usize = page::LEAST / size_of::<usize>();
+        // A frame begins at the top, and fresh memory is zeroes.
+        let top = self.actual().top().unwrap_or(0).wrapping_sub(page::LEAST);
+        // SAFETY: `make` made it, of whole pages; only this thread may unmap it.
+        let top = unsafe { (top as *const [AtomicUsize; WORDS]).as_ref() };
+        if top.is_some_and(|top| top.iter().any(|word| word.load(Ordering::Relaxed) != 0)) {
+            self.orphan();
+        } else {
+            self.give_back();
+        }
     }
 
     /// Unmaps the stack, or lets another thread have it. Only for whoever took

@@ -5,7 +5,7 @@
 //! stack that it has long replaced, and jump back to it (coroutines are made
 //! that way). So a stack of ours is given back only by proof: the program's own
 //! memory is registered again or no longer mapped, or the thread has ended
-//! while the kernel had that stack for it, so that nothing is left on it.
+//! and no handler has ever run there.
 //!
 //! There is no lock: a record is changed by whoever has taken it. Signals
 //! need not be blocked, and no system call is needed except to map memory, so
@@ -16,7 +16,8 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ladder::Stack;
-use super::stack_memory::{make, stays};
+use super::origin;
+use super::stack_memory::{counts_as, make, stays};
 use super::substitute_records::{FREE, IDLE, IN_FORCE, Substitute, free, records};
 pub(crate) use super::substitute_records::{Replaced, any};
 use crate::arch;
@@ -36,6 +37,11 @@ const MOST_IN_ALL: usize = 10_240;
 /// How many stacks of threads that have ended are kept: another thread may
 /// still resume a context on one of them.
 const KEPT: usize = 256;
+
+/// How many stacks of ours a thread keeps whose memory it has registered again
+/// in another way. A handler on its ordinary stack may have done that: when it
+/// returns, the kernel puts back the stack from before.
+const BEFORE: usize = 8;
 
 /// Where the search for stacks that can be given back continues.
 static HAND: AtomicUsize = AtomicUsize::new(0);
@@ -90,29 +96,36 @@ pub(crate) fn claim(
         |stack: Stack| stack.base == now && now != 0 || here.wrapping_sub(stack.base) < stack.size;
     sweep(asked, now, ended);
     let (mut own, mut all, mut orphans, mut again) = (0, 0, 0, None);
+    let mut latest = [None; BEFORE];
     for it in records().filter(|it| it.state() != FREE) {
-        let actual = it.actual();
         let mine = it.is_own(thread);
-        if it.is_own(thread | ENDED) && !in_use(actual) && it.take(IN_FORCE) {
+        let left = |it: &Substitute| it.is_own(thread | ENDED) && !in_use(it.actual());
+        if it.take_if(IN_FORCE, &left) {
             it.give_back();
             continue;
         }
         all += 1;
         own += usize::from(mine);
         orphans += usize::from(it.is_orphan());
-        // The memory is registered again: what was on our stack is gone.
+        // The memory is registered again: what was on our stack is gone. With
+        // another size it gets another one, see `BEFORE`.
         // Without the comparison, one stack for each thread: a plant for tests
         // that must fail with it.
-        let same = (it.asked().base == asked.base
-            || it.is_vacant()
-            || cfg!(sigward_plant = "careless_stacks"))
-            && actual.size >= size;
-        let apart = here.wrapping_sub(actual.base) >= actual.size;
+        let same = |it: &Substitute| {
+            let actual = it.actual();
+            (it.asked() == asked || it.is_vacant() || cfg!(sigward_plant = "careless_stacks"))
+                && actual.size >= size
+                && here.wrapping_sub(actual.base) >= actual.size
+        };
+        let overlaps = |it: &Substitute| it.asked().overlaps(asked) && !in_use(it.actual());
         let before = if mine && it.state() == IN_FORCE { IN_FORCE } else { IDLE };
-        if again.is_none() && same && apart && it.take(before) {
+        if again.is_none() && it.take_if(before, &same) {
             again = Some((it, before));
-        } else if it.asked().overlaps(asked) && !in_use(actual) && it.take(IDLE) {
-            it.give_back();
+        } else if it.state() == IDLE && overlaps(it) {
+            let older = if mine { it.outlasts(&mut latest) } else { Some(it) };
+            if let Some(older) = older.filter(|older| older.take_if(IDLE, &overlaps)) {
+                older.give_back();
+            }
         }
     }
     let (record, before) = match again {
@@ -132,11 +145,12 @@ pub(crate) fn claim(
     if orphans > KEPT {
         let skipped = HAND.load(Ordering::Relaxed) % KEPT;
         for it in records().filter(|it| it.is_orphan()).skip(skipped).take(2) {
-            if !in_use(it.actual()) && it.take(IDLE) {
+            if it.take_if(IDLE, &|it| it.is_own(0) && !in_use(it.actual())) {
                 it.give_back();
             }
         }
     }
+    counts_as(record.actual(), origin::proven(asked));
     record.tid.store(tid, Ordering::Relaxed);
     record.thread.store(thread, Ordering::Relaxed);
     Ok(Claim { record, asked: wanted, before })
@@ -159,6 +173,7 @@ pub(crate) fn settle(claim: Option<Claim>, installed: bool) {
         None => {}
         Some(claim) if installed => {
             claim.record.stand_in_for(claim.asked);
+            claim.record.is_latest();
             claim.record.become_(IN_FORCE);
         }
         Some(claim) if claim.before == FREE => claim.record.give_back(),
@@ -177,17 +192,15 @@ fn sweep(asked: Stack, now: usize, ended: impl Fn(c_int) -> bool) {
     let others = |it: &&Substitute| it.state() != FREE && it.actual().base != now;
     for it in records().filter(others).skip(hand).take(AT_ONCE) {
         seen += 1;
-        let (place, tid) = (it.asked(), it.tid());
-        let gone = match it.state() {
-            IN_FORCE => tid != 0 && ended(tid) && it.take(IN_FORCE),
-            IDLE => {
-                // A context that was left on it would have its frames at the top.
-                let mapped = place.overlaps(asked) || !call::is_free(place.base, place.size);
-                !mapped && it.take(IDLE)
-            }
-            _ => false,
+        let has_ended = |it: &Substitute| it.tid() != 0 && ended(it.tid());
+        let is_unmapped = |it: &Substitute| {
+            // A context that was left on it would have its frames at the top.
+            let place = it.asked();
+            !place.overlaps(asked) && call::is_free(place.base, place.size)
         };
-        if gone {
+        if it.take_if(IN_FORCE, &has_ended) {
+            it.leave();
+        } else if it.take_if(IDLE, &is_unmapped) {
             it.give_back();
         }
     }
@@ -196,8 +209,8 @@ fn sweep(asked: Stack, now: usize, ended: impl Fn(c_int) -> bool) {
 }
 
 /// The calling thread is ending. Gives back the stack that the kernel has for
-/// it. Those that it replaced before may hold contexts that another thread
-/// resumes. Async-signal-safe.
+/// it, if nothing has run on it. That and those that it replaced before may hold
+/// contexts that another thread resumes. Async-signal-safe.
 pub(crate) fn thread_end() {
     if !any() {
         return;
@@ -217,7 +230,7 @@ pub(crate) fn thread_end() {
                 // thread pointer.
                 it.thread.store(thread | ENDED, Ordering::Relaxed);
             } else if it.take(IN_FORCE) || it.take(IDLE) {
-                it.give_back();
+                it.leave();
             }
         } else if it.take(IN_FORCE) || it.take(IDLE) {
             it.orphan();
@@ -225,21 +238,15 @@ pub(crate) fn thread_end() {
     }
 }
 
-/// In the child of a fork only the calling thread lives on. Unmaps the stacks
-/// that the kernel had for the others; `before` and `tid` are its ids in the
-/// parent and now, `here` its stack pointer.
-pub(crate) fn in_child(before: c_int, tid: c_int, here: usize) {
+/// In the child of a fork only the calling thread lives on. It may still resume
+/// a context of another's, or read what another's handler had. `before` and
+/// `tid` are its ids in the parent and now.
+pub(crate) fn in_child(before: c_int, tid: c_int) {
     let thread = arch::thread_pointer();
     for it in records().filter(|it| it.state() != FREE) {
-        let (actual, own) = (it.actual(), it.is_own(thread));
-        if !own && here.wrapping_sub(actual.base) < actual.size {
-            // This thread has resumed a context there.
-            if it.take(IN_FORCE) {
+        if !it.is_own(thread) {
+            if it.take(IN_FORCE) || it.take(IDLE) {
                 it.orphan();
-            }
-        } else if !own {
-            if it.take(IN_FORCE) {
-                it.give_back();
             }
         } else if it.tid.load(Ordering::Relaxed) == before {
             it.tid.store(tid, Ordering::Relaxed);

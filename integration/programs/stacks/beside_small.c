@@ -66,19 +66,24 @@ static int mappings(void)
     return count;
 }
 
+static int is_dropped;
+
 static void *set_and_keep(void *kept)
 {
     char *stack = malloc(SIZE);
     MUST(stack && set_altstack(stack, SIZE) == 0);
-    MUST(raise(SIGUSR1) == 0 && drop_altstack() == 0);
+    MUST(raise(SIGUSR1) == 0);
+    if (is_dropped)
+        MUST(drop_altstack() == 0);
     *(char **)kept = stack;
     return NULL;
 }
 
 // The memory of the stacks of threads that have ended stays in use for something else.
-static void ended_threads(void)
+static void ended_threads(int dropped)
 {
     enum { THREADS = 2000 };
+    is_dropped = dropped;
     static char *kept[THREADS];
     int before = mappings();
     for (int i = 0; i < THREADS; i++) {
@@ -103,6 +108,39 @@ static void sizes(void)
         MUST(sigaltstack(NULL, &now) == 0);
         printf("%d: before %zu, now %zu\n", result, result ? 0 : old.ss_size, now.ss_size);
     }
+}
+
+static char memory[8 * SIZE];
+static size_t other_size;
+
+// Runs on the ordinary stack. When it returns, the kernel puts back what was set before.
+static void sets_it_in_another_way(int signal)
+{
+    (void)signal;
+    MUST(drop_altstack() == 0 && set_altstack(memory, other_size) == 0);
+    MUST(raise(SIGUSR1) == 0);
+}
+
+// A stack that grows or shrinks in place.
+static void in_place(void)
+{
+    enum { FIRST = SIZE + 2048 };
+    on_signal(SIGUSR2, sets_it_in_another_way, 0);
+    MUST(set_altstack(memory, FIRST) == 0);
+    for (int i = 0; i < 4; i++) {
+        other_size = i == 2 ? SIZE : 2 * SIZE + i * 4096;
+        MUST(raise(SIGUSR2) == 0);
+        stack_t now;
+        MUST(sigaltstack(NULL, &now) == 0);
+        printf("%d", now.ss_sp == memory && now.ss_size == FIRST && now.ss_flags == 0);
+        fflush(stdout);
+        MUST(raise(SIGUSR1) == 0);
+    }
+    // Ours do not pile up meanwhile.
+    int before = mappings();
+    for (int i = 0; i < 1000; i++)
+        MUST(set_altstack(memory, SIZE + 16 * i) == 0);
+    puts(mappings() - before < 100 ? " few mappings" : " many mappings");
 }
 
 #ifdef __GLIBC__
@@ -164,7 +202,11 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "limit"))
         limit();
     else if (!strcmp(what, "threads"))
-        ended_threads();
+        ended_threads(1);
+    else if (!strcmp(what, "threads_set"))
+        ended_threads(0);
+    else if (!strcmp(what, "in_place"))
+        in_place();
     else if (!strcmp(what, "forks"))
         forks();
     else
