@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
