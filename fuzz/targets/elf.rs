@@ -27,7 +27,6 @@ fuzz_target!(|data: &[u8]| {
     loader::is_loader(data);
     let copy = || file.try_clone().expect("a descriptor");
     if let Ok(elf) = inspect::elf::Elf::read(copy()) {
-        elf.machine_name();
         inspect::go::version(&copy(), &elf.data);
         inspect::direct_calls::find(&copy(), &elf.code);
     }

@@ -11,7 +11,6 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endian as _, Endianness};
 
 use super::super::image::image;
-use super::super::program::machine::Machine;
 
 /// A table of the dynamic segment is read up to this size.
 const LARGEST: u64 = 64 << 20;
@@ -62,11 +61,6 @@ impl Elf {
             Some(elf::FileClass(other)) => Err(format!("its ELF class is {other}")),
             None => Err("it ends within its ELF header".to_owned()),
         }
-    }
-
-    /// The name of its machine.
-    pub fn machine_name(&self) -> String {
-        Machine(self.machine).to_string()
     }
 
     /// Whether it has no loader.

@@ -261,7 +261,7 @@ impl Examined {
             } else if machine == ours {
                 format!("it is a {bits}-bit program, and the library is 64-bit")
             } else {
-                let (its, ours) = (self.elf.machine_name(), Machine(ours));
+                let (its, ours) = (Machine(self.elf.machine), Machine(ours));
                 format!("it is for {its}, and the library is for {ours}")
             });
         }
@@ -359,7 +359,7 @@ impl Examined {
             path: shown(&self.path),
             scripts,
             bits: self.elf.bits,
-            machine: self.elf.machine_name(),
+            machine: Machine(self.elf.machine).to_string(),
             linkage: self.linkage(),
             interpreter: self.elf.interpreter.as_deref().map(escaped),
             libc: rules.map(|rules| libc::of(rules, &self.elf, &self.closure)),
