@@ -55,17 +55,6 @@ static void limit(void)
     puts(rest == MAP_FAILED ? "refused" : "mapped");
 }
 
-static int mappings(void)
-{
-    int count = 0, letter;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    MUST(maps);
-    while ((letter = getc(maps)) != EOF)
-        count += letter == '\n';
-    fclose(maps);
-    return count;
-}
-
 static int is_dropped;
 
 static void *set_and_keep(void *kept)
@@ -85,13 +74,13 @@ static void ended_threads(int dropped)
     enum { THREADS = 2000 };
     is_dropped = dropped;
     static char *kept[THREADS];
-    int before = mappings();
+    long before = mapping_count();
     for (int i = 0; i < THREADS; i++) {
         pthread_t thread;
         MUST(pthread_create(&thread, NULL, set_and_keep, &kept[i]) == 0);
         MUST(pthread_join(thread, NULL) == 0);
     }
-    puts(mappings() - before < THREADS ? "few mappings" : "many mappings");
+    puts(mapping_count() - before < THREADS ? "few mappings" : "many mappings");
 }
 
 // The same memory, registered with other sizes.
@@ -137,10 +126,10 @@ static void in_place(void)
         MUST(raise(SIGUSR1) == 0);
     }
     // Ours do not pile up meanwhile.
-    int before = mappings();
+    long before = mapping_count();
     for (int i = 0; i < 1000; i++)
         MUST(set_altstack(memory, SIZE + 16 * i) == 0);
-    puts(mappings() - before < 100 ? " few mappings" : " many mappings");
+    puts(mapping_count() - before < 100 ? " few mappings" : " many mappings");
 }
 
 #ifdef __GLIBC__

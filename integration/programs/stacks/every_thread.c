@@ -177,18 +177,6 @@ static void *keeps_own(void *argument)
 
 static void nothing(int signal) { (void)signal; }
 
-static long mappings(void)
-{
-    static char text[1 << 16];
-    int fd = open("/proc/self/maps", O_RDONLY);
-    long lines = 0;
-    for (ssize_t got; (got = read(fd, text, sizeof text)) > 0;)
-        for (ssize_t at = 0; at < got; at++)
-            lines += text[at] == '\n';
-    close(fd);
-    return lines;
-}
-
 static void churn(void)
 {
     void *(*kinds[])(void *) = {delivers, keeps_own, ends_in_handler};
@@ -202,11 +190,11 @@ static void churn(void)
         for (int i = 0; i < 20; i++)
             MUST(pthread_join(threads[i], NULL) == 0);
         if (round == 29)
-            maps = mappings(), locked = status_kb("VmLck");
+            maps = mapping_count(), locked = status_kb("VmLck");
     }
     // Threads that have just ended may still have their stacks, for a moment. If all 600 kept one,
     // there would be two mappings for each.
-    long more = mappings() - maps, held = status_kb("VmLck") - locked;
+    long more = mapping_count() - maps, held = status_kb("VmLck") - locked;
     if (more > 120 || held > 4096)
         printf("%ld mappings more, %ld KiB locked more\n", more, held);
     printf("flat\n");

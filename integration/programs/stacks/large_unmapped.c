@@ -6,22 +6,11 @@ enum { SIZE = 300 << 10, TIMES = 600 };
 
 static void nothing(int signal) { (void)signal; }
 
-static int mappings(void)
-{
-    int count = 0, letter;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    MUST(maps);
-    while ((letter = getc(maps)) != EOF)
-        count += letter == '\n';
-    fclose(maps);
-    return count;
-}
-
 int main(void)
 {
     dead_man(60);
     on_signal(SIGUSR1, nothing, SA_ONSTACK);
-    int before = mappings();
+    long before = mapping_count();
     for (int i = 0; i < TIMES; i++) {
         char *place = (char *)0x20000000 + (size_t)i * 2 * SIZE;
         int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -30,6 +19,6 @@ int main(void)
         MUST(raise(SIGUSR1) == 0 && drop_altstack() == 0);
         MUST(munmap(memory, SIZE + PAGE) == 0);
     }
-    puts(mappings() - before < TIMES / 4 ? "few mappings" : "many mappings");
+    puts(mapping_count() - before < TIMES / 4 ? "few mappings" : "many mappings");
     return 0;
 }

@@ -27,19 +27,6 @@ static void *thread(void *unused)
     return NULL;
 }
 
-static long mappings(void)
-{
-    static char text[1 << 16];
-    int fd = open("/proc/self/maps", O_RDONLY);
-    MUST(fd >= 0);
-    long lines = 0;
-    for (ssize_t got; (got = read(fd, text, sizeof text)) > 0;)
-        for (ssize_t i = 0; i < got; i++)
-            lines += text[i] == '\n';
-    close(fd);
-    return lines;
-}
-
 static void churn(int threads)
 {
     for (int i = 0; i < threads; i += 10) {
@@ -58,9 +45,9 @@ int main(int argc, char **argv)
     how = argv[1];
     on_signal(SIGUSR1, handler, SA_ONSTACK);
     churn(WARM);
-    long maps = mappings(), locked = status_kb("VmLck"), size = status_kb("VmSize");
+    long maps = mapping_count(), locked = status_kb("VmLck"), size = status_kb("VmSize");
     churn(MORE);
-    maps = mappings() - maps, locked = status_kb("VmLck") - locked;
+    maps = mapping_count() - maps, locked = status_kb("VmLck") - locked;
     size = status_kb("VmSize") - size;
     /* A few more for chance: how many threads there were at one time. */
     printf("flat: mappings %d, locked %d, size %d\n", maps < 60, locked < 1024, size < 4096);
