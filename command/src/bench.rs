@@ -3,7 +3,7 @@
 mod child;
 mod entry_paths;
 mod report;
-#[cfg_attr(not(target_arch = "x86_64"), path = "bench/beside_x86.rs")]
+#[cfg_attr(not(target_arch = "x86_64"), path = "bench/not_x86.rs")]
 mod x86;
 
 use clap::Subcommand;

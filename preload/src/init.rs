@@ -10,14 +10,14 @@ use sigward_core::os::{call, kernel_texts, stderr};
 use sigward_core::plan::{
     self, Depth, Duty, Interrupted, LookUp, Messages, Ordinary, Plan, Reason, Remedy, Strategy,
 };
-use sigward_core::residency::{self, Policy, frame, ordinary};
+use sigward_core::residency::{self, Policy, frame, ordinary_stacks};
 use sigward_core::small_stacks::{self, depth, every_thread, onstack};
 use sigward_core::state::published_block::{self, Published};
 use sigward_core::{log as sink, summary, wait as core_wait};
 
-use crate::facts::ThisProcess;
 use crate::hooks::{fork, seccomp, signal, syscall, thread, wait};
 use crate::originals;
+use crate::process_facts::ThisProcess;
 
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -109,7 +109,7 @@ fn enable_messages(plan: &Plan<'_>) {
 /// Holds signal stacks from now on.
 fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
     thread::make_key();
-    let main = ordinary::main_stack(startup.stack_end());
+    let main = ordinary_stacks::main_stack(startup.stack_end());
     let policy = Policy {
         start: plan.start.value,
         headroom: plan.headroom,
@@ -121,9 +121,9 @@ fn hold_stacks(plan: &Plan<'_>, startup: Startup) {
     if plan.small_stacks.value == Remedy::Fix {
         small_stacks::objects_are_known(&(originals::is_static as fn(_) -> _));
     }
-    ordinary::take_charge(plan.ordinary.value);
+    ordinary_stacks::take_charge(plan.ordinary.value);
     if plan.ordinary.value != Ordinary::Off {
-        ordinary::adopt_main(main);
+        ordinary_stacks::adopt_main(main);
     }
     // Another constructor may have installed a stack before us.
     residency::adopt_current();

@@ -14,8 +14,6 @@
 
 mod arch;
 #[cfg(target_os = "linux")]
-mod facts;
-#[cfg(target_os = "linux")]
 mod fallbacks;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
@@ -30,4 +28,6 @@ mod no_panic;
 mod note;
 #[cfg(target_os = "linux")]
 mod originals;
+#[cfg(target_os = "linux")]
+mod process_facts;
 mod weak_symbols;

@@ -43,9 +43,9 @@
 //! [`permission`]: crate::small_stacks::permission
 
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-mod beside_x86;
+mod not_x86;
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-pub use beside_x86::*;
+pub use not_x86::*;
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod cpuid;

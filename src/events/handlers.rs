@@ -6,7 +6,7 @@ use crate::os::signals::KernelAction;
 #[cfg(target_arch = "x86")]
 use crate::os::signals::OldAction;
 use crate::os::user_memory;
-use crate::residency::{adopt_current, ordinary};
+use crate::residency::{adopt_current, ordinary_stacks};
 
 /// sigaction(2) is about to install `new`: first makes the stacks resident that
 /// its handler may run on. Async-signal-safe.
@@ -35,5 +35,5 @@ fn hold_for(handler: usize, flags: c_int) {
     if flags & libc::SA_ONSTACK != 0 {
         adopt_current();
     }
-    ordinary::handler(handler, flags);
+    ordinary_stacks::handler(handler, flags);
 }

@@ -10,7 +10,7 @@ use crate::residency::adopt::{adopt_altstack, adopt_current, installed, is_disab
 use crate::residency::charge::{Caller, OWNER, State, ask_for_exit_notice, known_here, make_known};
 use crate::residency::fork_progress::have_copied;
 use crate::residency::ladder::Stack;
-use crate::residency::ordinary;
+use crate::residency::ordinary_stacks;
 use crate::residency::page_locks::{Memory, ThisProcess};
 use crate::residency::registry::{Adopted, Role};
 use crate::residency::substitutes::{self, Claim};
@@ -110,7 +110,7 @@ fn attempt(
     let previous = follow_disarming(caller, &blocked);
     let mut adopted = None;
     if is_disable(asked) {
-        ordinary::before_disabling(caller, &blocked);
+        ordinary_stacks::before_disabling(caller, &blocked);
     } else {
         adopted = adopt_altstack(&blocked, caller, Role::Pending, asked);
     }
@@ -208,7 +208,7 @@ fn settle(
             (true, false) => return false,
             (false, _) => registry.release(tid, Role::Pending, &mut ThisProcess),
         }
-        ordinary::follow(state, tid);
+        ordinary_stacks::follow(state, tid);
         make_known(tid, &state.registry);
         stats::PINNED.set(state.registry.pinned_pages());
         true

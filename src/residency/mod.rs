@@ -17,7 +17,7 @@ pub(crate) mod fork_progress;
 pub mod frame;
 pub mod hash_table;
 pub mod ladder;
-pub mod ordinary;
+pub mod ordinary_stacks;
 pub mod origin;
 pub mod page_locks;
 pub mod registry;

@@ -1,7 +1,7 @@
 //! `linux-sigframe-fpu`: do vector registers survive a signal?
 
 #[cfg_attr(target_arch = "x86_64", path = "registers/x86_64.rs")]
-#[cfg_attr(not(target_arch = "x86_64"), path = "registers/beside_x86.rs")]
+#[cfg_attr(not(target_arch = "x86_64"), path = "registers/not_x86.rs")]
 mod vectors;
 
 use std::convert::Infallible;

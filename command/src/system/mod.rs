@@ -14,11 +14,11 @@ pub mod except;
 mod found;
 mod plan;
 pub mod preload;
-mod standing;
+mod remarks;
 mod step;
 mod trial;
 
-pub use standing::notes;
+pub use remarks::notes;
 
 use std::fs::{self, File};
 use std::io;

@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_long};
 use sigward_core::events::handlers;
 use sigward_core::os::signals::OldAction;
 use sigward_core::os::user_memory;
-use sigward_core::residency::{self, ordinary};
+use sigward_core::residency::{self, ordinary_stacks};
 use sigward_core::small_stacks::{onstack, overflow};
 
 use super::Arguments;
@@ -24,7 +24,7 @@ pub fn dispatch(
         libc::SYS_sigaction => return Some(set_handler(arguments, commit)),
         libc::SYS_signal => {
             let signal = first as c_int;
-            ordinary::handler(second, 0);
+            ordinary_stacks::handler(second, 0);
             let before = commit(arguments);
             if before == -1 {
                 return Some(before);

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use libc::{sigaction as sigaction_t, sighandler_t, stack_t};
 use sigward_core::events::{handlers, registration};
 use sigward_core::os::errno;
-use sigward_core::residency::{self, ordinary};
+use sigward_core::residency::{self, ordinary_stacks};
 use sigward_core::small_stacks::{self, every_thread, onstack, overflow};
 use sigward_core::standdown;
 use sigward_core::state::published_block;
@@ -195,7 +195,7 @@ hook! {
         if !residency::on_duty() && result == 0 && !new.is_null() {
             // SAFETY: libc has just read it. We may not be on duty yet.
             let action = unsafe { new.read_unaligned() };
-            ordinary::handler(action.sa_sigaction, action.sa_flags);
+            ordinary_stacks::handler(action.sa_sigaction, action.sa_flags);
         }
         result
     }
@@ -237,7 +237,7 @@ fn old_handler(
     handler: sighandler_t,
     original: unsafe extern "C" fn(c_int, sighandler_t) -> sighandler_t,
 ) -> sighandler_t {
-    ordinary::handler(handler, 0);
+    ordinary_stacks::handler(handler, 0);
     // SAFETY: the caller's own arguments, none of which points to an old
     // handler.
     unsafe {

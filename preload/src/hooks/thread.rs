@@ -16,7 +16,7 @@ use libc::{pthread_attr_t, pthread_t, size_t};
 use sigward_core::events;
 use sigward_core::os::{errno, page};
 use sigward_core::residency::bounds::Attributes;
-use sigward_core::residency::{self, ordinary};
+use sigward_core::residency::{self, ordinary_stacks};
 use sigward_core::small_stacks::every_thread;
 
 use crate::arch;
@@ -180,7 +180,7 @@ unsafe extern "C" fn begin(start: &'static Start) -> Run {
     };
     start.taken.store(false, Ordering::Release);
     if let Some(attributes) = attributes {
-        ordinary::adopt_thread(attributes);
+        ordinary_stacks::adopt_thread(attributes);
     }
     if every_thread::follows_threads() {
         request_exit_notice();
@@ -259,7 +259,7 @@ fn create(
     argument: *mut c_void,
     commit: impl FnOnce(usize, *mut c_void) -> c_int,
 ) -> c_int {
-    let holds = ordinary::wanted();
+    let holds = ordinary_stacks::wanted();
     if !holds && !every_thread::follows_threads() {
         return commit(function, argument);
     }

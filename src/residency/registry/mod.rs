@@ -15,7 +15,7 @@
 mod calls_in_progress;
 mod fork;
 mod lock_or_touch;
-mod ordinary;
+mod ordinary_stacks;
 mod queries;
 mod record;
 mod spared;
