@@ -7,17 +7,19 @@
 //! async-signal-safe.
 
 use core::ffi::c_int;
+use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::os::{call, page};
 use crate::residency::ladder::Stack;
+use crate::state::published_block::BLOCK;
 
 /// One bit each in a word.
 const SLOTS: usize = 64;
 
 /// The latest arena; null while no thread was given a stack.
-static LATEST: AtomicPtr<Arena> = AtomicPtr::new(ptr::null_mut());
+const LATEST: &AtomicPtr<u8> = &BLOCK.counters.measured.arenas;
 
 /// Bytes of each stack.
 static SIZE: AtomicUsize = AtomicUsize::new(0);
@@ -25,7 +27,8 @@ static SIZE: AtomicUsize = AtomicUsize::new(0);
 /// Where the search for threads that ended unseen goes on.
 static HAND: AtomicUsize = AtomicUsize::new(0);
 
-/// The record at the start of an arena.
+/// The record at the start of an arena. Other processes may read it:
+/// `docs/published-block.md` has the layout.
 #[repr(C)]
 struct Arena {
     /// The arena before; arenas are never unmapped.
@@ -39,7 +42,12 @@ struct Arena {
     owners: [Owner; SLOTS],
 }
 
-const _: () = assert!(size_of::<Arena>() <= page::LEAST);
+const _: () = {
+    assert!(size_of::<Arena>() <= page::LEAST);
+    assert!(offset_of!(Arena, taken) == 2 * size_of::<usize>());
+    assert!(offset_of!(Arena, owners) == 2 * size_of::<usize>() + 16);
+    assert!(size_of::<Owner>() == 2 * size_of::<usize>());
+};
 
 #[repr(C)]
 struct Owner {
@@ -67,8 +75,13 @@ pub(crate) fn exist() -> bool {
     !LATEST.load(Ordering::Relaxed).is_null()
 }
 
+#[allow(clippy::cast_ptr_alignment, reason = "whole pages")]
+fn latest() -> *mut Arena {
+    LATEST.load(Ordering::Acquire).cast()
+}
+
 fn arenas() -> impl Iterator<Item = &'static Arena> {
-    let mut next = LATEST.load(Ordering::Acquire).cast_const();
+    let mut next = latest().cast_const();
     core::iter::from_fn(move || {
         // SAFETY: null, or an arena, which is complete before it is found here.
         let arena = unsafe { next.as_ref() }?;
@@ -139,7 +152,7 @@ fn make() -> Option<()> {
         return None;
     }
     let arena = start as *mut Arena;
-    let mut before = LATEST.load(Ordering::Acquire);
+    let mut before = latest();
     loop {
         // SAFETY: ours alone until it is found in `LATEST`; zeroes are valid for
         // the other fields.
@@ -147,10 +160,11 @@ fn make() -> Option<()> {
             (*arena).before = before;
             (*arena).size = size;
         }
-        match LATEST.compare_exchange(before, arena, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(()),
-            Err(now) => before = now,
+        let change = (Ordering::AcqRel, Ordering::Acquire);
+        if LATEST.compare_exchange(before.cast(), arena.cast(), change.0, change.1).is_ok() {
+            return Some(());
         }
+        before = latest();
     }
 }
 
