@@ -110,4 +110,23 @@ fn a_context_outlives_its_thread() {
 #[test]
 fn a_child_finds_what_other_threads_left() {
     same_with("resumed", "child", Libc::Glibc, "child: 0x700\n");
+    same_with("resumed", "forks", Libc::Glibc, "intact: 1 child: 0x700\n");
+}
+
+/// The same with a stack that sigward gave to a thread without one.
+#[test]
+fn a_child_finds_what_other_threads_left_on_given_stacks() {
+    let run = |what: &str| Run::new(build("resumed", Libc::Glibc).unwrap()).arg(what);
+    for (what, expected) in
+        [("child given", "child: 0x700\n"), ("forks given", "intact: 1 child: 0x700\n")]
+    {
+        let plain = run(what);
+        let with = |mode: &str| run(what).sigward(mode).env("SIGWARD_ALTSTACK_ALL", "1");
+        let measured = with("auto").env("SIGWARD_DEPTH", "1");
+        for run in [plain, with("auto"), with("on"), measured] {
+            let outcome = run.output().unwrap();
+            assert!(outcome.success(), "{what}: {outcome:?}");
+            assert_eq!(outcome.stdout, expected, "{what}: {outcome:?}");
+        }
+    }
 }

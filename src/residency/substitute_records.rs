@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use super::ladder::Stack;
-use super::stack_memory::{stays, unmap};
+use super::stack_memory::{stays, unmap, was_used};
 use crate::os::{call, page};
 use crate::state::published_block::BLOCK;
 
@@ -197,12 +197,8 @@ impl Substitute {
     /// another thread may resume a context on it. Only for whoever took the
     /// record.
     pub(super) fn leave(&self) {
-        const WORDS: usize = page::LEAST / size_of::<usize>();
-        // A frame begins at the top, and fresh memory is zeroes.
-        let top = self.actual().top().unwrap_or(0).wrapping_sub(page::LEAST);
-        // SAFETY: `make` made it, of whole pages; only this thread may unmap it.
-        let top = unsafe { (top as *const [AtomicUsize; WORDS]).as_ref() };
-        if top.is_some_and(|top| top.iter().any(|word| word.load(Ordering::Relaxed) != 0)) {
+        // SAFETY: `make` made it; only this thread may unmap it.
+        if unsafe { was_used(self.actual()) } {
             self.orphan();
         } else {
             self.give_back();

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 
 use crate::os::{call, page};
 use crate::residency::ladder::Stack;
+use crate::residency::stack_memory;
 use crate::state::published_block::BLOCK;
 
 /// One bit each in a word.
@@ -51,11 +52,15 @@ const _: () = {
 
 #[repr(C)]
 struct Owner {
-    /// Its number; 0 while the slot is on its way to or from a thread.
+    /// Its number; 0 while the slot is on its way to or from a thread; [`LEFT`].
     thread: AtomicI32,
     /// Its thread pointer; 0 if it has ended, or does not use the slot.
     pointer: AtomicUsize,
 }
+
+/// In place of a thread's number: it was the stack of a thread of a process from
+/// which this one was forked.
+const LEFT: c_int = -1;
 
 /// A slot.
 #[derive(Clone, Copy)]
@@ -225,15 +230,19 @@ impl Slot {
         Stack { base, size: self.arena.size }
     }
 
-    /// The number of its thread; `None` while it is on its way.
+    /// The number of its thread; `None` if it has none now.
     pub(crate) fn thread(self) -> Option<c_int> {
         let thread = self.owner()?.thread.load(Ordering::Relaxed);
-        (thread != 0).then_some(thread)
+        (thread > 0).then_some(thread)
+    }
+
+    fn is_writable(self) -> bool {
+        self.arena.writable.load(Ordering::Relaxed) & self.bit() != 0
     }
 
     fn make_writable(self) -> bool {
         let Stack { base, size } = self.stack();
-        if self.arena.writable.load(Ordering::Relaxed) & self.bit() != 0 {
+        if self.is_writable() {
             return true;
         }
         if call::protect(base, size, libc::PROT_READ | libc::PROT_WRITE).is_err() {
@@ -276,5 +285,20 @@ impl Slot {
             owner.thread.store(thread, Ordering::Relaxed);
         }
         own.is_some()
+    }
+
+    /// In a forked child that has no such thread: whether a handler may have
+    /// left something there.
+    pub(crate) fn was_used(self) -> bool {
+        // SAFETY: it is writable, and arenas are never unmapped.
+        self.is_writable() && unsafe { stack_memory::was_used(self.stack()) }
+    }
+
+    /// In a forked child that has no such thread: keeps what is there.
+    pub(crate) fn keep(self) {
+        if let Some(owner) = self.owner() {
+            owner.thread.store(LEFT, Ordering::Relaxed);
+            owner.pointer.store(0, Ordering::Relaxed);
+        }
     }
 }
