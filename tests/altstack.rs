@@ -118,6 +118,37 @@ fn no_fault_without_dlsym() {
     }
 }
 
+/// The kernel answers EFAULT if it cannot write the old stack, and has set the new one all the same:
+/// that one is held, or a larger one is in its place, as after a success.
+#[test]
+fn a_stack_that_was_set_with_an_error_is_held() {
+    const SMALL: &[(&str, &str)] = &[("SIGWARD_SIZE", "fix"), ("SIGWARD_FRAME", "80000")];
+    const ALL: &[(&str, &str)] = &[("SIGWARD_ALTSTACK_ALL", "1")];
+    for (&libc, size) in libcs().iter().flat_map(|libc| ["8192", "65536"].map(|size| (libc, size)))
+    {
+        let run = program("bad_old", libc).args([size, "faults"]);
+        let run = run.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
+        let without = run.output().unwrap();
+        let (faults, seen) = without.stdout.split_once('\n').unwrap();
+        assert_eq!(faults, "the frame faults: yes", "{libc:?}: {without:?}");
+        assert!(
+            seen.starts_with("set: -1 errno 14, seen: its own, the handler is on it\n"),
+            "{seen}"
+        );
+        for mode in MODES {
+            for settings in [&[], SMALL, ALL] {
+                let run = run.clone().sigward(mode);
+                let run = settings.iter().fold(run, |run, (name, value)| run.env(name, value));
+                let with = run.output().unwrap();
+                let faults = if *mode == "on" { "no" } else { "yes" };
+                let wanted = format!("the frame faults: {faults}\n{seen}");
+                assert_eq!(with.stdout, wanted, "{libc:?}, {size}, {mode}, {settings:?}: {with:?}");
+                assert!(with.success(), "{libc:?}, {size}, {mode}, {settings:?}: {with:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn on_takes_and_releases_locks_and_auto_takes_none() {
     for &libc in libcs() {

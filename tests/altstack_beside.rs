@@ -55,6 +55,12 @@ fn what_the_kernel_puts_back_is_still_there() {
     same("in_place", libcs(), "1111 few mappings\n");
 }
 
+/// Ours do not pile up when a handler jumps out of the call that would set one.
+#[test]
+fn calls_that_are_left_leave_few_mappings() {
+    same("jump_out", libcs(), "few mappings\n");
+}
+
 /// musl has no swapcontext(3).
 #[test]
 fn a_coroutine_may_fork_in_another_thread() {
@@ -104,4 +110,23 @@ fn a_context_outlives_its_thread() {
 #[test]
 fn a_child_finds_what_other_threads_left() {
     same_with("resumed", "child", Libc::Glibc, "child: 0x700\n");
+    same_with("resumed", "forks", Libc::Glibc, "intact: 1 child: 0x700\n");
+}
+
+/// The same with a stack that sigward gave to a thread without one.
+#[test]
+fn a_child_finds_what_other_threads_left_on_given_stacks() {
+    let run = |what: &str| Run::new(build("resumed", Libc::Glibc).unwrap()).arg(what);
+    for (what, expected) in
+        [("child given", "child: 0x700\n"), ("forks given", "intact: 1 child: 0x700\n")]
+    {
+        let plain = run(what);
+        let with = |mode: &str| run(what).sigward(mode).env("SIGWARD_ALTSTACK_ALL", "1");
+        let measured = with("auto").env("SIGWARD_DEPTH", "1");
+        for run in [plain, with("auto"), with("on"), measured] {
+            let outcome = run.output().unwrap();
+            assert!(outcome.success(), "{what}: {outcome:?}");
+            assert_eq!(outcome.stdout, expected, "{what}: {outcome:?}");
+        }
+    }
 }

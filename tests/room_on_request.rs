@@ -234,6 +234,50 @@ fn the_programs_own_stacks_are_measured_where_they_may_be_painted() {
     }
 }
 
+/// The line with which a program dies on a stack of 128 KiB, with the numbers of its process and
+/// thread as in `told`, where they are not known.
+fn overflow(told: &str, place: &str, who: &str) -> String {
+    let number = |after: &str| {
+        let (_, rest) = told.split_once(after).unwrap_or_else(|| panic!("{told}"));
+        rest.split(|digit: char| !digit.is_ascii_digit()).next().unwrap().parse::<u32>().unwrap()
+    };
+    let pid = number("sigward[");
+    let tid = if place == "thread" { number(": thread ") } else { pid };
+    assert_eq!(tid == pid, place != "thread", "{told}");
+    format!(
+        "sigward[{pid}]: dies: thread {tid}: {who} overflowed its alternate stack: 131072 bytes are \
+         usable, more are needed, 12288 of them for the frame. Remedy: register a larger stack\n"
+    )
+}
+
+/// Which signal's handler it was follows from those that have one on alternate stacks and are blocked.
+#[test]
+fn an_overflow_names_the_signal_or_those_that_it_may_be() {
+    let (first, second) = (libc::SIGUSR1, libc::SIGUSR2);
+    let one = format!("the handler of signal {first}");
+    let either = format!("the handler of one of the signals {first}, {second}");
+    for &each in libcs() {
+        for place in ["main", "thread"] {
+            for (signals, who) in [
+                ("two", &*one),
+                ("ordinary", &one),
+                ("blocked", &either),
+                ("nested", &either),
+                ("nodefer", &one),
+                ("nodefer blocked", &either),
+                ("unblocks", "a signal handler"),
+            ] {
+                let run = run("dies", each).args([place, "overflow", signals]);
+                let settings = [ALL, ("SIGWARD_DEPTH", "1"), ("SIGWARD_FRAME", "12288")];
+                let told = with(&run, "auto", &settings).output().unwrap();
+                let context = format!("{each:?} {place} {signals}: {told:?}");
+                assert_eq!(killed(&told), Some(libc::SIGSEGV), "{context}");
+                assert_eq!(told.stderr, overflow(&told.stderr, place, who), "{context}");
+            }
+        }
+    }
+}
+
 /// It dies as it would have: the same output, the same signal.
 #[test]
 fn an_overflow_into_our_guard_is_told_before_the_program_dies() {
@@ -245,7 +289,8 @@ fn an_overflow_into_our_guard_is_told_before_the_program_dies() {
                 let plain = run.output().unwrap();
                 assert_eq!(killed(&plain), Some(libc::SIGSEGV), "{each:?} {plain:?}");
                 for mode in ["auto", "on"] {
-                    let told = with(&run, mode, &[ALL, ("SIGWARD_DEPTH", "1")]).output().unwrap();
+                    let settings = [ALL, ("SIGWARD_DEPTH", "1"), ("SIGWARD_FRAME", "12288")];
+                    let told = with(&run, mode, &settings).output().unwrap();
                     let context = format!("{each:?} {mode} {place} {how}: {told:?}");
                     assert_eq!(
                         (&told.stdout, told.status),
@@ -254,9 +299,8 @@ fn an_overflow_into_our_guard_is_told_before_the_program_dies() {
                     );
                     let lines: Vec<&str> = told.stderr.lines().collect();
                     if how == "overflow" {
-                        assert_eq!(lines.len(), 1, "{context}");
-                        assert!(lines[0].contains("]: dies: thread "), "{context}");
-                        assert!(lines[0].contains(": 131072 bytes are usable,"), "{context}");
+                        let who = format!("the handler of signal {}", libc::SIGUSR1);
+                        assert_eq!(told.stderr, overflow(&told.stderr, place, &who), "{context}");
                     } else {
                         assert!(lines.is_empty(), "{context}");
                     }

@@ -5,6 +5,7 @@ use sigward::state::published_block::{MAGIC, Published, VERSION};
 
 use crate::cursor::Cursor;
 use crate::error::Error;
+use crate::measured::Lists;
 
 /// Bytes of the head, which is the same in every version.
 pub const HEAD: usize = 32;
@@ -48,6 +49,8 @@ pub struct Block {
     pub substitutes: Option<u64>,
     /// The counters.
     pub counters: Counters,
+    /// Where the stacks are whose depth can be seen.
+    pub measured: Option<Lists>,
 }
 
 /// What is in force now: less than the plan if the program has installed a seccomp
@@ -182,7 +185,9 @@ impl Block {
         let substitutes = cursor.word();
         cursor.go_to(COUNTERS);
         let counters = counters(&mut cursor);
-        Ok(Block { head, plan, force, owner, table, substitutes, counters })
+        let mut lists = || Some(Lists { sets: cursor.word()?, arenas: cursor.word()? });
+        let measured = lists().filter(|_| head.version >= 4);
+        Ok(Block { head, plan, force, owner, table, substitutes, counters, measured })
     }
 }
 
@@ -199,6 +204,8 @@ fn plan(cursor: &mut Cursor<'_>) -> Option<Published> {
         frame: cursor.u32()?,
         headroom: cursor.u32()?,
         extent: cursor.u32()?,
+        // Zero in older versions.
+        needed: cursor.u32().unwrap_or(0),
     })
 }
 

@@ -9,7 +9,9 @@
 //! | [`note`] | finds the blocks by the library's ELF note |
 //! | [`block`] | one block, of any version and pointer width |
 //! | [`stack`] | one entry of its table of stacks |
-//! | [`snapshot`] | both, as they were at one time |
+//! | [`substitute`] | larger stacks that stand in for the program's |
+//! | [`measured`] | stacks whose depth can be seen |
+//! | [`snapshot`] | all of it, as they were at one time |
 //!
 //! For any bytes at all, nothing here panics, loops forever, or allocates without
 //! bound. What it reads is the process's own claim, which may be wrong because of a
@@ -18,6 +20,7 @@
 
 pub mod block;
 pub mod maps;
+pub mod measured;
 pub mod note;
 pub mod process;
 pub mod snapshot;

@@ -11,6 +11,7 @@ use sigward::state::published_block::VERSION;
 
 use crate::block::{Block, HEAD, Head, LARGEST, StackTable};
 use crate::error::Error;
+use crate::measured::{self, Measured};
 use crate::source::{Source, Unreadable};
 use crate::stack::{EntryLayout, Slot, Stack};
 use crate::substitute::{self, Substitute};
@@ -43,6 +44,9 @@ pub struct Snapshot {
     pub stacks: Vec<Stack>,
     /// The larger stacks that stand in for the program's, in no order.
     pub substitutes: Vec<Substitute>,
+    /// Alternate stacks whose depth can be seen, in no order. They may be among the recorded
+    /// stacks too.
+    pub measured: Vec<Measured>,
     /// The number of entries that were changing at each attempt, or are damaged.
     pub torn: usize,
 }
@@ -84,6 +88,8 @@ fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error
     let read = block.table.map_or(Ok((Vec::new(), 0)), |table| stacks(source, &block, table));
     let first = block.substitutes.filter(|_| block.head.version >= 3).unwrap_or(0);
     let larger = substitute::all(source, first, block.head.width);
+    let lists = block.measured.unwrap_or_default();
+    let measured = measured::all(source, lists, block.head.width, block.head.page);
     source.fill(address, &mut bytes)?;
     let after = Block::parse(&bytes)?.force.map(|force| force.generation);
     if after != generation {
@@ -97,7 +103,12 @@ fn attempt(source: &impl Source, address: u64) -> Result<Option<Snapshot>, Error
         Err(Unreadable::Unmapped(_)) => return Err(Error::Table),
         larger => larger?,
     };
-    Ok(Some(Snapshot { copied: copied(source, &block), block, stacks, substitutes, torn }))
+    let measured = match measured {
+        Err(Unreadable::Unmapped(_)) => return Err(Error::Table),
+        measured => measured?,
+    };
+    let copied = copied(source, &block);
+    Ok(Some(Snapshot { block, copied, stacks, substitutes, measured, torn }))
 }
 
 /// What the page that forks wipe shows.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cursor::Cursor;
+use crate::measured;
 use crate::source::{Source, Unreadable};
 
 /// Bytes of a page of records, of a record, and of what precedes the first.
@@ -68,19 +69,7 @@ impl Substitute {
     /// # Errors
     /// If it cannot be read.
     pub fn deepest(&self, source: &impl Source) -> Result<u64, Unreadable> {
-        let mut bytes = [0; PAGE];
-        let top = self.base.saturating_add(self.size);
-        let mut at = self.base;
-        while at < top {
-            let length = (top - at).min(PAGE as u64);
-            let bytes = bytes.get_mut(..length as usize).unwrap_or_default();
-            source.fill(at, bytes)?;
-            if let Some(place) = bytes.iter().position(|byte| *byte != 0) {
-                return Ok(top - at - place as u64);
-            }
-            at += length;
-        }
-        Ok(0)
+        measured::deepest(source, self.base, self.size)
     }
 }
 

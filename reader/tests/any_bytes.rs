@@ -17,6 +17,10 @@ const MARK: u64 = 0x8_0000;
 /// Two pages of records of larger stacks.
 const LARGER: u64 = 0x5_0000;
 const LATER: u64 = 0x5_4000;
+/// Painted stacks, and two arenas of stacks for threads.
+const SETS: u64 = 0x5_8000;
+const ARENA: u64 = 0x800_0000;
+const FORMER: u64 = 0x900_0000;
 const LIBRARY: u64 = 0x10_0000;
 const PAGE: u64 = 4096;
 
@@ -81,7 +85,7 @@ fn memory(width: usize) -> Memory {
     // The plan: act, because the kernel is affected; rung frame, report, two-phase, retry, at
     // start.
     put(&mut block, 32, &[2, 4, 1, 1, 2, 1, 2, 1]);
-    for (at, value) in [(40, 3376_u32), (44, 8000), (48, 40_000)] {
+    for (at, value) in [(40, 3376_u32), (44, 8000), (48, 40_000), (52, 31_328)] {
         put(&mut block, at, &value.to_le_bytes());
     }
     put(&mut block, 64, &6_u32.to_le_bytes());
@@ -96,7 +100,7 @@ fn memory(width: usize) -> Memory {
     put(&mut block, at, &entry.map(u16::to_le_bytes).concat());
     word(&mut block, if width == 8 { 112 } else { 96 }, width, LARGER);
     at = 128;
-    for value in 1..=14 {
+    for value in (1..=14).chain([SETS, ARENA]) {
         at = word(&mut block, at, width, value);
     }
 
@@ -111,7 +115,34 @@ fn memory(width: usize) -> Memory {
     let mut used = vec![0; 0x8000];
     used[0x4001] = 1;
     let list = vec![(LARGER, first), (LATER, later), (0x60_0000, used)];
-    Memory([vec![(BLOCK, block), (TABLE, table), (MARK, vec![1, 0, 0, 0])], list].concat())
+    let mut sets = vec![0; width + 4 * (8 + 2 * width)];
+    word(&mut sets, 0, width, 4);
+    // One of a thread's own, one of ours, one that is being set, and an empty place.
+    for (at, thread, guarded, base) in [(0, 55, 0, 0x60_0000), (1, 56, 1, 0x60_0000), (2, 57, 0, 0)]
+    {
+        let entry = &mut sets[width + at * (8 + 2 * width)..];
+        put(entry, 0, &i32::to_le_bytes(thread));
+        entry[4] = guarded;
+        let next = word(entry, 8, width, base);
+        word(entry, next, width, 0x8000);
+    }
+    // The third stack of the first arena; the last one of the second, which is on its way.
+    let arenas = vec![
+        (SETS, sets),
+        (ARENA, arena(width, FORMER, 2, 1234)),
+        (FORMER, arena(width, 0, 63, 0)),
+    ];
+    Memory([vec![(BLOCK, block), (TABLE, table), (MARK, vec![1, 0, 0, 0])], list, arenas].concat())
+}
+
+/// An arena of stacks of 128 KiB, of which `slot` is `thread`'s.
+fn arena(width: usize, before: u64, slot: usize, thread: i32) -> Vec<u8> {
+    let mut record = vec![0; 4096];
+    word(&mut record, 0, width, before);
+    word(&mut record, width, width, 128 << 10);
+    put(&mut record, 2 * width, &(1_u64 << slot).to_le_bytes());
+    put(&mut record, 2 * width + 16 + slot * 2 * width, &thread.to_le_bytes());
+    record
 }
 
 /// Writes a record of a larger stack at `base`, in place of one of 16 KiB.
@@ -153,6 +184,7 @@ fn a_good_block_is_read_as_it_is() {
         assert_eq!((plan.duty, plan.reason, plan.rung, plan.remedy), (2, 4, 1, 1));
         assert_eq!((plan.wait, plan.interrupted, plan.ordinary, plan.flags), (2, 1, 2, 1));
         assert_eq!((plan.frame, plan.headroom, plan.extent), (3376, 8000, 40_000));
+        assert_eq!(plan.needed, 31_328);
         let force = force.unwrap();
         assert_eq!((force.generation, force.duty, force.remedy, force.wait), (6, 1, 2, 0));
         let owner = owner.unwrap();
@@ -183,6 +215,14 @@ fn a_good_block_is_read_as_it_is() {
         let source = memory(width);
         assert_eq!(in_force.deepest(&source), Ok(0x8000 - 0x4001));
         assert_eq!(kept.deepest(&source), Err(Unreadable::Unmapped(0x70_0000)));
+
+        let [own, given] = snapshot.measured[..] else { panic!("{snapshot:?}") };
+        assert_eq!((own.thread, own.base, own.size, own.own), (55, 0x60_0000, 0x8000, true));
+        assert_eq!(own.deepest(&source), Ok(0x8000 - 0x4001));
+        // After the record, two stacks and three guards.
+        let base = ARENA + PAGE + 2 * (128 << 10) + 3 * PAGE;
+        let all = (given.thread, given.base, given.size, given.own);
+        assert_eq!(all, (1234, base, 128 << 10, false));
     }
 }
 
@@ -227,6 +267,28 @@ fn damaged_lists_of_larger_stacks_end() {
         let mut older = memory(width);
         put(older.piece(BLOCK), 8, &2_u16.to_le_bytes());
         assert_eq!(read(&older, BLOCK).unwrap().substitutes, []);
+    }
+}
+
+#[test]
+fn damaged_lists_of_measured_stacks_end() {
+    for width in [4, 8] {
+        let mut circle = memory(width);
+        word(circle.piece(FORMER), 0, width, ARENA);
+        put(circle.piece(FORMER), width, &u64::MAX.to_le_bytes()[..width]);
+        assert_eq!(read(&circle, BLOCK).unwrap().measured.len(), 2);
+        let mut missing = memory(width);
+        word(missing.piece(ARENA), 0, width, 0x9_9000);
+        assert_eq!(read(&missing, BLOCK), Err(Error::Table));
+        // More stacks than are there.
+        let mut many = memory(width);
+        word(many.piece(SETS), 0, width, u64::from(u32::MAX));
+        assert_eq!(read(&many, BLOCK), Err(Error::Table));
+        // A version that has no such lists.
+        let mut older = memory(width);
+        put(older.piece(BLOCK), 8, &3_u16.to_le_bytes());
+        let older = read(&older, BLOCK).unwrap();
+        assert_eq!((older.measured.len(), older.substitutes.len()), (0, 2));
     }
 }
 
@@ -371,6 +433,8 @@ proptest! {
         let mut memory = memory(width);
         damaged(memory.piece(BLOCK), &block);
         damaged(memory.piece(TABLE), &table);
+        damaged(memory.piece(SETS), &table);
+        damaged(memory.piece(ARENA), &table);
         if cuts {
             let piece = memory.piece(BLOCK);
             let length = cut.index(piece.len());

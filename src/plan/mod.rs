@@ -26,6 +26,7 @@ pub use parts::{
 };
 pub use process::{Environment, Facts, Obstacle, Process};
 pub use reason::Reason;
+pub use room::needed;
 
 /// What to do in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

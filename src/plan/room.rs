@@ -13,6 +13,13 @@ pub(super) fn asked(config: &Config) -> bool {
         || config.depth != config::Depth::Off
 }
 
+/// Bytes that an alternate stack needs: two frames of `frame` bytes, and `room`
+/// for handlers.
+#[must_use]
+pub const fn needed(frame: usize, room: usize) -> usize {
+    frame.saturating_mul(2).saturating_add(room)
+}
+
 impl Plan<'_> {
     /// Fills in the parts that give handlers room where the program gives
     /// none. Each only does what its variable asks for.

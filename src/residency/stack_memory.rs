@@ -1,6 +1,6 @@
 //! The memory of stacks of ours: whole pages above a guard.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::ladder::Stack;
 use super::origin;
@@ -69,6 +69,19 @@ pub(super) fn counts_as(stack: Stack, proven: bool) {
     } else {
         origin::forget(start);
     }
+}
+
+/// Whether a handler has ever run on `stack`, which was fresh memory: a frame
+/// begins at the top.
+///
+/// # Safety
+/// It is mapped, in whole pages, and can be read.
+pub(crate) unsafe fn was_used(stack: Stack) -> bool {
+    const WORDS: usize = page::LEAST / size_of::<usize>();
+    let top = stack.top().unwrap_or(0).wrapping_sub(page::LEAST);
+    // SAFETY: as the caller says.
+    let top = unsafe { (top as *const [AtomicUsize; WORDS]).as_ref() };
+    top.is_some_and(|top| top.iter().any(|word| word.load(Ordering::Relaxed) != 0))
 }
 
 /// Unmaps a stack.

@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use super::ladder::Stack;
-use super::stack_memory::{stays, unmap};
+use super::stack_memory::{stays, unmap, was_used};
 use crate::os::{call, page};
 use crate::state::published_block::BLOCK;
 
@@ -98,8 +98,9 @@ impl Substitute {
         self.asked.set(asked.stack);
     }
 
-    /// It is being set. Only for whoever took the record.
-    pub(super) fn is_latest(&self) {
+    /// `thread` sets it. Only for whoever took the record.
+    pub(super) fn become_latest_of(&self, thread: usize) {
+        self.thread.store(thread, Ordering::Relaxed);
         let times = TIMES.fetch_add(1, Ordering::Relaxed);
         self.age.store(times, Ordering::Relaxed);
     }
@@ -156,6 +157,21 @@ impl Substitute {
         self.thread.load(Ordering::Relaxed) == thread
     }
 
+    /// Whether `thread`, with the mark of a claim, has taken it.
+    pub(super) fn is_claimed(&self, thread: usize) -> bool {
+        self.is_own(thread) && self.state() == TAKEN
+    }
+
+    /// `thread`, which took the record, has left the call. The kernel has the
+    /// stack at `now` for it.
+    pub(super) fn abandon(&self, thread: usize, now: usize) {
+        self.thread.store(thread, Ordering::Relaxed);
+        match self.actual().base {
+            0 => self.give_back(),
+            base => self.become_(if base == now { IN_FORCE } else { IDLE }),
+        }
+    }
+
     /// Nobody has it in force, and its thread has ended. Only for whoever took
     /// the record.
     pub(super) fn orphan(&self) {
@@ -169,19 +185,20 @@ impl Substitute {
 
     /// Whether the stack stands in for nothing: nobody has a context there.
     pub(super) fn is_vacant(&self) -> bool {
-        self.asked() == NOWHERE && self.is_own(0)
+        self.is_for_nothing() && self.is_own(0)
+    }
+
+    /// Whether it stands in for nothing.
+    pub(super) fn is_for_nothing(&self) -> bool {
+        self.asked() == NOWHERE
     }
 
     /// Its thread has ended with it: keeps it if a handler has ever run there, as
     /// another thread may resume a context on it. Only for whoever took the
     /// record.
     pub(super) fn leave(&self) {
-        const WORDS: usize = page::LEAST / size_of::<usize>();
-        // A frame begins at the top, and fresh memory is zeroes.
-        let top = self.actual().top().unwrap_or(0).wrapping_sub(page::LEAST);
-        // SAFETY: `make` made it, of whole pages; only this thread may unmap it.
-        let top = unsafe { (top as *const [AtomicUsize; WORDS]).as_ref() };
-        if top.is_some_and(|top| top.iter().any(|word| word.load(Ordering::Relaxed) != 0)) {
+        // SAFETY: `make` made it; only this thread may unmap it.
+        if unsafe { was_used(self.actual()) } {
             self.orphan();
         } else {
             self.give_back();

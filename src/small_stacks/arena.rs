@@ -7,17 +7,20 @@
 //! async-signal-safe.
 
 use core::ffi::c_int;
+use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::os::{call, page};
 use crate::residency::ladder::Stack;
+use crate::residency::stack_memory;
+use crate::state::published_block::BLOCK;
 
 /// One bit each in a word.
 const SLOTS: usize = 64;
 
 /// The latest arena; null while no thread was given a stack.
-static LATEST: AtomicPtr<Arena> = AtomicPtr::new(ptr::null_mut());
+const LATEST: &AtomicPtr<u8> = &BLOCK.counters.measured.arenas;
 
 /// Bytes of each stack.
 static SIZE: AtomicUsize = AtomicUsize::new(0);
@@ -25,7 +28,8 @@ static SIZE: AtomicUsize = AtomicUsize::new(0);
 /// Where the search for threads that ended unseen goes on.
 static HAND: AtomicUsize = AtomicUsize::new(0);
 
-/// The record at the start of an arena.
+/// The record at the start of an arena. Other processes may read it:
+/// `docs/published-block.md` has the layout.
 #[repr(C)]
 struct Arena {
     /// The arena before; arenas are never unmapped.
@@ -39,15 +43,24 @@ struct Arena {
     owners: [Owner; SLOTS],
 }
 
-const _: () = assert!(size_of::<Arena>() <= page::LEAST);
+const _: () = {
+    assert!(size_of::<Arena>() <= page::LEAST);
+    assert!(offset_of!(Arena, taken) == 2 * size_of::<usize>());
+    assert!(offset_of!(Arena, owners) == 2 * size_of::<usize>() + 16);
+    assert!(size_of::<Owner>() == 2 * size_of::<usize>());
+};
 
 #[repr(C)]
 struct Owner {
-    /// Its number; 0 while the slot is on its way to or from a thread.
+    /// Its number; 0 while the slot is on its way to or from a thread; [`LEFT`].
     thread: AtomicI32,
     /// Its thread pointer; 0 if it has ended, or does not use the slot.
     pointer: AtomicUsize,
 }
+
+/// In place of a thread's number: it was the stack of a thread of a process from
+/// which this one was forked.
+const LEFT: c_int = -1;
 
 /// A slot.
 #[derive(Clone, Copy)]
@@ -67,8 +80,13 @@ pub(crate) fn exist() -> bool {
     !LATEST.load(Ordering::Relaxed).is_null()
 }
 
+#[allow(clippy::cast_ptr_alignment, reason = "whole pages")]
+fn latest() -> *mut Arena {
+    LATEST.load(Ordering::Acquire).cast()
+}
+
 fn arenas() -> impl Iterator<Item = &'static Arena> {
-    let mut next = LATEST.load(Ordering::Acquire).cast_const();
+    let mut next = latest().cast_const();
     core::iter::from_fn(move || {
         // SAFETY: null, or an arena, which is complete before it is found here.
         let arena = unsafe { next.as_ref() }?;
@@ -139,7 +157,7 @@ fn make() -> Option<()> {
         return None;
     }
     let arena = start as *mut Arena;
-    let mut before = LATEST.load(Ordering::Acquire);
+    let mut before = latest();
     loop {
         // SAFETY: ours alone until it is found in `LATEST`; zeroes are valid for
         // the other fields.
@@ -147,10 +165,11 @@ fn make() -> Option<()> {
             (*arena).before = before;
             (*arena).size = size;
         }
-        match LATEST.compare_exchange(before, arena, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(()),
-            Err(now) => before = now,
+        let change = (Ordering::AcqRel, Ordering::Acquire);
+        if LATEST.compare_exchange(before.cast(), arena.cast(), change.0, change.1).is_ok() {
+            return Some(());
         }
+        before = latest();
     }
 }
 
@@ -211,15 +230,19 @@ impl Slot {
         Stack { base, size: self.arena.size }
     }
 
-    /// The number of its thread; `None` while it is on its way.
+    /// The number of its thread; `None` if it has none now.
     pub(crate) fn thread(self) -> Option<c_int> {
         let thread = self.owner()?.thread.load(Ordering::Relaxed);
-        (thread != 0).then_some(thread)
+        (thread > 0).then_some(thread)
+    }
+
+    fn is_writable(self) -> bool {
+        self.arena.writable.load(Ordering::Relaxed) & self.bit() != 0
     }
 
     fn make_writable(self) -> bool {
         let Stack { base, size } = self.stack();
-        if self.arena.writable.load(Ordering::Relaxed) & self.bit() != 0 {
+        if self.is_writable() {
             return true;
         }
         if call::protect(base, size, libc::PROT_READ | libc::PROT_WRITE).is_err() {
@@ -262,5 +285,20 @@ impl Slot {
             owner.thread.store(thread, Ordering::Relaxed);
         }
         own.is_some()
+    }
+
+    /// In a forked child that has no such thread: whether a handler may have
+    /// left something there.
+    pub(crate) fn was_used(self) -> bool {
+        // SAFETY: it is writable, and arenas are never unmapped.
+        self.is_writable() && unsafe { stack_memory::was_used(self.stack()) }
+    }
+
+    /// In a forked child that has no such thread: keeps what is there.
+    pub(crate) fn keep(self) {
+        if let Some(owner) = self.owner() {
+            owner.thread.store(LEFT, Ordering::Relaxed);
+            owner.pointer.store(0, Ordering::Relaxed);
+        }
     }
 }

@@ -6,10 +6,13 @@
 //! programs that keep something there.
 //!
 //! A stack is measured when it is replaced, when its thread ends, and when the
-//! program does.
+//! program does. Until then other processes can: the published block has where
+//! the stacks are.
 
 use core::ffi::c_int;
 use core::fmt::Write;
+use core::mem::offset_of;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicUsize, Ordering};
 
 use super::last_signal::{self, Signal};
@@ -27,6 +30,11 @@ static WANTED: AtomicU8 = AtomicU8::new(0);
 /// Measures stacks from now on. Call this once, at load.
 pub(super) fn take_charge(depth: Depth) {
     WANTED.store(depth as u8, Ordering::Relaxed);
+    if depth != Depth::Off {
+        SETS.count.store(MOST, Ordering::Relaxed);
+        let sets = ptr::from_ref(&SETS).cast_mut().cast();
+        BLOCK.counters.measured.sets.store(sets, Ordering::Release);
+    }
 }
 
 fn wanted(depth: Depth) -> bool {
@@ -48,28 +56,46 @@ pub(super) fn handler(signal: c_int, flags: impl FnOnce() -> Option<c_int>) {
 /// one time.
 const MOST: usize = 256;
 
-/// The stack that a thread has set.
+/// The stack that a thread has set. Other processes may read it:
+/// `docs/published-block.md` has the layout.
+#[repr(C)]
 struct Set {
     /// Its thread, 0 for none.
     thread: AtomicI32,
-    base: AtomicUsize,
-    size: AtomicUsize,
     /// Whether it is one of ours, above a guard.
     guarded: AtomicBool,
+    /// Written last, and 0 until then.
+    base: AtomicUsize,
+    size: AtomicUsize,
 }
 
-static SETS: [Set; MOST] = [const {
-    Set {
-        thread: AtomicI32::new(0),
-        base: AtomicUsize::new(0),
-        size: AtomicUsize::new(0),
-        guarded: AtomicBool::new(false),
-    }
-}; MOST];
+#[repr(C)]
+struct Sets {
+    /// [`MOST`], once stacks are measured.
+    count: AtomicUsize,
+    each: [Set; MOST],
+}
+
+const _: () = {
+    assert!(offset_of!(Sets, each) == size_of::<usize>());
+    assert!(offset_of!(Set, guarded) == 4 && offset_of!(Set, base) == 8);
+};
+
+static SETS: Sets = Sets {
+    count: AtomicUsize::new(0),
+    each: [const {
+        Set {
+            thread: AtomicI32::new(0),
+            guarded: AtomicBool::new(false),
+            base: AtomicUsize::new(0),
+            size: AtomicUsize::new(0),
+        }
+    }; MOST],
+};
 
 impl Set {
     fn of(thread: c_int) -> Option<&'static Self> {
-        SETS.iter().find(|set| set.thread.load(Ordering::Relaxed) == thread)
+        SETS.each.iter().find(|set| set.thread.load(Ordering::Relaxed) == thread)
     }
 
     fn stack(&self) -> Stack {
@@ -77,6 +103,7 @@ impl Set {
     }
 
     fn forget(&self) {
+        self.base.store(0, Ordering::Relaxed);
         self.thread.store(0, Ordering::Relaxed);
     }
 }
@@ -190,10 +217,10 @@ pub(super) fn after_change(next: Option<Stack>, given: bool, measured: bool) {
     let take = |set: &&Set| {
         set.thread.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     };
-    if let Some(set) = SETS.iter().find(take) {
-        set.base.store(next.base, Ordering::Relaxed);
+    if let Some(set) = SETS.each.iter().find(take) {
         set.size.store(next.size, Ordering::Relaxed);
         set.guarded.store(given, Ordering::Relaxed);
+        set.base.store(next.base, Ordering::Release);
     }
 }
 
@@ -204,7 +231,7 @@ pub(super) fn overflowed(address: usize) -> Option<(usize, bool)> {
         |stack: &Stack| address < stack.base && address >= stack.base.wrapping_sub(page::size());
     let guarded =
         |set: &&Set| set.thread.load(Ordering::Relaxed) != 0 && set.guarded.load(Ordering::Relaxed);
-    let given = SETS.iter().filter(guarded).map(Set::stack).find(in_guard);
+    let given = SETS.each.iter().filter(guarded).map(Set::stack).find(in_guard);
     let own = || arena::around(address).filter(in_guard);
     given.map(|stack| (stack.size, true)).or_else(|| own().map(|stack| (stack.size, false)))
 }
@@ -238,7 +265,7 @@ pub(super) fn before_unmapping(thread: c_int) {
 /// threads used is its parent's to tell.
 pub(super) fn in_child(thread: c_int) {
     let now = call::current_altstack().map(|now| Stack::of(&now));
-    for set in &SETS {
+    for set in &SETS.each {
         let own = set.thread.load(Ordering::Relaxed) != 0 && now == Ok(set.stack());
         set.thread.store(if own { thread } else { 0 }, Ordering::Relaxed);
     }
@@ -261,7 +288,7 @@ pub fn at_exit() {
             of_ours(thread, slot.stack());
         }
     }
-    for set in &SETS {
+    for set in &SETS.each {
         let thread = set.thread.load(Ordering::Relaxed);
         if thread != 0 {
             record(thread, set.stack());

@@ -28,6 +28,10 @@ const LEAST: usize = 128 << 10;
 /// Bytes for handlers, beyond two frames.
 const HANDLERS: usize = 64 << 10;
 
+/// How many stacks of threads that it lacks the child of a fork keeps, of those on
+/// which handlers have run.
+const KEPT: usize = 256;
+
 /// Whether threads get stacks.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
@@ -132,7 +136,9 @@ pub(crate) fn thread_end() {
     slot.free();
 }
 
-/// A fork has made the calling process, with a copy of the forking thread.
+/// A fork has made the calling process, with a copy of the forking thread. It may
+/// still resume a context of another thread's, or read what that one's handler
+/// had.
 pub(crate) fn in_child() {
     if !ACTIVE.load(Ordering::Relaxed) {
         return;
@@ -140,10 +146,11 @@ pub(crate) fn in_child() {
     let (thread, pointer, here) = (call::gettid(), arch::thread_pointer(), arch::stack_pointer());
     depth::in_child(thread);
     let on = arena::around(here);
-    for slot in arena::slots() {
-        if !slot.follow_fork(thread, pointer) && on != Some(slot.stack()) {
-            slot.free();
-        }
+    let mut kept = 0;
+    for slot in arena::slots().filter(|slot| !slot.follow_fork(thread, pointer)) {
+        let is_kept = on == Some(slot.stack()) || kept < KEPT && slot.was_used();
+        kept += usize::from(is_kept);
+        if is_kept { slot.keep() } else { slot.free() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::arch;
 use crate::os::page::{self, Pages};
+use crate::plan;
 use crate::residency::ladder::Stack;
 
 /// The least size in bytes that the kernel ever accepts (`MINSIGSTKSZ`). Below
@@ -26,7 +27,7 @@ impl Thresholds {
     /// For frames that are now at most `usual` bytes and can be at most
     /// `largest`, and handlers that need `room`.
     pub(super) const fn of(usual: usize, largest: usize, room: usize) -> Self {
-        Thresholds { certain: usual, needed: largest.saturating_mul(2).saturating_add(room) }
+        Thresholds { certain: usual, needed: plan::needed(largest, room) }
     }
 }
 
@@ -73,7 +74,7 @@ mod tests {
             (11_952, 11_952, 11_952, 48_480),
         ];
         for (usual, largest, certain, needed) in rows {
-            let of = Thresholds::of(usual, largest, crate::plan::ROOM);
+            let of = Thresholds::of(usual, largest, plan::ROOM);
             assert_eq!(of, Thresholds { certain, needed }, "{usual}, {largest}");
         }
         assert_eq!(Thresholds::of(1, usize::MAX, 1).needed, usize::MAX);

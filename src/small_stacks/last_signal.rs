@@ -3,14 +3,16 @@
 //! Certain is only a signal that alone had a handler there. Else the last one is
 //! known: the first frame on a stack, at its top, stays there when its handler
 //! has returned, until another takes its place. The kernel writes the number
-//! into it only for handlers with `SA_SIGINFO`, so all must have that.
+//! into it only for handlers with `SA_SIGINFO`, so all must have that. While a
+//! handler runs, the signals that are blocked tell.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::overflow;
 use crate::arch::{FRAME_SIGNAL, FRAME_STACK};
-use crate::os::{call, signals};
+use crate::os::call;
+use crate::os::signals::{self, Mask};
 use crate::residency::charge::OWNER;
 use crate::residency::ladder::Stack;
 pub(super) use crate::state::deepest::Signal;
@@ -20,6 +22,9 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 
 /// Those that had one without `SA_SIGINFO`.
 static PLAIN: AtomicU64 = AtomicU64::new(0);
+
+/// Those that had one with `SA_NODEFER`, which does not block them.
+static UNBLOCKED: AtomicU64 = AtomicU64::new(0);
 
 const LAST: c_int = 64;
 
@@ -31,13 +36,15 @@ pub(super) fn handled(signal: c_int, flags: c_int) {
         if flags & libc::SA_SIGINFO == 0 {
             PLAIN.fetch_or(bit, Ordering::Relaxed);
         }
+        if flags & libc::SA_NODEFER != 0 {
+            UNBLOCKED.fetch_or(bit, Ordering::Relaxed);
+        }
     }
 }
 
-/// What can be told about `stack`, which was used. It may be another thread's,
-/// who may unmap it meanwhile. Makes some 150 system calls.
-pub(super) fn of(stack: Stack) -> Signal {
-    // Those that were set past libc, but for libc's own.
+/// Looks for handlers that were set past libc, but for libc's own. Returns all
+/// signals that have had one.
+fn all() -> Mask {
     for signal in (1..=LAST).filter(|signal| !(32..=34).contains(signal)) {
         let Ok(action) = signals::disposition(signal) else { continue };
         // Ours, which only tells of an overflow, does not count.
@@ -48,7 +55,22 @@ pub(super) fn of(stack: Stack) -> Signal {
             handled(signal, flags);
         }
     }
-    let all = HANDLED.load(Ordering::Relaxed);
+    HANDLED.load(Ordering::Relaxed)
+}
+
+/// The signals of which one has its handler running, the latest of those on an
+/// alternate stack, as far as can be told while `blocked` are blocked: the
+/// kernel blocks a signal while its handler runs. Makes some 60 system calls.
+/// Async-signal-safe.
+pub(super) fn running(blocked: Mask) -> Mask {
+    let all = all();
+    if all.is_power_of_two() { all } else { all & (blocked | UNBLOCKED.load(Ordering::Relaxed)) }
+}
+
+/// What can be told about `stack`, which was used. It may be another thread's,
+/// who may unmap it meanwhile. Makes some 150 system calls.
+pub(super) fn of(stack: Stack) -> Signal {
+    let all = all();
     if all.is_power_of_two() {
         return Signal::new(all.trailing_zeros() as c_int + 1, true);
     }

@@ -7,18 +7,18 @@
 //! restores that action and returns: the program dies at the same instruction.
 //! It is not seen by the program, and gone as soon as the program sets an
 //! action of its own. The overflowed handler's own frame is overwritten by
-//! ours, so the line cannot name its signal.
+//! ours, so its signal is looked for among those that are blocked.
 
 use core::ffi::{c_int, c_void};
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::depth;
 use super::onstack::Action;
+use super::{depth, last_signal};
 use crate::config::base_name;
 use crate::os::call;
 use crate::os::line::Line;
-use crate::os::signals::{self, KernelAction};
+use crate::os::signals::{self, KernelAction, Mask};
 use crate::residency::{frame, on_duty};
 
 /// Whether the handler was installed.
@@ -73,7 +73,7 @@ pub unsafe fn hide<A: Action>(signal: c_int, old: *mut A) {
     }
 }
 
-extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     let from_fault = code > 0;
@@ -81,7 +81,10 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, _context: *mut
         && on_duty()
         && let Some((size, given)) = depth::overflowed(address)
     {
-        tell(size, given);
+        let context = context.cast::<libc::ucontext_t>();
+        // SAFETY: the kernel's, with its set of signals.
+        let blocked = unsafe { (&raw const (*context).uc_sigmask).cast::<Mask>().read_unaligned() };
+        tell(size, given, last_signal::running(blocked));
     }
     // SAFETY: the default action.
     let _ = unsafe { signals::dispose(signal, &KernelAction::default()) };
@@ -94,7 +97,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, _context: *mut
     }
 }
 
-fn tell(size: usize, given: bool) {
+fn tell(size: usize, given: bool, signals: Mask) {
     let [start, length] =
         [0, 1].map(|at| PROGRAM.get(at).map_or(0, |it| it.load(Ordering::Relaxed)));
     let program: &[u8] = if start == 0 {
@@ -107,11 +110,16 @@ fn tell(size: usize, given: bool) {
     // Writing to a `Line` cannot fail.
     let _ = write!(
         line,
-        "sigward[{}]: {}: thread {}: a signal handler overflowed its alternate stack: {size} bytes \
-         are usable, more are needed, {} of them for the frame. Remedy: ",
+        "sigward[{}]: {}: thread {}: ",
         call::getpid(),
         base_name(program).escape_ascii(),
         call::gettid(),
+    );
+    let _ = tell_signals(&mut line, signals);
+    let _ = write!(
+        line,
+        " overflowed its alternate stack: {size} bytes are usable, more are needed, {} of them for \
+         the frame. Remedy: ",
         frame::size(),
     );
     let _ = if given {
@@ -120,4 +128,22 @@ fn tell(size: usize, given: bool) {
         line.write_str("register a larger stack")
     };
     line.emit();
+}
+
+/// Whose handler it is: one of those of `signals`.
+fn tell_signals(line: &mut Line, signals: Mask) -> core::fmt::Result {
+    /// With more, none is worth naming.
+    const MOST: u32 = 8;
+    match signals.count_ones() {
+        1 => write!(line, "the handler of signal {}", signals.trailing_zeros() + 1),
+        2..=MOST => {
+            line.write_str("the handler of one of the signals")?;
+            let set = |at: &u32| signals >> at & 1 != 0;
+            for (at, place) in (0..Mask::BITS).filter(set).enumerate() {
+                write!(line, "{} {}", if at == 0 { "" } else { "," }, place + 1)?;
+            }
+            Ok(())
+        }
+        _ => line.write_str("a signal handler"),
+    }
 }

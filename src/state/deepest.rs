@@ -1,7 +1,8 @@
-//! The alternate stack that was used most: a part of the published block.
+//! How deep alternate stacks were used: a part of the published block.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// How much of an alternate stack was used at most, in bytes, as far as
 /// measured.
@@ -69,5 +70,21 @@ impl Deepest {
         for field in [&self.used, &self.size, &self.thread, &self.signal] {
             field.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+/// Lists of stacks that were all zeroes when they were set, so that whoever
+/// reads them sees how deep they were used. Null where there are none.
+#[repr(C)]
+pub struct Measured {
+    /// The program's own, which were painted.
+    pub sets: AtomicPtr<u8>,
+    /// The latest arena of stacks for threads that set none.
+    pub arenas: AtomicPtr<u8>,
+}
+
+impl Measured {
+    pub(super) const fn new() -> Self {
+        Measured { sets: AtomicPtr::new(ptr::null_mut()), arenas: AtomicPtr::new(ptr::null_mut()) }
     }
 }

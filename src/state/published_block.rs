@@ -15,18 +15,18 @@
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 
-use super::deepest::Deepest;
+use super::deepest::{Deepest, Measured};
 use crate::arch;
 use crate::os::owner::Owner;
 use crate::os::page;
 pub use crate::plan::names;
-use crate::plan::{Ordinary, Plan};
+use crate::plan::{Ordinary, Plan, needed};
 
 /// The first bytes of a block.
 pub const MAGIC: [u8; 8] = *b"SIGWARD\n";
 
 /// Raised with each added field.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// The lowest version that a reader must know in order not to misread any
 /// field. Raised to [`VERSION`] when the meaning of a field changes.
@@ -71,7 +71,7 @@ struct Head {
 }
 
 const SMALL: usize = 8;
-const SIZES: usize = 3;
+const SIZES: usize = 4;
 
 /// See [`Published`].
 #[repr(C)]
@@ -128,6 +128,8 @@ pub struct Counters {
     pub rungs: [Counter; 4],
     /// The alternate stack that was used most. Since version 2.
     pub deepest: Deepest,
+    /// Where stacks are whose use can be measured. Since version 4.
+    pub measured: Measured,
 }
 
 // `docs/published-block.md` and other people's readers rely on these.
@@ -139,6 +141,7 @@ const _: () = {
     assert!(offset_of!(Force, substitutes) == 16 + 4 * size_of::<usize>());
     assert!(offset_of!(Block, counters) == 128);
     assert!(offset_of!(Counters, deepest) == 10 * size_of::<usize>());
+    assert!(offset_of!(Counters, measured) == 14 * size_of::<usize>());
     assert!(size_of::<Block>() == 256);
 };
 
@@ -219,6 +222,9 @@ pub struct Published {
     pub headroom: u32,
     /// Bytes of an ordinary stack that are held.
     pub extent: u32,
+    /// Bytes that an alternate stack needs; 0 if that does not matter. Since
+    /// version 4.
+    pub needed: u32,
 }
 
 /// Set if forks also copy the stacks of other threads.
@@ -243,6 +249,10 @@ impl From<&Plan<'_>> for Published {
             frame: plan.frame.value as u32,
             headroom: plan.headroom as u32,
             extent: extent as u32,
+            needed: match plan.frame.value {
+                0 => 0,
+                frame => u32::try_from(needed(frame, plan.room)).unwrap_or(u32::MAX),
+            },
         }
     }
 }
@@ -252,7 +262,7 @@ impl From<&Plan<'_>> for Published {
 pub fn publish(plan: &Published) {
     let Published { duty, reason, rung, remedy, wait, interrupted, ordinary, flags, .. } = *plan;
     let small = [duty, reason, rung, remedy, wait, interrupted, ordinary, flags];
-    let sizes = [plan.frame, plan.headroom, plan.extent];
+    let sizes = [plan.frame, plan.headroom, plan.extent, plan.needed];
     if arch::PAGE.is_none() {
         BLOCK.head.page.store(page::size() as u32, Ordering::Relaxed);
     }
@@ -328,6 +338,7 @@ impl Block {
                 pinned: Gauge::new(),
                 rungs: [const { Counter::new() }; 4],
                 deepest: Deepest::new(),
+                measured: Measured::new(),
             },
         }
     }

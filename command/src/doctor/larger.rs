@@ -8,7 +8,7 @@ use sigward_reader::substitute::Substitute;
 use super::stacks::StackRow;
 
 /// The most stacks that are measured: each is read whole.
-const MEASURED: usize = 1000;
+pub const MEASURED: usize = 1000;
 
 /// The program's own stack, which it sees.
 #[derive(Serialize)]
@@ -28,12 +28,13 @@ pub fn add(rows: &mut Vec<StackRow>, process: &Process, blocks: &[Block]) {
         if let Some(row) = known {
             fill(row, larger, deepest);
         } else {
-            let mut row = alone(larger);
+            let role = if larger.in_force { "current" } else { "kept" };
+            let thread = larger.thread.unwrap_or(0);
+            let mut row = StackRow::only_known(thread, role, larger.base, larger.size);
             fill(&mut row, larger, deepest);
             rows.push(row);
         }
     }
-    rows.sort_by_key(|row| (row.thread, row.base));
 }
 
 fn fill(row: &mut StackRow, larger: &Substitute, deepest: Option<u64>) {
@@ -42,26 +43,4 @@ fn fill(row: &mut StackRow, larger: &Substitute, deepest: Option<u64>) {
     row.deepest = deepest;
     row.substitute = Some(larger.size);
     row.asked = Some(Asked { base: larger.asked, bytes: larger.asked_size });
-}
-
-fn alone(larger: &Substitute) -> StackRow {
-    StackRow {
-        thread: larger.thread.unwrap_or(0),
-        role: if larger.in_force { "current" } else { "kept" }.to_owned(),
-        base: larger.base,
-        bytes: larger.size,
-        rung: "report".to_owned(),
-        held: 0,
-        locked: 0,
-        kernel_locked: None,
-        kernel_present: None,
-        kernel_swapped: None,
-        kernel_shared: None,
-        usable: None,
-        needed: None,
-        deepest: None,
-        substitute: None,
-        asked: None,
-        problems: Vec::new(),
-    }
 }

@@ -15,6 +15,7 @@ pub mod process;
 pub mod standing;
 
 mod children;
+mod depth;
 mod kernel_view;
 mod kernel_word;
 mod larger;

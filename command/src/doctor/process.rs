@@ -16,12 +16,12 @@ use super::super::library;
 use super::children::{self, Children};
 use super::kernel_view::{self, Area, Pagemap, Status};
 use super::kernel_word::KernelWord;
-use super::larger;
 use super::library_row::LibraryRow;
 use super::machine::REMEDIES;
 use super::stacks::{Memory, StackRow, Suspects};
 use super::standing::Standing;
 use super::threads::{self, Thread};
+use super::{depth, larger};
 
 /// Looks at a process before what does not fit together counts: it does not stop for us.
 const LOOKS: usize = 4;
@@ -205,6 +205,7 @@ impl ProcessReport {
             suspects.sift_threads(&mut self.threads);
         }
         larger::add(&mut self.stacks, &process, &blocks);
+        depth::add(&mut self.stacks, &process, &blocks);
         self.judge_with(acts, is_copy, affected);
         Ok(())
     }

@@ -29,15 +29,15 @@ pub struct StackRow {
     pub kernel_swapped: Option<u64>,
     /// Present, but shared with a forked copy: the next write faults.
     pub kernel_shared: Option<u64>,
-    /// Bytes of the program's own stack that can be used, and bytes that are needed; only
-    /// where this one is a larger one that stands in for it.
+    /// Bytes of an alternate stack that can be used, and bytes that are needed. Where this is
+    /// a larger one that stands in for the program's: those of the program's own.
     pub usable: Option<u64>,
     pub needed: Option<u64>,
-    /// The most bytes of the larger one that were ever used.
+    /// The most bytes of it that were ever used, where that can be seen.
     pub deepest: Option<u64>,
-    /// The size of the larger one.
+    /// The size of a larger one that stands in for the program's.
     pub substitute: Option<u64>,
-    /// The program's own.
+    /// The program's own, in that case.
     pub asked: Option<Asked>,
     /// What is wrong with it, in words.
     pub problems: Vec<Problem>,
@@ -116,6 +116,29 @@ impl StackRow {
         self.role == ORDINARY
     }
 
+    /// One of which nothing is held, and nothing was asked of the kernel.
+    pub fn only_known(thread: i32, role: &str, base: u64, bytes: u64) -> Self {
+        StackRow {
+            thread,
+            role: role.to_owned(),
+            base,
+            bytes,
+            rung: "report".to_owned(),
+            held: 0,
+            locked: 0,
+            kernel_locked: None,
+            kernel_present: None,
+            kernel_swapped: None,
+            kernel_shared: None,
+            usable: None,
+            needed: None,
+            deepest: None,
+            substitute: None,
+            asked: None,
+            problems: Vec::new(),
+        }
+    }
+
     /// The same where the stack changed while the kernel was asked.
     pub fn unsettled(mut self) -> Self {
         self.problems.clear();
@@ -134,11 +157,8 @@ impl StackRow {
             if is_private { pages.shared } else { 0 }
         };
         let bytes = |pages: u64| pages * memory.page;
+        let role = name(names::ROLE, stack.role);
         let mut row = StackRow {
-            thread: stack.thread,
-            role: name(names::ROLE, stack.role),
-            base: stack.base,
-            bytes: stack.size,
             rung: name(names::RUNG, stack.rung),
             held: stack.held.bytes(),
             locked: stack.locked.bytes(),
@@ -146,12 +166,7 @@ impl StackRow {
             kernel_present: pages.map(|pages| bytes(pages.present)),
             kernel_swapped: pages.map(|pages| bytes(pages.swapped)),
             kernel_shared: pages.map(|pages| bytes(shared(pages))),
-            usable: None,
-            needed: None,
-            deepest: None,
-            substitute: None,
-            asked: None,
-            problems: Vec::new(),
+            ..StackRow::only_known(stack.thread, &role, stack.base, stack.size)
         };
         // While a memory call is in progress, a stack may be without its lock.
         if stack.suspended == 0 {

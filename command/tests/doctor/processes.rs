@@ -111,6 +111,59 @@ fn larger_stacks_are_told_with_their_depth() {
     }
 }
 
+/// The program's own stack, and the one that a thread has which sets none: what is usable, needed, and
+/// how deep they were used, whether they are held or not.
+#[test]
+fn the_programs_own_stacks_are_told_with_their_room_and_depth() {
+    // Two frames of 12,288 bytes, and 24 KiB.
+    const NEEDED: u64 = 2 * 12_288 + 24 * 1024;
+    let none = Value::Null;
+    for (mode, guard, depth, all, own, given) in [
+        ("auto", "", "paint", "1", Some((65536, 40_001.into())), Some(30_001.into())),
+        ("on", "", "paint", "1", Some((65536, 40_001.into())), Some(30_001.into())),
+        // It cannot be painted whole, and what is there counts for nothing.
+        ("on", "guard", "paint", "0", Some((61440, none.clone())), None),
+        ("on", "", "1", "1", Some((65536, none.clone())), Some(30_001.into())),
+        ("on", "guard", "0", "1", Some((61440, none.clone())), Some(30_001.into())),
+        ("auto", "guard", "paint", "0", None, None),
+        ("auto", "", "0", "1", None, Some(30_001.into())),
+        ("auto", "", "0", "0", None, None),
+    ] {
+        for &libc in libcs() {
+            let mut command = Command::new(build("waits_on_stacks", libc).unwrap());
+            command.arg(guard).env("LD_PRELOAD", artifacts::preload()).env("SIGWARD", mode);
+            command.env("SIGWARD_DEPTH", depth).env("SIGWARD_ALTSTACK_ALL", all);
+            let mut running = Running::start(command.env("SIGWARD_FRAME", "12288"));
+            let mut line = String::new();
+            running.lines.read_line(&mut line).unwrap();
+            let numbers: Vec<u64> =
+                line.split_whitespace().skip(1).map(|word| word.parse().unwrap()).collect();
+            let [stack, main, other] = numbers[..] else { panic!("{line:?}") };
+            let report = json([&running.pid()]).1["processes"][0].take();
+            let rows = report["stacks"].as_array().unwrap();
+            let row = |thread: u64, base: Option<u64>| {
+                let is_alternate = |row: &&Value| row["role"] != "ordinary";
+                let is_there = |row: &&Value| base.is_none_or(|base| row["base"] == base);
+                let mine = rows.iter().filter(|row| row["thread"] == thread);
+                mine.filter(is_alternate).find(is_there)
+            };
+            let context = format!("{libc:?} {mode} {guard} {depth} {all}: {report:#}");
+            let of = |row: Option<&Value>| {
+                let row = row?;
+                assert_eq!(row["needed"], NEEDED, "{context}");
+                Some((row["usable"].as_u64().unwrap(), row["deepest"].clone()))
+            };
+            assert_eq!(of(row(main, Some(stack))), own, "{context}");
+            let given = given.clone().map(|deepest: Value| (128 << 10, deepest));
+            assert_eq!(of(row(other, None)), given, "{context}");
+            if given.is_some() {
+                let human = text(&output([running.pid()]).stdout);
+                assert!(human.contains(&format!("  131072/{NEEDED}/30001")), "{human}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_page_that_is_gone_is_seen() {
     let mut running = Running::with(Libc::Glibc, "on");

@@ -1,10 +1,11 @@
 // A program that dies of SIGSEGV, in several ways, on the main thread or another one. It sets no
 // alternate stack, except the main thread if that is asked for. It has the default action for SIGSEGV,
-// as it reads back.
+// as it reads back. With "overflow", further words say which signals have handlers, and which are
+// blocked meanwhile.
 // compared: elsewhere
 #include "common.h"
 
-static const char *how;
+static const char *how, *signals = "";
 static volatile int never;
 
 __attribute__((noinline)) static int deeper(volatile char *above)
@@ -20,6 +21,13 @@ static void handler(int signal)
 {
     (void)signal;
     volatile char top[8] = {0};
+    if (!strcmp(signals, "unblocks")) {
+        sigset_t own;
+        sigemptyset(&own), sigaddset(&own, signal);
+        MUST(pthread_sigmask(SIG_UNBLOCK, &own, NULL) == 0);
+    }
+    if (!strcmp(signals, "nested") && signal == SIGUSR1)
+        raise(SIGUSR2);
     if (!strcmp(how, "overflow"))
         deeper(top);
     *(volatile char *)16 = 1;
@@ -42,7 +50,9 @@ static void *die(void *argument)
 int main(int argc, char **argv)
 {
     dead_man(30);
-    MUST(argc == 3);
+    MUST(argc >= 3);
+    if (argc > 3)
+        signals = argv[3];
     how = argv[2];
     struct rlimit no_core = {0, 0};
     MUST(setrlimit(RLIMIT_CORE, &no_core) == 0);
@@ -57,7 +67,14 @@ int main(int argc, char **argv)
         MUST(sigaction(SIGSEGV, &old, &again) == 0 && again.sa_handler == SIG_IGN);
     }
     fflush(stdout);
-    on_signal(SIGUSR1, handler, SA_ONSTACK);
+    on_signal(SIGUSR1, handler, strstr(signals, "nodefer") ? SA_ONSTACK | SA_NODEFER : SA_ONSTACK);
+    if (*signals)
+        on_signal(SIGUSR2, handler, strcmp(signals, "ordinary") ? SA_ONSTACK : 0);
+    if (strstr(signals, "blocked")) {
+        sigset_t second;
+        sigemptyset(&second), sigaddset(&second, SIGUSR2);
+        MUST(pthread_sigmask(SIG_BLOCK, &second, NULL) == 0);
+    }
     pthread_t thread;
     if (!strcmp(argv[1], "own"))
         MUST(set_altstack(fresh_pages(4 * PAGE), 4 * PAGE) == 0);

@@ -63,6 +63,16 @@ int main(int argc, char **argv)
             MUST(pthread_create(&other, NULL, thread, NULL) == 0);
             MUST(sem_wait(&done) == 0);
         }
+        // The child's other threads are gone.
+        int before = elsewhere, status;
+        stacks -= EACH * SIZE;
+        pid_t child = fork();
+        if (child == 0) {
+            set_all(EACH);
+            _exit(elsewhere - before == EACH);
+        }
+        MUST(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+        printf("the child's: %s\n", WEXITSTATUS(status) ? "elsewhere" : "its own");
     } else {
         stacks = fresh_pages((size_t)MANY * SIZE);
         for (int i = 0; i < MANY; i++) {

@@ -15,6 +15,22 @@ struct coroutine {
 
 static __thread struct coroutine *mine;
 
+static void *nothing(void *unused) { return unused; }
+
+// A library may look at the stacks of threads that have ended when others start.
+static void new_threads(void)
+{
+    pthread_t thread;
+    for (int i = 0; i < 2 * CELLS; i++) {
+        MUST(pthread_create(&thread, NULL, nothing, NULL) == 0);
+        MUST(pthread_join(thread, NULL) == 0);
+    }
+}
+
+// Whether the coroutine forks once it is resumed, and what fork(2) returned.
+static int forks;
+static pid_t forked;
+
 static void left(int signal)
 {
     (void)signal;
@@ -26,6 +42,8 @@ static void left(int signal)
     for (long i = 0; i < CELLS; i++)
         cells[i] = (long)coroutine + i;
     MUST(swapcontext(&coroutine->its, &coroutine->makers) == 0);
+    if (forks && (forked = fork()) == 0)
+        new_threads();
     for (long i = 0; i < CELLS; i++)
         coroutine->result += cells[i] == (long)coroutine + i;
     MUST(setcontext(&coroutine->makers) == 0);
@@ -36,7 +54,7 @@ static void make_on(struct coroutine *coroutine, char *stack)
     mine = coroutine;
     coroutine->is_new = 1;
     coroutine->result = 0;
-    MUST(set_altstack(stack, SIZE) == 0);
+    MUST(!stack || set_altstack(stack, SIZE) == 0);
     volatile int is_back = 0;
     MUST(getcontext(&coroutine->makers) == 0);
     if (!is_back) {
@@ -88,12 +106,12 @@ static void threads(void)
 
 static struct coroutine shared;
 static atomic_int is_made;
-static int ends;
+static int ends, sets = 1;
 
 static void *makes_one(void *unused)
 {
-    char *stack = malloc(SIZE);
-    MUST(stack);
+    char *stack = sets ? malloc(SIZE) : NULL;
+    MUST(stack || !sets);
     make_on(&shared, stack);
     is_made = 1;
     while (!ends)
@@ -129,11 +147,25 @@ static void child(void)
         // Its own threads set stacks too.
         static char stack[SIZE];
         MUST(set_altstack(stack, SIZE) == 0 && drop_altstack() == 0);
+        new_threads();
         _exit(is_intact(&shared) ? 7 : 8);
     }
     int how = 0;
     MUST(waitpid(pid, &how, 0) == pid);
     printf("child: %#x\n", how);
+}
+
+// The coroutine is resumed here, and forks: the child goes on where the thread had its handler.
+static void forks_itself(void)
+{
+    other_thread(0);
+    fflush(stdout);
+    forks = 1;
+    int is_whole = is_intact(&shared), how = 0;
+    if (forked == 0)
+        _exit(is_whole ? 7 : 8);
+    MUST(waitpid(forked, &how, 0) == forked);
+    printf("intact: %d child: %#x\n", is_whole, how);
 }
 
 int main(int argc, char **argv)
@@ -145,8 +177,14 @@ int main(int argc, char **argv)
         threads();
     else if (!strcmp(argv[1], "ended"))
         ended();
-    else
-        child();
+    else {
+        // Without a stack of its own, if that is wanted.
+        sets = !strstr(argv[1], "given");
+        if (strstr(argv[1], "forks"))
+            forks_itself();
+        else
+            child();
+    }
     return 0;
 }
 #else
