@@ -55,12 +55,6 @@ fn what_the_kernel_puts_back_is_still_there() {
     same("in_place", libcs(), "1111 few mappings\n");
 }
 
-/// Ours do not pile up when a handler jumps out of the call that would set one.
-#[test]
-fn calls_that_are_left_leave_few_mappings() {
-    same("jump_out", libcs(), "few mappings\n");
-}
-
 /// musl has no swapcontext(3).
 #[test]
 fn a_coroutine_may_fork_in_another_thread() {

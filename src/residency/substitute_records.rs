@@ -98,9 +98,8 @@ impl Substitute {
         self.asked.set(asked.stack);
     }
 
-    /// `thread` sets it. Only for whoever took the record.
-    pub(super) fn become_latest_of(&self, thread: usize) {
-        self.thread.store(thread, Ordering::Relaxed);
+    /// It is being set. Only for whoever took the record.
+    pub(super) fn is_latest(&self) {
         let times = TIMES.fetch_add(1, Ordering::Relaxed);
         self.age.store(times, Ordering::Relaxed);
     }
@@ -157,21 +156,6 @@ impl Substitute {
         self.thread.load(Ordering::Relaxed) == thread
     }
 
-    /// Whether `thread`, with the mark of a claim, has taken it.
-    pub(super) fn is_claimed(&self, thread: usize) -> bool {
-        self.is_own(thread) && self.state() == TAKEN
-    }
-
-    /// `thread`, which took the record, has left the call. The kernel has the
-    /// stack at `now` for it.
-    pub(super) fn abandon(&self, thread: usize, now: usize) {
-        self.thread.store(thread, Ordering::Relaxed);
-        match self.actual().base {
-            0 => self.give_back(),
-            base => self.become_(if base == now { IN_FORCE } else { IDLE }),
-        }
-    }
-
     /// Nobody has it in force, and its thread has ended. Only for whoever took
     /// the record.
     pub(super) fn orphan(&self) {
@@ -185,12 +169,7 @@ impl Substitute {
 
     /// Whether the stack stands in for nothing: nobody has a context there.
     pub(super) fn is_vacant(&self) -> bool {
-        self.is_for_nothing() && self.is_own(0)
-    }
-
-    /// Whether it stands in for nothing.
-    pub(super) fn is_for_nothing(&self) -> bool {
-        self.asked() == NOWHERE
+        self.asked() == NOWHERE && self.is_own(0)
     }
 
     /// Its thread has ended with it: keeps it if a handler has ever run there, as

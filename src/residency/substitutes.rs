@@ -17,17 +17,14 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ladder::Stack;
 use super::origin;
-use super::stack_memory::{counts_as, make, stays, unmap};
+use super::stack_memory::{counts_as, make, stays};
 use super::substitute_records::{FREE, IDLE, IN_FORCE, Substitute, free, records};
 pub(crate) use super::substitute_records::{Replaced, any};
 use crate::arch;
 use crate::os::call;
 
-/// Set in the pointer of a thread, a multiple of four, that has ended on the stack.
+/// Set in the (even) pointer of a thread that has ended on the stack.
 const ENDED: usize = 1;
-
-/// Set in the pointer of a thread between [`claim`] and [`settle`].
-const CLAIMED: usize = 2;
 
 /// The most stacks of ours that one thread may have.
 const MOST: usize = 1024;
@@ -43,8 +40,7 @@ const KEPT: usize = 256;
 
 /// How many stacks of ours a thread keeps whose memory it has registered again
 /// in another way. A handler on its ordinary stack may have done that: when it
-/// returns, the kernel puts back the stack from before. As many of its calls may
-/// be interrupted; older ones count as left by a handler that jumped out.
+/// returns, the kernel puts back the stack from before.
 const BEFORE: usize = 8;
 
 /// Where the search for stacks that can be given back continues.
@@ -100,7 +96,7 @@ pub(crate) fn claim(
         |stack: Stack| stack.base == now && now != 0 || here.wrapping_sub(stack.base) < stack.size;
     sweep(asked, now, ended);
     let (mut own, mut all, mut orphans, mut again, mut older) = (0, 0, 0, None, None);
-    let (mut latest, mut claims) = ([None; BEFORE], [None; BEFORE]);
+    let mut latest = [None; BEFORE];
     for it in records().filter(|it| it.state() != FREE) {
         let mine = it.is_own(thread);
         let left = |it: &Substitute| it.is_own(thread | ENDED) && !in_use(it.actual());
@@ -109,11 +105,7 @@ pub(crate) fn claim(
             continue;
         }
         all += 1;
-        let claimed = it.is_claimed(thread | CLAIMED);
-        own += usize::from(mine || claimed);
-        if claimed && let Some(oldest) = it.outlasts(&mut claims) {
-            oldest.abandon(thread, now);
-        }
+        own += usize::from(mine);
         orphans += usize::from(it.is_orphan());
         // The memory is registered again: what was on our stack is gone. With
         // another size it gets another one, see `BEFORE`.
@@ -128,14 +120,12 @@ pub(crate) fn claim(
         let overlaps = |it: &Substitute| it.asked().overlaps(asked) && !in_use(it.actual());
         let before = if mine && it.state() == IN_FORCE { IN_FORCE } else { IDLE };
         if again.is_none() && it.take_if(before, &same) {
-            it.become_latest_of(thread | CLAIMED);
             again = Some((it, before));
         } else if it.state() == IDLE && overlaps(it) {
             let out = if mine { it.outlasts(&mut latest) } else { Some(it) };
             let Some(out) = out.filter(|out| out.take_if(IDLE, &overlaps)) else { continue };
             if older.is_none() && out.actual().size >= size {
                 // Rather than map a new one, if no other is found.
-                out.become_latest_of(thread | CLAIMED);
                 older = Some(out);
             } else {
                 out.give_back();
@@ -159,38 +149,29 @@ pub(crate) fn claim(
     let (record, before) = match again.or(older.map(|older| (older, IDLE))) {
         Some(found) => found,
         None if own >= MOST || all >= MOST_IN_ALL => return Err(Refusal::Full),
-        None => (fresh(wanted, size, thread | CLAIMED).ok_or(Refusal::Memory)?, FREE),
+        None => {
+            let record = free().ok_or(Refusal::Memory)?;
+            let Some(stack) = make(size) else {
+                record.become_(FREE);
+                return Err(Refusal::Memory);
+            };
+            record.actual.set(stack);
+            record.stand_in_for(wanted);
+            (record, FREE)
+        }
     };
     counts_as(record.actual(), origin::proven(asked));
     record.tid.store(tid, Ordering::Relaxed);
+    record.thread.store(thread, Ordering::Relaxed);
     Ok(Claim { record, asked: wanted, before })
-}
-
-/// A record with a new stack, taken by `thread`.
-fn fresh(wanted: Replaced, size: usize, thread: usize) -> Option<&'static Substitute> {
-    let record = free()?;
-    record.become_latest_of(thread);
-    record.stand_in_for(wanted);
-    let Some(stack) = make(size) else {
-        record.give_back();
-        return None;
-    };
-    if !record.is_claimed(thread) {
-        // The call was interrupted for so long that it counted as left.
-        // SAFETY: nobody has seen it.
-        unsafe { unmap(stack) };
-        return None;
-    }
-    record.actual.set(stack);
-    Some(record)
 }
 
 /// The call with `claim`, if any, is over. If it was successful, the kernel has
 /// that stack for this thread, and no other of ours. Async-signal-safe.
 pub(crate) fn settle(claim: Option<Claim>, installed: bool) {
     let record = claim.map(|claim| core::ptr::from_ref(claim.record));
-    let thread = arch::thread_pointer();
     if installed {
+        let thread = arch::thread_pointer();
         let others = |it: &&Substitute| record != Some(core::ptr::from_ref(*it));
         for it in records().filter(|it| it.is_own(thread)).filter(others) {
             if it.take(IN_FORCE) {
@@ -198,20 +179,15 @@ pub(crate) fn settle(claim: Option<Claim>, installed: bool) {
             }
         }
     }
-    let Some(Claim { record, asked, before }) = claim else { return };
-    let abandoned = |it: &Substitute| it.is_own(thread) && it.asked() == asked.stack;
-    if !record.is_claimed(thread | CLAIMED) && !record.take_if(IDLE, &abandoned) {
-        return;
-    }
-    if installed {
-        record.stand_in_for(asked);
-        record.become_latest_of(thread);
-        record.become_(IN_FORCE);
-    } else if before == FREE || record.is_for_nothing() {
-        record.give_back();
-    } else {
-        record.thread.store(thread, Ordering::Relaxed);
-        record.become_(before);
+    match claim {
+        None => {}
+        Some(claim) if installed => {
+            claim.record.stand_in_for(claim.asked);
+            claim.record.is_latest();
+            claim.record.become_(IN_FORCE);
+        }
+        Some(claim) if claim.before == FREE => claim.record.give_back(),
+        Some(claim) => claim.record.become_(claim.before),
     }
 }
 
@@ -251,9 +227,6 @@ pub(crate) fn thread_end() {
     }
     let thread = arch::thread_pointer();
     let own = || records().filter(|it| it.is_own(thread));
-    // It has left the calls that would have settled these.
-    let claimed = records().filter(|it| it.is_claimed(thread | CLAIMED));
-    claimed.for_each(|it| it.abandon(thread, 0));
     if stays() {
         // The kernel may not be asked either.
         own().filter(|it| it.take(IN_FORCE) || it.take(IDLE)).for_each(Substitute::orphan);
@@ -281,7 +254,7 @@ pub(crate) fn thread_end() {
 pub(crate) fn in_child(before: c_int, tid: c_int) {
     let thread = arch::thread_pointer();
     for it in records().filter(|it| it.state() != FREE) {
-        if !it.is_own(thread) && !it.is_claimed(thread | CLAIMED) {
+        if !it.is_own(thread) {
             if it.take(IN_FORCE) || it.take(IDLE) {
                 it.orphan();
             }

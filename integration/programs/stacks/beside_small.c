@@ -1,9 +1,7 @@
 // What stacks that stand in for small ones must leave alone: the program's memory at addresses of
 // its own choice, its limits, its children, and what it reads back.
 #include "common.h"
-#include <setjmp.h>
 #include <stdatomic.h>
-#include <sys/time.h>
 #ifdef __GLIBC__ // musl has no swapcontext(3)
 #include <ucontext.h>
 #endif
@@ -134,38 +132,6 @@ static void in_place(void)
     puts(mapping_count() - before < 100 ? " few mappings" : " many mappings");
 }
 
-static sigjmp_buf before_call;
-static volatile sig_atomic_t may_jump, jumps;
-
-static void jumps_out(int signal)
-{
-    (void)signal;
-    if (!may_jump)
-        return;
-    may_jump = 0;
-    jumps++;
-    siglongjmp(before_call, 1);
-}
-
-// A timer's handler leaves calls of sigaltstack(2), wherever they are.
-static void jump_out(void)
-{
-    on_signal(SIGALRM, jumps_out, SA_RESTART);
-    long before = mapping_count();
-    struct itimerval often = {{0, 50}, {0, 50}};
-    MUST(setitimer(ITIMER_REAL, &often, NULL) == 0);
-    for (volatile int i = 0; jumps < 10000; i++) {
-        if (sigsetjmp(before_call, 1))
-            continue;
-        may_jump = 1;
-        set_altstack(memory + i % 8 * SIZE, SIZE);
-        may_jump = 0;
-    }
-    struct itimerval never = {{0, 0}, {0, 0}};
-    MUST(setitimer(ITIMER_REAL, &never, NULL) == 0);
-    puts(mapping_count() - before < 1000 ? "few mappings" : "many mappings");
-}
-
 #ifdef __GLIBC__
 static ucontext_t coroutine, made, resumed;
 static volatile int status = -1;
@@ -228,8 +194,6 @@ int main(int argc, char **argv)
         ended_threads(1);
     else if (!strcmp(what, "threads_set"))
         ended_threads(0);
-    else if (!strcmp(what, "jump_out"))
-        jump_out();
     else if (!strcmp(what, "in_place"))
         in_place();
     else if (!strcmp(what, "forks"))
