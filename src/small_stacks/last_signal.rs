@@ -59,12 +59,16 @@ fn all() -> Mask {
 }
 
 /// The signals of which one has its handler running, the latest of those on an
-/// alternate stack, as far as can be told while `blocked` are blocked: the
-/// kernel blocks a signal while its handler runs. Makes some 60 system calls.
-/// Async-signal-safe.
-pub(super) fn running(blocked: Mask) -> Mask {
+/// alternate stack, and whether that is certain: it is if only one has had such
+/// a handler. Else it follows from what is `blocked`, as the kernel blocks a
+/// signal while its handler runs; but a handler may unblock it. Makes some 60
+/// system calls. Async-signal-safe.
+pub(super) fn running(blocked: Mask) -> (Mask, bool) {
     let all = all();
-    if all.is_power_of_two() { all } else { all & (blocked | UNBLOCKED.load(Ordering::Relaxed)) }
+    if all.is_power_of_two() {
+        return (all, true);
+    }
+    (all & (blocked | UNBLOCKED.load(Ordering::Relaxed)), false)
 }
 
 /// What can be told about `stack`, which was used. It may be another thread's,

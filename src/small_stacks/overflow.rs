@@ -97,7 +97,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     }
 }
 
-fn tell(size: usize, given: bool, signals: Mask) {
+fn tell(size: usize, given: bool, running: (Mask, bool)) {
     let [start, length] =
         [0, 1].map(|at| PROGRAM.get(at).map_or(0, |it| it.load(Ordering::Relaxed)));
     let program: &[u8] = if start == 0 {
@@ -115,7 +115,7 @@ fn tell(size: usize, given: bool, signals: Mask) {
         base_name(program).escape_ascii(),
         call::gettid(),
     );
-    let _ = tell_signals(&mut line, signals);
+    let _ = tell_signals(&mut line, running);
     let _ = write!(
         line,
         " overflowed its alternate stack: {size} bytes are usable, more are needed, {} of them for \
@@ -131,13 +131,14 @@ fn tell(size: usize, given: bool, signals: Mask) {
 }
 
 /// Whose handler it is: one of those of `signals`.
-fn tell_signals(line: &mut Line, signals: Mask) -> core::fmt::Result {
+fn tell_signals(line: &mut Line, (signals, certain): (Mask, bool)) -> core::fmt::Result {
     /// With more, none is worth naming.
     const MOST: u32 = 8;
+    let probably = if certain { "" } else { "probably " };
     match signals.count_ones() {
-        1 => write!(line, "the handler of signal {}", signals.trailing_zeros() + 1),
+        1 => write!(line, "{probably}the handler of signal {}", signals.trailing_zeros() + 1),
         2..=MOST => {
-            line.write_str("the handler of one of the signals")?;
+            write!(line, "{probably}the handler of one of the signals")?;
             let set = |at: &u32| signals >> at & 1 != 0;
             for (at, place) in (0..Mask::BITS).filter(set).enumerate() {
                 write!(line, "{} {}", if at == 0 { "" } else { "," }, place + 1)?;
