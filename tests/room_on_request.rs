@@ -203,6 +203,21 @@ fn the_depth_of_each_thread_is_told_to_the_byte() {
     }
 }
 
+/// A stack of ours is not told as used by a thread that came later.
+#[test]
+fn a_thread_is_not_blamed_for_the_one_before() {
+    for &each in libcs() {
+        for mode in ["auto", "on"] {
+            let run = with(&run("depth", each).arg("next"), mode, &[("SIGWARD_SIZE", "fix")]);
+            let run = run.env("SIGWARD_FRAME", "20000").env("SIGWARD_DEPTH", "1");
+            let outcome = run.output().unwrap();
+            assert!(outcome.success(), "{outcome:?}");
+            assert_eq!(outcome.stderr.matches(" used 30001 of ").count(), 1, "{outcome:?}");
+            assert_eq!(outcome.stderr.matches(" used ").count(), 1, "{outcome:?}");
+        }
+    }
+}
+
 #[test]
 fn the_programs_own_stacks_are_measured_where_they_may_be_painted() {
     const FIX: [(&str, &str); 2] = [("SIGWARD_SIZE", "fix"), ("SIGWARD_FRAME", "80000")];

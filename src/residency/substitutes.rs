@@ -108,12 +108,15 @@ pub(crate) fn claim(
         own += usize::from(mine);
         orphans += usize::from(it.is_orphan());
         // The memory is registered again: what was on our stack is gone. With
-        // another size it gets another one, see `BEFORE`.
+        // another size it gets another one, see `BEFORE`. So does another thread:
+        // how deep this one went is no concern of that one's.
         // Without the comparison, one stack for each thread: a plant for tests
         // that must fail with it.
         let same = |it: &Substitute| {
             let actual = it.actual();
-            (it.asked() == asked || it.is_vacant() || cfg!(sigward_plant = "careless_stacks"))
+            (mine && it.asked() == asked
+                || it.is_vacant()
+                || cfg!(sigward_plant = "careless_stacks"))
                 && actual.size >= size
                 && here.wrapping_sub(actual.base) >= actual.size
         };
@@ -124,7 +127,7 @@ pub(crate) fn claim(
         } else if it.state() == IDLE && overlaps(it) {
             let out = if mine { it.outlasts(&mut latest) } else { Some(it) };
             let Some(out) = out.filter(|out| out.take_if(IDLE, &overlaps)) else { continue };
-            if older.is_none() && out.actual().size >= size {
+            if mine && older.is_none() && out.actual().size >= size {
                 // Rather than map a new one, if no other is found.
                 older = Some(out);
             } else {

@@ -31,9 +31,30 @@ static void *thread(void *argument)
     return NULL;
 }
 
+static void *next(void *small)
+{
+    MUST(set_altstack(small, 8192) == 0);
+    if (depth)
+        MUST(pthread_kill(pthread_self(), SIGUSR1) == 0);
+    depth = 0;
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     dead_man(30);
+    if (argc > 1 && !strcmp(argv[1], "next")) {
+        // Two threads, one after the other, set the same memory. Only the first one's handler runs.
+        on_signal(SIGUSR1, deep, SA_ONSTACK);
+        char *small = malloc(8192);
+        depth = 30001;
+        for (int i = 0; i < 2; i++) {
+            pthread_t one;
+            MUST(pthread_create(&one, NULL, next, small) == 0);
+            MUST(pthread_join(one, NULL) == 0);
+        }
+        return 0;
+    }
     if (argc > 1 && !strcmp(argv[1], "own")) {
         // With something in it from before.
         char *stack = malloc(STACK_SIZE);
