@@ -96,8 +96,8 @@ pub fn serves(path: &Path) -> bool {
 }
 
 /// Which of `words` is a string of the loader.
-pub fn word(loader: &[u8], words: &[&'static str]) -> Option<&'static str> {
-    let has = |word: &&&str| loader.split(|byte| *byte == 0).any(|it| it == word.as_bytes());
+pub fn word<'it>(loader: &[u8], words: &[&'it str]) -> Option<&'it str> {
+    let has = |word: &&&'it str| loader.split(|byte| *byte == 0).any(|it| it == word.as_bytes());
     words.iter().find(has).copied()
 }
 

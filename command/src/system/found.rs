@@ -76,6 +76,14 @@ impl Found {
         place::ENTRIES.into_iter().find(|entry| entries.contains(&entry.as_bytes()))
     }
 
+    /// The words for `$LIB` for which there is a link.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.links.keys().filter_map(|link| {
+            let word = link.strip_prefix(place::FOLDER)?.strip_suffix(place::NAME)?;
+            Some(word.trim_matches('/'))
+        })
+    }
+
     /// The entry that leads to what is installed.
     pub fn installed_entry(&self) -> &'static str {
         if self.links.is_empty() { place::LIBRARY } else { place::BY_CLASS }

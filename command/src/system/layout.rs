@@ -129,7 +129,7 @@ pub fn bits(path: &Path) -> Option<u8> {
 
 /// What the loader puts for `$LIB`: glibc 2.33 and later say it; in older ones it is one of the
 /// known words, and the trial shows whether it is right.
-pub fn word_of(loader: &Path, is_narrow: bool) -> Option<String> {
+fn word_of(loader: &Path, is_narrow: bool) -> Option<String> {
     let asked = trial::run(Command::new(loader).arg("--list-diagnostics").env_clear()).ok();
     let said = asked.filter(|seen| seen.status.success());
     said.and_then(|seen| said_word(&String::from_utf8_lossy(&seen.output))).or_else(|| {

@@ -146,10 +146,10 @@ fn install(found: &Found, files: &Files) -> Result<Vec<Step>, Failure> {
 
 /// The files, which are tried before they replace others.
 fn libraries(steps: &mut Vec<Step>, found: &Found, files: &Files) {
-    let narrow = found.layout.as_ref().map(|layout| match layout.has_narrow {
-        true => files.narrow,
-        false => files.empty,
-    });
+    let narrow = found
+        .layout
+        .as_ref()
+        .map(|layout| if layout.has_narrow { files.narrow } else { files.empty });
     let mut renames = Vec::new();
     let mut new = |path: &str, bytes: &[u8], there: &Option<Vec<u8>>| {
         if there.as_deref() == Some(bytes) {

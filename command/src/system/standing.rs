@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::found::{Found, Preload};
 use super::{except, layout, place, preload, trial};
-use crate::library::both_classes::EMPTY;
+use crate::library::both_classes::{EMPTY, VARIABLE, word};
 
 /// What programs of one loader get by our entry. The names are an interface: add, do not rename.
 #[derive(Serialize)]
@@ -24,13 +24,16 @@ pub struct Served {
 
 /// What programs of each loader of glibc here get; nothing if there is no entry of ours.
 pub fn served() -> Vec<Served> {
-    let entry = Found::look(true).ok().and_then(|found| found.entry());
-    let Some(entry) = entry else { return Vec::new() };
+    let Ok(found) = Found::look(true) else { return Vec::new() };
+    let Some(entry) = found.entry() else { return Vec::new() };
+    // Without starting the loaders. `lib` last: others may contain it as well.
+    let mut words: Vec<&str> = found.words().filter(|word| *word != VARIABLE).collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
     let loaders = trial::loaders().into_iter().filter_map(|path| {
         let bits = layout::bits(&path)?;
         let found = if entry == place::BY_CLASS {
-            layout::word_of(&path, bits == 32)
-                .map(|word| Path::new(place::FOLDER).join(word).join(place::NAME))
+            let loader = fs::read(&path).ok()?;
+            word(&loader, &words).map(|word| Path::new(place::FOLDER).join(word).join(place::NAME))
         } else {
             (bits == 64).then(|| place::LIBRARY.into())
         };

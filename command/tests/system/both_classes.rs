@@ -41,11 +41,11 @@ fn build(root: &Root, at: &str, text: &str) {
 }
 
 /// Has the 32-bit loader put another word for `$LIB`, of the same length as its own.
-pub fn exchange_word(root: &Root, word: &[u8; 5]) {
+pub fn exchange_word(root: &Root, word: [u8; 5]) {
     let mut loader = fs::read(root.at(LOADER)).expect("a loader");
     let own = b"\0lib32\0";
     let at = loader.windows(own.len()).position(|bytes| bytes == own).expect("Debian's word");
-    loader[at + 1..=at + word.len()].copy_from_slice(word);
+    loader[at + 1..=at + word.len()].copy_from_slice(&word);
     // A new file: the old one may be in use.
     fs::remove_file(root.at(LOADER)).expect("it is ours");
     fs::write(root.at(LOADER), loader).expect("a file");
@@ -117,10 +117,17 @@ fn a_loader_is_asked_for_its_word() {
     if !add(&root) {
         return;
     }
-    exchange_word(&root, b"lib86");
+    exchange_word(&root, *b"lib86");
     let before = root.everything();
     root.must(&["install"]);
     assert!(root.at("usr/lib/sigward/system/lib86/libsigward.so").exists());
+    let words = doctor(&root);
+    assert!(
+        words.contains("32-bit programs (/lib/ld-linux.so.2): /usr/lib/sigward/system/lib"),
+        "{words}"
+    );
+    assert!(!words.contains("find no library"), "{words}");
+    fs::remove_file(root.at("opt/sigward")).unwrap();
     assert!(root.is_in_force());
     root.starts("installed");
     root.must(&["uninstall"]);

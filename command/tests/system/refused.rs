@@ -72,7 +72,7 @@ fn programs_of_a_class_that_the_entry_cannot_serve_stop_it() {
     }
     let root = Root::new();
     if both_classes::add(&root) {
-        both_classes::exchange_word(&root, b"lib64");
+        both_classes::exchange_word(&root, *b"lib64");
         refuses(&root, "(glibc, 32-bit): ERROR: ld.so: object");
     }
 }
