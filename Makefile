@@ -11,7 +11,8 @@
 # make arm64    libsigward.so and the command for 64-bit ARM; `make arm64-test` runs the unit tests and
 #               the C programs under qemu-user, `make arm64-vm` boots real kernels
 # make lint     formatting, clippy, the links of the documentation
-# make bench    the benches; writes docs/performance.md and performance.json
+# make bench    the benches; writes docs/performance.md, performance.json and its charts; `make plots`
+#               draws these again
 # make performance-gate  instructions and system calls of the main operations against limits that are
 #               checked in; BLESS=1 writes these anew
 # make faults   page faults per delivery for every scenario; writes docs/faults.md
@@ -49,7 +50,7 @@ CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
 .PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm lint bench \
-	performance-gate faults fleet install uninstall clean tools dist dist-check packages packages-check \
+	performance-gate plots faults fleet install uninstall clean tools dist dist-check packages packages-check \
 	rpms rpms-check audit sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
@@ -131,6 +132,9 @@ lint:
 # The benchmark program measures other programs and needs no optimization itself.
 bench: build
 	$(CARGO) bench --profile dev -p sigward --bench performance
+
+plots:
+	$(CARGO) bench --quiet --profile dev -p sigward --bench performance -- plots
 
 performance-gate: build
 	$(CARGO) bench --quiet --profile dev -p sigward --bench performance -- gate

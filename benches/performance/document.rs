@@ -1,10 +1,13 @@
 //! The sections and tables of `docs/performance.md`.
 
 use std::fmt::{Display, Formatter, Result};
+use std::path::Path;
+use std::{fs, io};
 
 use serde_json::{Value, json};
 use sigward_harness::counter::Counter;
 
+use crate::plots::{PLOTS, Plot};
 use crate::subject::machine;
 
 /// The whole file.
@@ -69,9 +72,22 @@ impl Display for Document {
     }
 }
 
+/// Draws the charts of what [`Document::json`] wrote, beside the document at `path`.
+pub fn draw(json: &str, path: &Path) -> io::Result<()> {
+    let document = serde_json::from_str(json)?;
+    for plot in PLOTS {
+        let svg = plot.svg(&document).ok_or_else(|| io::Error::other(plot.section))?;
+        fs::write(path.with_file_name(plot.file), svg)?;
+    }
+    Ok(())
+}
+
 impl Display for Section {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         writeln!(f, "## {}\n\n{}\n", self.title, self.text)?;
+        for Plot { file, shows, .. } in PLOTS.iter().filter(|plot| plot.section == self.title) {
+            writeln!(f, "![{shows}]({file})\n")?;
+        }
         writeln!(f, "| {} |", self.header.join(" | "))?;
         // The first column is text, the others are numbers.
         writeln!(f, "| --- |{}", " ---: |".repeat(self.header.len().saturating_sub(1)))?;

@@ -97,20 +97,19 @@ pub fn run(_: Counter, libraries: &Libraries) -> io::Result<Section> {
         } else {
             row.extend([String::new(), String::new()]);
         }
+        let target = target.or(copies.then_some(COPIES_TARGET));
         row.push(target.map_or_else(String::new, |target| target.to_string()));
         rows.push(row);
     }
     Ok(Section {
         title: "Forks",
-        text: format!(
-            "Microseconds of CPU time that one fork(2) takes in the calling thread until it returns\n\
+        text: "Microseconds of CPU time that one fork(2) takes in the calling thread until it returns\n\
              in the parent, while the child waits.\n\
              Stacks are alternate stacks of 8 KiB in mappings of their own. With a handler without\n\
              `SA_ONSTACK`, sigward also holds part of each ordinary stack. The kernel must copy\n\
              those pages, and those of stacks from malloc. *Copies* is a fork without the library,\n\
-             after which the parent writes one byte to each of these pages; the target for `on` is\n\
-             at most {COPIES_TARGET} of that."
-        ),
+             after which the parent writes one byte to each of these pages; where there is such a\n\
+             figure, the target is for `on` relative to that.".to_owned(),
         header: vec![
             "in a process with",
             "libc us",

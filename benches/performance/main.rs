@@ -1,10 +1,12 @@
 //! `make bench`: measures what `libsigward.so` costs, together with what it is compared
-//! with. Writes `docs/performance.md`, and the same for machines to `docs/performance.json`.
+//! with. Writes `docs/performance.md`, and the same for machines to `docs/performance.json`, of which it
+//! draws the charts.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`subject`] | the libraries under test, and timed runs of the programs |
 //! | [`document`] | sections, tables, numbers |
+//! | [`plots`] | the charts; `-- plots` draws them again, and measures nothing |
 //! | [`gate`] | `make performance-gate`: what must not get dearer |
 //! | [`forks`], [`exec`], [`start`], [`calls`], [`operations`], [`memory`], [`live_stacks`], [`waits`], [`locked`], [`threads`], [`churn`] | one table each |
 
@@ -18,6 +20,7 @@ mod live_stacks;
 mod locked;
 mod memory;
 mod operations;
+mod plots;
 mod start;
 mod subject;
 mod threads;
@@ -67,6 +70,11 @@ fn bench() -> io::Result<bool> {
     // cargo adds --bench.
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let path = workspace().join("docs/performance.md");
+    let data = path.with_extension("json");
+    if wanted == ["plots"] {
+        return document::draw(&fs::read_to_string(data)?, &path).map(|()| true);
+    }
     let libraries = Libraries::stage()?;
     if wanted == ["gate"] {
         return gate::run(&libraries);
@@ -82,10 +90,9 @@ fn bench() -> io::Result<bool> {
     let document = Document { counter, sections };
     print!("{document}");
     if wanted.is_empty() {
-        let path = workspace().join("docs/performance.md");
         fs::write(&path, document.to_string())?;
-        let data = path.with_extension("json");
         fs::write(&data, document.json())?;
+        document::draw(&document.json(), &path)?;
         eprintln!("bench: wrote {} and {}", path.display(), data.display());
     }
     for missed in document.sections.iter().filter_map(|section| section.missed.as_ref()) {

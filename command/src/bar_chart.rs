@@ -9,8 +9,15 @@ const COLOURS: [&str; 3] = ["#1b6ca8", "#d98e04", "#e8c988"];
 
 /// Draws `rows`, a list of JSON objects, as a group of bars each. `name` is the field with the
 /// group's name; `legend` has the fields that are bars, and what they mean. A field that is not
-/// a number has no bar. Bars over `axis` are cut: the others would be too short to see.
-pub fn svg(title: &str, axis: f64, name: &str, legend: &[(&str, String)], rows: &Value) -> String {
+/// a number has no bar. Bars begin `left` of the picture's edge, behind the names. Those over `axis` are
+/// cut: the others would be too short to see.
+pub fn svg(
+    title: &str,
+    (left, axis): (u16, f64),
+    name: &str,
+    legend: &[(&str, String)],
+    rows: &Value,
+) -> String {
     let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
     let escaped = |words: &str| words.replace('&', "&amp;").replace('<', "&lt;");
     let bar = |value: f64| {
@@ -26,30 +33,29 @@ pub fn svg(title: &str, axis: f64, name: &str, legend: &[(&str, String)], rows: 
         let _ = writeln!(items, "<text x='4' y='{}'>{}</text>", top + 9, escaped(name));
         for ((y, colour), bar) in zip(zip((top..).step_by(12), COLOURS.iter().cycle()), bars) {
             let Some((width, words)) = bar else { continue };
-            let (end, base, words) = (154.0 + width, y + 9, escaped(&words));
+            let (end, base, words) = (f64::from(left) + 4.0 + width, y + 9, escaped(&words));
             let _ = writeln!(
                 items,
-                "<rect x='150' y='{y}' width='{width:.0}' height='10' fill='{colour}'/>\
+                "<rect x='{left}' y='{y}' width='{width:.0}' height='10' fill='{colour}'/>\
                  <text x='{end:.0}' y='{base}'>{words}</text>"
             );
         }
     }
+    let width = left + 570;
     let height = 10 + group_height * (1 + rows.len());
     format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 720 {height}' font-family='sans-serif' \
-         font-size='10'>\n<rect width='720' height='{height}' fill='white'/>\n{items}</svg>\n"
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' font-family='sans-serif' \
+         font-size='10'>\n<rect width='{width}' height='{height}' fill='white'/>\n{items}</svg>\n"
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     #[test]
     fn a_bar_for_each_number_with_its_words_escaped_and_long_ones_cut() {
-        let rows = json!([{"who": "a < b", "x": 25, "y": null}, {"who": "c", "x": 500, "y": 0}]);
+        let rows = serde_json::json!([{"who": "a < b", "x": 25, "y": null}, {"who": "c", "x": 500, "y": 0}]);
         let legend = [("x", "cats & dogs".to_owned()), ("y", "none".to_owned())];
-        let text = super::svg("Miles", 100.0, "who", &legend, &rows);
+        let text = super::svg("Miles", (150, 100.0), "who", &legend, &rows);
         let chart = roxmltree::Document::parse(&text).expect("well-formed XML");
         let words = chart.descendants().filter(|node| node.tag_name().name() == "text");
         let words: Vec<_> = words.filter_map(|node| node.text()).collect();

@@ -16,6 +16,7 @@ mod cures;
 mod doctor;
 mod environment;
 mod exit;
+mod exposition;
 mod failure;
 mod image;
 mod init;

@@ -41,7 +41,13 @@ fn alerts_and_dashboard_ask_for_metrics_that_are_written() {
         .args(["check", "--format", "prometheus", "--arch", "x86_64", "--kernel", "5.3.1"])
         .output()
         .unwrap();
-    let written = metrics(&String::from_utf8_lossy(&output.stdout));
+    let mut written = metrics(&String::from_utf8_lossy(&output.stdout));
+    let output =
+        Command::new(cargo_bin("sigward")).args(["doctor", "--format", "prometheus"]).output();
+    let of_doctor = metrics(&String::from_utf8_lossy(&output.unwrap().stdout));
+    // The two files are in one folder, where no metric may be in both.
+    assert!(of_doctor.len() > 3 && of_doctor.is_disjoint(&written), "{of_doctor:?}");
+    written.extend(of_doctor);
     for file in ["helm/sigward/files/alerts.yaml", "helm/sigward/files/dashboard.json"] {
         let asked = metrics(&fs::read_to_string(fleet(file)).unwrap());
         assert!(asked.len() > 1, "{file}: {asked:?}");

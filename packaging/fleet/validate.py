@@ -60,6 +60,10 @@ def main():
         ({}, ["/features/sigward", "/textfiles/sigward.prom"]),
         ({"features": ""}, ["/textfiles/sigward.prom"]),
         ({"textfiles": ""}, ["/features/sigward"]),
+        (
+            {"features": "", "processes": True},
+            ["/textfiles/sigward.prom", "/textfiles/sigward-processes.prom"],
+        ),
     ]:
         (daemon,) = chart(values)
         validate([daemon])
@@ -68,15 +72,18 @@ def main():
         found = [it.split("=")[1] for it in arguments if it.startswith("--output=")]
         assert found == outputs, arguments
         reports = " ".join(arguments[arguments.index("--") + 1 :]).split(" , ")
-        assert len(reports) == len(outputs) and all(it.startswith("check ") for it in reports)
+        names = ["doctor" if "processes" in it else "check" for it in outputs]
+        assert [it.split()[0] for it in reports] == names, reports
+        capabilities = pod["containers"][0]["securityContext"]["capabilities"]
+        assert pod.get("hostPID", False) == ("add" in capabilities) == ("doctor" in names)
         mounts = {it["mountPath"] for it in pod["containers"][0]["volumeMounts"]}
         assert all(any(it.startswith(mount) for mount in mounts) for it in outputs)
-    try:
-        chart({"features": "", "textfiles": ""})
-    except helm_python.HelmError:
-        pass
-    else:
-        raise AssertionError("a chart that writes nothing was rendered")
+    for values in [{"features": "", "textfiles": ""}, {"processes": True, "textfiles": ""}]:
+        try:
+            chart(values)
+        except helm_python.HelmError:
+            continue
+        raise AssertionError(f"a chart that writes nothing was rendered: {values}")
 
     objects = component()
     validate(objects)

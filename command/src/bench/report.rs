@@ -91,7 +91,7 @@ pub fn chart(report: &Value) -> String {
         ("published_isolated_ns", format!("published, {PUBLISHED_ON}, page table isolation")),
         ("published_open_ns", format!("published, {PUBLISHED_ON}, without")),
     ];
-    crate::bar_chart::svg("Nanoseconds per call", 1400.0, "path", &legend, &report["paths"])
+    crate::bar_chart::svg("Nanoseconds per call", (150, 1400.0), "path", &legend, &report["paths"])
 }
 
 fn read(file: &str) -> String {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::report::{CheckReport, Overall};
 use crate::exit::Exit;
+use crate::exposition::{Exposition, label};
 use crate::quirks::judge::State;
 
 /// How long a feature file is valid, in seconds: a daily job has an hour to spare.
@@ -11,17 +12,11 @@ const EXPIRES: u64 = 25 * 60 * 60;
 
 /// Text for node_exporter's textfile collector.
 pub fn prometheus(report: &CheckReport) -> String {
-    let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, samples: &[(String, u64)]| {
-        let _ = writeln!(text, "# HELP sigward_{name} {help}\n# TYPE sigward_{name} gauge");
-        for (labels, value) in samples {
-            let _ = writeln!(text, "sigward_{name}{labels} {value}");
-        }
-    };
+    let mut text = Exposition::default();
     let version = label(&[("version", env!("CARGO_PKG_VERSION"))]);
-    gauge("build_info", "The sigward command that wrote this.", &[(version, 1)]);
+    text.gauge("build_info", "The sigward command that wrote this.", &[(version, 1)]);
     let time = [(String::new(), report.time)];
-    gauge("last_scan_timestamp_seconds", "When sigward check ran.", &time);
+    text.gauge("last_scan_timestamp_seconds", "When sigward check ran.", &time);
     let machine = &report.machine;
     let info = label(&[
         ("system", machine.system),
@@ -30,14 +25,14 @@ pub fn prometheus(report: &CheckReport) -> String {
         ("libc", &machine.libc),
         ("emulator", machine.emulator.unwrap_or("")),
     ]);
-    gauge("machine_info", "The machine that was judged.", &[(info, 1)]);
+    text.gauge("machine_info", "The machine that was judged.", &[(info, 1)]);
     let overalls = [Overall::Affected, Overall::NotAffected, Overall::Unknown, Overall::NoEvidence];
     let samples = overalls.map(|overall| {
         (label(&[("overall", overall.name())]), u64::from(overall == report.overall))
     });
-    gauge("check_overall", "The answer for the whole machine: 1 for the one given.", &samples);
+    text.gauge("check_overall", "The answer for the whole machine: 1 for the one given.", &samples);
     let alarms = [(String::new(), report.alarms().count() as u64)];
-    gauge("check_alarms", "Listed defects here that every program can meet.", &alarms);
+    text.gauge("check_alarms", "Listed defects here that every program can meet.", &alarms);
     let row = |row: &super::report::RowReport| {
         let labels = [
             ("id", row.id),
@@ -50,16 +45,12 @@ pub fn prometheus(report: &CheckReport) -> String {
     };
     let concerned = report.rows.iter().filter(|row| row.state != State::Elsewhere.word());
     let rows: Vec<_> = concerned.map(row).collect();
-    gauge("defect", "A row of the table: 1 if it is here and every program can meet it.", &rows);
-    text
-}
-
-fn label(labels: &[(&str, &str)]) -> String {
-    let escaped =
-        |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let labels: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-    format!("{{{}}}", labels.join(","))
+    text.gauge(
+        "defect",
+        "A row of the table: 1 if it is here and every program can meet it.",
+        &rows,
+    );
+    text.0
 }
 
 /// A feature file for Node Feature Discovery's local source.
@@ -131,10 +122,5 @@ mod tests {
         ] {
             assert_eq!(rfc3339(seconds), text);
         }
-    }
-
-    #[test]
-    fn labels_are_escaped() {
-        assert_eq!(label(&[("a", "x\"y\\z\n"), ("b", "")]), "{a=\"x\\\"y\\\\z\\n\",b=\"\"}");
     }
 }

@@ -28,6 +28,8 @@ pub struct Machine {
     pub library_for_bits: Vec<u8>,
     /// The library that `/etc/ld.so.preload` names.
     pub preloaded_everywhere: Option<String>,
+    /// Which file it gives to programs of each loader here.
+    pub preloaded_for: Vec<system::Served>,
     /// What is wrong with that file, and what it does not reach.
     pub preload_notes: Vec<String>,
 }
@@ -138,6 +140,7 @@ impl Machine {
             disturbers: disturbers(),
             library_for_bits: classes::all(),
             preloaded_everywhere: preloaded_everywhere(),
+            preloaded_for: system::served(),
             preload_notes: system::notes(),
         }
     }

@@ -9,7 +9,7 @@
 //! | `kernel_view`, `kernel_word` | the files of `/proc/PID`; what they say of it as a whole |
 //! | `threads`, `children` | its threads, and the processes that it started |
 //! | [`standing`] | the answer, and the exit code |
-//! | `text` | the report for people |
+//! | `text`, `metrics` | the report for people, and for monitoring |
 
 pub mod process;
 pub mod standing;
@@ -21,6 +21,7 @@ mod kernel_word;
 mod larger;
 mod library_row;
 mod machine;
+mod metrics;
 mod stacks;
 mod text;
 mod threads;
@@ -58,7 +59,8 @@ Examples:
   sigward doctor                          the machine
   sigward doctor 4711                     a running process
   sigward doctor ./legacy-server          a program, before it is started
-  sigward doctor --all --format json      all processes, for other programs")]
+  sigward doctor --all --format json      all processes, for other programs
+  sigward doctor --all --format prometheus --output FILE   for node_exporter")]
 pub struct Doctor {
     /// The number of a process, or a program as a shell would find it (./7 is a program)
     #[arg(value_name = "PID|PROGRAM")]
@@ -69,6 +71,9 @@ pub struct Doctor {
     /// How to print the report
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
+    /// Write the report to this file, which has the old one or the new one at any time
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     kernel: KernelOptions,
 }
@@ -77,6 +82,8 @@ pub struct Doctor {
 enum Format {
     Human,
     Json,
+    /// Counts of processes, for node_exporter's textfile collector
+    Prometheus,
 }
 
 /// What is to be looked at.
@@ -165,10 +172,13 @@ impl Doctor {
         }
         // Of targets that are not there, the line on stderr says all.
         let is_empty = report.processes.is_empty() && report.programs.is_empty();
-        let json = self.format == Format::Json;
-        if json || !is_empty || report.failed.is_empty() {
-            output::print(&report, json, text::of)?;
-        }
+        let text = match self.format {
+            Format::Json => output::json(&report)?,
+            Format::Prometheus => metrics::of(&report),
+            Format::Human if is_empty && !report.failed.is_empty() => return Ok(exit),
+            Format::Human => text::of(&report),
+        };
+        output::put(&text, self.output.as_deref())?;
         Ok(exit)
     }
 

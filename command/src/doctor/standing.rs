@@ -20,6 +20,9 @@ pub enum Standing {
 }
 
 impl Standing {
+    pub const ALL: [Self; 5] =
+        [Self::Covered, Self::NothingToCover, Self::PartlyCovered, Self::NotCovered, Self::Unknown];
+
     /// Of a process in which no library acts.
     pub fn without(affected: Option<bool>) -> Self {
         match affected {

@@ -10,6 +10,7 @@ use super::stacks::StackRow;
 use super::standing::Standing;
 use super::{ProgramReport, Report};
 use crate::library::classes;
+use crate::system::Served;
 
 /// The whole report.
 pub fn of(report: &Report) -> String {
@@ -77,6 +78,11 @@ fn machine(text: &mut String, machine: &Machine) {
     line(text, 0, &format!("library inside sigward: {}", libraries(&machine.library_for_bits)));
     if let Some(path) = &machine.preloaded_everywhere {
         line(text, 0, &format!("/etc/ld.so.preload: {path}"));
+    }
+    for served in &machine.preloaded_for {
+        let library = served.library.as_deref().unwrap_or("none");
+        let Served { bits, loader, .. } = served;
+        line(text, 1, &format!("{bits}-bit programs ({loader}): {library}"));
     }
     for note in &machine.preload_notes {
         line(text, 0, &format!("/etc/ld.so.preload: {note}"));

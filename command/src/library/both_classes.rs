@@ -20,14 +20,14 @@ const LOADER_64: &str = "/lib64/ld-linux-x86-64.so.2";
 const LOADER_32: &str = "/lib/ld-linux.so.2";
 
 /// What the loaders of distributions expand it to. `lib` last: others may contain it as well.
-const WORDS_64: [&str; 3] = ["lib/x86_64-linux-gnu", "lib64", "lib"];
-const WORDS_32: [&str; 3] = ["lib/i386-linux-gnu", "lib32", "lib"];
+pub const WORDS_64: [&str; 3] = ["lib/x86_64-linux-gnu", "lib64", "lib"];
+pub const WORDS_32: [&str; 3] = ["lib/i386-linux-gnu", "lib32", "lib"];
 
 /// Distributions beside the system's own, whose 64-bit loaders say `lib`.
-const OTHER_STORES: [&str; 2] = ["/nix/store", "/gnu/store"];
+pub const OTHER_STORES: [&str; 2] = ["/nix/store", "/gnu/store"];
 
 /// A library without code.
-const EMPTY: Embedded<'static> = include!(concat!(env!("OUT_DIR"), "/empty_i386.rs"));
+pub const EMPTY: Embedded<'static> = include!(concat!(env!("OUT_DIR"), "/empty_i386.rs"));
 
 /// What 32-bit programs get.
 pub const OF_32_BIT: Embedded<'static> = match LIBRARY_32 {
@@ -96,8 +96,8 @@ pub fn serves(path: &Path) -> bool {
 }
 
 /// Which of `words` is a string of the loader.
-fn word(loader: &[u8], words: &[&'static str]) -> Option<&'static str> {
-    let has = |word: &&&str| loader.split(|byte| *byte == 0).any(|it| it == word.as_bytes());
+pub fn word<'it>(loader: &[u8], words: &[&'it str]) -> Option<&'it str> {
+    let has = |word: &&&'it str| loader.split(|byte| *byte == 0).any(|it| it == word.as_bytes());
     words.iter().find(has).copied()
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use object::elf::{ELFCLASS32, ELFCLASS64, EM_386, EM_X86_64};
 
 use super::embedded::{Embedded, LIBRARY, LIBRARY_32};
-use super::{Library, NAME, both_classes, is_usable, own_copy, places};
+use super::{Library, NAME, SYSTEM_PRELOAD, both_classes, is_usable, own_copy, places, system};
 use crate::environment::ProgramEnvironment;
 use crate::failure::Failure;
 use crate::program::machine::Machine;
@@ -47,6 +47,14 @@ pub fn is_x86() -> bool {
     own_machine() == EM_X86_64.0
 }
 
+fn two_copies(path: &Path) -> Failure {
+    Failure::new(format!(
+        "32-bit programs get another {NAME} by {SYSTEM_PRELOAD} already: {}",
+        path.display()
+    ))
+    .remedy("run `sigward install --system` again: two copies undo each other's work")
+}
+
 /// The path in the installed folder that leads every loader of this system to its library.
 fn for_both(folder: &Path, library: &Embedded<'_>) -> Option<PathBuf> {
     let [wide, narrow] = both_classes::words()?;
@@ -80,11 +88,24 @@ impl Library {
         loader: Option<&Path>,
         environment: &ProgramEnvironment,
     ) -> Result<Self, Failure> {
-        let by_line =
-            both_classes::serves(&self.path) && loader.is_some_and(both_classes::is_their_loader);
-        match inside(32).filter(|_| bits == 32 && self.is_own && !by_line) {
-            Some(library) => Self::of_class(library, environment),
-            None => Ok(self),
+        let Some(library) = inside(32).filter(|_| bits == 32 && self.is_own) else {
+            return Ok(self);
+        };
+        let everywhere = system::narrow_in_force();
+        let is_there = everywhere.as_ref().map(|path| is_usable(path, library));
+        if is_there != Some(false)
+            && both_classes::serves(&self.path)
+            && loader.is_some_and(both_classes::is_their_loader)
+        {
+            return Ok(self);
+        }
+        match everywhere {
+            Some(path) if is_there == Some(true) => {
+                Ok(Self { path, machine: library.machine(), is_own: true })
+            }
+            // One without code is in nobody's way.
+            Some(path) if !is_usable(&path, &both_classes::EMPTY) => Err(two_copies(&path)),
+            _ => Self::of_class(library, environment),
         }
     }
 
@@ -126,6 +147,11 @@ impl Library {
     /// The copy for 32-bit programs to which a path with `$LIB` leads them.
     fn beside(&self, library: &Embedded<'_>) -> Option<PathBuf> {
         let folder = self.path.parent()?.parent()?;
-        Some(super::place::copy_of(folder, library)).filter(|path| path.exists())
+        let made = Some(super::place::copy_of(folder, library)).filter(|path| path.exists());
+        made.or_else(|| {
+            let everywhere =
+                system::narrow_in_force().filter(|_| self.path == Path::new(system::ENTRY));
+            everywhere.filter(|path| is_usable(path, library))
+        })
     }
 }

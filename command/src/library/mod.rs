@@ -1,7 +1,7 @@
 //! Finds libsigward.so, or makes a copy of the one inside the command, and puts it first in
 //! `LD_PRELOAD`.
 
-mod both_classes;
+pub mod both_classes;
 pub mod classes;
 pub mod command;
 mod embedded;
@@ -26,7 +26,7 @@ use embedded::{Embedded, LIBRARY, LIBRARY_32};
 use super::environment::ProgramEnvironment;
 use super::failure::Failure;
 use super::image::image;
-use super::system::preload::entries;
+use super::system::{self, preload::entries};
 
 /// The file name to look for, which is also the file's SONAME.
 pub const NAME: &str = "libsigward.so";
@@ -250,6 +250,11 @@ fn preloaded_everywhere() -> Vec<PathBuf> {
     paths.filter(|path| path.file_name().is_some() && is_ours(path)).collect()
 }
 
+/// Whether `/etc/ld.so.preload` names it: then it is in every program.
+pub fn is_everywhere(path: &Path) -> bool {
+    preloaded_everywhere().iter().any(|entry| same_file(entry, path))
+}
+
 /// Whether an entry of `LD_PRELOAD` is a copy of what is inside the command.
 fn is_inside(entry: &Path) -> bool {
     [&LIBRARY, &LIBRARY_32].into_iter().flatten().any(|library| {
@@ -261,7 +266,9 @@ fn is_inside(entry: &Path) -> bool {
 
 /// Whether the file at `path` is `library`, and the loader can load it in every program to come.
 fn is_usable(path: &Path, library: &Embedded<'_>) -> bool {
-    !path.as_os_str().as_bytes().iter().any(|byte| splits(*byte))
+    let is_split = || path.as_os_str().as_bytes().iter().any(|byte| splits(*byte));
+    // Of the entry with `$LIB`, this reads what 64-bit programs get.
+    (path == Path::new(system::ENTRY) || !is_split())
         && readable::open_as_after_exec(path)
             .is_ok_and(|file| place::mappable(&file).is_ok() && place::holds(file, library.bytes))
         && (!geteuid().is_root() || readable::by_all(path))

@@ -19,7 +19,7 @@ use super::environment::{ProgramEnvironment, without_avx};
 use super::exit::Exit;
 use super::failure::{Failure, remark};
 use super::init::Init;
-use super::library::Library;
+use super::library::{self, Library};
 use super::output;
 use super::plan::{self, PlanReport};
 use super::program::{self, Chain};
@@ -175,6 +175,7 @@ impl Run {
                 chain: covered.as_ref().map_or(Vec::new(), |chain| report::names(&chain.links)),
                 not_covered: covered.err().map(|why| why.to_string()),
                 library: library.path.display().to_string(),
+                in_every_program: library::is_everywhere(&library.path),
                 library_for_32_bit: library.for_32_bit(),
                 ld_preload: preload.display().to_string(),
                 plan: PlanReport::of_next_program(&config, Bad::default(), kernel_texts::judge()),

@@ -16,6 +16,8 @@ pub struct DryRun {
     /// Why the library would not be in it.
     pub not_covered: Option<String>,
     pub library: String,
+    /// Whether it is in every program of this host, by `/etc/ld.so.preload`.
+    pub in_every_program: bool,
     /// What 32-bit programs get, if sigward knows.
     pub library_for_32_bit: Option<String>,
     pub ld_preload: String,
@@ -37,8 +39,10 @@ impl DryRun {
             other.map_or(String::new(), |it| format!("library for 32-bit programs: {it}\n"));
         let chain = self.chain.join(" -> ");
         let chain = if chain.is_empty() { chain } else { format!("runs: {chain}\n") };
+        let everywhere =
+            if self.in_every_program { " (in every program, by /etc/ld.so.preload)" } else { "" };
         format!(
-            "program: {}\nlibrary: {}\n{other}{chain}{covered}LD_PRELOAD={}\n{cures}plan:\n{}",
+            "program: {}\nlibrary: {}{everywhere}\n{other}{chain}{covered}LD_PRELOAD={}\n{cures}plan:\n{}",
             self.program,
             self.library,
             self.ld_preload,

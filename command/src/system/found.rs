@@ -1,10 +1,12 @@
 //! What is on the host now. The plan is made of this and of nothing else.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::layout::Layout;
 use super::place;
 use super::preload;
 use crate::failure::Failure;
@@ -27,6 +29,14 @@ pub struct Found {
     /// The file that was there before us.
     pub before: Option<Vec<u8>>,
     pub library: Option<Vec<u8>>,
+    /// That for 32-bit programs.
+    pub narrow: Option<Vec<u8>>,
+    /// The links to both, with their targets.
+    pub links: BTreeMap<String, PathBuf>,
+    /// The folders in ours, each after the one that it is in.
+    pub folders: Vec<String>,
+    /// Where an install puts the links, if it was looked for.
+    pub layout: Option<Layout>,
     pub command: Option<Vec<u8>>,
     pub unit: Option<Vec<u8>>,
     pub is_wanted: bool,
@@ -57,14 +67,45 @@ impl Found {
 
     /// Whether our entry is in force, or will be after the next boot.
     pub fn is_installed(&self) -> bool {
-        matches!(self.preload, Preload::Link(_))
-            || preload::entries(self.text()).contains(&place::LIBRARY.as_bytes())
+        matches!(self.preload, Preload::Link(_)) || self.entry().is_some()
+    }
+
+    /// Our entry that is in force.
+    pub fn entry(&self) -> Option<&'static str> {
+        let entries = preload::entries(self.text());
+        place::ENTRIES.into_iter().find(|entry| entries.contains(&entry.as_bytes()))
+    }
+
+    /// The words for `$LIB` for which there is a link.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.links.keys().filter_map(|link| {
+            let word = link.strip_prefix(place::FOLDER)?.strip_suffix(place::NAME)?;
+            Some(word.trim_matches('/'))
+        })
+    }
+
+    /// The entry that leads to what is installed.
+    pub fn installed_entry(&self) -> &'static str {
+        if self.links.is_empty() { place::LIBRARY } else { place::BY_CLASS }
     }
 
     /// The text that we write: our entry, and what was there before. `None`: there is no place
     /// for our entry in it.
-    pub fn ours(&self) -> Option<Vec<u8>> {
-        preload::with(place::LIBRARY, self.before.as_deref().unwrap_or_default())
+    pub fn ours(&self, entry: &str) -> Option<Vec<u8>> {
+        preload::with(entry, self.before.as_deref().unwrap_or_default())
+    }
+
+    /// Whether the text that is in force is what we wrote.
+    pub fn is_untouched(&self) -> bool {
+        match self.entry() {
+            Some(entry) => self.ours(entry).is_some_and(|ours| self.text() == ours),
+            None => matches!(self.preload, Preload::Link(None)),
+        }
+    }
+
+    /// Looks where each loader here finds its library.
+    pub fn with_layout(self) -> Self {
+        Self { layout: Layout::look(), ..self }
     }
 }
 
@@ -76,10 +117,16 @@ fn look(is_live: bool) -> Result<Found, (&'static str, io::Error)> {
         Ok(found) if found.mode() & 0o022 != 0 => Some("others can write to it".to_owned()),
         _ => None,
     };
+    let (mut links, mut folders) = (BTreeMap::new(), Vec::new());
+    placed(place::FOLDER, &mut links, &mut folders);
     Ok(Found {
         preload: preload_file()?,
         before: read(place::BEFORE)?,
         library: read(place::LIBRARY)?,
+        narrow: read(place::NARROW)?,
+        links,
+        folders,
+        layout: None,
         command: read(place::COMMAND)?,
         unit: read(place::UNIT)?,
         is_wanted: fs::symlink_metadata(place::WANTED).is_ok(),
@@ -90,6 +137,23 @@ fn look(is_live: bool) -> Result<Found, (&'static str, io::Error)> {
         runs_systemd: is_live && Path::new("/run/systemd/system").is_dir(),
         is_live,
     })
+}
+
+/// Links that have the library's name, and all folders, below `folder`.
+fn placed(folder: &str, links: &mut BTreeMap<String, PathBuf>, folders: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(path) = entry.path().into_os_string().into_string() else { continue };
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => {
+                folders.push(path.clone());
+                placed(&path, links, folders);
+            }
+            Ok(kind) if kind.is_symlink() && entry.file_name() == place::NAME => {
+                links.extend(fs::read_link(&path).map(|target| (path, target)));
+            }
+            _ => {}
+        }
+    }
 }
 
 fn preload_file() -> Result<Preload, (&'static str, io::Error)> {

@@ -7,18 +7,23 @@
 //! | [`except`] | the list of programs that are left alone: pure |
 //! | [`plan`] | which steps, in which order: pure, over what [`found`] saw |
 //! | [`step`] | one step, and how each kind is done |
+//! | [`layout`] | where each class of programs finds its library; asks the loaders |
 //! | [`trial`] | starts programs of each loader with the library |
 //! | [`standing`] | what `doctor` says about it |
 
 pub mod except;
 mod found;
+mod layout;
 mod plan;
 pub mod preload;
 mod remarks;
 mod step;
 mod trial;
 
-pub use remarks::notes;
+pub use remarks::{Served, narrow_in_force, notes, served};
+
+/// The entry that leads both classes to their libraries.
+pub const ENTRY: &str = place::BY_CLASS;
 
 use std::fs::{self, File};
 use std::io;
@@ -30,7 +35,7 @@ use nix::unistd::geteuid;
 
 use super::exit::Exit;
 use super::failure::{Failure, remark};
-use super::library::inside;
+use super::library::{both_classes, inside};
 use super::output;
 use found::Found;
 use plan::{Files, Purpose};
@@ -42,7 +47,17 @@ use trial::Trials;
 mod place {
     pub const PRELOAD: &str = "/etc/ld.so.preload";
     pub const FOLDER: &str = "/usr/lib/sigward/system";
+    const NEW: &str = ".new";
+    /// The name of the library, and of each link to one.
+    pub const NAME: &str = "libsigward.so";
+    /// The library: the only one where an entry cannot have `$LIB`.
     pub const LIBRARY: &str = "/usr/lib/sigward/system/libsigward.so";
+    /// That for 32-bit programs; one without code, where there are none.
+    pub const NARROW: &str = "/usr/lib/sigward/system/libsigward-i386.so";
+    /// The entry for both classes.
+    pub const BY_CLASS: &str = "/usr/lib/sigward/system/$LIB/libsigward.so";
+    /// Our entries, of any version.
+    pub const ENTRIES: [&str; 2] = [BY_CLASS, LIBRARY];
     pub const COMMAND: &str = "/usr/lib/sigward/system/sigward";
     pub const SETTINGS: &str = "/etc/sigward";
     pub const BEFORE: &str = "/etc/sigward/ld.so.preload.before";
@@ -55,6 +70,17 @@ mod place {
     pub const DEFAULTS: &str = "/etc/systemd/system.conf.d/sigward.conf";
     pub const RUN_FOLDER: &str = "/run/sigward";
     pub const RUN_PRELOAD: &str = "/run/sigward/ld.so.preload";
+
+    /// A name beside `path`, always the same: what a kill leaves is replaced or removed by the next
+    /// run. For the library, it still is a name that the library knows as its own.
+    pub fn fresh(path: &str) -> String {
+        format!("{path}{NEW}")
+    }
+
+    /// The path in whose place [`fresh`] will be put.
+    pub fn of_fresh(path: &str) -> &str {
+        path.strip_suffix(NEW).unwrap_or(path)
+    }
 }
 
 /// What both commands have.
@@ -82,7 +108,7 @@ struct Options {
 /// Preload the library into every program of the host
 ///
 /// First starts trial programs of each loader found (32-bit and 64-bit, glibc and musl) with the
-/// library; writes /etc/ld.so.preload only if all start as before. Where systemd runs and no other
+/// library of its class; writes /etc/ld.so.preload only if all start as before. Where systemd runs and no other
 /// library is preloaded, that file becomes a link into /run, which a unit makes at each boot after
 /// another trial. Otherwise it gets a line in front of its others. At any time, also after a
 /// kill between two steps, all programs start; run the command again, or undo it by `sigward
@@ -130,7 +156,12 @@ impl Options {
             return Err(Failure::new("a system-wide install needs root"));
         }
         // Read before the root is another one.
-        let files = Files { library: inside()?, command: own_file()? };
+        let files = Files {
+            library: inside()?,
+            narrow: both_classes::OF_32_BIT.bytes,
+            empty: both_classes::EMPTY.bytes,
+            command: own_file()?,
+        };
         let is_live = self.root == Path::new("/");
         if !is_live {
             enter(&self.root).map_err(|error| {
@@ -139,7 +170,7 @@ impl Options {
             })?;
         }
         if self.dry_run {
-            let steps = plan::steps(purpose, &Found::look(is_live)?, &files)?;
+            let steps = plan::steps(purpose, &look(purpose, is_live)?, &files)?;
             return print(&steps).map(|()| Exit::Success);
         }
         // Where systemd starts and stops the unit, an install may be waiting for it.
@@ -167,7 +198,7 @@ struct Work {
 
 impl Work {
     fn carry_out(&mut self, purpose: Purpose) -> Result<(), Failure> {
-        let found = Found::look(self.is_live)?;
+        let found = look(purpose, self.is_live)?;
         let steps = plan::steps(purpose, &found, &self.files)?;
         let Err((step, error)) = self.all(&steps) else { return Ok(()) };
         let failure = Failure::new(format!("{step}: {error}"));
@@ -213,6 +244,11 @@ impl Work {
             None => {}
         }
     }
+}
+
+fn look(purpose: Purpose, is_live: bool) -> Result<Found, Failure> {
+    let found = Found::look(is_live)?;
+    Ok(if purpose == Purpose::Install { found.with_layout() } else { found })
 }
 
 fn print(steps: &[Step]) -> Result<(), Failure> {

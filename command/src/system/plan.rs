@@ -5,7 +5,8 @@
 
 use super::except;
 use super::found::{Found, Preload};
-use super::place;
+use super::layout::unlink;
+use super::place::{self, fresh};
 use super::preload;
 use super::step::{Like, Step};
 use crate::failure::Failure;
@@ -23,6 +24,10 @@ pub enum Purpose {
 /// What is installed.
 pub struct Files {
     pub library: Vec<u8>,
+    /// The library for 32-bit programs.
+    pub narrow: &'static [u8],
+    /// What they get where none were seen: a library without code.
+    pub empty: &'static [u8],
     pub command: Vec<u8>,
 }
 
@@ -52,17 +57,12 @@ pub fn outcome(found: &Found) -> String {
             place::RUN_PRELOAD
         ),
         Preload::File(_) if ours => {
-            format!("{} names {}: in force", place::PRELOAD, place::LIBRARY)
+            let entry = found.entry().unwrap_or(place::LIBRARY);
+            format!("{} names {entry}: in force", place::PRELOAD)
         }
         Preload::Absent => format!("there is no {}", place::PRELOAD),
         _ => format!("{} does not name our library", place::PRELOAD),
     }
-}
-
-/// A name beside `path`, always the same: what a kill leaves is replaced or removed by the next run.
-/// For the library, it still is a name that the library knows as its own.
-fn fresh(path: &str) -> String {
-    format!("{path}.new")
 }
 
 fn replace(steps: &mut Vec<Step>, path: &str, bytes: &[u8], mode: u32, like: Like) {
@@ -90,15 +90,15 @@ fn install(found: &Found, files: &Files) -> Result<Vec<Step>, Failure> {
     let mut steps = Vec::new();
     folder(&mut steps, "/usr/lib/sigward");
     folder(&mut steps, place::FOLDER);
-    if found.library.as_ref() == Some(&files.library) {
-        steps.push(Step::Try(place::LIBRARY.to_owned()));
-    } else {
-        let new = fresh(place::LIBRARY);
-        let bytes = files.library.clone();
-        steps.push(Step::Write { path: new.clone(), bytes, mode: 0o644, like: Like::Ours });
-        steps.push(Step::Try(new.clone()));
-        steps.push(Step::Rename { from: new, to: place::LIBRARY.to_owned() });
-    }
+    libraries(&mut steps, found, files);
+    let entry = match &found.layout {
+        Some(layout) => {
+            layout.links(&mut steps, found);
+            steps.push(Step::Find(place::BY_CLASS));
+            place::BY_CLASS
+        }
+        None => place::LIBRARY,
+    };
     if found.command.as_ref() != Some(&files.command) {
         replace(&mut steps, place::COMMAND, &files.command, 0o755, Like::Ours);
     }
@@ -122,10 +122,17 @@ fn install(found: &Found, files: &Files) -> Result<Vec<Step>, Failure> {
         unit(&mut steps, found);
     }
     if !found.is_installed() {
-        let ours = preload::with(place::LIBRARY, found.text());
+        let ours = preload::with(entry, found.text());
         enter(&mut steps, found, &ours.ok_or_else(no_place)?);
     } else if let (Preload::Link(_), true) = (&found.preload, found.is_live) {
-        run_file(&mut steps, &found.ours().ok_or_else(no_place)?);
+        run_file(&mut steps, &text_with(found, entry)?);
+    } else if let Preload::File(_) = found.preload
+        && found.entry() != Some(entry)
+    {
+        replace(&mut steps, place::PRELOAD, &text_with(found, entry)?, 0o644, Like::Preload);
+    }
+    if found.layout.is_none() && !found.folders.is_empty() {
+        unlink(&mut steps, found);
     }
     steps.push(Step::Verify);
     if found.runs_systemd {
@@ -135,6 +142,41 @@ fn install(found: &Found, files: &Files) -> Result<Vec<Step>, Failure> {
         }
     }
     Ok(steps)
+}
+
+/// The files, which are tried before they replace others.
+fn libraries(steps: &mut Vec<Step>, found: &Found, files: &Files) {
+    let narrow = found
+        .layout
+        .as_ref()
+        .map(|layout| if layout.has_narrow { files.narrow } else { files.empty });
+    let mut renames = Vec::new();
+    let mut new = |path: &str, bytes: &[u8], there: &Option<Vec<u8>>| {
+        if there.as_deref() == Some(bytes) {
+            return path.to_owned();
+        }
+        let new = fresh(path);
+        let write =
+            Step::Write { path: new.clone(), bytes: bytes.to_vec(), mode: 0o644, like: Like::Ours };
+        steps.push(write);
+        renames.push(Step::Rename { from: new.clone(), to: path.to_owned() });
+        new
+    };
+    let wide = new(place::LIBRARY, &files.library, &found.library);
+    let narrow = narrow.map(|bytes| new(place::NARROW, bytes, &found.narrow));
+    steps.push(Step::Try { wide, narrow });
+    steps.append(&mut renames);
+}
+
+/// The text in force, with `entry` for any of ours.
+fn text_with(found: &Found, entry: &str) -> Result<Vec<u8>, Failure> {
+    if found.is_untouched() {
+        return found.ours(entry).ok_or_else(no_place);
+    }
+    match found.entry() {
+        Some(old) => preload::exchanged(old, entry, found.text()).ok_or_else(no_place),
+        None => preload::with(entry, found.text()).ok_or_else(no_place),
+    }
 }
 
 /// Whether the entry is, or becomes, a link into /run: only where a unit can make what it leads
@@ -239,8 +281,13 @@ fn boot(found: &Found) -> Result<Vec<Step>, Failure> {
         return Err(Failure::new(format!("{} is missing", place::LIBRARY))
             .remedy("run `sigward install --system` again"));
     }
-    let mut steps = vec![Step::Try(place::LIBRARY.to_owned())];
-    run_file(&mut steps, &found.ours().ok_or_else(no_place)?);
+    let entry = found.installed_entry();
+    let narrow = (entry == place::BY_CLASS).then(|| place::NARROW.to_owned());
+    let mut steps = vec![Step::Try { wide: place::LIBRARY.to_owned(), narrow }];
+    if entry == place::BY_CLASS {
+        steps.push(Step::Find(entry));
+    }
+    run_file(&mut steps, &found.ours(entry).ok_or_else(no_place)?);
     steps.push(Step::Verify);
     Ok(steps)
 }
@@ -272,6 +319,7 @@ fn uninstall(found: &Found) -> Vec<Step> {
     if found.runs_systemd {
         steps.push(Step::Reload);
     }
+    unlink(&mut steps, found);
     for path in [place::LIBRARY, place::COMMAND] {
         remove(&mut steps, path);
     }
@@ -295,9 +343,7 @@ fn uninstall(found: &Found) -> Vec<Step> {
 
 /// Takes our entry out.
 fn leave(steps: &mut Vec<Step>, found: &Found) {
-    let is_untouched = matches!(found.preload, Preload::Link(None))
-        || found.ours().is_some_and(|ours| found.text() == ours);
-    if is_untouched {
+    if found.is_untouched() {
         steps.push(match found.before {
             Some(_) => {
                 Step::Rename { from: place::BEFORE.to_owned(), to: place::PRELOAD.to_owned() }
@@ -306,7 +352,10 @@ fn leave(steps: &mut Vec<Step>, found: &Found) {
         });
         return;
     }
-    let rest = preload::without(place::LIBRARY, found.text());
+    let mut rest = found.text().to_vec();
+    for entry in place::ENTRIES {
+        rest = preload::without(entry, &rest);
+    }
     if rest.is_empty() && found.before.is_none() {
         steps.push(Step::Remove(place::PRELOAD.to_owned()));
     } else {
@@ -319,12 +368,13 @@ fn folder(steps: &mut Vec<Step>, path: &str) {
 }
 
 /// A file, and what a kill may have left beside it.
-fn remove(steps: &mut Vec<Step>, path: &str) {
+pub(super) fn remove(steps: &mut Vec<Step>, path: &str) {
     steps.push(Step::Remove(path.to_owned()));
     steps.push(Step::Remove(fresh(path)));
 }
 
 /// Whether `name` is a copy of our library at another place.
 fn is_another_of_ours(name: &[u8]) -> bool {
-    name != place::LIBRARY.as_bytes() && sigward::config::preload::is_ours(name)
+    !place::ENTRIES.iter().any(|entry| name == entry.as_bytes())
+        && sigward::config::preload::is_ours(name)
 }

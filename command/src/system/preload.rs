@@ -81,6 +81,22 @@ pub fn with(entry: &str, text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// `text` with `new` in the place of `old`. `None`: the loader would read something else differently.
+pub fn exchanged(old: &str, new: &str, text: &[u8]) -> Option<Vec<u8>> {
+    let before = entries(text);
+    let is_ours = |name: &[u8]| name == old.as_bytes();
+    let wanted: Vec<&[u8]> =
+        before.iter().map(|name| if is_ours(name) { new.as_bytes() } else { *name }).collect();
+    let mut exchanged = Vec::with_capacity(text.len() + new.len());
+    for part in text.split_inclusive(|byte| separates(*byte)) {
+        let name = part.split(|byte| separates(*byte)).next().unwrap_or_default();
+        let (name, rest) = part.split_at(name.len());
+        exchanged.extend_from_slice(if is_ours(name) { new.as_bytes() } else { name });
+        exchanged.extend_from_slice(rest);
+    }
+    Some(exchanged).filter(|exchanged| entries(exchanged) == wanted)
+}
+
 /// `text` without `entry`, when it is not what we wrote any more: a line that has nothing else
 /// goes, of another line only the name.
 pub fn without(entry: &str, text: &[u8]) -> Vec<u8> {
@@ -113,7 +129,7 @@ fn take_out(entry: &[u8], code: &[u8], into: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{entries, with, without};
+    use super::{entries, exchanged, with, without};
 
     const OURS: &str = "/usr/lib/sigward/system/libsigward.so";
 
@@ -163,6 +179,21 @@ mod tests {
         }
         assert_eq!(last, 2, "in front is not always the right place");
         assert_eq!(with(OURS, b"/a.so\0"), None);
+    }
+
+    #[test]
+    fn one_name_takes_the_place_of_another() {
+        const NEW: &str = "/usr/lib/sigward/system/$LIB/libsigward.so";
+        for text in ["@\n", "# why\n/a.so:@ /b.so\n", "/a.so\n@", "@ # ours\n"] {
+            let old = text.replace('@', OURS);
+            let new = exchanged(OURS, NEW, old.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(new.clone()).unwrap(), text.replace('@', NEW));
+            assert_eq!(exchanged(NEW, OURS, &new).unwrap(), old.as_bytes());
+        }
+        // The longer name would have glibc find the second comment, which it takes for a name.
+        let text = format!("#a\n#b\n{OURS}\n");
+        assert_eq!(names(&text), [OURS], "{text}");
+        assert_eq!(exchanged(OURS, "/a.so", text.as_bytes()), None);
     }
 
     #[test]

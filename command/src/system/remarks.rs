@@ -3,10 +3,55 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::found::{Found, Preload};
-use super::{except, place, preload, trial};
+use super::{except, layout, place, preload, trial};
+use crate::library::both_classes::{EMPTY, VARIABLE, word};
+
+/// What programs of one loader get by our entry. The names are an interface: add, do not rename.
+#[derive(Serialize)]
+pub struct Served {
+    pub bits: u8,
+    pub loader: String,
+    /// `None`: nothing, and each of them prints a line.
+    pub library: Option<String>,
+    /// Whether it is one without code, because there was no loader of this class at the install.
+    pub is_empty: bool,
+}
+
+/// What programs of each loader of glibc here get; nothing if there is no entry of ours.
+pub fn served() -> Vec<Served> {
+    let Ok(found) = Found::look(true) else { return Vec::new() };
+    let Some(entry) = found.entry() else { return Vec::new() };
+    // Without starting the loaders. `lib` last: others may contain it as well.
+    let mut words: Vec<&str> = found.words().filter(|word| *word != VARIABLE).collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let loaders = trial::loaders().into_iter().filter_map(|path| {
+        let bits = layout::bits(&path)?;
+        let found = if entry == place::BY_CLASS {
+            let loader = fs::read(&path).ok()?;
+            word(&loader, &words).map(|word| Path::new(place::FOLDER).join(word).join(place::NAME))
+        } else {
+            (bits == 64).then(|| place::LIBRARY.into())
+        };
+        let library = found.and_then(|path| path.canonicalize().ok());
+        let is_empty = bits == 32
+            && library.as_ref().is_some_and(|it| fs::read(it).is_ok_and(|it| it == EMPTY.bytes));
+        let library = library.map(|path| path.display().to_string());
+        Some(Served { bits, loader: path.display().to_string(), library, is_empty })
+    });
+    loaders.collect()
+}
+
+/// The library for 32-bit programs that `/etc/ld.so.preload` gives them beside that for others.
+pub fn narrow_in_force() -> Option<PathBuf> {
+    let text = fs::read(place::PRELOAD).ok()?;
+    let is_there = preload::entries(&text).contains(&place::BY_CLASS.as_bytes());
+    is_there.then(|| place::NARROW.into())
+}
 
 /// Remarks about `/etc/ld.so.preload` as it is now; none if it does not exist.
 pub fn notes() -> Vec<String> {
@@ -24,6 +69,7 @@ pub fn notes() -> Vec<String> {
     }
     let text = fs::read(place::PRELOAD).unwrap_or_default();
     notes.extend(of_entries(&text, Path::exists));
+    notes.extend(served().iter().filter_map(Served::note));
     if found.is_installed() {
         let musl = trial::loaders().into_iter().filter(|loader| {
             loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-musl-"))
@@ -34,6 +80,25 @@ pub fn notes() -> Vec<String> {
         notes.extend(of_exceptions(&found));
     }
     notes
+}
+
+impl Served {
+    fn note(&self) -> Option<String> {
+        let Self { bits, loader, .. } = self;
+        if self.is_empty {
+            Some(format!(
+                "{bits}-bit programs get a library without code: there were none at the install; \
+                 sigward install --system"
+            ))
+        } else if self.library.is_none() {
+            Some(format!(
+                "programs of {loader} find no library by it, and each prints a line; \
+                 sigward install --system"
+            ))
+        } else {
+            None
+        }
+    }
 }
 
 /// Remarks about the names in it.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::place;
+use super::place::{self, fresh};
 use super::trial::Trials;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +37,21 @@ pub enum Step {
         to: String,
         at: String,
     },
+    /// The same, in the place of what is there.
+    Link {
+        to: String,
+        at: String,
+    },
     Remove(String),
     /// Removes a folder if it is empty.
     RemoveFolder(String),
-    /// Starts trial programs with that library.
-    Try(String),
+    /// Starts trial programs with the library of their class.
+    Try {
+        wide: String,
+        narrow: Option<String>,
+    },
+    /// Has each loader say which library it finds by this entry.
+    Find(&'static str),
     /// Starts them as any program starts now.
     Verify,
     /// Has systemd read its units.
@@ -76,10 +86,16 @@ impl Display for Step {
             Self::Write { path, bytes, .. } => write!(f, "write {path} ({} bytes)", bytes.len()),
             Self::Rename { from, to } => write!(f, "rename {from} to {to}"),
             Self::Keep { path, at } => write!(f, "keep {path} as {at}"),
-            Self::Symlink { to, at } => write!(f, "make the link {at} to {to}"),
+            Self::Symlink { to, at } | Self::Link { to, at } => {
+                write!(f, "make the link {at} to {to}")
+            }
             Self::Remove(path) => write!(f, "remove {path}"),
             Self::RemoveFolder(path) => write!(f, "remove the folder {path} if it is empty"),
-            Self::Try(path) => write!(f, "start trial programs with {path}"),
+            Self::Try { wide, narrow: None } => write!(f, "start trial programs with {wide}"),
+            Self::Try { wide, narrow: Some(narrow) } => {
+                write!(f, "start trial programs with {wide}, 32-bit ones with {narrow}")
+            }
+            Self::Find(entry) => write!(f, "ask each loader what it finds by {entry}"),
             Self::Verify => write!(f, "start trial programs with {}", place::PRELOAD),
             Self::Reload => f.write_str("have systemd read its units"),
             Self::Start => f.write_str("have systemd start sigward-preload.service"),
@@ -94,7 +110,8 @@ impl Step {
     /// Says why it failed: then it is not done.
     pub fn carry_out(&self, trials: &mut Trials) -> Result<Done, String> {
         match self {
-            Self::Try(library) => trials.with(library)?,
+            Self::Try { wide, narrow } => trials.with(wide, narrow.as_deref())?,
+            Self::Find(entry) => trials.find(entry)?,
             Self::Verify => trials.in_force()?,
             Self::Reload => return Ok(systemctl(&["daemon-reload"])),
             Self::Start => return Ok(systemctl(&["start", "--no-block", place::UNIT_NAME])),
@@ -111,16 +128,22 @@ impl Step {
             Self::Write { path, bytes, mode, like } => write(path, bytes, *mode, *like),
             Self::Rename { from, to } => fs::rename(from, to).and_then(|()| synced(to)),
             Self::Keep { path, at } => keep(path, at),
-            Self::Symlink { to, at } => {
-                remove(at)?;
-                std::os::unix::fs::symlink(to, at)
+            Self::Symlink { to, at } => symlink(to, at),
+            Self::Link { to, at } => {
+                let new = fresh(at);
+                symlink(to, &new)?;
+                fs::rename(new, at).and_then(|()| synced(at))
             }
             Self::Remove(path) => remove(path),
             Self::RemoveFolder(path) => remove_folder(path),
             // Not changes to files.
-            Self::Try(_) | Self::Verify | Self::Reload | Self::Start | Self::Stop | Self::Pause => {
-                Ok(())
-            }
+            Self::Try { .. }
+            | Self::Find(_)
+            | Self::Verify
+            | Self::Reload
+            | Self::Start
+            | Self::Stop
+            | Self::Pause => Ok(()),
         }
     }
 }
@@ -156,9 +179,14 @@ fn write(path: &str, bytes: &[u8], mode: u32, like: Like) -> io::Result<()> {
     file.sync_all()
 }
 
+fn symlink(to: &str, at: &str) -> io::Result<()> {
+    remove(at)?;
+    std::os::unix::fs::symlink(to, at)
+}
+
 fn keep(path: &str, at: &str) -> io::Result<()> {
     if fs::hard_link(path, at).is_err() {
-        let new = format!("{at}.new");
+        let new = fresh(at);
         write(&new, &fs::read(path)?, 0o644, Like::Preload)?;
         fs::rename(&new, at)?;
     }

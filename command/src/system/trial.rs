@@ -2,7 +2,7 @@
 //! programs without it.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use object::elf::EM_386;
 
 use super::{place, preload};
 use crate::inspect::closure::Rules;
@@ -53,18 +55,23 @@ struct Loader {
     path: PathBuf,
     rules: Rules,
     bits: u8,
-    programs: Vec<(PathBuf, &'static [&'static str])>,
+    /// Its libc, where it has no other program, which prints its version.
+    programs: Vec<Program>,
     /// What it lists the libraries of: the first program, or its libc if there is none.
     subject: PathBuf,
+    /// The library of its class, where it stands once it was tried.
+    library: PathBuf,
     /// How the programs end without the library.
     before: Vec<Seen>,
 }
 
+type Program = (PathBuf, Vec<OsString>);
+
 /// How a program ended, and what it wrote.
 #[derive(PartialEq, Eq)]
-struct Seen {
-    status: ExitStatus,
-    output: Vec<u8>,
+pub struct Seen {
+    pub status: ExitStatus,
+    pub output: Vec<u8>,
     errors: Vec<u8>,
 }
 
@@ -74,12 +81,13 @@ impl Trials {
         &self.lines
     }
 
-    /// Starts programs of each loader found with `library` in `LD_PRELOAD`.
+    /// Starts programs of each loader found with the library of their class in `LD_PRELOAD`. Without
+    /// `narrow`, 32-bit ones are tried with the other, as they would be.
     ///
     /// # Errors
     /// Says which program did not start as before, or that there is none to try.
-    pub fn with(&mut self, library: &str) -> Result<(), String> {
-        let ours = File::open(library).map_err(|error| error.to_string()).and_then(Elf::read)?;
+    pub fn with(&mut self, wide: &str, narrow: Option<&str>) -> Result<(), String> {
+        let ours = File::open(wide).map_err(|error| error.to_string()).and_then(Elf::read)?;
         self.loaders.clear();
         self.lines.clear();
         for path in loaders() {
@@ -97,10 +105,15 @@ impl Trials {
                 }
                 other => other.map_err(|error| format!("{name}: {error}"))?,
             };
+            let is_narrow = (elf.bits, elf.machine) == (32, EM_386.0);
+            let library = narrow.filter(|_| is_narrow).unwrap_or(wide);
+            loader.library = place::of_fresh(library).into();
             loader.try_with(library)?;
-            let what = match loader.programs.len() {
-                0 => "lists the library".to_owned(),
-                count => format!("{count} programs start as before"),
+            let what = match loader.programs.as_slice() {
+                [] => "lists the library".to_owned(),
+                [(program, _)] if *program == loader.path => "its libc starts as before".to_owned(),
+                [_] => "1 program starts as before".to_owned(),
+                more => format!("{} programs start as before", more.len()),
             };
             let not = if loader.rules == Rules::Musl {
                 format!("; it does not read {}", place::PRELOAD)
@@ -117,20 +130,33 @@ impl Trials {
         }
     }
 
+    /// Has each loader of glibc say what it finds by `entry`, which may contain `$LIB`.
+    ///
+    /// # Errors
+    /// Names one that does not find the library of its class.
+    pub fn find(&self, entry: &str) -> Result<(), String> {
+        self.of_glibc().try_for_each(|loader| loader.lists(entry, true, &loader.library))
+    }
+
     /// Starts the same programs again, without `LD_PRELOAD`.
     ///
     /// # Errors
     /// Says which program did not start as before.
     pub fn in_force(&self) -> Result<(), String> {
         let text = fs::read(place::PRELOAD).unwrap_or_default();
-        let is_named = preload::entries(&text).contains(&place::LIBRARY.as_bytes());
-        for loader in self.loaders.iter().filter(|loader| loader.rules == Rules::Glibc) {
-            if is_named {
-                loader.lists(place::LIBRARY, None)?;
+        let entries = preload::entries(&text);
+        let ours = place::ENTRIES.into_iter().find(|entry| entries.contains(&entry.as_bytes()));
+        for loader in self.of_glibc() {
+            if let Some(entry) = ours {
+                loader.lists(entry, false, &loader.library)?;
             }
             loader.start_as_before(&[])?;
         }
         Ok(())
+    }
+
+    fn of_glibc(&self) -> impl Iterator<Item = &Loader> {
+        self.loaders.iter().filter(|loader| loader.rules == Rules::Glibc)
     }
 }
 
@@ -143,18 +169,22 @@ impl Loader {
         else {
             return Ok(None);
         };
-        let programs = programs(&real);
+        let mut programs = programs(&real);
         let libc = match rules {
             Rules::Musl => real.clone(),
             Rules::Glibc => real.with_file_name("libc.so.6"),
         };
-        let subject = programs.first().map_or(libc, |(program, _)| program.clone());
+        let subject = programs.first().map_or(&libc, |(program, _)| program).clone();
+        if programs.is_empty() && rules == Rules::Glibc {
+            programs.push((path.to_owned(), vec![libc.into_os_string()]));
+        }
         let loader = Self {
             path: path.to_owned(),
             rules,
             bits: elf.bits,
             programs,
             subject,
+            library: PathBuf::new(),
             before: Vec::new(),
         };
         if !loader.subject.exists() {
@@ -173,23 +203,25 @@ impl Loader {
             .programs
             .iter()
             .map(|(program, arguments)| {
-                seen(Command::new(program).args(*arguments))
+                seen(Command::new(program).args(arguments))
                     .map_err(|e| format!("{}: {e}", program.display()))
             })
             .collect::<Result<_, _>>()?;
-        self.lists(library, Some(library))?;
+        self.lists(library, true, Path::new(library))?;
         self.start_as_before(&[("LD_PRELOAD", library)])?;
         // As on an affected kernel.
         self.start_as_before(&[("LD_PRELOAD", library), ("SIGWARD", "on")])
     }
 
-    /// Checks that the loader would load the library into its program, and complains of nothing.
-    fn lists(&self, library: &str, preload: Option<&str>) -> Result<(), String> {
+    /// Checks that the loader would load `file` by `entry` into its program, and complains of
+    /// nothing: as it starts programs now, or with the entry in `LD_PRELOAD`.
+    fn lists(&self, entry: &str, preload: bool, file: &Path) -> Result<(), String> {
         let mut command = Command::new(&self.path);
         command.arg("--list").arg(&self.subject);
-        command.env_clear().envs(preload.map(|path| ("LD_PRELOAD", path)));
+        command.env_clear().envs(preload.then_some(("LD_PRELOAD", entry)));
         let seen = run(&mut command).map_err(|error| format!("{}: {error}", self.name()))?;
-        let is_there = seen.output.windows(library.len()).any(|part| part == library.as_bytes());
+        let output = String::from_utf8_lossy(&seen.output);
+        let is_there = output.lines().any(|line| leads(line, entry, file));
         if is_there && seen.errors.is_empty() && seen.status.success() {
             return Ok(());
         }
@@ -201,7 +233,7 @@ impl Loader {
     fn start_as_before(&self, variables: &[(&str, &str)]) -> Result<(), String> {
         for ((program, arguments), before) in self.programs.iter().zip(&self.before) {
             let mut command = Command::new(program);
-            command.args(*arguments).env_clear().envs(variables.iter().copied());
+            command.args(arguments).env_clear().envs(variables.iter().copied());
             let name = program.display();
             let now = run(&mut command).map_err(|error| format!("{name}: {error}"))?;
             if now != *before {
@@ -218,13 +250,23 @@ impl Loader {
     }
 }
 
+/// Whether this line of a loader's list is that of `entry`, and leads to `file`: `ENTRY => PATH
+/// (ADDRESS)`, or without an arrow if nothing was expanded.
+fn leads(line: &str, entry: &str, file: &Path) -> bool {
+    let Some(rest) = line.trim_start().strip_prefix(entry) else { return false };
+    let path = rest.strip_prefix(" => ").unwrap_or(entry);
+    let path = path.rsplit_once(" (").map_or(path, |(path, _)| path);
+    let real = |path: &Path| path.canonicalize().ok();
+    real(Path::new(path)).is_some_and(|found| real(file) == Some(found))
+}
+
 /// Runs a program without any variable.
 fn seen(command: &mut Command) -> io::Result<Seen> {
     run(command.env_clear())
 }
 
 /// Runs a program to its end, and kills it if that takes too long.
-fn run(command: &mut Command) -> io::Result<Seen> {
+pub fn run(command: &mut Command) -> io::Result<Seen> {
     // Not from /dev/null, which a root may lack.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     command.current_dir("/");
@@ -283,7 +325,7 @@ fn is_loader(path: &Path) -> bool {
 }
 
 /// Programs that do no harm, of this loader.
-fn programs(loader: &Path) -> Vec<(PathBuf, &'static [&'static str])> {
+fn programs(loader: &Path) -> Vec<Program> {
     let mut known = BTreeSet::new();
     let mut all = Vec::new();
     for (name, arguments) in PROGRAMS {
@@ -291,7 +333,7 @@ fn programs(loader: &Path) -> Vec<(PathBuf, &'static [&'static str])> {
             let path = Path::new(folder).join(name);
             let Ok(real) = path.canonicalize() else { continue };
             if all.len() < MOST && is_of(&real, loader) && known.insert((real, name)) {
-                all.push((path, arguments));
+                all.push((path, arguments.iter().map(OsString::from).collect()));
                 break;
             }
         }

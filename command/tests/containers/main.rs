@@ -3,6 +3,7 @@
 
 mod bundle;
 mod dockerfiles;
+mod every_process;
 mod init;
 mod seccomp;
 

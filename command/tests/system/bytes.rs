@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use sigward_harness::need;
 
-use super::{LIBRARY, PRELOAD, Root};
+use super::{ENTRY, LIBRARY, PRELOAD, Root};
 
 /// Texts with an entry of another library, which the loader finds.
 const TEXTS: [&str; 6] = [
@@ -42,7 +42,7 @@ fn entries_of_others_stay_and_the_file_comes_back_as_it_was() {
 
         root.must(&["install"]);
         let now = root.read(PRELOAD).unwrap();
-        assert!(now.contains(text) && now.contains(LIBRARY), "{now:?}");
+        assert!(now.contains(text) && now.contains(ENTRY), "{now:?}");
         let found = fs::metadata(root.at(PRELOAD)).unwrap();
         assert_eq!((found.mode() & 0o7777, found.gid()), (0o640, 12));
         assert!(root.is_in_force(), "{text:?}");

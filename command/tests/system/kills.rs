@@ -2,7 +2,7 @@
 
 use sigward_harness::need;
 
-use super::{PRELOAD, Root};
+use super::{PRELOAD, Root, both_classes};
 
 const SIGKILL: i32 = 9;
 
@@ -48,9 +48,13 @@ fn everywhere(root: &Root) {
 #[test]
 fn beside_another_entry_programs_start_at_any_time() {
     if need::root() {
-        let root = Root::new();
-        root.add(&root.at("lib/x86_64-linux-gnu/libc.so.6"), "/opt/libother.so");
-        root.write(PRELOAD, "# why\n/opt/libother.so\n");
+        let root = Root::in_memory();
+        // A library that 32-bit programs find as well.
+        root.add(&root.at("lib/x86_64-linux-gnu/libc.so.6"), "/opt/lib/x86_64-linux-gnu/other.so");
+        if both_classes::add(&root) {
+            root.add(&root.at("lib32/libc.so.6"), "/opt/lib32/other.so");
+        }
+        root.write(PRELOAD, "# why\n/opt/$LIB/other.so\n");
         everywhere(&root);
     }
 }
@@ -58,7 +62,10 @@ fn beside_another_entry_programs_start_at_any_time() {
 #[test]
 fn with_a_link_into_run_programs_start_at_any_time() {
     if need::root() {
-        everywhere(&Root::with_systemd());
+        let root = Root::in_memory();
+        root.add_systemd();
+        both_classes::add(&root);
+        everywhere(&root);
     }
 }
 
@@ -69,7 +76,9 @@ fn a_boot_may_be_killed_too() {
     if !need::root() {
         return;
     }
-    let root = Root::with_systemd();
+    let root = Root::in_memory();
+    root.add_systemd();
+    both_classes::add(&root);
     root.write(PRELOAD, "# mine");
     let before = root.everything();
     root.must(&["install"]);

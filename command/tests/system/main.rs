@@ -3,6 +3,8 @@
 //!
 //! No test touches the machine's own `/etc/ld.so.preload`.
 
+mod beside_run;
+mod both_classes;
 mod bytes;
 mod kills;
 mod refused;
@@ -21,17 +23,39 @@ use tempfile::TempDir;
 
 const PRELOAD: &str = "etc/ld.so.preload";
 const LIBRARY: &str = "/usr/lib/sigward/system/libsigward.so";
+/// The entry: it leads each class of programs to its library.
+const ENTRY: &str = "/usr/lib/sigward/system/$LIB/libsigward.so";
 
 /// What is started in a root, to see that programs start.
-const STARTS: [&[&str]; 3] =
-    [&["/bin/true"], &["/bin/sh", "-c", "/bin/true; exit 5"], &["/bin/cat", "/opt/text"]];
+const STARTS: [(&[&str], i32, &str); 3] = [
+    (&["/bin/true"], 0, ""),
+    (&["/bin/sh", "-c", "/bin/true; exit 5"], 5, ""),
+    (&["/bin/cat", "/opt/text"], 0, "text\n"),
+];
 
 /// A folder with some programs of glibc and what they load.
 struct Root(TempDir);
 
 impl Root {
     fn new() -> Self {
-        let root = Self(tempfile::tempdir().expect("a folder"));
+        Self::in_folder(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// In memory, where programs can be started there: for hundreds of installs, each of which waits
+    /// for the disk.
+    fn in_memory() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").ok().filter(|folder| {
+            let program = folder.path().join("true");
+            let copied = copy(&Path::new("/bin/true").canonicalize().expect("a file"), &program);
+            let starts = copied.is_ok() && Command::new(&program).status().is_ok();
+            let _ = fs::remove_file(program);
+            starts
+        });
+        folder.map_or_else(Self::new, Self::in_folder)
+    }
+
+    fn in_folder(folder: TempDir) -> Self {
+        let root = Self(folder);
         // Other users start programs in it.
         fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");
         for folder in ["etc", "run", "opt", "usr", "usr/lib"] {
@@ -51,9 +75,13 @@ impl Root {
     /// As far as an install looks: with systemd.
     fn with_systemd() -> Self {
         let root = Self::new();
-        fs::create_dir_all(root.at("etc/systemd/system")).expect("a folder");
-        root.write("lib/systemd/systemd", "");
+        root.add_systemd();
         root
+    }
+
+    fn add_systemd(&self) {
+        fs::create_dir_all(self.at("etc/systemd/system")).expect("a folder");
+        self.write("lib/systemd/systemd", "");
     }
 
     fn path(&self) -> &Path {
@@ -104,7 +132,9 @@ impl Root {
 
     /// Checks that programs start, and say no more than they would anywhere.
     fn starts(&self, when: &str) {
-        for (arguments, (code, text)) in STARTS.iter().zip([(0, ""), (5, ""), (0, "text\n")]) {
+        let narrow = self.at(both_classes::PROGRAM).exists();
+        let narrow = narrow.then_some((&[both_classes::PROGRAM][..], 7, ""));
+        for (arguments, code, text) in STARTS.into_iter().chain(narrow) {
             let output = self.run(arguments);
             let words = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(code), "{when}: {arguments:?}: {output:?}");
@@ -113,10 +143,16 @@ impl Root {
         }
     }
 
-    /// Whether programs get the library.
+    /// Whether programs get the library, those of both classes if there are such.
     fn is_in_force(&self) -> bool {
+        let narrow = self.at(both_classes::PROGRAM).exists().then_some(both_classes::PROGRAM);
+        let mut all = [Some("/bin/true"), narrow].into_iter().flatten();
+        all.all(|program| self.has_library(program))
+    }
+
+    fn has_library(&self, program: &str) -> bool {
         let mut command = Command::new("chroot");
-        command.arg(self.path()).arg("/bin/true").env("SIGWARD_LOG", "info");
+        command.arg(self.path()).arg(program).env("SIGWARD_LOG", "info");
         let output = command.output().expect("chroot");
         String::from_utf8_lossy(&output.stderr).contains("SIGWARD=auto")
     }

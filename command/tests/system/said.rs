@@ -81,28 +81,3 @@ fn doctor_finds_what_dangles_and_what_is_anothers() {
     let words = doctor(&root);
     assert!(words.contains("the link to /run/sigward/ld.so.preload leads nowhere"), "{words}");
 }
-
-/// The loader preloads into setuid programs as well; the library stands down there. Without the
-/// variables of others: where glibc removes one, the library does not see that it is such a program.
-#[test]
-fn a_setuid_program_starts_as_before() {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-    if !need::root() {
-        return;
-    }
-    let root = Root::new();
-    root.must(&["install"]);
-    root.add("/bin/cat".as_ref(), "/opt/cat");
-    fs::set_permissions(root.at("opt/cat"), PermissionsExt::from_mode(0o4755)).unwrap();
-    let mut command = Command::new("chroot");
-    command.arg("--userspec=65534:65534").arg(root.path()).args(["/opt/cat", "/opt/text"]);
-    let output = command
-        .env_clear()
-        .env("PATH", "/usr/bin:/usr/sbin")
-        .env("SIGWARD_LOG", "info")
-        .output()
-        .unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    assert_eq!(output.stdout, b"text\n");
-}

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use sigward_harness::need;
 
-use super::{LIBRARY, PRELOAD, Root};
+use super::{ENTRY, LIBRARY, PRELOAD, Root};
 
 const UNIT: &str = "etc/systemd/system/sigward-preload.service";
 const BOOT: [&str; 4] = ["/usr/lib/sigward/system/sigward", "install", "--system", "--boot"];
@@ -26,7 +26,7 @@ fn the_link_leads_nowhere_until_the_unit_has_run() {
     let output = root.run(&BOOT);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let text = root.read("run/sigward/ld.so.preload").unwrap();
-    assert_eq!(text, format!("{LIBRARY}\n# only a comment"));
+    assert_eq!(text, format!("{ENTRY}\n# only a comment"));
     assert!(root.is_in_force());
     root.starts("booted");
 
