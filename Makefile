@@ -10,6 +10,8 @@
 # make i686     libsigward.so for 32-bit programs; `make i686-test` runs many of the tests with it
 # make arm64    libsigward.so and the command for 64-bit ARM; `make arm64-test` runs the unit tests and
 #               the C programs under qemu-user, `make arm64-vm` boots real kernels
+# make riscv64  libsigward.so and the command for 64-bit RISC-V; `make riscv64-test` runs the unit tests
+#               and the C programs under qemu-user
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md and performance.json
 # make performance-gate  instructions and system calls of the main operations against limits that are
@@ -48,9 +50,9 @@ SECONDS_LONG ?= 600
 CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm lint bench \
-	performance-gate faults fleet install uninstall clean tools dist dist-check packages packages-check \
-	rpms rpms-check audit sign fuzz-coverage
+.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm riscv64 \
+	riscv64-test lint bench performance-gate faults fleet install uninstall clean tools dist dist-check \
+	packages packages-check rpms rpms-check audit sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it, and then a dynamic command: see command/build.rs.
@@ -119,6 +121,14 @@ arm64-test:
 arm64-vm:
 	integration/vm/arm64.sh
 
+# As for arm64.
+riscv64:
+	packaging/cross/command riscv64
+
+riscv64-test:
+	packaging/cross/unit-tests riscv64
+	$(CARGO) test -p sigward --test riscv64
+
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude sigward-preload --all-targets -- -D warnings
@@ -172,6 +182,7 @@ packages:
 
 packages-check:
 	packaging/packages-check
+	packaging/packages-check-arm64
 
 rpms:
 	packaging/rpms
