@@ -38,6 +38,8 @@ library = $(target)/release/libsigward.so
 # Where `make i686` was run.
 library32 = $(target)/i686/made/libsigward.so
 command = $(target)/x86_64-unknown-linux-gnu/release/sigward
+# Where `make arm64` and `make riscv64` put theirs.
+cross   = $(target)/cross/command
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib/sigward
@@ -145,15 +147,14 @@ performance-gate: build
 faults: build
 	$(CARGO) run --quiet -p sigward-harness --bin fault-table
 
-fleet: build
+fleet: build arm64
 	python3 -m venv $(target)/fleet
 	$(target)/fleet/bin/pip install --quiet 'ansible-core>=2.14' ansible-lint 'helm-python-sdk==0.2.2' kubernetes-validate PyYAML
 	promtool test rules packaging/fleet/prometheus/alerts-test.yaml
 	$(target)/fleet/bin/python packaging/fleet/validate.py
 	PATH="$(abspath $(target))/fleet/bin:$$PATH" ansible-lint --offline packaging/fleet/ansible/roles packaging/fleet/ansible/example.yaml
 	PATH="$(abspath $(target))/fleet/bin:$$PATH" packaging/fleet/ansible/test $(command)
-	packaging/fleet/image/build localhost/sigward:fleet amd64=$(command)
-	buildah manifest rm localhost/sigward:fleet >/dev/null
+	packaging/fleet/image/check amd64=$(command) arm64=$(cross)/aarch64-unknown-linux-gnu/release/sigward
 
 # No build here: `make && sudo make install` must not leave files of root in target/.
 install:
