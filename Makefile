@@ -11,7 +11,7 @@
 # make arm64    libsigward.so and the command for 64-bit ARM; `make arm64-test` runs the unit tests and
 #               the C programs under qemu-user, `make arm64-vm` boots real kernels
 # make riscv64  libsigward.so and the command for 64-bit RISC-V; `make riscv64-test` runs the unit tests
-#               and the C programs under qemu-user
+#               and the C programs under qemu-user, `make riscv64-vm` boots a real kernel
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md and performance.json
 # make performance-gate  instructions and system calls of the main operations against limits that are
@@ -53,7 +53,7 @@ CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
 .PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm riscv64 \
-	riscv64-test lint bench performance-gate faults fleet install uninstall clean tools dist dist-check \
+	riscv64-test riscv64-vm lint bench performance-gate faults fleet install uninstall clean tools dist dist-check \
 	packages packages-check rpms rpms-check audit sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
@@ -130,6 +130,10 @@ riscv64:
 riscv64-test:
 	packaging/cross/unit-tests riscv64
 	$(CARGO) test -p sigward --test riscv64
+
+# Also fetches a kernel (110 MB) and busybox.
+riscv64-vm:
+	integration/vm/riscv64.sh
 
 lint:
 	$(CARGO) fmt --all --check

@@ -3,6 +3,7 @@
 // any constructor. An emulator without such a word loses another one, which nobody needs.
 // only: riscv64
 #include <elf.h>
+#include <stddef.h>
 
 enum { SIZE_OF_FRAME = 51, WITHOUT_VECTORS = 1104 };
 
@@ -14,10 +15,16 @@ static void (*tell_less(void))(void)
     // Up the stack to the kernel's words. Two of them are about the program's headers.
     while (word[0] != AT_PHDR || word[2] != AT_PHENT || word[3] != sizeof(Elf64_Phdr))
         word++;
-    while (word[0] != AT_CLKTCK)
-        word += 2;
-    word[0] = SIZE_OF_FRAME;
-    word[1] = WITHOUT_VECTORS;
+    unsigned long *other = NULL, *size = NULL;
+    for (; word[0] != AT_NULL; word += 2) {
+        if (word[0] == AT_CLKTCK)
+            other = word;
+        if (word[0] == SIZE_OF_FRAME)
+            size = word;
+    }
+    size = size ? size : other;
+    size[0] = SIZE_OF_FRAME;
+    size[1] = WITHOUT_VECTORS;
     return nothing;
 }
 
