@@ -10,6 +10,8 @@
 # make i686     libsigward.so for 32-bit programs; `make i686-test` runs many of the tests with it
 # make arm64    libsigward.so and the command for 64-bit ARM; `make arm64-test` runs the unit tests and
 #               the C programs under qemu-user, `make arm64-vm` boots real kernels
+# make riscv64  libsigward.so and the command for 64-bit RISC-V; `make riscv64-test` runs the unit tests
+#               and the C programs under qemu-user, `make riscv64-vm` boots a real kernel
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md, performance.json and its charts; `make plots`
 #               draws these again
@@ -37,6 +39,8 @@ library = $(target)/release/libsigward.so
 # Where `make i686` was run.
 library32 = $(target)/i686/made/libsigward.so
 command = $(target)/x86_64-unknown-linux-gnu/release/sigward
+# Where `make arm64` and `make riscv64` put theirs.
+cross   = $(target)/cross/command
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib/sigward
@@ -49,9 +53,9 @@ SECONDS_LONG ?= 600
 CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm lint bench \
-	performance-gate plots faults fleet install uninstall clean tools dist dist-check packages packages-check \
-	rpms rpms-check audit sign fuzz-coverage
+.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm riscv64 \
+	riscv64-test riscv64-vm lint bench performance-gate plots faults fleet install uninstall clean tools dist \
+	dist-check packages packages-check rpms rpms-check audit sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it, and then a dynamic command: see command/build.rs.
@@ -120,6 +124,18 @@ arm64-test:
 arm64-vm:
 	integration/vm/arm64.sh
 
+# As for arm64.
+riscv64:
+	packaging/cross/command riscv64
+
+riscv64-test:
+	packaging/cross/unit-tests riscv64
+	$(CARGO) test -p sigward --test riscv64
+
+# Also fetches a kernel (110 MB) and busybox.
+riscv64-vm:
+	integration/vm/riscv64.sh
+
 # Nothing that we wrote is this large: a download was committed once.
 lint:
 	@large=$$(git ls-files -z | xargs -0 sh -c 'find "$$@" -size +100k' sh) && [ -z "$$large" ] || \
@@ -142,15 +158,14 @@ performance-gate: build
 faults: build
 	$(CARGO) run --quiet -p sigward-harness --bin fault-table
 
-fleet: build
+fleet: build arm64
 	python3 -m venv $(target)/fleet
 	$(target)/fleet/bin/pip install --quiet 'ansible-core>=2.14' ansible-lint 'helm-python-sdk==0.2.2' kubernetes-validate PyYAML
 	promtool test rules packaging/fleet/prometheus/alerts-test.yaml
 	$(target)/fleet/bin/python packaging/fleet/validate.py
 	PATH="$(abspath $(target))/fleet/bin:$$PATH" ansible-lint --offline packaging/fleet/ansible/roles packaging/fleet/ansible/example.yaml
 	PATH="$(abspath $(target))/fleet/bin:$$PATH" packaging/fleet/ansible/test $(command)
-	packaging/fleet/image/build localhost/sigward:fleet amd64=$(command)
-	buildah manifest rm localhost/sigward:fleet >/dev/null
+	packaging/fleet/image/check amd64=$(command) arm64=$(cross)/aarch64-unknown-linux-gnu/release/sigward
 
 # No build here: `make && sudo make install` must not leave files of root in target/.
 install:
@@ -179,6 +194,7 @@ packages:
 
 packages-check:
 	packaging/packages-check
+	packaging/packages-check-arm64
 
 rpms:
 	packaging/rpms

@@ -87,7 +87,7 @@ const NEEDS: &[Row] = &[
 /// The hooks for which this libc has no function, so that no program can need them.
 const fn absent(libc: Libc) -> &'static [&'static str] {
     match libc {
-        Libc::Glibc | Libc::Glibc32 | Libc::Arm64 => &[],
+        Libc::Glibc | Libc::Glibc32 | Libc::Arm64 | Libc::Riscv64 => &[],
         Libc::OldGlibc | Libc::OldGlibc32 => &["_Fork", "process_madvise"],
         // It has brk and sbrk, but they only fail.
         Libc::Musl | Libc::Musl32 => &[

@@ -86,7 +86,7 @@ enum OnlyRun {
 #[cfg_attr(test, allow(dead_code))]
 unsafe extern "C" fn main(count: c_int, vector: *const *const c_char) -> c_int {
     start::ignore_sigpipe();
-    start::learn_page_size();
+    start::learn_from_kernel();
     // SAFETY: the arguments of `main`.
     let arguments = unsafe { start::arguments(count, vector) };
     execute(arguments).code()

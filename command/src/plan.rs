@@ -10,6 +10,7 @@ use sigward::plan::{
     self, Bad, Depth, Duty, Environment, Facts, Interrupted, LookUp, Messages, Obstacle, Ordinary,
     Plan, Process, Reason, Remedy,
 };
+use sigward::residency::frame;
 use sigward::standdown;
 use sigward::verdict::Verdict;
 
@@ -206,7 +207,9 @@ fn because(reason: Reason, variable: &str, config: &Config, plan: &Plan<'_>) -> 
         Reason::AuxiliaryVector => "the kernel's AT_MINSIGSTKSZ",
         Reason::Cpuid => {
             let asked = arch::FRAME_SOURCE;
-            return format!("this processor's {asked}, because the kernel gives no size");
+            return format!(
+                "this processor's {asked}, because the kernel gives no size that holds"
+            );
         }
         Reason::PlaceMatters => "the program relies on the place of the stack that it sets",
         Reason::RaceDetector => "valgrind tracks memory",
@@ -244,8 +247,7 @@ impl Process for NextProgram {
 
     fn kernel_frame(&mut self) -> Option<usize> {
         // SAFETY: a plain query; it returns 0 if the kernel does not provide the size.
-        let size = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
-        Some(size as usize).filter(|size| *size > 0)
+        frame::told(unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) })
     }
 
     fn cpu_frame(&mut self) -> usize {

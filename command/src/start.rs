@@ -44,10 +44,12 @@ pub fn ignore_sigpipe() {
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
 }
 
-/// Tells the core what `AT_PAGESZ` says.
-pub fn learn_page_size() {
-    // SAFETY: a plain query; 0 if the kernel does not say.
+/// Tells the core what `AT_PAGESZ` and `AT_HWCAP` say.
+pub fn learn_from_kernel() {
+    // SAFETY: plain queries; 0 if the kernel does not say.
     sigward::os::page::learn(unsafe { libc::getauxval(libc::AT_PAGESZ) } as usize);
+    // SAFETY: the same.
+    sigward::arch::learn(|| unsafe { libc::getauxval(libc::AT_HWCAP) });
 }
 
 /// Puts SIGPIPE back.

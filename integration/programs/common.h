@@ -95,6 +95,11 @@ __attribute__((unused)) static long raw_call(long number, long a, long b, long c
                   x2 __asm__("x2") = c, x3 __asm__("x3") = d;
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
     result = x0;
+#elif defined __riscv
+    register long a7 __asm__("a7") = number, a0 __asm__("a0") = a, a1 __asm__("a1") = b,
+                  a2 __asm__("a2") = c, a3 __asm__("a3") = d;
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3) : "memory");
+    result = a0;
 #else
     register long r10 __asm__("r10") = d;
     __asm__ volatile("syscall"
@@ -121,6 +126,15 @@ __attribute__((unused)) static char *raw_map(void *at, size_t size)
                      : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
                      : "memory");
     return (char *)x0;
+#elif defined __riscv
+    register long a7 __asm__("a7") = SYS_mmap, a0 __asm__("a0") = (long)at, a1 __asm__("a1") = size,
+                  a2 __asm__("a2") = protection, a3 __asm__("a3") = flags, a4 __asm__("a4") = -1,
+                  a5 __asm__("a5") = 0;
+    __asm__ volatile("ecall"
+                     : "+r"(a0)
+                     : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5)
+                     : "memory");
+    return (char *)a0;
 #else
     register long r10 __asm__("r10") = flags, fd __asm__("r8") = -1, offset __asm__("r9") = 0;
     long result;
@@ -148,6 +162,14 @@ __attribute__((unused, noinline)) static void stand_on(char *top, void (*run)(vo
                      :
                      : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
                        "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x30", "cc", "memory");
+#elif defined __riscv
+    register char *s2 __asm__("s2") = top;
+    register void (*s3)(void) __asm__("s3") = run;
+    __asm__ volatile("mv s4, sp\n\tmv sp, %0\n\tjalr %1\n\tmv sp, s4"
+                     : "+r"(s2), "+r"(s3)
+                     :
+                     : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a0", "a1", "a2", "a3", "a4",
+                       "a5", "a6", "a7", "s4", "memory");
 #else
     __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
                      : "+r"(top), "+r"(run)

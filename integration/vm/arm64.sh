@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # arm64.sh boots real kernels for arm64 in QEMU and proves what a real kernel alone can show: an alternate
 # stack of 8 KiB dies of a frame with long vectors, and lives with the library. Needs qemu-system-arm.
-# With a file, boots that kernel. KERNELS="SUITE/FLAVOUR ..." chooses Debian's: see arm64-kernel.sh.
+# With a file, boots that kernel. KERNELS="SUITE/FLAVOUR ..." chooses Debian's: see debian-kernel.sh.
 set -eu
 cd "$(dirname "$0")/../.."
 command -v qemu-system-aarch64 >/dev/null || { echo "arm64.sh: apt-get install qemu-system-arm" >&2; exit 2; }
@@ -9,21 +9,11 @@ times=20
 compiler=$(packaging/cross/compiler aarch64)
 library=$(packaging/cross/build aarch64 | tail -n 1)
 sysroot=${compiler%/bin/*}/aarch64-linux-gnu
-cache=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sigward/vm}/debian
-if [ ! -e "$cache/busybox-arm64" ]; then
-    mkdir -p "$cache"
-    work=$(mktemp -d "$cache/XXXXXX")
-    from_debian=$PWD/packaging/from-debian
-    (cd "$work" && DEBIAN_ARCHITECTURE=arm64 "$from_debian" bookworm busybox-static)
-    dpkg-deb -x "$work"/*.deb "$work"
-    mv "$work/bin/busybox" "$cache/busybox-arm64"
-    rm -rf "$work"
-fi
 
 root=$(mktemp -d)
 trap 'rm -rf "$root" "$root.cpio"' EXIT
 mkdir "$root"/{bin,lib,proc,dev,run,tmp}
-cp "$cache/busybox-arm64" "$root/bin/busybox"
+cp "$(integration/vm/debian-kernel.sh arm64 busybox)" "$root/bin/busybox"
 cp "$library" "$root/libsigward.so"
 cp "$(packaging/cross/command aarch64 | tail -n 1)" "$root/sigward"
 cp -L "$sysroot"/lib/{ld-linux-aarch64.so.1,libc.so.6} "$root/lib/"
@@ -95,6 +85,6 @@ if [ $# -gt 0 ]; then
     prove "$1"
 else
     for name in ${KERNELS:-bookworm/cloud-arm64 trixie/cloud-arm64 trixie/arm64-16k}; do
-        prove "$(integration/vm/arm64-kernel.sh "${name%/*}" "${name#*/}")"
+        prove "$(integration/vm/debian-kernel.sh arm64 "${name%/*}" "${name#*/}")"
     done
 fi

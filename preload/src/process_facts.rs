@@ -34,7 +34,7 @@ impl ThisProcess {
             page::learn(startup.auxiliary(libc::AT_PAGESZ).unwrap_or(0) as usize);
         }
         if let (Some(startup), false) = (startup, arch::FRAME_IS_FIXED) {
-            frame::tell(startup.auxiliary(libc::AT_MINSIGSTKSZ).unwrap_or(0) as usize);
+            frame::tell(|kind| startup.auxiliary(kind));
         }
         let secure = |startup: Startup| startup.auxiliary(libc::AT_SECURE).unwrap_or(0) != 0;
         let environment = match startup.map(secure) {
@@ -77,7 +77,7 @@ impl Process for ThisProcess {
     }
 
     fn kernel_frame(&mut self) -> Option<usize> {
-        self.startup?.auxiliary(libc::AT_MINSIGSTKSZ).map(|size| size as usize)
+        self.startup?.auxiliary(libc::AT_MINSIGSTKSZ).and_then(frame::told)
     }
 
     fn cpu_frame(&mut self) -> usize {

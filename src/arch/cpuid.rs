@@ -5,6 +5,7 @@
 use core::arch::x86::{__cpuid, __cpuid_count};
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::ffi::c_ulong;
 
 /// Bytes below the stack pointer that the ABI reserves; a frame on an ordinary
 /// stack skips them.
@@ -17,6 +18,15 @@ const AROUND_XSAVE: usize = 1024;
 
 /// Bytes of the XSAVE area if CPUID does not report it: legacy area and header.
 const LEGACY: usize = 576;
+
+/// The processor itself says what it has. `_features` is for other ones.
+pub fn learn(_features: impl FnOnce() -> c_ulong) {}
+
+/// No kernel tells less than a frame has. `_told` is for other processors.
+#[must_use]
+pub const fn holds(_told: usize) -> bool {
+    true
+}
 
 /// Bytes of the largest signal frame, from CPUID leaf 0xD, which describes the
 /// state components that XCR0, and so the kernel, enables. Async-signal-safe.

@@ -12,6 +12,7 @@
 //! | `call_on`: calls a function on another stack | [`lock`] |
 //! | `write_below`: a write further down the caller's stack | [`signals`] |
 //! | `RED_ZONE`, `largest_frame`, `usual_frame`, `FRAME_IS_FIXED`: the signal frame | [`frame`] |
+//! | `learn`, `holds`: what the kernel says about the processor; whether the frame size that it tells is enough | [`frame`] |
 //! | `LEAST_ALTSTACK`: the smallest stack that the kernel takes | [`small_stacks`] |
 //! | `PAGE`, `ADDRESS_BITS`: pages, and how far addresses reach | [`page`] |
 //! | `FRAME_STACK`, `FRAME_SIGNAL`: where a frame has its stack and its signal | [`last_signal`] |
@@ -52,13 +53,18 @@ mod cpuid;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub use cpuid::{
     ADDRESS_BITS, FRAME_IS_FIXED, FRAME_SOURCE, Features, IS_X86_64, LEAST_ALTSTACK, PAGE,
-    RED_ZONE, THREAD_DATA_ABOVE, features, largest_frame, usual_frame,
+    RED_ZONE, THREAD_DATA_ABOVE, features, holds, largest_frame, learn, usual_frame,
 };
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::*;
+
+#[cfg(target_arch = "riscv64")]
+mod riscv64;
+#[cfg(target_arch = "riscv64")]
+pub use riscv64::*;
 
 #[cfg(target_arch = "x86")]
 mod x86;

@@ -173,6 +173,7 @@ pub struct KernelAction {
     pub handler: usize,
     /// `SA_*`.
     pub flags: usize,
+    #[cfg(not(target_arch = "riscv64"))]
     restorer: usize,
     mask: Mask,
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use sigward::arch;
 use sigward::os::page;
 use sigward::plan;
+use sigward::residency::frame;
 use sigward::residency::ladder::LARGEST_WHOLE;
 use sigward::verdict::{Standing, Verdict};
 
@@ -173,10 +174,10 @@ impl Buys {
 
 fn frame() -> Frame {
     // SAFETY: a plain query; it returns 0 if the kernel does not provide the size.
-    let told = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
+    let told = frame::told(unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) });
     let (bytes, from) = match told {
-        0 => (arch::largest_frame() as u64, arch::FRAME_SOURCE),
-        told => (told, "AT_MINSIGSTKSZ"),
+        None => (arch::largest_frame() as u64, arch::FRAME_SOURCE),
+        Some(told) => (told as u64, "AT_MINSIGSTKSZ"),
     };
     Frame {
         bytes,

@@ -172,6 +172,7 @@ const PROVEN_BY: &[(&str, &str, &str)] = &[
     ("linux-sigframe-fpu", "tests/residency.rs", "frames_deep_in_a_stack_do_not_fault"),
     ("altstack-size", "tests/altstack_size.rs", "the_kernel_gets_a_larger_one"),
     ("arm64-altstack", "tests/arm64.rs", "a_stack_that_is_too_small_for_long_vectors_is_replaced"),
+    ("riscv-minsigstksz", "tests/riscv64.rs", "a_size_without_vectors_is_not_believed"),
     ("x86-amx-denied", "tests/altstack_size.rs", "amx_is_granted_beside_a_small_stack"),
     ("freebsd-restart-r10", "integration/emulators/tests/freebsd.rs", "ours_survive"),
     ("stack-bounds", "tests/ordinary_stacks.rs", "nothing_beyond_the_stack_is_touched"),

@@ -59,17 +59,6 @@ pub fn preload32() -> &'static Path {
     PATH.get_or_init(|| script("packaging/i686/build", ""))
 }
 
-/// The path of the library for 64-bit ARM, rebuilt if stale.
-///
-/// # Panics
-///
-/// If the build fails.
-#[must_use]
-pub fn preload_arm64() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| script("packaging/cross/build", "aarch64"))
-}
-
 /// The path that a script of the workspace prints last. An empty argument is none.
 ///
 /// # Panics

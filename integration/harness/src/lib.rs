@@ -8,6 +8,7 @@
 //! | [`run`] | one run of a program: library, user, limits, dead man's switch |
 //! | [`outcome`] | what a run printed and how it ended |
 //! | [`need`] | what a test needs of the machine, and how a missing item is reported |
+//! | [`emulated`] | programs for other processors, under an emulator |
 //! | [`filter`] | a seccomp filter that refuses system calls, or kills the process for them |
 //! | [`frames`] | the ptrace meter: faults per signal delivery, from outside |
 //! | [`scenarios`] | what programs do between two signals: the table of `docs/faults.md` |
@@ -25,6 +26,7 @@ pub mod calls;
 pub mod counter;
 pub mod cpu_time;
 mod deadman;
+pub mod emulated;
 pub mod filter;
 pub mod frames;
 pub mod need;

@@ -12,7 +12,8 @@
 //! | `// output: NAME` | the file name of the result |
 //! | `// only: glibc` | not for musl |
 //! | `// only: 64-bit` | not for 32-bit programs |
-//! | `// only: x86` | not for 64-bit ARM |
+//! | `// only: x86` | not for 64-bit ARM and RISC-V |
+//! | `// not: x86` | only for these |
 //!
 //! A name that starts with `lib` becomes a shared library.
 
@@ -52,6 +53,8 @@ pub enum Libc {
     /// glibc for 64-bit ARM, by `packaging/cross/compiler`, which fetches it; the program runs in
     /// `qemu-aarch64`. Among no others: such programs have tests of their own.
     Arm64,
+    /// The same for 64-bit RISC-V.
+    Riscv64,
 }
 
 impl Libc {
@@ -62,7 +65,7 @@ impl Libc {
             Self::Musl => "musl-gcc".into(),
             Self::OldGlibc32 => target().join("old-glibc-32/gcc"),
             Self::Musl32 => target().join("musl32/gcc"),
-            Self::Arm64 => cross_compiler().into(),
+            Self::Arm64 | Self::Riscv64 => cross_compiler(self).into(),
         }
     }
 
@@ -77,6 +80,7 @@ impl Libc {
             Self::OldGlibc32 => "glibc-2.31-32",
             Self::Musl32 => "musl-32",
             Self::Arm64 => "glibc-arm64",
+            Self::Riscv64 => "glibc-riscv64",
         }
     }
 
@@ -104,7 +108,21 @@ impl Libc {
 
     /// Its processor in `// only:`.
     const fn processor(self) -> &'static str {
-        if matches!(self, Self::Arm64) { "arm64" } else { "x86" }
+        match self {
+            Self::Arm64 => "arm64",
+            Self::Riscv64 => "riscv64",
+            _ => "x86",
+        }
+    }
+
+    /// What compilers and emulators call its processor.
+    #[must_use]
+    pub const fn architecture(self) -> &'static str {
+        match self {
+            Self::Arm64 => "aarch64",
+            Self::Riscv64 => "riscv64",
+            _ => "x86_64",
+        }
     }
 
     /// More flags for a program, or for a shared library. Old 32-bit programs are linked to fixed
@@ -120,7 +138,7 @@ impl Libc {
     fn present(self) -> bool {
         let compiler = self.compiler();
         match self {
-            Self::Glibc | Self::Arm64 => true,
+            Self::Glibc | Self::Arm64 | Self::Riscv64 => true,
             // Some day the mirrors will drop Debian 11.
             Self::OldGlibc => need::optional(
                 compiler.exists(),
@@ -152,15 +170,17 @@ impl Libc {
     }
 }
 
-/// The compiler for 64-bit ARM; fetched the first time.
+/// The compiler for another processor; fetched the first time.
 ///
 /// # Panics
 ///
-/// If it is not to be had.
+/// If it is not to be had, or if `libc` is one for x86.
 #[must_use]
-pub fn cross_compiler() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| script("packaging/cross/compiler", "aarch64"))
+pub fn cross_compiler(libc: Libc) -> &'static Path {
+    static ARM64: OnceLock<PathBuf> = OnceLock::new();
+    static RISCV64: OnceLock<PathBuf> = OnceLock::new();
+    let path = if libc == Libc::Arm64 { &ARM64 } else { &RISCV64 };
+    path.get_or_init(|| script("packaging/cross/compiler", libc.architecture()))
 }
 
 /// The C libraries whose compiler is installed. Only the machine's glibc is always there; in
@@ -230,8 +250,9 @@ pub fn comparable(libcs: &[Libc]) -> io::Result<Vec<(String, Libc)>> {
 ///
 /// If there is no such program.
 pub fn suits(name: &str, libc: Libc) -> io::Result<bool> {
-    Ok(directive(&read(&source(name)?)?, "only")
-        .all(|only| [libc.family(), libc.width(), libc.processor()].contains(&only)))
+    let text = read(&source(name)?)?;
+    let is = |word| [libc.family(), libc.width(), libc.processor()].contains(&word);
+    Ok(directive(&text, "only").all(is) && !directive(&text, "not").any(is))
 }
 
 /// Builds `integration/programs/*/NAME.c` and returns the path of the result.

@@ -5,11 +5,11 @@
 #define SA_RESTORER 0x04000000
 #endif
 
-// glibc for 64-bit ARM passes on whatever was on the stack.
-#ifdef __aarch64__
-#define RESTORER_IS_SET 0
+// glibc for 64-bit ARM passes on whatever was on the stack; on RISC-V there is none.
+#if defined __aarch64__ || defined __riscv
+#define RESTORER(action) "unset"
 #else
-#define RESTORER_IS_SET 1
+#define RESTORER(action) ((action)->sa_restorer ? "yes" : "no")
 #endif
 
 static volatile sig_atomic_t seen;
@@ -28,8 +28,7 @@ static void print_action(const struct sigaction *action)
                           : action->sa_handler == plain           ? "plain"
                           : action->sa_sigaction == with_info     ? "with_info"
                                                                   : "?";
-    printf(" [%s flags %#x restorer %s mask", handler, (unsigned)action->sa_flags,
-           RESTORER_IS_SET ? action->sa_restorer ? "yes" : "no" : "unset");
+    printf(" [%s flags %#x restorer %s mask", handler, (unsigned)action->sa_flags, RESTORER(action));
     for (int signal = 1; signal < 65; signal++)
         if (sigismember(&action->sa_mask, signal) == 1)
             printf(" %d", signal);

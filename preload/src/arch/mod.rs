@@ -28,6 +28,10 @@
 pub(crate) mod aarch64;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use aarch64::*;
+#[cfg(target_arch = "riscv64")]
+pub(crate) mod riscv64;
+#[cfg(target_arch = "riscv64")]
+pub(crate) use riscv64::*;
 #[cfg(target_arch = "x86")]
 pub(crate) mod x86;
 #[cfg(target_arch = "x86")]

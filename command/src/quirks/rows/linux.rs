@@ -64,9 +64,10 @@ pub static ROWS: &[Row] = &[
         whom: Whom::Programs("programs that size their stacks by AT_MINSIGSTKSZ"),
         harm: Harm::Crash,
         cure: Cure::TrueSize,
+        reach: Reach::Cured("SIGWARD_SIZE=auto or fix, for alternate stacks"),
+        proof: Proof::Pretended,
         summary: "the kernel tells a frame size without room for the vector registers",
-        instead: "give handlers much more room than AT_MINSIGSTKSZ; sigward has no riscv64 library \
-                  yet",
+        instead: "give handlers much more room than AT_MINSIGSTKSZ",
         source: "e92f469b0771, fixed by 564fc8eb6f78; ruyisdk/linux-xuantie-kernel PR 243",
         ..RISCV
     },
