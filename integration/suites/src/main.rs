@@ -12,6 +12,9 @@ use sigward_suites::session::{self, SuiteResult};
 use sigward_suites::suite::{SUITES, Suite, installed, packages};
 use sigward_suites::table;
 
+/// The value of `--only` that chooses the programs with deep handlers.
+const DEEP: &str = "deep";
+
 /// Run the tests of other software without and with libsigward.so, and compare the
 /// verdicts.
 #[derive(Parser)]
@@ -63,7 +66,7 @@ fn run(options: &Options) -> Result<usize> {
     let deep: Vec<&'static Program> = PROGRAMS
         .iter()
         .filter(|program| program.short || !options.short)
-        .filter(|_| options.only.is_empty() || options.only == "deep")
+        .filter(|_| options.only.is_empty() || options.only == DEEP)
         .collect();
     ensure!(!suites.is_empty() || !deep.is_empty(), "no suite matches");
     let needs = suites.iter().map(|suite| suite.needs).chain(deep.iter().map(|it| it.needs));
@@ -84,7 +87,9 @@ fn run(options: &Options) -> Result<usize> {
         result
     });
     let deep = deep_handlers(&bench, &deep, options.jobs);
-    print!("{}", deep.text);
+    if options.only.is_empty() || options.only == DEEP {
+        print!("{}", deep.text);
+    }
     let lines = results.iter().map(|result| &*result.line);
     let text: String = [include_str!("../head.md"), table::HEAD]
         .into_iter()

@@ -83,6 +83,13 @@ pub(crate) const MANAGED: Needs = &[
     ("/usr/bin/mcs", "mono-mcs"),
     ("/usr/bin/go", "golang-go"),
 ];
+const COROUTINES: Needs = &[
+    GCC,
+    ("/usr/bin/make", "make"),
+    ("/usr/bin/pkg-config", "pkg-config"),
+    ("/usr/include/glib-2.0/glib.h", "libglib2.0-dev"),
+    ("/usr/bin/pgrep", "procps"),
+];
 const POSTGRES: Needs = &[("/usr/lib/postgresql/15/bin/pgbench", "postgresql")];
 
 const fn cpython(name: &'static str, args: &'static [&'static str]) -> Suite {
@@ -171,6 +178,7 @@ pub static SUITES: &[Suite] = &[
     other("OpenJDK", "java", &[], &[("/usr/bin/javac", "openjdk-17-jdk-headless")]),
     other("libsigsegv, OCaml, Boost.Test, Rust, Erlang", "runtimes", &[], RUNTIMES),
     other("Mono; .NET with a library in Go", "managed", &[], MANAGED),
+    from(&["pth", "qemu"], other("GNU Pth, QEMU's coroutines", "coroutines", &[], COROUTINES)),
     other("node", "node", &[], &[("/usr/bin/node", "nodejs")]),
     other("gdb", "gdb", &[], GDB),
     both(other("strace", "strace", &[], &[GCC, ("/usr/bin/strace", "strace")])),
