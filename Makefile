@@ -2,6 +2,7 @@
 # make demo     what the library does to four real programs
 # make test     all tests; for other software's tests a short selection
 # make suites   all tests of other software; installs what they need; writes docs/suites.md
+# make test-every-stack  the tests of stacks with (nearly) every alternate stack replaced
 # make vm       the defects in virtual machines; writes docs/proof.md
 #               (KERNEL_SOURCE=FOLDER: on genuine kernels of that source)
 # make soak     ten minutes (SECONDS_LONG=600) of random operations
@@ -53,8 +54,8 @@ SECONDS_LONG ?= 600
 CASES ?= 20000
 FUZZ_SECONDS ?= 60
 
-.PHONY: build demo test soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm riscv64 \
-	riscv64-test riscv64-vm lint bench performance-gate plots faults fleet install uninstall clean tools dist \
+.PHONY: build demo test test-every-stack soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm \
+	riscv64 riscv64-test riscv64-vm lint bench performance-gate plots faults fleet install uninstall clean tools dist \
 	dist-check packages packages-check rpms rpms-check audit sign fuzz-coverage
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
@@ -69,6 +70,13 @@ demo: build
 
 test: i686 build
 	$(CARGO) test --workspace --exclude sigward-preload --no-fail-fast
+
+# The other settings under which what they assert must hold: integration/harness/src/every_stack.rs.
+tests_with_every_stack ?= altstack altstack_beside altstack_room altstack_size chaos fork limits memory_calls messages \
+	ordinary_stacks programs published_block registration residency room_on_request signal_safety stack_room \
+	threads threads_many
+test-every-stack: build
+	EVERY_STACK=1 $(CARGO) test -p sigward --no-fail-fast $(addprefix --test ,$(tests_with_every_stack))
 
 suites: build
 	$(CARGO) run --quiet -p sigward-suites -- --install

@@ -2,6 +2,7 @@
 //! then released.
 
 use sigward_harness::Run;
+use sigward_harness::every_stack;
 use sigward_harness::programs::{build, libcs};
 use sigward_harness::scenarios::THREADS;
 
@@ -22,7 +23,9 @@ fn the_end_of_late_threads_is_seen() {
                 run.clone().sigward("on").env("SIGWARD_STACK", stack).env("SIGWARD_STATS", "1");
             let outcome = run.output().unwrap();
             assert_eq!(outcome.stdout, "locks left: 0 KiB\n", "{libc:?} {stack}: {outcome:?}");
-            assert!(outcome.stderr.contains("stacks=4 lock=4 "), "{}", outcome.stderr);
+            let rung = if every_stack::requested() { "frame" } else { "lock" };
+            let held = [outcome.figure("stacks"), outcome.figure(rung)];
+            assert_eq!(held, ["4", "4"], "{}", outcome.stderr);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | [`programs`] | the C programs of `integration/programs`, for glibc and musl |
 //! | [`run`] | one run of a program: library, user, limits, dead man's switch |
 //! | [`outcome`] | what a run printed and how it ended |
+//! | [`every_stack`] | tests with every alternate stack replaced |
 //! | [`need`] | what a test needs of the machine, and how a missing item is reported |
 //! | [`emulated`] | programs for other processors, under an emulator |
 //! | [`filter`] | a seccomp filter that refuses system calls, or kills the process for them |
@@ -27,6 +28,7 @@ pub mod counter;
 pub mod cpu_time;
 mod deadman;
 pub mod emulated;
+pub mod every_stack;
 pub mod filter;
 pub mod frames;
 pub mod need;

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 use crate::artifacts;
 use crate::calls;
 use crate::deadman::DeadMan;
+use crate::every_stack;
 use crate::filter::Filter;
 use crate::frames::{self, Trace};
 use crate::outcome::Outcome;
@@ -200,6 +202,16 @@ impl Run {
         steps::count(command, self.deadline).map_err(|error| self.named(&error))
     }
 
+    /// What a run with the library gets in a test process that replaces every stack.
+    fn every_stack(&self) -> &'static [(&'static str, &'static str)] {
+        let ours = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"libsigward"))
+        };
+        let chooses = |name: &str| self.env.iter().any(|(set, _)| set == name);
+        let wanted = every_stack::requested() && self.libraries.iter().any(ours);
+        if wanted && !chooses("SIGWARD_SIZE") { &every_stack::SETTINGS } else { &[] }
+    }
+
     fn named(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("{}: {error}", self.program.display()))
     }
@@ -237,6 +249,7 @@ impl Run {
         if !preload.is_empty() {
             command.env("LD_PRELOAD", preload);
         }
+        command.envs(self.every_stack().iter().copied());
         if become_nobody {
             command.current_dir("/");
         }

@@ -8,6 +8,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::every_stack;
 use crate::frames::Frame;
 use crate::need;
 use crate::outcome::Outcome;
@@ -292,10 +293,6 @@ pub const FRAMES: [&str; 2] = ["3376", "11952"];
 const LIBRARIES: [With; 4] =
     [With::Library, With::Frames(FRAMES[0]), With::Frames(FRAMES[1]), With::LargerStacks];
 
-/// What makes nearly every alternate stack one of the library's: handlers need that much room.
-pub const LARGER_STACKS: [(&str, &str); 2] =
-    [("SIGWARD_SIZE", "fix"), ("SIGWARD_SIZE_ROOM", "64K")];
-
 /// The result of a scenario.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -351,7 +348,9 @@ impl Family {
         let scenario = Scenario { shown: scenario.shown && !touched, ..*scenario };
         // A handler that looks for its variables in the program's stack.
         let knows_place = scenario.name.ends_with("in-a-handler");
-        let suits = |with: &With| *with != With::LargerStacks || !knows_place;
+        let suits = |with: &With| {
+            !knows_place || (*with != With::LargerStacks && !every_stack::requested())
+        };
         for library in LIBRARIES.into_iter().filter(suits) {
             let with = measure(library)?;
             scenario
@@ -372,7 +371,7 @@ impl Family {
             With::Nothing => run,
             With::Library => run.sigward("on"),
             With::Frames(bytes) => run.sigward("on").env("SIGWARD_FRAME", bytes),
-            With::LargerStacks => LARGER_STACKS
+            With::LargerStacks => every_stack::SETTINGS
                 .iter()
                 .fold(run.sigward("on"), |run, (name, value)| run.env(name, value)),
         })

@@ -29,7 +29,7 @@ pub struct Arm {
     pub duty: &'static str,
 }
 
-const LIBRARY: &str = "libsigward.so";
+pub(crate) const LIBRARY: &str = "libsigward.so";
 
 /// The software without the library.
 pub const PLAIN: Arm = Arm { label: "without", libraries: &[], settings: &[], duty: "" };
@@ -96,13 +96,8 @@ impl Bench {
             bail!("the hook {name} belongs to no family: add it to one in src/calls.rs");
         }
         let calls = format!("CALL({})", hooked.join(") CALL("));
-        output(
-            Command::new("gcc")
-                .args(["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"])
-                .args(["-fno-toplevel-reorder", &format!("-DHOOKED={calls}"), "-o"])
-                .arg(libraries.path().join("calls.so"))
-                .arg(home().join("calls.c")),
-        )?;
+        preload(&libraries, "calls", &["-fno-toplevel-reorder", &format!("-DHOOKED={calls}")])?;
+        preload(&libraries, "deep", &[])?;
         let cache = artifacts::target().join("suites");
         fs::create_dir_all(&cache)?;
         let bench = Self { libraries, hooked, cache };
@@ -158,14 +153,23 @@ impl Bench {
     pub fn prepare(&self, suite: &Suite) -> Result<()> {
         let prepare = format!("{}.prepare", suite.script);
         let own = script(&prepare).exists().then_some((&*prepare, ""));
-        for (name, argument) in suite.sources.iter().map(|name| ("source", *name)).chain(own) {
-            // One at a time, even if two of these commands share the folder.
-            let run = Run::new("flock").arg(self.cache.join("lock"));
-            let run = run.arg("/bin/bash").arg(script(name)).arg(argument);
-            let run = run.env("SUITE_CACHE", &self.cache).env("HOME", &self.cache);
-            let outcome = run.env("PATH", PATH).deadline(Duration::from_secs(900)).output()?;
-            ensure!(outcome.success(), "{name}: {}{}", outcome.stdout, outcome.stderr);
-        }
+        let sources = suite.sources.iter().map(|name| ("source", *name));
+        sources.chain(own).try_for_each(|(name, argument)| self.build(name, argument))
+    }
+
+    /// Runs a script that builds something in the cache.
+    ///
+    /// # Errors
+    ///
+    /// If it fails: the end of its output.
+    pub fn build(&self, name: &str, argument: &str) -> Result<()> {
+        // One at a time, even if two of these commands share the folder.
+        let run = Run::new("flock").arg(self.cache.join("lock"));
+        let run = run.arg("/bin/bash").arg(script(name)).arg(argument);
+        let run =
+            run.env("SUITE_CACHE", &self.cache).env("HOME", &self.cache).env("RUSTC", rustc()?);
+        let outcome = run.env("PATH", PATH).deadline(Duration::from_secs(900)).output()?;
+        ensure!(outcome.success(), "{name}: {}{}", outcome.stdout, outcome.stderr);
         Ok(())
     }
 
@@ -176,37 +180,18 @@ impl Bench {
     /// If its script cannot be started. If a suite fails or hangs, that is a verdict, not an
     /// error.
     pub fn run(&self, suite: &Suite, arm: &Arm) -> Result<RunResult> {
-        let work = tempfile::Builder::new().prefix("sigward-suite-").tempdir_in("/tmp")?;
-        fs::set_permissions(work.path(), Permissions::from_mode(0o777))?;
-        let counts = work.path().join(".calls");
-        fs::write(&counts, vec![0; self.hooked.len() * size_of::<u64>()])?;
-        fs::set_permissions(&counts, Permissions::from_mode(0o666))?;
-
-        let preload: Vec<String> = ["calls.so"]
-            .iter()
-            .chain(arm.libraries)
-            .map(|name| self.libraries.path().join(name).display().to_string())
-            .collect();
-        // Our caller may ignore signals, as nohup(1) does; tests of signals would fail.
-        let under = format!("env --default-signal LD_PRELOAD={}", preload.join(":"));
+        let work = work()?;
+        let counts = shared(&work, ".calls", self.hooked.len())?;
+        let libraries: Vec<&str> = ["calls.so"].iter().chain(arm.libraries).copied().collect();
+        let under = self.under(&libraries);
         let under = match suite.confined {
             true if Uid::effective().is_root() => format!("{LITTLE} {AS_NOBODY} {under}"),
             true => format!("{LITTLE} {under}"),
             false => under,
         };
-        let mut run = Run::new("/bin/bash").arg(script(suite.script)).args(suite.args);
-        for (name, value) in arm.settings {
-            run = run.env(name, value);
-        }
-        let run = run
-            .env("PATH", PATH)
-            .env("HOME", work.path())
-            .env("TMPDIR", work.path())
-            .env("SUITE_WORK", work.path())
-            .env("SUITE_CACHE", &self.cache)
-            .env("SUITE_CALLS", &counts)
-            .env("UNDER", under)
-            .deadline(Duration::from_secs(suite.seconds));
+        let run = self.script(suite.script, suite.args, arm.settings, &work);
+        let run = run.env("SUITE_CALLS", &counts).env("UNDER", under);
+        let run = run.deadline(Duration::from_secs(suite.seconds));
         let (text, end) = match run.output() {
             Ok(outcome) => {
                 let text = format!("{}\n--- stderr\n{}", outcome.stdout, outcome.stderr);
@@ -223,6 +208,33 @@ impl Bench {
         Ok(RunResult { verdicts, calls: self.counted(&fs::read(&counts)?) })
     }
 
+    /// What scripts put before the program: it preloads these of the bench's libraries.
+    #[must_use]
+    pub fn under(&self, libraries: &[&str]) -> String {
+        let path = |name: &&str| self.libraries.path().join(name).display().to_string();
+        let preload = libraries.iter().map(path).collect::<Vec<_>>().join(":");
+        // Our caller may ignore signals, as nohup(1) does; tests of signals would fail.
+        format!("env --default-signal LD_PRELOAD={preload}")
+    }
+
+    /// A run of a script in the folder `work`.
+    #[must_use]
+    pub fn script(
+        &self,
+        name: &str,
+        args: &[&str],
+        settings: &[(&str, &str)],
+        work: &TempDir,
+    ) -> Run {
+        let run = Run::new("/bin/bash").arg(script(name)).args(args);
+        let run = settings.iter().fold(run, |run, (name, value)| run.env(name, value));
+        run.env("PATH", PATH)
+            .env("HOME", work.path())
+            .env("TMPDIR", work.path())
+            .env("SUITE_WORK", work.path())
+            .env("SUITE_CACHE", &self.cache)
+    }
+
     fn counted(&self, words: &[u8]) -> Calls {
         let (words, _) = words.as_chunks();
         let counts = words.iter().map(|&word| u64::from_ne_bytes(word));
@@ -237,6 +249,43 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// Starts a program that may lock only 64 KiB. (Root may lock anything.)
 const LITTLE: &str = "prlimit --memlock=65536";
 const AS_NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+
+/// A fresh folder that every user can write to.
+///
+/// # Errors
+///
+/// If it cannot be made.
+pub fn work() -> Result<TempDir> {
+    let work = tempfile::Builder::new().prefix("sigward-suite-").tempdir_in("/tmp")?;
+    fs::set_permissions(work.path(), Permissions::from_mode(0o777))?;
+    Ok(work)
+}
+
+/// A file of 64-bit words in it, all 0, in which preloaded libraries count.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn shared(work: &TempDir, name: &str, words: usize) -> Result<PathBuf> {
+    let path = work.path().join(name);
+    fs::write(&path, vec![0; words * size_of::<u64>()])?;
+    fs::set_permissions(&path, Permissions::from_mode(0o666))?;
+    Ok(path)
+}
+
+/// Builds `NAME.c`, a library to be preloaded before sigward's.
+fn preload(libraries: &TempDir, name: &str, flags: &[&str]) -> Result<()> {
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]).args(flags).arg("-o");
+    gcc.arg(libraries.path().join(format!("{name}.so"))).arg(home().join(format!("{name}.c")));
+    output(&mut gcc).map(|_| ())
+}
+
+/// The compiler that cargo uses, not a wrapper that asks for a home.
+fn rustc() -> Result<PathBuf> {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    Ok(Path::new(sysroot.trim()).join("bin/rustc"))
+}
 
 fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

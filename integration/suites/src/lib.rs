@@ -7,6 +7,7 @@
 //! | [`arm`] | one run of one suite, with one choice of libraries; its verdicts and calls |
 //! | [`calls`] | how often hooked functions were called, by families |
 //! | [`row`] | all runs of one suite, and what differs between them |
+//! | [`deep`] | programs whose handlers are as deep as beside larger frames; `deep.c` makes them so |
 //! | [`session`] | runs many suites, some at the same time |
 //! | [`table`] | the text of `docs/suites.md` |
 //!
@@ -18,6 +19,7 @@
 
 pub mod arm;
 pub mod calls;
+pub mod deep;
 pub mod row;
 pub mod session;
 pub mod suite;

@@ -51,7 +51,7 @@ pub fn compare(bench: &Bench, suite: &'static Suite, plain: usize) -> SuiteResul
         holds: false,
     };
     if !suite.installed() {
-        return remark(format!("NOT RUN: install {}", packages([suite].into_iter())));
+        return remark(format!("NOT RUN: install {}", packages([suite.needs].into_iter())));
     }
     match row::compare(bench, suite, plain..=plain.max(4), ARMS) {
         Err(error) => {

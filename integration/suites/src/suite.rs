@@ -12,7 +12,7 @@ pub struct Suite {
     /// Arguments of the script.
     pub args: &'static [&'static str],
     /// What must be installed: a file, and the Debian packages that contain it.
-    pub needs: &'static [(&'static str, &'static str)],
+    pub needs: Needs,
     /// The Debian source packages whose tests it runs.
     pub sources: &'static [&'static str],
     /// It runs as a user who may lock 64 KiB of memory: as nobody, if we are root.
@@ -39,18 +39,18 @@ pub enum Selection {
 
 const GCC: (&str, &str) = ("/usr/bin/gcc", "gcc libc6-dev");
 const PYTHON: (&str, &str) = ("/usr/bin/python3", "python3");
-const CPYTHON: &[(&str, &str)] =
+const CPYTHON: Needs =
     &[PYTHON, ("/usr/lib/python3.11/test/test_signal.py", "libpython3.11-testsuite")];
-const GDB: &[(&str, &str)] = &[GCC, ("/usr/bin/gdb", "gdb"), ("/usr/bin/pgrep", "procps")];
-const GO: &[(&str, &str)] =
+const GDB: Needs = &[GCC, ("/usr/bin/gdb", "gdb"), ("/usr/bin/pgrep", "procps")];
+const GO: Needs =
     &[GCC, ("/usr/bin/go", "golang-go"), ("/usr/lib/go-1.19/misc/cgo/test", "golang-src")];
-const KERNEL: &[(&str, &str)] = &[
+const KERNEL: Needs = &[
     GCC,
     ("/usr/src/linux-source-6.1.tar.xz", "linux-source-6.1"),
     ("/usr/include/sys/capability.h", "libcap-dev"),
     ("/usr/bin/xz", "xz-utils"),
 ];
-const STRESS: &[(&str, &str)] = &[("/usr/bin/stress-ng", "stress-ng")];
+const STRESS: Needs = &[("/usr/bin/stress-ng", "stress-ng")];
 const BRIEF: &[&str] = &[
     "signal",
     "bad-altstack",
@@ -64,7 +64,10 @@ const BRIEF: &[&str] = &[
     "zombie",
     "munmap",
 ];
-const RUNTIMES: &[(&str, &str)] = &[
+/// What `scripts/deep.prepare.sh` and its programs need.
+pub(crate) const DEEP: Needs = &[GCC, PYTHON, ("/usr/include/sigsegv.h", "libsigsegv-dev")];
+pub(crate) const RUBY: Needs = &[("/usr/bin/ruby", "ruby")];
+pub(crate) const RUNTIMES: Needs = &[
     GCC,
     ("/usr/bin/g++", "g++"),
     ("/usr/include/sigsegv.h", "libsigsegv-dev"),
@@ -73,14 +76,21 @@ const RUNTIMES: &[(&str, &str)] = &[
     ("/usr/bin/rustc", "rustc"),
     ("/usr/bin/erl", "erlang-base"),
 ];
-const MANAGED: &[(&str, &str)] = &[
+pub(crate) const MANAGED: Needs = &[
     GCC,
     PYTHON,
     ("/usr/bin/pip3", "python3-pip"),
     ("/usr/bin/mcs", "mono-mcs"),
     ("/usr/bin/go", "golang-go"),
 ];
-const POSTGRES: &[(&str, &str)] = &[("/usr/lib/postgresql/15/bin/pgbench", "postgresql")];
+const COROUTINES: Needs = &[
+    GCC,
+    ("/usr/bin/make", "make"),
+    ("/usr/bin/pkg-config", "pkg-config"),
+    ("/usr/include/glib-2.0/glib.h", "libglib2.0-dev"),
+    ("/usr/bin/pgrep", "procps"),
+];
+const POSTGRES: Needs = &[("/usr/lib/postgresql/15/bin/pgbench", "postgresql")];
 
 const fn cpython(name: &'static str, args: &'static [&'static str]) -> Suite {
     other(name, "cpython", args, CPYTHON)
@@ -90,7 +100,7 @@ const fn other(
     name: &'static str,
     script: &'static str,
     args: &'static [&'static str],
-    needs: &'static [(&'static str, &'static str)],
+    needs: Needs,
 ) -> Suite {
     Suite {
         name,
@@ -153,7 +163,7 @@ pub static SUITES: &[Suite] = &[
     from(&["perl"], other("perl t/", "perl", &["op/fork", "op/alarm", "op/die_exit", "op/exec", "op/kill0",
         "op/sigdispatch", "op/sigsystem", "op/waitpid", "io/pipe"], &[("/usr/bin/perl", "perl")])),
     from(&["ruby3.1"], other("ruby test_signal, test_process, test_thread", "ruby", &["signal", "process", "thread"],
-        &[("/usr/bin/ruby", "ruby")])),
+        RUBY)),
     from(&["bash"], other("bash tests/", "bash", &["trap", "jobs", "execscript", "builtins", "procsub", "comsub",
         "coproc", "lastpipe", "redir", "set-e", "errors", "exportfunc", "read", "posix2", "func", "heredoc"], &[GCC])),
     from(&["make-dfsg"], other("GNU make tests/", "make", &[],
@@ -168,6 +178,7 @@ pub static SUITES: &[Suite] = &[
     other("OpenJDK", "java", &[], &[("/usr/bin/javac", "openjdk-17-jdk-headless")]),
     other("libsigsegv, OCaml, Boost.Test, Rust, Erlang", "runtimes", &[], RUNTIMES),
     other("Mono; .NET with a library in Go", "managed", &[], MANAGED),
+    from(&["pth", "qemu"], other("GNU Pth, QEMU's coroutines", "coroutines", &[], COROUTINES)),
     other("node", "node", &[], &[("/usr/bin/node", "nodejs")]),
     other("gdb", "gdb", &[], GDB),
     both(other("strace", "strace", &[], &[GCC, ("/usr/bin/strace", "strace")])),
@@ -190,18 +201,22 @@ impl Suite {
     /// Whether everything that it needs is installed.
     #[must_use]
     pub fn installed(&self) -> bool {
-        self.needs.iter().all(|(file, _)| Path::new(file).exists())
-    }
-
-    /// The Debian packages that contain what it needs.
-    pub fn packages(&self) -> impl Iterator<Item = &'static str> {
-        self.needs.iter().flat_map(|(_, packages)| packages.split(' '))
+        installed(self.needs)
     }
 }
 
-/// The packages of all these suites, each once.
-pub fn packages<'a>(suites: impl Iterator<Item = &'a Suite>) -> String {
-    let mut all: Vec<_> = suites.flat_map(Suite::packages).collect();
+/// What must be installed: files, each with the Debian packages that contain it.
+pub type Needs = &'static [(&'static str, &'static str)];
+
+/// Whether all of it is installed.
+#[must_use]
+pub fn installed(needs: Needs) -> bool {
+    needs.iter().all(|(file, _)| Path::new(file).exists())
+}
+
+/// The packages of all of these, each once.
+pub fn packages(all: impl Iterator<Item = Needs>) -> String {
+    let mut all: Vec<_> = all.flatten().flat_map(|(_, packages)| packages.split(' ')).collect();
     all.sort_unstable();
     all.dedup();
     all.join(" ")

@@ -1,6 +1,7 @@
 //! A short selection of the suites, and a test that they can fail. One test program, so that
 //! both run at the same time. All suites: `make suites`.
 
+mod deep;
 mod injected;
 mod short;
 
