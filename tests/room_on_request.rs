@@ -389,7 +389,10 @@ fn a_stack_that_is_gone_is_measured_without_harm() {
             let outcome = run.clone().sigward(mode).output().unwrap();
             assert_eq!(outcome.code(), 0, "{each:?} {mode}: {outcome:?}");
             assert!(outcome.stderr.ends_with("measured: 1\n"), "{each:?} {mode}: {outcome:?}");
-            if !unless_every_stack_is_ours("the program's own stack is not measured") {
+            // The careless library is a 64-bit one.
+            if each.is_32_bit()
+                || !unless_every_stack_is_ours("the program's own stack is not measured")
+            {
                 continue;
             }
             let dead = run.clone().preload(&careless).env("SIGWARD", mode).output().unwrap();
