@@ -29,6 +29,8 @@ pub struct Program {
     /// The first of [`DEPTHS`] at which it surely dies without the library: its stack is smaller,
     /// and what is below cannot be written.
     pub dies_at: Option<usize>,
+    /// Its stack is smaller than the frame, so it lives by default at the first depth.
+    pub tiny_stack: bool,
 }
 
 /// A depth, and the settings that make room for it.
@@ -57,7 +59,7 @@ const fn program(
     needs: Needs,
     dies_at: Option<usize>,
 ) -> Program {
-    Program { name, argument, prepare, needs, short: false, dies_at }
+    Program { name, argument, prepare, needs, short: false, dies_at, tiny_stack: false }
 }
 
 const fn short(program: Program) -> Program {
@@ -72,6 +74,7 @@ pub const PROGRAMS: &[Program] = &[
     short(program("libsigsegv: recovery from stack overflows", "libsigsegv", Some("deep"), DEEP, Some(1))),
     short(program("CPython: faulthandler.register", "python", None, DEEP, None)),
     short(program("CPython: faulthandler, a crash", "python-crash", None, DEEP, None)),
+    Program { tiny_stack: true, ..program("Debian's Rust: stack overflow", "old-rust", Some("runtimes"), RUNTIMES, Some(0)) },
     program(".NET 3.1: faults become exceptions", "net", Some("managed"), MANAGED, Some(0)),
     program(".NET 3.1 with a library in Go", "net-go", Some("managed"), MANAGED, Some(0)),
     program("Mono: faults become exceptions", "mono", Some("managed"), MANAGED, Some(1)),
@@ -89,6 +92,8 @@ pub struct Row {
     pub size: u64,
     /// Without the library, at each depth.
     pub without: Vec<String>,
+    /// With the library and without any setting, at the first depth.
+    pub by_default: String,
     /// What went wrong.
     pub wrong: Vec<String>,
 }
@@ -109,26 +114,30 @@ pub fn measure(bench: &Bench, program: &'static Program) -> Result<Row> {
     if deliveries == 0 {
         wrong.push("no handler ran on an alternate stack".to_owned());
     }
+    let as_usual =
+        |outcome: &Outcome| (&outcome.stdout, outcome.code()) == (&usual.stdout, usual.code());
+    let end = |outcome: &Outcome| if as_usual(outcome) { USUAL.to_owned() } else { end(outcome) };
+    let libraries = ["deep.so", arm::LIBRARY];
+    let (by_default, ..) = run(bench, program, DEPTHS[0].bytes, &libraries, &[FRAME])?;
+    if program.tiny_stack && !as_usual(&by_default) {
+        wrong.push(format!("by default: {by_default:?}; usually {usual:?}"));
+    }
     for (number, depth) in DEPTHS.iter().enumerate() {
         let (plain, ..) = run(bench, program, depth.bytes, &["deep.so"], &[])?;
-        let lives = (&plain.stdout, plain.code()) == (&usual.stdout, usual.code());
-        if lives && program.dies_at.is_some_and(|at| at <= number) {
+        if as_usual(&plain) && program.dies_at.is_some_and(|at| at <= number) {
             wrong.push(format!("it lives without the library at {} bytes", depth.bytes));
         }
-        without.push(if lives { USUAL.to_owned() } else { end(&plain) });
-        let libraries = ["deep.so", arm::LIBRARY];
+        without.push(end(&plain));
         let (mended, deliveries, _) = run(bench, program, depth.bytes, &libraries, depth.settings)?;
-        if (&mended.stdout, mended.code()) != (&usual.stdout, usual.code()) {
-            wrong.push(format!(
-                "{} bytes, with the library: {mended:?}; usually {usual:?}",
-                depth.bytes
-            ));
+        if !as_usual(&mended) {
+            let bytes = depth.bytes;
+            wrong.push(format!("{bytes} bytes, with the library: {mended:?}; usually {usual:?}"));
         }
         if deliveries == 0 {
             wrong.push("with the library, no handler ran on an alternate stack".to_owned());
         }
     }
-    Ok(Row { program, size, without, wrong })
+    Ok(Row { program, size, without, by_default: end(&by_default), wrong })
 }
 
 /// How a program ended that did not do what it usually does.
@@ -163,14 +172,15 @@ fn run(
 
 /// The head of the table.
 pub const HEAD: &str = "\
-| program | its alternate stack | at 11,952 bytes | at 64,000 bytes | with the library, at both |
-|---|--:|---|---|---|
+| program | its alternate stack | at 11,952 bytes | the same, by default | at 64,000 bytes | with `fix`, at both |
+|---|--:|---|---|---|---|
 ";
 
-/// The line of one program, and remarks below the table.
+/// The line of one program.
 #[must_use]
 pub fn line(row: &Row) -> String {
     let [at_frame, deeper] = [0, 1].map(|number| row.without.get(number).map_or("", |it| it));
-    let with = if row.wrong.is_empty() { "as usual" } else { "DIFFERS" };
-    format!("| {} | {} | {at_frame} | {deeper} | {with} |\n", row.program.name, row.size)
+    let with = if row.wrong.is_empty() { USUAL } else { "DIFFERS" };
+    let Row { program, size, by_default, .. } = row;
+    format!("| {} | {size} | {at_frame} | {by_default} | {deeper} | {with} |\n", program.name)
 }
