@@ -61,6 +61,7 @@ impl Emulated {
     }
 
     /// A run of `program` without the library, with variables for it.
+    #[must_use]
     pub fn run(&self, program: &Path, variables: &[(&str, &str)]) -> Run {
         let mut run = Run::new(&self.emulator).args(["-cpu", self.cpu, "-L"]).arg(&self.libraries);
         for (name, value) in variables {
@@ -74,6 +75,7 @@ impl Emulated {
     /// # Panics
     ///
     /// If the library's path is no text.
+    #[must_use]
     pub fn with(&self, program: &Path, mode: &str, more: &[(&str, &str)]) -> Run {
         let library = self.library.to_str().expect("a path that is a text");
         self.run(program, &[&[("LD_PRELOAD", library), ("SIGWARD", mode)], more].concat())
