@@ -13,6 +13,7 @@
 #               the C programs under qemu-user, `make arm64-vm` boots real kernels
 # make riscv64  libsigward.so and the command for 64-bit RISC-V; `make riscv64-test` runs the unit tests
 #               and the C programs under qemu-user, `make riscv64-vm` boots a real kernel
+# make miri     the unit tests of what only computes, under Miri (rustup toolchain install nightly -c miri)
 # make lint     formatting, clippy, the links of the documentation
 # make bench    the benches; writes docs/performance.md, performance.json and its charts; `make plots`
 #               draws these again
@@ -56,7 +57,7 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: build demo test test-every-stack soak fuzz suites vm freebsd i686 i686-test arm64 arm64-test arm64-vm \
 	riscv64 riscv64-test riscv64-vm lint bench performance-gate plots faults fleet install uninstall clean tools dist \
-	dist-check packages packages-check rpms rpms-check audit sign fuzz-coverage
+	dist-check packages packages-check rpms rpms-check audit sign fuzz-coverage miri
 
 # The library is built by a cargo call of its own: see the workspace's Cargo.toml. First, because
 # the command contains it, and then a dynamic command: see command/build.rs.
@@ -131,6 +132,13 @@ arm64-test:
 # Also fetches three kernels (100 MB) and busybox.
 arm64-vm:
 	integration/vm/arm64.sh
+
+# What only computes. The rest enters the kernel or has assembly, which Miri does not run. It needs a nightly
+# toolchain: stable ones have no Miri.
+pure = config:: plan:: verdict:: quirks:: standdown:: small_stacks::judge residency::ladder state::
+miri:
+	PROPTEST_CASES=$(or $(MIRI_CASES),1) MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=$(target)/miri \
+		$(CARGO) +nightly miri test -p sigward --lib -- $(pure) --skip ten_kilobytes_of_anything --skip any_environment
 
 # As for arm64.
 riscv64:

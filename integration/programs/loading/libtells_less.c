@@ -11,11 +11,14 @@ static void nothing(void) {}
 
 static void (*tell_less(void))(void)
 {
-    unsigned long here = 0, *word = &here;
+    volatile unsigned long here = 0, *word = &here;
     // Up the stack to the kernel's words. Two of them are about the program's headers.
     while (word[0] != AT_PHDR || word[2] != AT_PHENT || word[3] != sizeof(Elf64_Phdr))
         word++;
-    unsigned long *other = NULL, *size = NULL;
+    // Back to the first: what is before it, a variable's address or a null, is no kind.
+    while (word[-2] != AT_NULL && word[-2] < 100)
+        word -= 2;
+    volatile unsigned long *other = NULL, *size = NULL;
     for (; word[0] != AT_NULL; word += 2) {
         if (word[0] == AT_CLKTCK)
             other = word;
