@@ -4,7 +4,7 @@
 //! resident and how. [`page_locks`] counts locked pages. [`registry`] records
 //! whose stacks they are. `charge` is the process's state and who may use it;
 //! `adopt` brings stacks into it, and [`thread_cache`] answers from it
-//! without a lock. [`ordinary`] holds a thread's own stack where a handler may
+//! without a lock. [`ordinary_stacks`] holds a thread's own stack where a handler may
 //! run on it, within the [`bounds`] of that stack. [`watched`] says at once
 //! which memory calls concern no stack, and [`origin`] which stacks are memory
 //! of their own. What may undo residency is in [`crate::events`]. See
