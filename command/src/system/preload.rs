@@ -190,8 +190,8 @@ mod tests {
             assert_eq!(String::from_utf8(new.clone()).unwrap(), text.replace('@', NEW));
             assert_eq!(exchanged(NEW, OURS, &new).unwrap(), old.as_bytes());
         }
-        // The longer name would have glibc find the second comment, which it takes for a name.
-        let text = format!("#a\n#b\n{OURS}\n");
+        // Before a shorter name glibc would not find the second comment, and take it for a name.
+        let text = format!("# a comment of some length\n#b\n{OURS}\n");
         assert_eq!(names(&text), [OURS], "{text}");
         assert_eq!(exchanged(OURS, "/a.so", text.as_bytes()), None);
     }
